@@ -1,0 +1,94 @@
+package webhook
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Code is a stable, machine-readable reason for a failure. Callers of the HTTP API match on it, so a code never
+// changes its meaning.
+type Code string
+
+// The codes. Each maps to one HTTP status in the api package.
+const (
+	CodeMalformed        Code = "malformed"          // the request is not the JSON it should be
+	CodeInvalid          Code = "invalid"            // the request is well-formed, a field's value is not acceptable
+	CodeUnauthorized     Code = "unauthorized"       // no key, or a key that is unknown or revoked
+	CodeForbidden        Code = "forbidden"          // the key is good but lacks the scope
+	CodeNotFound         Code = "not_found"          // no such thing, or not this tenant's
+	CodeConflict         Code = "conflict"           // the thing exists already, or is in a state that forbids this
+	CodeEventIDConflict  Code = "event_id_conflict"  // an event with this id but another body was published before
+	CodeUnknownEventType Code = "unknown_event_type" // the dialect's catalogue does not list the type
+	CodeSchemaViolation  Code = "schema_violation"   // data breaks the JSON Schema of its event type
+	CodeTooLarge         Code = "payload_too_large"  // the request body exceeds the limit
+	CodeUnsupportedMedia Code = "unsupported_media"  // the request body is not declared as JSON, or is compressed
+	CodeMethodNotAllowed Code = "method_not_allowed" // the path exists, not with this method
+	CodeUnavailable      Code = "unavailable"        // a part we need is down; nothing was stored; try again
+	CodeInternal         Code = "internal"           // our fault; the text stays in the log
+)
+
+// FieldError says what is wrong with one field of a request. Field is a path such as "retry.schedule[2]" or
+// "data/salePrice".
+type FieldError struct {
+	Field  string `json:"field"`
+	Detail string `json:"detail"`
+}
+
+// Error is the one error type that crosses package boundaries with a meaning. Message and Fields are written for the
+// caller and may be shown; the wrapped cause is for the log only.
+type Error struct {
+	Code    Code
+	Message string
+	Fields  []FieldError
+	Cause   error
+}
+
+// Error returns code, message and cause, for logs.
+func (e *Error) Error() string {
+	if e.Cause != nil {
+		return fmt.Sprintf("%s: %s: %v", e.Code, e.Message, e.Cause)
+	}
+	return fmt.Sprintf("%s: %s", e.Code, e.Message)
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Errorf returns an Error with a code and a message for the caller.
+func Errorf(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// WithCause returns a copy of e that carries cause for the log.
+func (e *Error) WithCause(cause error) *Error {
+	c := *e
+	c.Cause = cause
+	return &c
+}
+
+// ErrorCode returns the code of the first Error in err's chain, CodeInternal for any other error, "" for nil.
+func ErrorCode(err error) Code {
+	if err == nil {
+		return ""
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return CodeInternal
+}
+
+// problems gathers field errors while a value is checked.
+type problems []FieldError
+
+func (p *problems) addf(field, format string, args ...any) {
+	*p = append(*p, FieldError{Field: field, Detail: fmt.Sprintf(format, args...)})
+}
+
+// err returns nil when there are no problems, else one CodeInvalid error that lists them all.
+func (p problems) err(what string) error {
+	if len(p) == 0 {
+		return nil
+	}
+	return &Error{Code: CodeInvalid, Message: fmt.Sprintf("%s: %s %s", what, p[0].Field, p[0].Detail), Fields: p}
+}

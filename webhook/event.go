@@ -1,0 +1,121 @@
+package webhook
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// Limits of an event. MaxEventIDBytes leaves room for the tenant in Temporal's workflow id (255 characters).
+const (
+	MaxEventIDBytes   = 150
+	MaxTypeBytes      = 128
+	MaxAttributes     = 20
+	maxAttributeBytes = 256
+)
+
+// Event is what happened, published once and immutable.
+type Event struct {
+	// Key is the key of the stored row; it is never shown unless it became the ID too.
+	Key      EventKey
+	TenantID string
+	// ID is the caller's, or the Key's text. It is unique within the tenant.
+	ID         string
+	Type       string
+	OccurredAt time.Time
+	// Attributes are what filters and envelopes can refer to besides the type.
+	Attributes map[string]string
+	// Data is the JSON value as published, byte for byte.
+	Data json.RawMessage
+}
+
+var eventIDPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:-]*$`)
+
+// Validate checks the event against the general limits and the dialect's catalogue and attributes. The error is
+// CodeInvalid or CodeUnknownEventType. The data's own schema is checked elsewhere.
+func (e *Event) Validate(t *Tenant, d *Dialect) error {
+	var found problems
+	if len(e.ID) > MaxEventIDBytes || !eventIDPattern.MatchString(e.ID) {
+		found.addf("id", "is 1 to %d letters, digits and _ . : -, not %q", MaxEventIDBytes, e.ID)
+	}
+	if len(e.Type) > MaxTypeBytes || !typePattern.MatchString(e.Type) {
+		found.addf("type", `is a dot-separated name such as "order.confirmed", not %q`, e.Type)
+	}
+	if len(e.Data) == 0 {
+		found.addf("data", "is required")
+	} else if !utf8.Valid(e.Data) {
+		found.addf("data", "is not valid UTF-8")
+	}
+	if year := e.OccurredAt.UTC().Year(); year < 1970 || year > 9999 {
+		found.addf("occurred_at", "is from 1970 to 9999")
+	}
+	e.validateAttributes(d, &found)
+	if err := found.err("event"); err != nil {
+		return err
+	}
+	if _, known := d.EventType(e.Type); !known && d.HasCatalogue() && !t.AllowUnknownTypes {
+		err := Errorf(CodeUnknownEventType, "%q is not an event type of the dialect %s; GET /v1/dialects lists them", e.Type, d.Name)
+		err.Fields = []FieldError{{Field: "type", Detail: "is not in the dialect's catalogue"}}
+		return err
+	}
+	return nil
+}
+
+func (e *Event) validateAttributes(d *Dialect, found *problems) {
+	if len(e.Attributes) > MaxAttributes {
+		found.addf("attributes", "has %d members; at most %d fit", len(e.Attributes), MaxAttributes)
+	}
+	for name, value := range e.Attributes {
+		if len(name) > maxAttributeBytes || len(value) > maxAttributeBytes || name == "" {
+			found.addf("attributes."+name, "has a name and a value of at most %d bytes", maxAttributeBytes)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Attributes)) {
+		rule := d.Attributes[name]
+		value, ok := e.Attributes[name]
+		if !ok && rule.Required {
+			found.addf("attributes."+name, "is required by the dialect %s", d.Name)
+		}
+		if ok && rule.Format == "uuid" && !uuidPattern.MatchString(value) {
+			found.addf("attributes."+name, "is not a UUID: %q", value)
+		}
+	}
+}
+
+var uuidPattern = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+
+// Digest identifies what a caller asked to publish: type, data, attributes and the moment as given (zero when the
+// caller left it out). Two publications of one id are the same request when their digests are equal.
+func (e *Event) Digest(occurredAt *time.Time) [sha256.Size]byte {
+	h := sha256.New()
+	part := func(b []byte) {
+		h.Write(strconv.AppendInt(nil, int64(len(b)), 10))
+		h.Write([]byte{':'})
+		h.Write(b)
+	}
+	part([]byte(e.Type))
+	part(e.Data)
+	if occurredAt != nil {
+		part([]byte(occurredAt.UTC().Format(time.RFC3339Nano)))
+	} else {
+		part(nil)
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Attributes)) {
+		part([]byte(name))
+		part([]byte(e.Attributes[name]))
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// IDFromIdempotencyKey derives the event id that an Idempotency-Key header stands for when the caller gave no id, so
+// that one uniqueness rule serves both.
+func IDFromIdempotencyKey(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return "evt_" + hex.EncodeToString(sum[:16])
+}

@@ -1,0 +1,105 @@
+package webhook
+
+import (
+	"database/sql/driver"
+	"encoding/hex"
+	"fmt"
+	"strings"
+)
+
+// prefixed is implemented by the marker types that tell ids of different entities apart.
+type prefixed interface{ prefix() string }
+
+type (
+	eventMark    struct{}
+	endpointMark struct{}
+	deliveryMark struct{}
+	attemptMark  struct{}
+	keyMark      struct{}
+)
+
+func (eventMark) prefix() string    { return "evt_" }
+func (endpointMark) prefix() string { return "ep_" }
+func (deliveryMark) prefix() string { return "dlv_" }
+func (attemptMark) prefix() string  { return "att_" }
+func (keyMark) prefix() string      { return "key_" }
+
+// ID is a UUIDv7 (time-ordered) that shows itself with a prefix outside, "ep_" and 32 hex digits, and as a plain uuid
+// in SQL.
+type ID[P prefixed] struct{ uuid [16]byte }
+
+// The ids of the domain. EventKey is the key of a stored event; what callers call its id is Event.ID, a string that
+// may be their own.
+type (
+	EventKey   = ID[eventMark]
+	EndpointID = ID[endpointMark]
+	DeliveryID = ID[deliveryMark]
+	AttemptID  = ID[attemptMark]
+	KeyID      = ID[keyMark]
+)
+
+// NewID returns the id of entity P with the given UUID.
+func NewID[I ~struct{ uuid [16]byte }](uuid [16]byte) I { return I(struct{ uuid [16]byte }{uuid}) }
+
+// ParseID reads "ep_0197..." (prefix and 32 hex digits). The error is CodeNotFound: an id that cannot exist names
+// nothing.
+func ParseID[P prefixed](s string) (ID[P], error) {
+	var id ID[P]
+	if err := id.UnmarshalText([]byte(s)); err != nil {
+		return id, Errorf(CodeNotFound, "there is no %q", s)
+	}
+	return id, nil
+}
+
+// String returns prefix and 32 lower-case hex digits.
+func (id ID[P]) String() string {
+	var p P
+	return p.prefix() + hex.EncodeToString(id.uuid[:])
+}
+
+// UUID returns the canonical form with dashes and without prefix.
+func (id ID[P]) UUID() string {
+	h := hex.EncodeToString(id.uuid[:])
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}
+
+// IsZero reports whether the id was never set.
+func (id ID[P]) IsZero() bool { return id.uuid == [16]byte{} }
+
+// MarshalText writes the prefixed form.
+func (id ID[P]) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText reads the prefixed form.
+func (id *ID[P]) UnmarshalText(text []byte) error {
+	var p P
+	digits, ok := strings.CutPrefix(string(text), p.prefix())
+	if !ok || len(digits) != 32 {
+		return fmt.Errorf("%q is not an id of the form %s and 32 hex digits", text, p.prefix())
+	}
+	if _, err := hex.Decode(id.uuid[:], []byte(digits)); err != nil {
+		return fmt.Errorf("%q is not an id: %w", text, err)
+	}
+	return nil
+}
+
+// Value stores the id as a uuid.
+func (id ID[P]) Value() (driver.Value, error) { return id.UUID(), nil }
+
+// Scan reads a uuid column.
+func (id *ID[P]) Scan(src any) error {
+	var s string
+	switch v := src.(type) {
+	case []byte:
+		s = string(v)
+	case string:
+		s = v
+	default:
+		return fmt.Errorf("cannot read an id from %T", src)
+	}
+	b, err := hex.DecodeString(strings.ReplaceAll(s, "-", ""))
+	if err != nil || len(b) != 16 {
+		return fmt.Errorf("cannot read an id from %q", s)
+	}
+	copy(id.uuid[:], b)
+	return nil
+}

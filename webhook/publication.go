@@ -1,0 +1,68 @@
+package webhook
+
+import (
+	"crypto/sha256"
+	"time"
+)
+
+// Publication is an accepted request to publish one event: all that is needed to store it and its deliveries.
+type Publication struct {
+	Event *Event
+	Body  Body
+	// CallerID says that the caller chose Event.ID (or sent an Idempotency-Key), so that it may have been used before.
+	CallerID bool
+	Digest   [sha256.Size]byte
+	// Only, when set, sends the event to this endpoint alone, whatever it subscribes to: an endpoint's test.
+	Only      EndpointID
+	CreatedAt time.Time
+}
+
+// Receipt is the answer to a publication.
+type Receipt struct {
+	EventID    string            `json:"id"`
+	Deliveries []ReceiptDelivery `json:"deliveries"`
+	// Repeated says that the event was published before and this is the first answer again.
+	Repeated bool `json:"-"`
+}
+
+// ReceiptDelivery names one delivery of a receipt.
+type ReceiptDelivery struct {
+	ID         DeliveryID `json:"id"`
+	EndpointID EndpointID `json:"endpoint_id"`
+}
+
+// Recipients returns the endpoints that the publication goes to. Disabled endpoints are among them: their deliveries
+// are held.
+func (p *Publication) Recipients(endpoints []Endpoint) []EndpointID {
+	var out []EndpointID
+	for i := range endpoints {
+		e := &endpoints[i]
+		if p.Only == e.ID || p.Only.IsZero() && e.Subscribes(p.Event.Type, p.Event.Attributes) {
+			out = append(out, e.ID)
+		}
+	}
+	return out
+}
+
+// StoredEvent is an event as it can be read back. Its Event.Data is what Body carries.
+type StoredEvent struct {
+	Event
+	Body      Body
+	CreatedAt time.Time
+}
+
+// Page selects a part of a list. After is the id of the last item of the page before, "" for the first page.
+type Page struct {
+	After string
+	Limit int
+}
+
+// DeliveryFilter selects deliveries of a tenant, newest first. Zero values select all.
+type DeliveryFilter struct {
+	EndpointID EndpointID
+	Status     Status
+	EventType  string
+	// Since and Until bound the moment of publication: since <= created < until.
+	Since, Until time.Time
+	Page         Page
+}

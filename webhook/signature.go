@@ -1,0 +1,137 @@
+package webhook
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// SecretPrefix starts every signing secret (Standard Webhooks 1.0.0, "Signature scheme").
+const SecretPrefix = "whsec_"
+
+// SecretBytes is how many random bytes a generated secret has; the standard asks for 24 to 64.
+const SecretBytes = 32
+
+// Secret is a signing secret, "whsec_" and base64. It prints as a placeholder everywhere; Reveal is the one way out.
+type Secret struct{ text string }
+
+// NewSecret returns the secret for random key bytes.
+func NewSecret(key []byte) Secret {
+	return Secret{SecretPrefix + base64.StdEncoding.EncodeToString(key)}
+}
+
+// SecretFromText returns the secret with the given text.
+func SecretFromText(text string) Secret { return Secret{text} }
+
+// Reveal returns the text. It belongs in a signature or in the one answer that shows it, nowhere else.
+func (s Secret) Reveal() string { return s.text }
+
+// String hides the secret.
+func (s Secret) String() string { return "[secret]" }
+
+// GoString hides the secret from %#v.
+func (s Secret) GoString() string { return s.String() }
+
+// LogValue hides the secret from logs.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText hides the secret from JSON.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+func (s Secret) key(reading KeyReading) ([]byte, error) {
+	if reading == KeyText {
+		return []byte(s.text), nil
+	}
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(s.text, SecretPrefix))
+	if err != nil {
+		return nil, fmt.Errorf("the signing secret is not base64 after %s", SecretPrefix)
+	}
+	return key, nil
+}
+
+// Request is all that the headers of one attempt depend on.
+type Request struct {
+	EventID    string
+	EventType  string
+	DeliveryID DeliveryID
+	Body       []byte
+	// At is when the attempt starts; the headers carry it in Unix seconds.
+	At     time.Time
+	Secret Secret
+	// Custom are the endpoint's own headers.
+	Custom map[string]string
+}
+
+// Header is one request header.
+type Header struct{ Name, Value string }
+
+// RequestHeaders returns the headers of an attempt: the endpoint's, the dialect's and its signatures, in this order of
+// growing precedence. It fails only when the secret cannot be read as the dialect says.
+func (d *Dialect) RequestHeaders(r Request) ([]Header, error) {
+	out := make([]Header, 0, len(r.Custom)+len(d.Headers)+len(d.Signatures))
+	for name, value := range r.Custom {
+		out = append(out, Header{name, value})
+	}
+	for name, value := range d.Headers {
+		out = append(out, Header{name, Template(value).text(r.value)})
+	}
+	for _, s := range d.Signatures {
+		value, err := s.sign(r)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Header{s.Header, value})
+	}
+	return out, nil
+}
+
+func (s Signature) sign(r Request) (string, error) {
+	key, err := r.Secret.key(s.Key)
+	if err != nil {
+		return "", err
+	}
+	mac := hmac.New(sha256.New, key)
+	s.Input.expand(r.value, func(b []byte) { mac.Write(b) })
+	var encoded string
+	switch s.Encoding {
+	case EncodeBase64:
+		encoded = base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	default:
+		encoded = hex.EncodeToString(mac.Sum(nil))
+	}
+	return s.Format.text(func(name string) []byte {
+		if name == "signature" {
+			return []byte(encoded)
+		}
+		return r.value(name)
+	}), nil
+}
+
+func (r Request) value(name string) []byte {
+	switch name {
+	case "body":
+		return r.Body
+	case "event_id":
+		return []byte(r.EventID)
+	case "delivery_id":
+		return []byte(r.DeliveryID.UUID())
+	case "type":
+		return []byte(r.EventType)
+	case "timestamp":
+		return strconv.AppendInt(nil, r.At.Unix(), 10)
+	default:
+		return nil
+	}
+}
+
+func (t Template) text(value func(string) []byte) string {
+	var b strings.Builder
+	t.expand(value, func(part []byte) { b.Write(part) })
+	return b.String()
+}

@@ -1,0 +1,62 @@
+package webhook
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// Reply is what came back from one attempt.
+type Reply struct {
+	// StatusCode is 0 when no answer arrived.
+	StatusCode int
+	// RetryAfter is what the Retry-After header asked for, 0 for nothing.
+	RetryAfter time.Duration
+	// ErrorClass and Error tell why no answer arrived; empty when StatusCode is set.
+	ErrorClass ErrorClass
+	Error      string
+}
+
+// Verdict is the judgement of an attempt and what follows from it.
+type Verdict struct {
+	Outcome    Outcome
+	ErrorClass ErrorClass
+	Error      string
+	// Status is the delivery's from now on: delivered, retrying or exhausted.
+	Status Status
+	// Delay separates this attempt's end from the next attempt's start while retrying.
+	Delay time.Duration
+	// Gone says that the receiver wants no more, so that the endpoint is to be disabled.
+	Gone bool
+}
+
+// Judge decides what attempt number n (from 1) of a delivery means. Only 2xx delivers; redirects are failures. The
+// policy must be resolved.
+func (d *Dialect) Judge(p RetryPolicy, id DeliveryID, n int, r Reply) Verdict {
+	if r.ErrorClass == "" && r.StatusCode >= 200 && r.StatusCode <= 299 {
+		return Verdict{Outcome: OutcomeDelivered, Status: StatusDelivered}
+	}
+	v := Verdict{Outcome: OutcomeRetryable, ErrorClass: r.ErrorClass, Error: r.Error, Status: StatusExhausted}
+	if r.ErrorClass == "" {
+		v.ErrorClass, v.Error = statusError(r.StatusCode)
+	}
+	if d.GoneDisables && r.StatusCode == http.StatusGone {
+		v.Outcome, v.Gone = OutcomeRejected, true
+		return v
+	}
+	retryAfter := time.Duration(0)
+	if r.StatusCode == http.StatusTooManyRequests || r.StatusCode == http.StatusServiceUnavailable {
+		retryAfter = r.RetryAfter
+	}
+	if delay, ok := p.Delay(n, id.String(), retryAfter); ok {
+		v.Status, v.Delay = StatusRetrying, delay
+	}
+	return v
+}
+
+func statusError(code int) (ErrorClass, string) {
+	if code >= 300 && code <= 399 {
+		return ErrorRedirect, fmt.Sprintf("the receiver answered %d; redirects are not followed", code)
+	}
+	return ErrorHTTPStatus, fmt.Sprintf("the receiver answered %d %s", code, http.StatusText(code))
+}
