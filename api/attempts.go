@@ -1,0 +1,83 @@
+package api
+
+import (
+	"encoding/base64"
+	"net/http"
+	"unicode/utf8"
+
+	"waybill/webhook"
+)
+
+// attemptView is an attempt as shown: the answer's body as text, or as base64 where it is not UTF-8.
+type attemptView struct {
+	*webhook.Attempt
+	ResponseBody         string `json:"response_body"`
+	ResponseBodyEncoding string `json:"response_body_encoding,omitempty"`
+}
+
+func showAttempt(a *webhook.Attempt) attemptView {
+	shown := *a
+	if shown.RequestHeaders == nil {
+		shown.RequestHeaders = map[string]string{}
+	}
+	if shown.ResponseHeaders == nil {
+		shown.ResponseHeaders = map[string]string{}
+	}
+	if text := wholeRunes(a); utf8.Valid(text) {
+		return attemptView{Attempt: &shown, ResponseBody: string(text)}
+	}
+	return attemptView{&shown, base64.StdEncoding.EncodeToString(a.ResponseBody), "base64"}
+}
+
+// wholeRunes drops the part of a character that a cut has left at the end of the body.
+func wholeRunes(a *webhook.Attempt) []byte {
+	body := a.ResponseBody
+	for cut := 1; a.ResponseTruncated && cut < utf8.UTFMax && cut <= len(body); cut++ {
+		if tail := body[len(body)-cut:]; utf8.RuneStart(tail[0]) {
+			if !utf8.FullRune(tail) {
+				return body[:len(body)-cut]
+			}
+			break
+		}
+	}
+	return body
+}
+
+// listAttempts is GET /v1/tenants/{tenant}/deliveries/{delivery}/attempts, by number.
+func (s *Server) listAttempts(w http.ResponseWriter, r *http.Request, c *call) error {
+	q := newQuery(r, "limit", "cursor")
+	page := q.page(new(webhook.AttemptID))
+	if err := q.err(); err != nil {
+		return err
+	}
+	d, err := s.findDelivery(r, c)
+	if err != nil {
+		return err
+	}
+	found, err := s.store.Attempts(r.Context(), c.tenant.ID, d.ID, more(page))
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, paged(found, page,
+		func(a *webhook.Attempt) string { return a.ID.String() }, showAttempt))
+}
+
+// getAttempt is GET /v1/tenants/{tenant}/deliveries/{delivery}/attempts/{attempt}.
+func (s *Server) getAttempt(w http.ResponseWriter, r *http.Request, c *call) error {
+	delivery, err := pathID[webhook.DeliveryID](r, "delivery")
+	if err != nil {
+		return err
+	}
+	id, err := pathID[webhook.AttemptID](r, "attempt")
+	if err != nil {
+		return err
+	}
+	a, err := s.store.Attempt(r.Context(), c.tenant.ID, id)
+	if err != nil {
+		return err
+	}
+	if a.DeliveryID != delivery {
+		return webhook.Errorf(webhook.CodeNotFound, "there is no attempt %q of this delivery", id)
+	}
+	return writeJSON(w, http.StatusOK, showAttempt(a))
+}

@@ -1,0 +1,143 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/gorilla/mux"
+	"github.com/maypok86/otter/v2"
+
+	"waybill/webhook"
+)
+
+// keyHash is the SHA-256 of an API key: what is stored, compared and cached.
+type keyHash [sha256.Size]byte
+
+func hashKey(key string) keyHash { return sha256.Sum256([]byte(key)) }
+
+// keyPattern is the form of a tenant's key; anything else is refused without asking the database.
+var keyPattern = regexp.MustCompile(`^wbk_[A-Za-z0-9_-]{43}$`)
+
+// caller is who sent a request: the admin, or the holder of a tenant's key. Neither: nobody in particular.
+type caller struct {
+	admin bool
+	key   *webhook.APIKey
+}
+
+// name says who it is, for the log.
+func (c caller) name() string {
+	switch {
+	case c.admin:
+		return "admin"
+	case c.key != nil:
+		return c.key.ID.String()
+	default:
+		return "nobody"
+	}
+}
+
+// call is what the handler of a route knows besides the request. Tenant and dialect are set below {tenant}.
+type call struct {
+	caller
+	tenant  *webhook.Tenant
+	dialect *webhook.Dialect
+}
+
+// manages reports whether the caller may see what only scope manage shows.
+func (c *call) manages() bool {
+	return c.admin || c.key != nil && c.tenant != nil && c.key.Allows(c.tenant.ID, webhook.ScopeManage)
+}
+
+// admit finds out who is calling, whether they may, and which tenant it is about.
+func (s *Server) admit(r *http.Request, needed access) (*call, error) {
+	if needed == public {
+		return &call{}, nil
+	}
+	who, err := s.authenticate(r)
+	if err != nil {
+		return nil, err
+	}
+	id, ofTenant := mux.Vars(r)["tenant"]
+	if err := who.authorize(needed, id); err != nil {
+		return nil, err
+	}
+	if !ofTenant {
+		return &call{caller: who}, nil
+	}
+	t, d, err := s.findTenant(r.Context(), id)
+	if err != nil {
+		return nil, err
+	}
+	return &call{caller: who, tenant: t, dialect: d}, nil
+}
+
+func (s *Server) authenticate(r *http.Request) (caller, error) {
+	scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if key = strings.TrimSpace(key); !strings.EqualFold(scheme, "Bearer") || key == "" {
+		return caller{}, webhook.Errorf(webhook.CodeUnauthorized, "send an API key: Authorization: Bearer <key>")
+	}
+	hash := hashKey(key)
+	if s.adminKey != nil && subtle.ConstantTimeCompare(hash[:], s.adminKey[:]) == 1 {
+		return caller{admin: true}, nil
+	}
+	unknown := webhook.Errorf(webhook.CodeUnauthorized, "the API key is unknown or revoked")
+	if !keyPattern.MatchString(key) {
+		return caller{}, unknown
+	}
+	found, err := s.keys.Get(r.Context(), hash, otter.LoaderFunc[keyHash, *webhook.APIKey](
+		func(ctx context.Context, hash keyHash) (*webhook.APIKey, error) {
+			return s.store.APIKeyByHash(ctx, hash[:])
+		}))
+	if webhook.ErrorCode(err) == webhook.CodeUnauthorized {
+		return caller{}, unknown
+	}
+	if err != nil {
+		return caller{}, fmt.Errorf("look up an API key: %w", err)
+	}
+	return caller{key: found}, nil
+}
+
+// authorize checks the caller against a route and the tenant in its path, "" for none. Another tenant does not exist,
+// whatever the scope.
+func (c caller) authorize(needed access, tenant string) error {
+	switch {
+	case c.admin || needed == anyKey:
+		return nil
+	case needed == adminOnly:
+		return webhook.Errorf(webhook.CodeForbidden, "this needs the admin key")
+	case c.key.TenantID != tenant:
+		return noTenant(tenant)
+	case !c.key.Allows(tenant, webhook.Scope(needed)):
+		return webhook.Errorf(webhook.CodeForbidden, "this needs a key with the scope %q", string(needed))
+	default:
+		return nil
+	}
+}
+
+func noTenant(id string) error {
+	return webhook.Errorf(webhook.CodeNotFound, "there is no tenant %q", id)
+}
+
+// findTenant returns a tenant, at most tenantStaleness old, and its dialect.
+func (s *Server) findTenant(ctx context.Context, id string) (*webhook.Tenant, *webhook.Dialect, error) {
+	if !storable(id) {
+		return nil, nil, noTenant(id)
+	}
+	t, err := s.tenants.Get(ctx, id, otter.LoaderFunc[string, *webhook.Tenant](s.store.Tenant))
+	if webhook.ErrorCode(err) == webhook.CodeNotFound {
+		return nil, nil, noTenant(id)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("look up the tenant %q: %w", id, err)
+	}
+	d, ok := s.dialects[t.Dialect]
+	if !ok {
+		return nil, nil, fmt.Errorf("the tenant %q has the dialect %q, which is not loaded", id, t.Dialect)
+	}
+	return t, d, nil
+}

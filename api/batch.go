@@ -1,0 +1,118 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"sync"
+
+	"waybill/webhook"
+)
+
+// maxBatch is how many events one batch may have.
+const maxBatch = 500
+
+type batchInput struct {
+	Events []json.RawMessage `json:"events"`
+}
+
+// batchResult is the fate of one event of a batch: a receipt or a problem.
+type batchResult struct {
+	Status int `json:"status"`
+	*webhook.Receipt
+	Repeated bool     `json:"repeated,omitempty"`
+	Problem  *problem `json:"problem,omitempty"`
+}
+
+type batchView struct {
+	Results []batchResult `json:"results"`
+}
+
+// publishBatch is POST /v1/tenants/{tenant}/events/batch. Each event stands for itself: the answer says of each what
+// became of it, in order.
+func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, c *call) error {
+	if r.Header.Get("Idempotency-Key") != "" {
+		return invalid("request", webhook.FieldError{Field: "Idempotency-Key", Detail: "cannot stand for a batch; give each event an id"})
+	}
+	var in batchInput
+	if err := decode(w, r, s.opts.MaxBatchBytes, &in); err != nil {
+		return err
+	}
+	if len(in.Events) == 0 || len(in.Events) > maxBatch {
+		return invalid("batch", webhook.FieldError{Field: "events", Detail: fmt.Sprintf("has %d events; a batch has 1 to %d", len(in.Events), maxBatch)})
+	}
+	b := batch{server: s, request: r, call: c, results: make([]batchResult, len(in.Events))}
+	b.publish(in.Events)
+	return writeJSON(w, http.StatusOK, batchView{b.results})
+}
+
+// batch is the work on one batch.
+type batch struct {
+	server  *Server
+	request *http.Request
+	call    *call
+	results []batchResult
+}
+
+// publish accepts the events at once, so that they share transactions; an id that comes again in the batch waits for
+// its first, so that the outcome is as if they had come one after another.
+func (b *batch) publish(events []json.RawMessage) {
+	var wg sync.WaitGroup
+	var later []func()
+	seen := map[string]bool{}
+	for i, text := range events {
+		p, err := b.prepare(text)
+		if err != nil {
+			b.results[i] = b.failed(err)
+			continue
+		}
+		accept := func() { b.results[i] = b.accept(p) }
+		if seen[p.Event.ID] {
+			later = append(later, accept)
+			continue
+		}
+		seen[p.Event.ID] = true
+		wg.Go(accept)
+	}
+	wg.Wait()
+	for _, accept := range later {
+		accept()
+	}
+}
+
+func (b *batch) prepare(text json.RawMessage) (*webhook.Publication, error) {
+	if limit := b.server.opts.MaxBodyBytes; int64(len(text)) > limit {
+		return nil, webhook.Errorf(webhook.CodeTooLarge, "the event exceeds %d bytes", limit)
+	}
+	var in eventInput
+	if err := decodeObject("event", text, &in); err != nil {
+		return nil, err
+	}
+	return b.server.publication(b.call, &in, "")
+}
+
+func (b *batch) accept(p *webhook.Publication) batchResult {
+	receipt, err := b.safely(b.request.Context(), p)
+	if err != nil {
+		return b.failed(err)
+	}
+	shown := showReceipt(receipt)
+	return batchResult{Status: http.StatusAccepted, Receipt: &shown, Repeated: receipt.Repeated}
+}
+
+// safely turns a panic into an error: outside the request's own goroutine nothing else would catch it.
+func (b *batch) safely(ctx context.Context, p *webhook.Publication) (receipt *webhook.Receipt, err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = fmt.Errorf("panic: %v\n%s", reason, debug.Stack())
+		}
+	}()
+	return b.server.store.Accept(ctx, p)
+}
+
+func (b *batch) failed(err error) batchResult {
+	p := b.server.problem(b.request, err)
+	return batchResult{Status: p.Status, Problem: &p}
+}

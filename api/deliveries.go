@@ -1,0 +1,112 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+
+	"waybill/webhook"
+)
+
+// listDeliveries is GET /v1/tenants/{tenant}/deliveries, newest first.
+func (s *Server) listDeliveries(w http.ResponseWriter, r *http.Request, c *call) error {
+	f, err := readFilter(r)
+	if err != nil {
+		return err
+	}
+	page := f.Page
+	f.Page = more(page)
+	found, err := s.store.Deliveries(r.Context(), c.tenant.ID, f)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, paged(found, page,
+		func(d *webhook.Delivery) string { return d.ID.String() },
+		func(d *webhook.Delivery) *webhook.Delivery { return d }))
+}
+
+func readFilter(r *http.Request) (webhook.DeliveryFilter, error) {
+	q := newQuery(r, "endpoint", "status", "event_type", "since", "until", "limit", "cursor")
+	f := webhook.DeliveryFilter{
+		Status:    webhook.Status(q.values.Get("status")),
+		EventType: q.values.Get("event_type"),
+		Since:     q.time("since"),
+		Until:     q.time("until"),
+		Page:      q.page(new(webhook.DeliveryID)),
+	}
+	q.id("endpoint", &f.EndpointID)
+	if f.Status != "" && !slices.Contains(webhook.Statuses, f.Status) {
+		q.add("status", fmt.Sprintf("is one of %v", webhook.Statuses))
+	}
+	return f, q.err()
+}
+
+// getDelivery is GET /v1/tenants/{tenant}/deliveries/{delivery}.
+func (s *Server) getDelivery(w http.ResponseWriter, r *http.Request, c *call) error {
+	d, err := s.findDelivery(r, c)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, d)
+}
+
+func (s *Server) findDelivery(r *http.Request, c *call) (*webhook.Delivery, error) {
+	id, err := pathID[webhook.DeliveryID](r, "delivery")
+	if err != nil {
+		return nil, err
+	}
+	return s.store.Delivery(r.Context(), c.tenant.ID, id)
+}
+
+// retryDelivery is POST /v1/tenants/{tenant}/deliveries/{delivery}/retry: the next attempt now, not when it is due.
+func (s *Server) retryDelivery(w http.ResponseWriter, r *http.Request, c *call) error {
+	d, err := s.findDelivery(r, c)
+	if err != nil {
+		return err
+	}
+	reason, err := s.readReason(w, r, "retried through the API")
+	if err != nil {
+		return err
+	}
+	if d.Status.Settled() {
+		return webhook.Errorf(webhook.CodeConflict, "the delivery is %s: no attempt is left to bring forward", d.Status)
+	}
+	err = within(r.Context(), func(ctx context.Context) error {
+		return s.engine.RetryNow(ctx, c.tenant.ID, d.EventID, d.EndpointID, reason)
+	})
+	if webhook.ErrorCode(err) == webhook.CodeNotFound {
+		return webhook.Errorf(webhook.CodeConflict, "the delivery is not under way at this moment: it is about to start or has just ended").WithCause(err)
+	}
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusAccepted, d)
+}
+
+// cancelDelivery is POST /v1/tenants/{tenant}/deliveries/{delivery}/cancel. The database is the truth: once it has said
+// yes, the workflow learns of it with its next step if it cannot be told now.
+func (s *Server) cancelDelivery(w http.ResponseWriter, r *http.Request, c *call) error {
+	id, err := pathID[webhook.DeliveryID](r, "delivery")
+	if err != nil {
+		return err
+	}
+	reason, err := s.readReason(w, r, "canceled through the API")
+	if err != nil {
+		return err
+	}
+	d, err := s.store.CancelDelivery(r.Context(), c.tenant.ID, id, reason, s.now())
+	if err != nil {
+		return err
+	}
+	err = within(context.WithoutCancel(r.Context()), func(ctx context.Context) error {
+		return s.engine.CancelDelivery(ctx, c.tenant.ID, d.EventID, d.EndpointID, reason)
+	})
+	if err != nil {
+		s.log.LogAttrs(r.Context(), slog.LevelWarn, "the workflow was not told of a canceled delivery",
+			slog.String("request_id", infoOf(r).id), slog.String("tenant", c.tenant.ID),
+			slog.String("delivery", id.String()), slog.String("error", err.Error()))
+	}
+	return writeJSON(w, http.StatusOK, d)
+}

@@ -1,0 +1,146 @@
+package api_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"waybill/webhook"
+)
+
+func TestDeliveries_List(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	endpoint := b.endpoint("acme")
+	id := b.publish("acme", `{"type":"a.b","data":1,"id":"e1"}`)
+	other := b.publish("acme", `{"type":"a.b","data":1,"id":"e2"}`)
+	b.store.settle(parseID[webhook.DeliveryID](t, other), webhook.StatusExhausted)
+
+	got := into[struct{ Data []object }](b.admin("GET", "/v1/tenants/acme/deliveries?status=pending&endpoint="+endpoint+
+		"&event_type=a.b&since=2026-05-27T16:00:00%2B02:00&until=2026-05-28T00:00:00Z&limit=10", "").want(200))
+	require.Equal(t, []object{{
+		"id": id, "event_id": "e1", "event_type": "a.b", "endpoint_id": endpoint, "status": "pending", "attempts": 0.0,
+		"created_at": "2026-05-27T14:32:00.123456Z", "updated_at": "2026-05-27T14:32:00.123456Z",
+	}}, got.Data)
+
+	f := b.store.filters[0]
+	require.Equal(t, endpoint, f.EndpointID.String())
+	require.Equal(t, "a.b", f.EventType)
+	require.True(t, f.Since.Equal(time.Date(2026, 5, 27, 14, 0, 0, 0, time.UTC)))
+	require.True(t, f.Until.Equal(time.Date(2026, 5, 28, 0, 0, 0, 0, time.UTC)))
+	require.Equal(t, 11, f.Page.Limit, "one more tells whether another page follows")
+
+	page := into[object](b.admin("GET", "/v1/tenants/acme/deliveries?limit=1", "").want(200))
+	b.admin("GET", "/v1/tenants/acme/deliveries?cursor="+page["next_cursor"].(string), "").want(200)
+	require.Equal(t, id, b.store.filters[2].Page.After)
+}
+
+func TestDeliveries_Retry(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	endpoint := b.endpoint("acme")
+	id := b.publish("acme", `{"type":"a.b","data":1,"id":"e1"}`)
+	path := "/v1/tenants/acme/deliveries/" + id + "/retry"
+
+	b.admin("POST", path, `{"reason":"fixed"}`).want(202)
+	b.admin("POST", path, "").want(202)
+	require.Equal(t, []string{"retry acme e1 " + endpoint + " fixed", "retry acme e1 " + endpoint + " retried through the API"}, b.engine.told)
+
+	b.engine.retry = func() error { return webhook.Errorf(webhook.CodeUnavailable, "Temporal does not answer") }
+	b.admin("POST", path, "").problem(503, webhook.CodeUnavailable)
+	b.engine.retry = func() error { return webhook.Errorf(webhook.CodeNotFound, "no workflow") }
+	b.admin("POST", path, "").problem(409, webhook.CodeConflict)
+
+	for _, status := range []webhook.Status{webhook.StatusDelivered, webhook.StatusExhausted, webhook.StatusCanceled} {
+		b.store.settle(parseID[webhook.DeliveryID](t, id), status)
+		p := b.admin("POST", path, "").problem(409, webhook.CodeConflict)
+		require.Contains(t, p.Detail, "is "+string(status))
+	}
+}
+
+func TestDeliveries_Cancel(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	endpoint := b.endpoint("acme")
+	path := "/v1/tenants/acme/deliveries/" + b.publish("acme", `{"type":"a.b","data":1,"id":"e1"}`)
+
+	b.engine.cancel = func() error { return errors.New("temporal: connection refused") }
+	got := into[object](b.admin("POST", path+"/cancel", `{"reason":"sent by hand"}`).want(200))
+	require.Equal(t, "canceled", got["status"])
+	require.Equal(t, "sent by hand", got["reason"])
+	require.Equal(t, []string{"cancel acme e1 " + endpoint + " sent by hand"}, b.engine.told)
+	require.Contains(t, b.log.String(), "connection refused", "logged, not returned: the database has it")
+
+	require.Equal(t, got, into[object](b.admin("GET", path, "").want(200)))
+	b.admin("POST", path+"/cancel", "").problem(409, webhook.CodeConflict)
+	require.Len(t, b.engine.told, 1)
+}
+
+func TestHistory(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	b.endpoint("acme")
+	b.publish("acme", `{"type":"a.b","data":1,"id":"e1"}`)
+	const path = "/v1/tenants/acme/events/e1/history"
+
+	got := into[object](b.admin("GET", path, "").want(200))
+	require.Equal(t, "log", got["source"], "no workflow")
+	require.Equal(t, []any{}, got["deliveries"].([]any)[0].(object)["attempts"])
+	require.NotContains(t, b.log.String(), "the log answers", "which is nothing to note")
+
+	for _, err := range []error{webhook.Errorf(webhook.CodeUnavailable, "down"), errors.New("odd")} {
+		b.engine.history = func(string, string) (*webhook.History, error) { return nil, err }
+		require.Equal(t, "log", into[object](b.admin("GET", path, "").want(200))["source"])
+	}
+	require.Contains(t, b.log.String(), "the log answers")
+
+	var asked string
+	b.engine.history = func(tenant, event string) (*webhook.History, error) {
+		asked = tenant + "/" + event
+		return &webhook.History{EventID: event}, nil
+	}
+	a := b.admin("GET", path, "").want(200)
+	require.JSONEq(t, `{"event_id":"e1","source":"live","deliveries":[]}`, string(a.body))
+	require.Equal(t, "acme/e1", asked)
+
+	b.engine.history = nil
+	b.admin("GET", "/v1/tenants/acme/events/none/history", "").problem(404, webhook.CodeNotFound)
+}
+
+func TestAttempts(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	values := b.world()
+	path := "/v1/tenants/acme/deliveries/" + values["delivery"] + "/attempts"
+	delivery := parseID[webhook.DeliveryID](t, values["delivery"])
+	long := []byte("0123456789\xf0\x9f\x98") // cut within an emoji
+	for i, a := range []webhook.Attempt{
+		{ResponseBody: []byte("grüß <b> Gott")}, {ResponseBody: []byte{0xff, 0xfe}}, {ResponseBody: long, ResponseTruncated: true}, {ResponseBody: long},
+	} {
+		a.ID, a.DeliveryID = webhook.NewID[webhook.AttemptID](b.store.uuid()), delivery
+		a.AttemptSummary = webhook.AttemptSummary{Number: i + 2, DurationMS: 12, StatusCode: 500, Outcome: webhook.OutcomeRetryable, ErrorClass: webhook.ErrorHTTPStatus, Error: "500"}
+		b.store.record(a)
+	}
+	got := into[struct{ Data []object }](b.admin("GET", path, "").want(200)).Data
+	require.Len(t, got, 5)
+	require.Equal(t, "grüß <b> Gott", got[1]["response_body"])
+	require.NotContains(t, got[1], "response_body_encoding")
+	require.Equal(t, "//4=", got[2]["response_body"])
+	require.Equal(t, "base64", got[2]["response_body_encoding"])
+	require.Equal(t, "0123456789", got[3]["response_body"], "what a cut left of a character is dropped")
+	require.Equal(t, "base64", got[4]["response_body_encoding"])
+
+	one := into[object](b.admin("GET", path+"/"+got[1]["id"].(string), "").want(200))
+	require.Equal(t, got[1], one)
+
+	other := b.publish("acme", `{"type":"a.b","data":1,"id":"e2"}`)
+	b.admin("GET", "/v1/tenants/acme/deliveries/"+other+"/attempts/"+got[1]["id"].(string), "").problem(404, webhook.CodeNotFound)
+	require.Empty(t, into[struct{ Data []object }](b.admin("GET", "/v1/tenants/acme/deliveries/"+other+"/attempts", "").want(200)).Data)
+	b.admin("GET", "/v1/tenants/acme/deliveries/dlv_00000000000000000000000000000000/attempts", "").problem(404, webhook.CodeNotFound)
+}

@@ -1,0 +1,179 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+
+	"waybill/webhook"
+)
+
+type endpointInput struct {
+	URL         string               `json:"url"`
+	EventTypes  []string             `json:"event_types"`
+	Filter      map[string][]string  `json:"filter"`
+	Description string               `json:"description"`
+	Headers     map[string]string    `json:"headers"`
+	Retry       *webhook.RetryPolicy `json:"retry"`
+	Timeout     *webhook.Duration    `json:"timeout"`
+}
+
+type endpointPatch struct {
+	URL         optional[string]              `json:"url"`
+	EventTypes  optional[[]string]            `json:"event_types"`
+	Filter      optional[map[string][]string] `json:"filter"`
+	Description optional[string]              `json:"description"`
+	Headers     optional[map[string]string]   `json:"headers"`
+	Retry       optional[webhook.RetryPolicy] `json:"retry"`
+	Timeout     optional[webhook.Duration]    `json:"timeout"`
+}
+
+func (p *endpointPatch) apply(e *webhook.Endpoint) {
+	p.URL.into(&e.URL)
+	p.EventTypes.into(&e.EventTypes)
+	p.Filter.into(&e.Filter)
+	p.Description.into(&e.Description)
+	p.Headers.into(&e.Headers)
+	p.Retry.intoPointer(&e.Retry)
+	p.Timeout.intoPointer(&e.Timeout)
+}
+
+// endpointView is an endpoint as shown. Headers hide the Endpoint's; Secret is only in the answer to the creation.
+type endpointView struct {
+	*webhook.Endpoint
+	Status  string            `json:"status"`
+	Headers map[string]string `json:"headers,omitempty"`
+	Secret  string            `json:"secret,omitempty"`
+}
+
+// showEndpoint shows custom header values, which often are keys, only to who may change them.
+func (c *call) showEndpoint(e *webhook.Endpoint) endpointView {
+	v := endpointView{Endpoint: e, Status: "enabled", Headers: e.Headers}
+	if e.DisabledAt != nil {
+		v.Status = "disabled"
+	}
+	if !c.manages() {
+		v.Headers = make(map[string]string, len(e.Headers))
+		for name := range e.Headers {
+			v.Headers[name] = "[redacted]"
+		}
+	}
+	return v
+}
+
+// createEndpoint is POST /v1/tenants/{tenant}/endpoints.
+func (s *Server) createEndpoint(w http.ResponseWriter, r *http.Request, c *call) error {
+	var in endpointInput
+	if err := decode(w, r, s.opts.MaxBodyBytes, &in); err != nil {
+		return err
+	}
+	now := s.now()
+	e := &webhook.Endpoint{
+		ID: webhook.NewID[webhook.EndpointID](s.opts.NewUUID()), TenantID: c.tenant.ID,
+		URL: in.URL, EventTypes: in.EventTypes, Filter: in.Filter, Description: in.Description,
+		Headers: in.Headers, Retry: in.Retry, Timeout: in.Timeout, CreatedAt: now, UpdatedAt: now,
+	}
+	if e.EventTypes == nil && c.dialect.Endpoints.Max == 1 {
+		e.EventTypes = []string{"*"} // the one endpoint gets every event
+	}
+	if err := s.checkEndpoint(e, c); err != nil {
+		return err
+	}
+	secret, err := s.newSecret(c.dialect, webhook.SecretOfEndpoint)
+	if err != nil {
+		return err
+	}
+	if err := s.store.CreateEndpoint(r.Context(), e, secret, c.dialect.Endpoints.Max); err != nil {
+		return err
+	}
+	view := c.showEndpoint(e)
+	view.Secret = secret.Reveal()
+	w.Header().Set("Location", "/v1/tenants/"+c.tenant.ID+"/endpoints/"+e.ID.String())
+	return writeJSON(w, http.StatusCreated, view)
+}
+
+func (s *Server) checkEndpoint(e *webhook.Endpoint, c *call) error {
+	err := e.Validate(webhook.Limits{
+		Dialect: c.dialect, AllowHTTP: s.opts.AllowHTTP, AllowUnknownTypes: c.tenant.AllowUnknownTypes,
+	})
+	if err != nil {
+		return err
+	}
+	return s.checkHost(e.URL)
+}
+
+// checkHost asks the operator's rule about the host of a URL that is otherwise good.
+func (s *Server) checkHost(address string) error {
+	if s.opts.CheckHost == nil {
+		return nil
+	}
+	u, err := url.Parse(address)
+	if err == nil {
+		err = s.opts.CheckHost(u.Hostname())
+	}
+	if err != nil {
+		return invalid("endpoint", webhook.FieldError{Field: "url", Detail: err.Error()})
+	}
+	return nil
+}
+
+// listEndpoints is GET /v1/tenants/{tenant}/endpoints.
+func (s *Server) listEndpoints(w http.ResponseWriter, r *http.Request, c *call) error {
+	q := newQuery(r, "limit", "cursor")
+	page := q.page(new(webhook.EndpointID))
+	if err := q.err(); err != nil {
+		return err
+	}
+	found, err := s.store.Endpoints(r.Context(), c.tenant.ID, more(page))
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, paged(found, page,
+		func(e *webhook.Endpoint) string { return e.ID.String() }, c.showEndpoint))
+}
+
+// getEndpoint is GET /v1/tenants/{tenant}/endpoints/{endpoint}.
+func (s *Server) getEndpoint(w http.ResponseWriter, r *http.Request, c *call) error {
+	id, err := pathID[webhook.EndpointID](r, "endpoint")
+	if err != nil {
+		return err
+	}
+	e, err := s.store.Endpoint(r.Context(), c.tenant.ID, id)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, c.showEndpoint(e))
+}
+
+// updateEndpoint is PATCH /v1/tenants/{tenant}/endpoints/{endpoint}.
+func (s *Server) updateEndpoint(w http.ResponseWriter, r *http.Request, c *call) error {
+	id, err := pathID[webhook.EndpointID](r, "endpoint")
+	if err != nil {
+		return err
+	}
+	var in endpointPatch
+	if err := decode(w, r, s.opts.MaxBodyBytes, &in); err != nil {
+		return err
+	}
+	e, err := s.store.UpdateEndpoint(r.Context(), c.tenant.ID, id, func(e *webhook.Endpoint) error {
+		in.apply(e)
+		e.UpdatedAt = s.now()
+		return s.checkEndpoint(e, c)
+	})
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, c.showEndpoint(e))
+}
+
+// deleteEndpoint is DELETE /v1/tenants/{tenant}/endpoints/{endpoint}.
+func (s *Server) deleteEndpoint(w http.ResponseWriter, r *http.Request, c *call) error {
+	id, err := pathID[webhook.EndpointID](r, "endpoint")
+	if err != nil {
+		return err
+	}
+	if err := s.store.DeleteEndpoint(r.Context(), c.tenant.ID, id, s.now()); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

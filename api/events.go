@@ -1,0 +1,126 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"waybill/webhook"
+)
+
+type eventInput struct {
+	Type       string            `json:"type"`
+	Data       json.RawMessage   `json:"data"`
+	ID         *string           `json:"id"`
+	OccurredAt *time.Time        `json:"occurred_at"`
+	Attributes map[string]string `json:"attributes"`
+}
+
+// publishEvent is POST /v1/tenants/{tenant}/events.
+func (s *Server) publishEvent(w http.ResponseWriter, r *http.Request, c *call) error {
+	key, err := idempotencyKey(r)
+	if err != nil {
+		return err
+	}
+	var in eventInput
+	if err := decode(w, r, s.opts.MaxBodyBytes, &in); err != nil {
+		return err
+	}
+	p, err := s.publication(c, &in, key)
+	if err != nil {
+		return err
+	}
+	return s.accept(w, r, p)
+}
+
+// accept stores the publication and answers with the receipt. A repetition gets the first answer again, and a header.
+func (s *Server) accept(w http.ResponseWriter, r *http.Request, p *webhook.Publication) error {
+	receipt, err := s.store.Accept(r.Context(), p)
+	if err != nil {
+		return err
+	}
+	if receipt.Repeated {
+		w.Header().Set("Idempotent-Replayed", "true")
+	}
+	return writeJSON(w, http.StatusAccepted, showReceipt(receipt))
+}
+
+func showReceipt(r *webhook.Receipt) webhook.Receipt {
+	out := *r
+	if out.Deliveries == nil {
+		out.Deliveries = []webhook.ReceiptDelivery{}
+	}
+	return out
+}
+
+// idempotencyKey returns the header Idempotency-Key, "" when there is none.
+func idempotencyKey(r *http.Request) (string, error) {
+	given := r.Header.Values("Idempotency-Key")
+	if len(given) == 0 {
+		return "", nil
+	}
+	key := given[0]
+	good := len(given) == 1 && len(key) >= 1 && len(key) <= 255
+	for _, b := range []byte(key) {
+		good = good && b >= ' ' && b <= '~'
+	}
+	if !good {
+		return "", invalid("request", webhook.FieldError{Field: "Idempotency-Key", Detail: "is 1 to 255 printable ASCII characters, sent once"})
+	}
+	return key, nil
+}
+
+// publication makes and checks all that is stored of an event. The body's bytes are final from here on.
+func (s *Server) publication(c *call, in *eventInput, idempotencyKey string) (*webhook.Publication, error) {
+	now := s.now()
+	e := &webhook.Event{
+		Key: webhook.NewID[webhook.EventKey](s.opts.NewUUID()), TenantID: c.tenant.ID,
+		Type: in.Type, OccurredAt: now, Attributes: in.Attributes, Data: in.Data,
+	}
+	if in.OccurredAt != nil {
+		e.OccurredAt = in.OccurredAt.UTC()
+	}
+	callerID := true
+	switch {
+	case in.ID != nil:
+		e.ID = *in.ID
+	case idempotencyKey != "":
+		e.ID = webhook.IDFromIdempotencyKey(idempotencyKey)
+	default:
+		e.ID, callerID = e.Key.String(), false
+	}
+	if err := e.Validate(c.tenant, c.dialect); err != nil {
+		return nil, err
+	}
+	if _, known := c.dialect.EventType(e.Type); known {
+		if err := s.schemas.Validate(c.dialect.Name, e.Type, e.Data); err != nil {
+			return nil, err
+		}
+	}
+	return &webhook.Publication{
+		Event: e, Body: c.dialect.Render(e), CallerID: callerID, Digest: e.Digest(in.OccurredAt), CreatedAt: now,
+	}, nil
+}
+
+// eventView is an event as shown. Data has the published value; white space within it may differ.
+type eventView struct {
+	ID         string            `json:"id"`
+	Type       string            `json:"type"`
+	OccurredAt time.Time         `json:"occurred_at"`
+	Attributes map[string]string `json:"attributes,omitempty"`
+	Data       json.RawMessage   `json:"data"`
+	CreatedAt  time.Time         `json:"created_at"`
+}
+
+// getEvent is GET /v1/tenants/{tenant}/events/{event}.
+func (s *Server) getEvent(w http.ResponseWriter, r *http.Request, c *call) error {
+	id, err := pathText(r, "event")
+	if err != nil {
+		return err
+	}
+	e, err := s.store.Event(r.Context(), c.tenant.ID, id)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, eventView{e.ID, e.Type, e.OccurredAt, e.Attributes, e.Data, e.CreatedAt})
+}

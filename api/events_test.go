@@ -1,0 +1,218 @@
+package api_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"waybill/api"
+	"waybill/webhook"
+)
+
+func TestEvents_Publish(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	orders, all := b.endpoint("acme", "order.*"), b.endpoint("acme")
+	b.endpoint("acme", "user.*")
+
+	a := b.admin("POST", "/v1/tenants/acme/events", `{"type":"order.confirmed","data":{"n": 1},"id":"o-1","occurred_at":"2026-05-27T16:00:00.5+02:00","attributes":{"region":"nz"}}`).want(202)
+	receipt := into[webhook.Receipt](a)
+	require.Equal(t, "o-1", receipt.EventID)
+	require.ElementsMatch(t, []string{orders, all}, []string{receipt.Deliveries[0].EndpointID.String(), receipt.Deliveries[1].EndpointID.String()})
+	require.Empty(t, a.header.Get("Idempotent-Replayed"))
+
+	p := b.store.published("acme", "o-1")
+	require.True(t, p.CallerID)
+	require.NotEqual(t, p.Event.Key.String(), p.Event.ID)
+	require.Equal(t, time.Date(2026, 5, 27, 14, 0, 0, 500000000, time.UTC), p.Event.OccurredAt)
+	require.Equal(t, `{"id":"o-1","type":"order.confirmed","data":{"n": 1}}`, string(p.Body.Bytes))
+	require.Equal(t, p.Event.Digest(&p.Event.OccurredAt), p.Digest)
+
+	got := into[object](b.admin("GET", "/v1/tenants/acme/events/o-1", "").want(200))
+	require.Equal(t, object{
+		"id": "o-1", "type": "order.confirmed", "data": object{"n": 1.0}, "attributes": object{"region": "nz"},
+		"occurred_at": "2026-05-27T14:00:00.5Z", "created_at": "2026-05-27T14:32:00.123456Z",
+	}, got)
+}
+
+func TestEvents_PublishWithoutID(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	a := b.admin("POST", "/v1/tenants/acme/events", `{"type":"a.b","data":1}`).want(202)
+	require.Contains(t, string(a.body), `"deliveries":[]`, "nobody subscribes: no delivery, no null")
+	id := into[webhook.Receipt](a).EventID
+	p := b.store.published("acme", id)
+	require.False(t, p.CallerID)
+	require.Equal(t, p.Event.Key.String(), id)
+	require.Equal(t, p.Event.Digest(nil), p.Digest, "the moment was not given")
+	require.Equal(t, time.Date(2026, 5, 27, 14, 32, 0, 123456000, time.UTC), p.Event.OccurredAt)
+}
+
+func TestEvents_Repeated(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	b.endpoint("acme")
+	const path = "/v1/tenants/acme/events"
+	for _, tc := range []struct{ name, first, second, key string }{
+		{"by id", `{"type":"a.b","data":1,"id":"x"}`, `{"type":"a.b","data":2,"id":"x"}`, ""},
+		{"by key", `{"type":"a.b","data":1}`, `{"type":"a.c","data":1}`, "order 4711"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var headers []string
+			if tc.key != "" {
+				headers = []string{"Idempotency-Key", tc.key}
+			}
+			first := b.admin("POST", path, tc.first, headers...).want(202)
+			again := b.admin("POST", path, tc.first, headers...).want(202)
+			require.Equal(t, string(first.body), string(again.body))
+			require.Equal(t, "true", again.header.Get("Idempotent-Replayed"))
+			b.admin("POST", path, tc.second, headers...).problem(409, webhook.CodeEventIDConflict)
+		})
+	}
+	require.Contains(t, b.store.events, "acme/"+webhook.IDFromIdempotencyKey("order 4711"))
+
+	b.admin("POST", path, `{"type":"a.b","data":1,"id":"mine"}`, "Idempotency-Key", "other").want(202)
+	require.Contains(t, b.store.events, "acme/mine", "an id goes before the header")
+}
+
+func TestEvents_BadIdempotencyKey(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	b.lenient = true
+	for _, key := range []string{"", strings.Repeat("x", 256), "a\tb", "é"} {
+		p := b.admin("POST", "/v1/tenants/acme/events", `{"type":"a.b","data":1}`, "Idempotency-Key", key).problem(422, webhook.CodeInvalid)
+		require.Equal(t, []string{"Idempotency-Key"}, p.fields())
+	}
+	b.admin("POST", "/v1/tenants/acme/events", `{"type":"a.b","data":1}`, "Idempotency-Key", strings.Repeat("~", 255)).want(202)
+}
+
+func TestEvents_Catalogue(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("rheo", "one")
+	b.tenant("bids", "auction")
+	b.admin("POST", "/v1/tenants/rheo/events", `{"type":"item.sold","data":{"salePrice":1}}`).want(202)
+
+	p := b.admin("POST", "/v1/tenants/rheo/events", `{"type":"item.lost","data":{}}`).problem(422, webhook.CodeUnknownEventType)
+	require.Equal(t, []string{"type"}, p.fields())
+	p = b.admin("POST", "/v1/tenants/rheo/events", `{"type":"item.sold","data":{}}`).problem(422, webhook.CodeSchemaViolation)
+	require.Equal(t, []string{"data/salePrice"}, p.fields())
+
+	p = b.admin("POST", "/v1/tenants/bids/events", `{"type":"submission.created","data":{"salePrice":1}}`).problem(422, webhook.CodeInvalid)
+	require.Equal(t, []string{"attributes.auction_id"}, p.fields())
+	b.admin("POST", "/v1/tenants/bids/events", `{"type":"submission.created","data":{"salePrice":1},"attributes":{"auction_id":"x"}}`).problem(422, webhook.CodeInvalid)
+
+	b.admin("PATCH", "/v1/tenants/rheo", `{"allow_unknown_types":true}`).want(200)
+	b.admin("POST", "/v1/tenants/rheo/events", `{"type":"item.lost","data":{}}`).want(202) // unknown, so unchecked
+	b.admin("POST", "/v1/tenants/rheo/events", `{"type":"item.sold","data":{}}`).problem(422, webhook.CodeSchemaViolation)
+}
+
+func TestEvents_TenantIsReadOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	for range 20 {
+		b.admin("POST", "/v1/tenants/acme/events", `{"type":"a.b","data":1}`).want(202)
+	}
+	require.LessOrEqual(t, b.store.calls["Tenant"], 2)
+}
+
+func TestBatch(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *api.Options) { o.MaxBodyBytes = 1000 })
+	b.tenant("rheo", "one")
+	b.endpoint("rheo")
+	b.publish("rheo", `{"type":"item.sold","data":{"salePrice":0},"id":"old"}`)
+
+	a := b.admin("POST", "/v1/tenants/rheo/events/batch", `{"events":[
+		{"type":"item.sold","data":{"salePrice":1},"id":"a"},
+		{"type":"item.sold","data":{}},
+		{"type":"item.lost","data":{"salePrice":1}},
+		{"type":"item.sold","data":{"salePrice":0},"id":"old"},
+		{"type":"item.sold","data":{"salePrice":9},"id":"old"},
+		{"type":"item.sold","data":{"salePrice":1},"id":"a"},
+		{"type":"item.sold","data":{"salePrice":2},"id":"a"},
+		{"type":"item.sold","colour":1},
+		"text", null,
+		{"type":"item.sold","data":{"salePrice":"`+strings.Repeat("x", 1000)+`"}},
+		{"type":"item.sold","data":{"salePrice":3}}]}`)
+	a.want(200)
+	type result struct {
+		Status     int
+		ID         string
+		Deliveries []webhook.ReceiptDelivery
+		Repeated   bool
+		Problem    *problem
+	}
+	got := into[struct{ Results []result }](a).Results
+	var said []string
+	for _, r := range got {
+		if r.Problem == nil {
+			require.Len(t, r.Deliveries, 1)
+			said = append(said, fmt.Sprint(r.Status, r.Repeated))
+			continue
+		}
+		require.Equal(t, r.Status, r.Problem.Status)
+		require.Equal(t, a.header.Get("X-Request-Id"), r.Problem.RequestID)
+		said = append(said, fmt.Sprint(r.Status, " ", r.Problem.Code))
+	}
+	require.Equal(t, []string{
+		"202 false", "422 schema_violation", "422 unknown_event_type", "202 true", "409 event_id_conflict", "202 true",
+		"409 event_id_conflict", "422 invalid", "400 malformed", "400 malformed", "413 payload_too_large", "202 false",
+	}, said)
+	require.Equal(t, "a", got[0].ID)
+	require.JSONEq(t, `{"salePrice":1}`, string(b.store.published("rheo", "a").Event.Data), "the first of the batch wins")
+}
+
+func TestBatch_IsAcceptedTogether(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	events := make([]json.RawMessage, 500)
+	for i := range events {
+		events[i] = json.RawMessage(fmt.Sprintf(`{"type":"a.b","data":%d,"id":"e%d"}`, i, i))
+	}
+	body, err := json.Marshal(object{"events": events})
+	require.NoError(t, err)
+	got := into[struct{ Results []webhook.Receipt }](b.admin("POST", "/v1/tenants/acme/events/batch", string(body)).want(200))
+	for i, r := range got.Results {
+		require.Equal(t, fmt.Sprintf("e%d", i), r.EventID)
+	}
+	require.Greater(t, b.store.crowd, 10, "concurrently, so that they share commits")
+}
+
+func TestBatch_Bad(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	many := `{"events":[` + strings.Repeat("1,", 500) + `1]}`
+	for body, detail := range map[string]string{`{}`: "has 0 events", `{"events":[]}`: "has 0 events", `{"events":{}}`: "is a list", many: "has 501 events"} {
+		p := b.admin("POST", "/v1/tenants/acme/events/batch", body).problem(422, webhook.CodeInvalid)
+		require.Equal(t, "events", p.Errors[0].Field)
+		require.Contains(t, p.Errors[0].Detail, detail)
+	}
+	b.admin("POST", "/v1/tenants/acme/events/batch", `{"events":[{"type":"a.b","data":1}]}`, "Idempotency-Key", "k").problem(422, webhook.CodeInvalid)
+}
+
+func TestBatch_StoreFails(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	const body = `{"events":[{"type":"a.b","data":1},{"type":"a.b","data":2}]}`
+	b.store.breakWith(webhook.Errorf(webhook.CodeUnavailable, "down"), "Accept")
+	a := b.admin("POST", "/v1/tenants/acme/events/batch", body).want(200)
+	require.Equal(t, 2, strings.Count(string(a.body), `"code":"unavailable"`))
+
+	b.store.fail = func(string) error { panic("hush-hush") }
+	b.server.Close()
+	a = b.admin("POST", "/v1/tenants/acme/events/batch", body)
+	require.NotContains(t, string(a.body), "hush-hush")
+}

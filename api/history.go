@@ -1,0 +1,59 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"waybill/webhook"
+)
+
+// historyView says besides the history where it is from: "live", the running workflow, or "log".
+type historyView struct {
+	webhook.History
+	Source string `json:"source"`
+}
+
+// getHistory is GET /v1/tenants/{tenant}/events/{event}/history.
+func (s *Server) getHistory(w http.ResponseWriter, r *http.Request, c *call) error {
+	id, err := pathText(r, "event")
+	if err != nil {
+		return err
+	}
+	h, source, err := s.findHistory(r, c.tenant.ID, id)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, showHistory(h, source))
+}
+
+// findHistory asks the workflow, and the log when the workflow does not answer for whatever reason.
+func (s *Server) findHistory(r *http.Request, tenant, event string) (*webhook.History, string, error) {
+	var h *webhook.History
+	err := within(r.Context(), func(ctx context.Context) (err error) {
+		h, err = s.engine.History(ctx, tenant, event)
+		return err
+	})
+	if err == nil {
+		return h, "live", nil
+	}
+	if webhook.ErrorCode(err) != webhook.CodeNotFound {
+		s.log.LogAttrs(r.Context(), slog.LevelWarn, "the workflow does not tell its history; the log answers",
+			slog.String("request_id", infoOf(r).id), slog.String("tenant", tenant),
+			slog.String("event", event), slog.String("error", err.Error()))
+	}
+	h, err = s.store.History(r.Context(), tenant, event)
+	return h, "log", err
+}
+
+// showHistory has empty lists, not nulls.
+func showHistory(h *webhook.History, source string) historyView {
+	out := historyView{webhook.History{EventID: h.EventID, Deliveries: []webhook.DeliveryHistory{}}, source}
+	for _, d := range h.Deliveries {
+		if d.Attempts == nil {
+			d.Attempts = []webhook.AttemptSummary{}
+		}
+		out.Deliveries = append(out.Deliveries, d)
+	}
+	return out
+}

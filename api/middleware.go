@@ -1,0 +1,109 @@
+package api
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"time"
+)
+
+// requestInfo is what the parts of one request tell each other.
+type requestInfo struct {
+	id string
+	// route is the path template that matched.
+	route string
+}
+
+type infoKey struct{}
+
+// infoOf returns the request's info; observe has put it there.
+func infoOf(r *http.Request) *requestInfo {
+	info, ok := r.Context().Value(infoKey{}).(*requestInfo)
+	if !ok {
+		panic("api: the request did not come through Server.ServeHTTP")
+	}
+	return info
+}
+
+// unmatched is the route of requests that no route serves.
+const unmatched = "unmatched"
+
+var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._:/+=-]{1,128}$`)
+
+// requestID accepts the caller's X-Request-Id when it is harmless in a log, else makes one.
+func (s *Server) requestID(r *http.Request) string {
+	if id := r.Header.Get("X-Request-Id"); requestIDPattern.MatchString(id) {
+		return id
+	}
+	id := s.opts.NewUUID()
+	return "req_" + hex.EncodeToString(id[:])
+}
+
+// observe gives the request its id, measures and logs it, and turns a panic into a 500.
+func (s *Server) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		info := &requestInfo{id: s.requestID(r), route: unmatched}
+		r = r.WithContext(context.WithValue(r.Context(), infoKey{}, info))
+		out := &statusWriter{ResponseWriter: w}
+		out.Header().Set("X-Request-Id", info.id)
+		out.Header().Set("X-Content-Type-Options", "nosniff")
+		out.Header().Set("Cache-Control", "no-store")
+		defer func() {
+			took := time.Since(start)
+			s.metrics.request(r.Method, info.route, out.status, took)
+			s.log.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("request_id", info.id),
+				slog.String("method", r.Method), slog.String("route", info.route),
+				slog.Int("status", out.status), slog.Duration("took", took))
+		}()
+		defer s.recoverPanic(out, r)
+		next.ServeHTTP(out, r)
+	})
+}
+
+// recoverPanic answers 500 unless the answer has begun; then the connection is cut, so that half an answer is not
+// taken for a whole one.
+func (s *Server) recoverPanic(w *statusWriter, r *http.Request) {
+	reason := recover()
+	if reason == nil {
+		return
+	}
+	if reason == http.ErrAbortHandler { //nolint:errorlint // the very value, as net/http compares it
+		panic(reason)
+	}
+	err := fmt.Errorf("panic: %v\n%s", reason, debug.Stack())
+	if w.status != 0 {
+		s.logError(r, asError(r.Context(), err).Code, err)
+		panic(http.ErrAbortHandler)
+	}
+	s.Error(w, r, err)
+}
+
+// statusWriter remembers the status that was written, 0 before.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader notes the status.
+func (w *statusWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write notes the implied 200.
+func (w *statusWriter) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap serves http.ResponseController.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -1,0 +1,124 @@
+package api_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+	"github.com/stretchr/testify/require"
+
+	"waybill/schemas"
+	"waybill/webhook"
+)
+
+// spec is schemas/openapi.yaml, made strict: what it does not list may not be in an answer.
+type spec struct {
+	doc    *openapi3.T
+	router routers.Router
+	// mu guards the validator, which fills in schemas as it goes.
+	mu sync.Mutex
+}
+
+var sharedSpec = sync.OnceValues(func() (*spec, error) {
+	doc, err := openapi3.NewLoader().LoadFromData(schemas.OpenAPI)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range doc.Components.Schemas {
+		closeSchema(s)
+	}
+	router, err := gorillamux.NewRouter(doc)
+	return &spec{doc: doc, router: router}, err
+})
+
+func loadSpec(t *testing.T) *spec {
+	t.Helper()
+	s, err := sharedSpec()
+	require.NoError(t, err)
+	return s
+}
+
+// closeSchema forbids members that the schema does not list, here and below.
+func closeSchema(s *openapi3.SchemaRef) {
+	if s == nil || s.Ref != "" || s.Value == nil {
+		return
+	}
+	if v := s.Value; len(v.Properties) > 0 && v.AdditionalProperties.Schema == nil {
+		no := false
+		v.AdditionalProperties.Has = &no
+	}
+	for _, p := range s.Value.Properties {
+		closeSchema(p)
+	}
+	closeSchema(s.Value.Items)
+	closeSchema(s.Value.AdditionalProperties.Schema)
+}
+
+// check holds an answer to the spec, and the request too when it was accepted, unless lenient.
+func (s *spec) check(t *testing.T, r *http.Request, body string, a *answer, lenient bool) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	route, params, err := s.router.FindRoute(r)
+	if err != nil {
+		return // no such route: a test of 404 and 405
+	}
+	options := &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc}
+	request := &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route, Options: options}
+	err = openapi3filter.ValidateResponse(t.Context(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: request, Status: a.status, Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body)), Options: options,
+	})
+	require.NoError(t, err, "%s %s answered %d %s", r.Method, r.URL.Path, a.status, a.body)
+	if a.status < 300 && !lenient {
+		r.Body = io.NopCloser(strings.NewReader(body))
+		require.NoError(t, openapi3filter.ValidateRequest(t.Context(), request), "%s %s accepted %s", r.Method, r.URL.Path, body)
+	}
+}
+
+func TestOpenAPI_IsValid(t *testing.T) {
+	t.Parallel()
+	doc, err := openapi3.NewLoader().LoadFromData(schemas.OpenAPI)
+	require.NoError(t, err)
+	require.NoError(t, doc.Validate(t.Context()), "examples included")
+}
+
+func TestOpenAPI_MatchesRouter(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+
+	routed := map[string]string{}
+	for _, rt := range b.server.Routes() {
+		routed[rt.Method+" "+rt.Path] = rt.Access
+	}
+	described := map[string]string{}
+	ids := map[string]bool{}
+	for path, item := range b.spec.doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			scope, _ := op.Extensions["x-scope"].(string)
+			described[method+" "+path] = scope
+			require.NotEmpty(t, op.Summary, "%s %s", method, path)
+			require.False(t, ids[op.OperationID], "operationId %q is there twice", op.OperationID)
+			ids[op.OperationID] = true
+		}
+	}
+	require.Equal(t, routed, described, "routes and their scopes")
+}
+
+func TestOpenAPI_ListsEveryCode(t *testing.T) {
+	t.Parallel()
+	code := loadSpec(t).doc.Components.Schemas["Problem"].Value.Properties["code"].Value
+	for _, c := range []webhook.Code{
+		webhook.CodeMalformed, webhook.CodeInvalid, webhook.CodeUnauthorized, webhook.CodeForbidden, webhook.CodeNotFound,
+		webhook.CodeConflict, webhook.CodeEventIDConflict, webhook.CodeUnknownEventType, webhook.CodeSchemaViolation,
+		webhook.CodeTooLarge, webhook.CodeUnavailable, webhook.CodeInternal, webhook.CodeUnsupportedMedia, webhook.CodeMethodNotAllowed,
+	} {
+		require.Contains(t, code.Enum, string(c))
+	}
+}

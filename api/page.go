@@ -1,0 +1,115 @@
+package api
+
+import (
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"waybill/webhook"
+)
+
+// Limits of a page.
+const (
+	defaultLimit = 50
+	maxLimit     = 200
+)
+
+// list is the answer of every list route.
+type list[T any] struct {
+	Data       []T    `json:"data"`
+	NextCursor string `json:"next_cursor,omitempty"`
+}
+
+// query reads the parameters of a request and gathers what is wrong with them.
+type query struct {
+	values   url.Values
+	problems []webhook.FieldError
+}
+
+// newQuery refuses parameters that are not known: a misspelt filter must not select everything.
+func newQuery(r *http.Request, known ...string) *query {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	q := &query{values: values}
+	if err != nil {
+		q.add("query", "is not well-formed")
+	}
+	for name, given := range values {
+		switch {
+		case !slices.Contains(known, name):
+			q.add(name, "is not a known parameter")
+		case len(given) > 1:
+			q.add(name, "is given more than once")
+		case !storable(given[0]) && name != "cursor":
+			q.add(name, "is too long or not text")
+		}
+	}
+	return q
+}
+
+func (q *query) add(name, detail string) {
+	q.problems = append(q.problems, webhook.FieldError{Field: name, Detail: detail})
+}
+
+func (q *query) err() error { return invalid("query", q.problems...) }
+
+// id reads an optional id into target.
+func (q *query) id(name string, target interface{ UnmarshalText([]byte) error }) {
+	if text := q.values.Get(name); text != "" {
+		if err := target.UnmarshalText([]byte(text)); err != nil {
+			q.add(name, err.Error())
+		}
+	}
+}
+
+func (q *query) time(name string) time.Time {
+	text := q.values.Get(name)
+	if text == "" {
+		return time.Time{}
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		q.add(name, `is a moment in RFC 3339 such as "2026-05-27T14:32:00Z"`)
+	}
+	return at
+}
+
+// page reads limit and cursor. The id in the cursor must be readable by check, nil for any text.
+func (q *query) page(check interface{ UnmarshalText([]byte) error }) webhook.Page {
+	p := webhook.Page{Limit: defaultLimit}
+	if text := q.values.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > maxLimit {
+			q.add("limit", "is a number from 1 to "+strconv.Itoa(maxLimit))
+		} else {
+			p.Limit = n
+		}
+	}
+	if text := q.values.Get("cursor"); text != "" {
+		id, err := base64.RawURLEncoding.DecodeString(text)
+		if err != nil || !storable(string(id)) || check != nil && check.UnmarshalText(id) != nil {
+			q.add("cursor", "is not a cursor of this list; send next_cursor as it was given")
+		}
+		p.After = string(id)
+	}
+	return p
+}
+
+// more returns the page with one more item than asked for, which tells whether another page follows.
+func more(p webhook.Page) webhook.Page { return webhook.Page{After: p.After, Limit: p.Limit + 1} }
+
+// paged cuts items, read with more(p), to the page and shows each one; id gives the cursor.
+func paged[T, V any](items []T, p webhook.Page, id func(*T) string, show func(*T) V) list[V] {
+	var out list[V]
+	if len(items) > p.Limit {
+		items = items[:p.Limit]
+		out.NextCursor = base64.RawURLEncoding.EncodeToString([]byte(id(&items[p.Limit-1])))
+	}
+	out.Data = make([]V, len(items))
+	for i := range items {
+		out.Data[i] = show(&items[i])
+	}
+	return out
+}

@@ -1,0 +1,41 @@
+package api
+
+import (
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/gorilla/mux"
+
+	"waybill/webhook"
+)
+
+// maxPathID is longer than any id of ours.
+const maxPathID = 200
+
+// storable reports whether Postgres can hold the text at all: what it cannot, names nothing.
+func storable(s string) bool {
+	return len(s) <= maxPathID && utf8.ValidString(s) && !strings.ContainsRune(s, 0)
+}
+
+// pathText returns a part of the path, such as an event's id.
+func pathText(r *http.Request, name string) (string, error) {
+	s := mux.Vars(r)[name]
+	if !storable(s) {
+		return "", webhook.Errorf(webhook.CodeNotFound, "there is no %s %q", name, s)
+	}
+	return s, nil
+}
+
+// pathID reads an id out of the path. One that cannot exist names nothing.
+func pathID[I any, P interface {
+	*I
+	UnmarshalText([]byte) error
+}](r *http.Request, name string) (I, error) {
+	var id I
+	s := mux.Vars(r)[name]
+	if err := P(&id).UnmarshalText([]byte(s)); err != nil {
+		return id, webhook.Errorf(webhook.CodeNotFound, "there is no %s %q", name, s)
+	}
+	return id, nil
+}

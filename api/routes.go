@@ -1,0 +1,135 @@
+package api
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/gorilla/mux"
+
+	"waybill/webhook"
+)
+
+// access is who may use a route: anybody, any valid key, the admin, or a key of the path's tenant with a scope.
+type access string
+
+const (
+	public    access = "public"
+	anyKey    access = "any"
+	adminOnly access = "admin"
+	publish          = access(webhook.ScopePublish)
+	read             = access(webhook.ScopeRead)
+	manage           = access(webhook.ScopeManage)
+)
+
+// handler answers one request; the error it returns is written by Server.Error.
+type handler func(w http.ResponseWriter, r *http.Request, c *call) error
+
+type route struct {
+	method, path string
+	access       access
+	handle       handler
+}
+
+// Paths that several routes share.
+const (
+	tenantPath   = "/v1/tenants/{tenant}"
+	endpointPath = tenantPath + "/endpoints/{endpoint}"
+	deliveryPath = tenantPath + "/deliveries/{delivery}"
+)
+
+// routes lists the API, a line each. A route below {tenant} finds the tenant and its dialect in its call.
+func (s *Server) routes() []route {
+	list := []route{
+		{"GET", "/healthz", public, s.getHealth},
+		{"GET", "/readyz", public, s.getReadiness},
+		{"GET", "/openapi.yaml", public, s.getOpenAPI},
+
+		{"GET", "/v1/dialects", anyKey, s.listDialects},
+		{"GET", "/v1/dialects/{dialect}", anyKey, s.getDialect},
+
+		{"POST", "/v1/tenants", adminOnly, s.createTenant},
+		{"GET", "/v1/tenants", adminOnly, s.listTenants},
+		{"GET", tenantPath, read, s.getTenant},
+		{"PATCH", tenantPath, manage, s.updateTenant},
+		{"GET", tenantPath + "/secret", manage, s.revealTenantSecret},
+
+		{"POST", tenantPath + "/keys", manage, s.createKey},
+		{"GET", tenantPath + "/keys", manage, s.listKeys},
+		{"DELETE", tenantPath + "/keys/{key}", manage, s.revokeKey},
+
+		{"POST", tenantPath + "/endpoints", manage, s.createEndpoint},
+		{"GET", tenantPath + "/endpoints", read, s.listEndpoints},
+		{"GET", endpointPath, read, s.getEndpoint},
+		{"PATCH", endpointPath, manage, s.updateEndpoint},
+		{"DELETE", endpointPath, manage, s.deleteEndpoint},
+		{"POST", endpointPath + "/disable", manage, s.disableEndpoint},
+		{"POST", endpointPath + "/enable", manage, s.enableEndpoint},
+		{"POST", endpointPath + "/test", manage, s.testEndpoint},
+		{"GET", endpointPath + "/secret", manage, s.revealEndpointSecret},
+
+		{"POST", tenantPath + "/events", publish, s.publishEvent},
+		{"POST", tenantPath + "/events/batch", publish, s.publishBatch},
+		{"GET", tenantPath + "/events/{event}", read, s.getEvent},
+		{"GET", tenantPath + "/events/{event}/history", read, s.getHistory},
+
+		{"GET", tenantPath + "/deliveries", read, s.listDeliveries},
+		{"GET", deliveryPath, read, s.getDelivery},
+		{"POST", deliveryPath + "/retry", manage, s.retryDelivery},
+		{"POST", deliveryPath + "/cancel", manage, s.cancelDelivery},
+		{"GET", deliveryPath + "/attempts", read, s.listAttempts},
+		{"GET", deliveryPath + "/attempts/{attempt}", read, s.getAttempt},
+	}
+	if s.opts.Metrics != nil {
+		list = append(list, route{"GET", "/metrics", public, s.getMetrics})
+	}
+	return list
+}
+
+func (s *Server) router(routes []route) http.Handler {
+	m := mux.NewRouter().SkipClean(true) // a cleaned path would be answered with a redirect, which a POST does not survive
+	for _, rt := range routes {
+		methods := []string{rt.method}
+		if rt.method == http.MethodGet {
+			methods = append(methods, http.MethodHead)
+		}
+		m.Methods(methods...).Path(rt.path).Handler(s.serve(rt))
+	}
+	m.NotFoundHandler = http.HandlerFunc(s.noRoute)
+	m.MethodNotAllowedHandler = s.noMethod(m)
+	return m
+}
+
+// serve authenticates, authorizes, runs the handler and writes its error.
+func (s *Server) serve(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		infoOf(r).route = rt.path
+		c, err := s.admit(r, rt.access)
+		if err == nil {
+			err = rt.handle(w, r, c)
+		}
+		if err != nil {
+			s.Error(w, r, err)
+		}
+	})
+}
+
+func (s *Server) noRoute(w http.ResponseWriter, r *http.Request) {
+	s.Error(w, r, webhook.Errorf(webhook.CodeNotFound, "there is nothing at this path; GET /openapi.yaml lists the paths"))
+}
+
+// noMethod answers 405 with the methods that the path has.
+func (s *Server) noMethod(m *mux.Router) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var allowed []string
+		for _, method := range []string{"GET", "HEAD", "POST", "PATCH", "DELETE"} {
+			other := r.Clone(r.Context())
+			other.Method = method
+			var match mux.RouteMatch
+			if m.Match(other, &match) && match.MatchErr == nil {
+				allowed = append(allowed, method)
+			}
+		}
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		s.Error(w, r, webhook.Errorf(webhook.CodeMethodNotAllowed, "%s is not possible here", r.Method))
+	})
+}

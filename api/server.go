@@ -1,0 +1,136 @@
+package api
+
+import (
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/maypok86/otter/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"waybill/webhook"
+)
+
+// Default limits of request bodies.
+const (
+	DefaultMaxBodyBytes  = 256 << 10
+	DefaultMaxBatchBytes = 8 << 20
+)
+
+// How long this process may go on using what it has read, after another process changed it.
+const (
+	keyStaleness    = 2 * time.Second
+	tenantStaleness = time.Second
+)
+
+// Options are the parts and the settings of a Server. Store, Engine, Schemas and Dialects are required.
+type Options struct {
+	Store    Store
+	Engine   Engine
+	Schemas  Schemas
+	Dialects map[string]*webhook.Dialect
+
+	// AdminKey may do everything. Empty: nobody is admin.
+	AdminKey string
+	// AllowHTTP lets endpoints be http where the dialect asks for https.
+	AllowHTTP bool
+	// CheckHost refuses a host that no endpoint may have, such as a literal private address; its text goes to the
+	// caller. Nil: no check. It must not resolve names: the transport judges addresses at dial time.
+	CheckHost func(host string) error
+	// MaxBodyBytes bounds a request body, and each event of a batch; 0: DefaultMaxBodyBytes.
+	MaxBodyBytes int64
+	// MaxBatchBytes bounds the body of a batch; 0: DefaultMaxBatchBytes.
+	MaxBatchBytes int64
+
+	// OpenAPI is served at /openapi.yaml.
+	OpenAPI []byte
+	// Metrics serves /metrics; nil: no such route.
+	Metrics http.Handler
+	// Registerer takes the API's own metrics; nil: they are counted and shown nowhere.
+	Registerer prometheus.Registerer
+	// Logger defaults to one that discards.
+	Logger *slog.Logger
+
+	// Now, NewUUID (version 7) and Random default to the machine's.
+	Now     func() time.Time
+	NewUUID func() [16]byte
+	Random  io.Reader
+}
+
+func (o *Options) setDefaults() {
+	if o.MaxBodyBytes == 0 {
+		o.MaxBodyBytes = DefaultMaxBodyBytes
+	}
+	if o.MaxBatchBytes == 0 {
+		o.MaxBatchBytes = DefaultMaxBatchBytes
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.NewUUID == nil {
+		o.NewUUID = func() [16]byte { return uuid.Must(uuid.NewV7()) }
+	}
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+}
+
+// Server answers the HTTP API.
+type Server struct {
+	store    Store
+	engine   Engine
+	schemas  Schemas
+	dialects map[string]*webhook.Dialect
+	log      *slog.Logger
+	opts     Options
+	adminKey *keyHash // nil: nobody is admin
+
+	metrics *metrics
+	handler http.Handler
+	keys    *otter.Cache[keyHash, *webhook.APIKey]
+	tenants *otter.Cache[string, *webhook.Tenant]
+}
+
+// New returns a Server that is ready to serve.
+func New(o Options) *Server {
+	o.setDefaults()
+	s := &Server{
+		store: o.Store, engine: o.Engine, schemas: o.Schemas, dialects: o.Dialects, log: o.Logger, opts: o,
+		keys:    newCache[keyHash, *webhook.APIKey](10_000, keyStaleness),
+		tenants: newCache[string, *webhook.Tenant](10_000, tenantStaleness),
+	}
+	if o.AdminKey != "" {
+		hash := hashKey(o.AdminKey)
+		s.adminKey = &hash
+	}
+	s.opts.AdminKey = ""
+	routes := s.routes()
+	s.metrics = newMetrics(o.Registerer, routes)
+	s.handler = s.observe(s.router(routes))
+	return s
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// Close ends the caches' background work. The server may not be used afterwards.
+func (s *Server) Close() {
+	s.keys.StopAllGoroutines()
+	s.tenants.StopAllGoroutines()
+}
+
+func newCache[K comparable, V any](size int, staleness time.Duration) *otter.Cache[K, V] {
+	return otter.Must(&otter.Options[K, V]{
+		MaximumSize:      size,
+		ExpiryCalculator: otter.ExpiryWriting[K, V](staleness),
+	})
+}
+
+// now is the moment that is stored and shown: UTC, in the microseconds that the database keeps.
+func (s *Server) now() time.Time { return s.opts.Now().UTC().Truncate(time.Microsecond) }
