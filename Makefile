@@ -1,0 +1,38 @@
+# Everything a person runs here. The programs are built and then run in place of the shell, so that a signal reaches
+# them and not a `go run` in between.
+
+BIN := .waybill/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test stack lint fmt build tools clean
+
+help: ## print this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## bring up Waybill with Postgres, Temporal and the Web UI; Ctrl-C stops it
+	@go build -o $(BIN)/run ./scripts/run && exec $(BIN)/run
+
+demo: ## publish every example event of every dialect to the Waybill of `make run`
+	@go run ./scripts/demo
+
+test: ## run all tests on a stack of their own; ARGS='-run Foo ./api' for some
+	@go build -o $(BIN)/test ./scripts/test && exec $(BIN)/test -- $(ARGS)
+
+stack: ## keep a test stack up for running `go test` by hand
+	@go build -o $(BIN)/test ./scripts/test && exec $(BIN)/test -shell
+
+lint: ## check style, the arrows between packages, workflow determinism and go.mod
+	@go run ./scripts/lint
+
+fmt: ## format the code and sort imports
+	@go run ./scripts/lint -fix
+
+build: ## build the waybill command
+	go build -o $(BIN)/waybill ./cmd/waybill
+
+tools: ## build the tools of the stack ahead of time, .waybill/bin/temporal among them
+	@go run ./scripts/run -tools
+
+clean: ## remove the data of `make run`; built tools stay
+	@go run ./scripts/run -clean

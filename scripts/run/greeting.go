@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+	"time"
+
+	"waybill/scripts/platforms"
+	"waybill/scripts/stack"
+)
+
+var greeting = template.Must(template.New("greeting").Parse(`
+Waybill is up ({{.Took}}).
+
+  Waybill's API       http://{{.Ports.API.Addr}}
+  Temporal's Web UI   http://{{.Ports.WebUI.Addr}}/namespaces/{{.Namespace}}/workflows
+  Temporal            {{.Ports.Temporal.Addr}}, namespace {{.Namespace}} (.waybill/bin/temporal is its command line)
+  Postgres            {{.Ports.Postgres.Addr}}: psql "$(cat .waybill/postgres-url)"
+  demo receiver       https://{{.Ports.Demo.Addr}}, prints what it receives below
+  logs                .waybill/log
+  API key             {{.Key}}
+
+For the demo receiver's sake Waybill may call addresses of this machine and plain http here, and trusts the
+certificate authority .waybill/ca.pem. Without these settings it refuses all three.
+
+Paste into another terminal (make demo publishes every example of every dialect):
+
+curl -sS -H 'Authorization: Bearer {{.Key}}' -H 'Content-Type: application/json' {{.Tenant}}/events -d {{.Body}}
+
+curl -sS -H 'Authorization: Bearer {{.Key}}' {{.Tenant}}/deliveries
+
+curl -sS -H 'Authorization: Bearer {{.Key}}' {{.Tenant}}/events/{{.Event}}/history
+
+Ctrl-C stops everything.
+`))
+
+// say tells where everything is and what to try.
+func say(ctx context.Context, s *stack.Stack, client *platforms.Client, key string, took time.Duration) error {
+	url := s.DatabaseURL(s.Database)
+	if err := os.WriteFile(filepath.Join(s.Dir, "postgres-url"), []byte(url+"\n"), 0o600); err != nil {
+		return fmt.Errorf("keep the database's URL: %w", err)
+	}
+	eventType, data, err := client.Sample(ctx, "rheo")
+	if err != nil {
+		return err
+	}
+	// The caller gives the id, so that the third line knows it; a new one on each start, because an id is taken once.
+	event := fmt.Sprintf("hello-%d", time.Now().Unix())
+	body, err := json.Marshal(map[string]any{"id": event, "type": eventType, "data": data})
+	if err != nil {
+		return fmt.Errorf("say what to try: %w", err)
+	}
+	var text strings.Builder
+	err = greeting.Execute(&text, map[string]any{
+		"Took": took.Round(100 * time.Millisecond), "Ports": s.Ports, "Namespace": s.Namespace, "Key": key,
+		"Tenant": "http://" + s.Ports.API.Addr() + "/v1/tenants/" + platforms.Tenant("rheo"),
+		"Event":  event, "Body": shellQuote(string(body)),
+	})
+	if err != nil {
+		return fmt.Errorf("say what is where: %w", err)
+	}
+	s.Out.Say("%s", text.String())
+	return nil
+}
+
+func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

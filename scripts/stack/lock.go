@@ -1,0 +1,94 @@
+package stack
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// takeoverGrace covers a whole orderly shutdown of an earlier runner.
+const takeoverGrace = 2 * leftoverGrace
+
+// holder says who holds a state folder.
+type holder struct {
+	Runner identity `json:"runner"`
+	// Parent is whoever started the runner, as a rule make.
+	Parent identity `json:"parent"`
+}
+
+// takeLock makes this program the only runner of a state folder. The kernel drops the lock with the program, however
+// it ends. A runner whose make was killed from under it has nobody left to press Ctrl-C: that one is asked to stop.
+func takeLock(ctx context.Context, runDir string, out *Printer) (*os.File, error) {
+	path := filepath.Join(runDir, "lock")
+	lock, err := tryLock(path)
+	if errors.Is(err, errLocked) {
+		lock, err = takeOver(ctx, path, out)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var h holder
+	if h.Runner, err = identify(os.Getpid()); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	// Unknown when the parent is gone already, and then nobody is waiting for this runner either.
+	h.Parent, _ = identify(os.Getppid())
+	data, err := json.Marshal(h)
+	if err == nil {
+		err = lock.Truncate(0)
+	}
+	if err == nil {
+		_, err = lock.WriteAt(data, 0)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("write the lock: %w", err), lock.Close())
+	}
+	return lock, nil
+}
+
+// errLocked means that another living program holds the lock.
+var errLocked = errors.New("the lock is held")
+
+func tryLock(path string) (*os.File, error) {
+	lock, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("open the lock: %w", err)
+	}
+	err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err == nil {
+		return lock, nil
+	}
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = errLocked
+	}
+	return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), lock.Close())
+}
+
+// takeOver asks a runner whose starter is gone to stop and waits for its lock. Any other keeps it.
+func takeOver(ctx context.Context, path string, out *Printer) (*os.File, error) {
+	var h holder
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the lock: %w", err)
+	}
+	// Not readable: the holder has only just begun.
+	if err := json.Unmarshal(data, &h); err != nil || h.Parent.alive() {
+		return nil, fmt.Errorf("the stack of this checkout is up already: use it, or end it with: kill %d", h.Runner.PID)
+	}
+	out.Say("ending a runner whose starter is gone (process %d)", h.Runner.PID)
+	if h.Runner.alive() {
+		if err := syscall.Kill(h.Runner.PID, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return nil, fmt.Errorf("end the earlier runner: %w", err)
+		}
+	}
+	var lock *os.File
+	err = until(ctx, "the earlier runner to end", takeoverGrace, func(context.Context) (err error) {
+		lock, err = tryLock(path)
+		return err
+	}, nil)
+	return lock, err
+}

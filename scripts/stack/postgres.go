@@ -1,0 +1,204 @@
+package stack
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/lib/pq"
+)
+
+// superuser owns every database of the stack's Postgres.
+const superuser = "waybill"
+
+// systemData is where a lasting stack run by root keeps its data when Postgres' user cannot reach the checkout.
+const systemData = "/var/lib/waybill"
+
+// DatabaseURL returns the URL of a database of this stack.
+func (s *Stack) DatabaseURL(database string) string {
+	u := url.URL{
+		Scheme: "postgres", User: url.UserPassword(superuser, s.password),
+		Host: s.Ports.Postgres.Addr(), Path: "/" + database, RawQuery: "sslmode=disable",
+	}
+	return u.String()
+}
+
+// startPostgres brings up Postgres on the stack's data, made on first use, with an empty database for Waybill.
+func (s *Stack) startPostgres(ctx context.Context) error {
+	data, err := s.notedDataDir()
+	if err != nil {
+		return err
+	}
+	pg, err := requirePostgres(ctx, dataMajor(data), s.Out)
+	if err != nil {
+		return err
+	}
+	// After the installation, which may have brought user postgres with it.
+	who, err := postgresAccount()
+	if err != nil {
+		return err
+	}
+	if data, err = s.dataDir(who); err != nil {
+		return err
+	}
+	if dataMajor(data) == 0 {
+		if err := s.Out.During("creating a Postgres database", func() error { return s.initPostgres(ctx, pg, who, data) }); err != nil {
+			return fmt.Errorf("create the Postgres data folder: %w", err)
+		}
+	}
+	if err := s.writePostgresConf(data, who); err != nil {
+		return err
+	}
+	p, err := s.start(processSpec{
+		name: "postgres", path: pg.program("postgres"), who: who,
+		args: []string{"-D", data, "-p", s.Ports.Postgres.String()},
+		// Its own folder: the account may not be allowed in ours.
+		dir: data,
+		// SIGINT is Postgres' fast shutdown: it ends sessions rather than wait for them.
+		stop: syscall.SIGINT, grace: 30 * time.Second, orphaned: syscall.SIGINT,
+		hint: "Start again with make run; if it stays like this, `make clean` starts over with empty data.",
+	})
+	if err != nil {
+		return err
+	}
+	if err := until(ctx, "Postgres", time.Minute, s.ping, p.failure); err != nil {
+		return err
+	}
+	return s.createDatabase(ctx, s.Database)
+}
+
+// dataDir returns the folder for Postgres' data and notes it: in the state folder if Postgres' user can get there,
+// otherwise in a place outside that stays the same from run to run.
+func (s *Stack) dataDir(who *account) (string, error) {
+	if noted, err := s.notedDataDir(); err != nil || noted != "" {
+		return noted, err
+	}
+	reachable, err := who.reaches(s.Dir)
+	if err != nil {
+		return "", err
+	}
+	data := s.path("postgres")
+	switch {
+	case reachable:
+	case s.Temporary:
+		parent, err := os.MkdirTemp("", "waybill-test-")
+		if err != nil {
+			return "", fmt.Errorf("choose a data folder: %w", err)
+		}
+		if err := os.Chmod(parent, 0o711); err != nil {
+			return "", fmt.Errorf("choose a data folder: %w", err)
+		}
+		data = filepath.Join(parent, "postgres")
+	default:
+		sum := sha256.Sum256([]byte(s.Root))
+		data = filepath.Join(systemData, hex.EncodeToString(sum[:6]), "postgres")
+		s.Out.Say("Postgres runs as user %s, who cannot reach %s: its data goes to %s", who.name, s.Dir, data)
+	}
+	if err := os.WriteFile(s.path("postgres-dir"), []byte(data+"\n"), 0o644); err != nil {
+		return "", fmt.Errorf("note the data folder: %w", err)
+	}
+	return data, nil
+}
+
+// notedDataDir returns the data folder chosen by an earlier run, empty when there is none.
+func (s *Stack) notedDataDir() (string, error) {
+	note, err := os.ReadFile(s.path("postgres-dir"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("read where the data is: %w", err)
+	}
+	return strings.TrimSpace(string(note)), nil
+}
+
+// dataMajor returns the Postgres version a data folder belongs to, 0 when it is not there.
+func dataMajor(data string) int {
+	text, err := os.ReadFile(filepath.Join(data, "PG_VERSION"))
+	if err != nil {
+		return 0
+	}
+	major, _ := strconv.Atoi(strings.TrimSpace(string(text))) // unreadable is as good as not there
+	return major
+}
+
+// initPostgres makes the data folder aside and moves it in place, so that it is whole or absent.
+func (s *Stack) initPostgres(ctx context.Context, pg pgInstall, who *account, data string) error {
+	aside := data + ".new"
+	if err := os.RemoveAll(aside); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(aside), 0o711); err != nil {
+		return err
+	}
+	if err := os.Mkdir(aside, 0o700); err != nil {
+		return err
+	}
+	if err := who.give(aside); err != nil {
+		return err
+	}
+	// initdb reads the password from a file, and as the account: hence not from the state folder.
+	pwfile, err := os.CreateTemp("", "waybill-initdb-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(pwfile.Name()) }()
+	_, err = pwfile.WriteString(s.password + "\n")
+	if err := errors.Join(err, pwfile.Close(), who.give(pwfile.Name())); err != nil {
+		return err
+	}
+	// A password even on the loopback address: other users of the machine reach that too.
+	_, err = command{who: who, dir: "/"}.run(ctx, pg.program("initdb"), "--pgdata", aside, "--username", superuser,
+		"--pwfile", pwfile.Name(), "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C")
+	if err != nil {
+		return err
+	}
+	return os.Rename(aside, data)
+}
+
+// writePostgresConf puts our settings in place of initdb's, on every start, so that a change in the checkout counts.
+func (s *Stack) writePostgresConf(data string, who *account) error {
+	conf, err := os.ReadFile(filepath.Join(s.Root, "scripts", "stack", "postgres.conf"))
+	if err != nil {
+		return fmt.Errorf("read Postgres' settings: %w", err)
+	}
+	path := filepath.Join(data, "postgresql.conf")
+	if err := os.WriteFile(path, conf, 0o600); err != nil {
+		return fmt.Errorf("write Postgres' settings: %w", err)
+	}
+	return who.give(path)
+}
+
+func (s *Stack) ping(ctx context.Context) error {
+	return s.withDatabase("postgres", func(db *sql.DB) error { return db.PingContext(ctx) })
+}
+
+func (s *Stack) createDatabase(ctx context.Context, name string) error {
+	return s.withDatabase("postgres", func(db *sql.DB) error {
+		_, err := db.ExecContext(ctx, "CREATE DATABASE "+pq.QuoteIdentifier(name))
+		var problem *pq.Error
+		if errors.As(err, &problem) && problem.Code.Name() == "duplicate_database" {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("create database %s: %w", name, err)
+		}
+		return nil
+	})
+}
+
+// withDatabase lends a connection to one of the stack's databases.
+func (s *Stack) withDatabase(name string, use func(*sql.DB) error) error {
+	db, err := sql.Open("postgres", s.DatabaseURL(name))
+	if err != nil {
+		return fmt.Errorf("open database %s: %w", name, err)
+	}
+	return errors.Join(use(db), db.Close())
+}

@@ -1,0 +1,227 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Options say which stack to bring up.
+type Options struct {
+	// Root is the checkout, Dir the folder for the stack's state: logs, process records, data.
+	Root, Dir string
+	// Temporary marks a stack whose state is removed by Close.
+	Temporary bool
+	Ports     Ports
+	// Database is Waybill's own database, created empty; Namespace its Temporal namespace.
+	Database, Namespace string
+	// WebUI starts Temporal's Web UI too.
+	WebUI bool
+	Out   *Printer
+}
+
+// Stack is one running set of processes. Open makes it, Close ends it.
+type Stack struct {
+	Options
+	lock     *os.File
+	keeper   *keeper
+	password string
+	exited   chan *Process
+
+	mu    sync.Mutex
+	procs []*Process
+}
+
+// Open takes hold of the state folder: it waits out or ends what an earlier run left behind and makes sure that the
+// ports are free. Nothing is started yet.
+func Open(ctx context.Context, o Options) (*Stack, error) {
+	s := &Stack{Options: o, keeper: newKeeper(), exited: make(chan *Process, 8)}
+	for _, dir := range []string{o.Dir, s.path("run"), s.path("log")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, fmt.Errorf("create the state folder (is the checkout writable?): %w", err)
+		}
+	}
+	lock, err := takeLock(ctx, s.path("run"), o.Out)
+	if err != nil {
+		return nil, err
+	}
+	s.lock = lock
+	if err := s.prepare(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Stack) prepare(ctx context.Context) error {
+	if err := endLeftovers(ctx, s.path("run"), s.Out); err != nil {
+		return err
+	}
+	if err := s.Ports.check(); err != nil {
+		return err
+	}
+	password, err := Secret(s.path("postgres-password"), newHexKey)
+	s.password = password
+	return err
+}
+
+// Up brings up Postgres, Temporal, the namespace and, if asked for, the Web UI. It returns once all of them answer.
+func (s *Stack) Up(ctx context.Context) error {
+	bins := filepath.Join(s.Root, ".waybill", "bin")
+	tools := NewTools(bins, s.Out)
+	err := Parallel(ctx,
+		func(ctx context.Context) error { return tools.Ensure(ctx, s.wantedTools()...) },
+		s.startPostgres,
+	)
+	if err != nil {
+		return err
+	}
+	if err := s.setUpSchema(ctx, tools); err != nil {
+		return err
+	}
+	if s.WebUI {
+		if err := s.startWebUI(tools); err != nil {
+			return err
+		}
+	}
+	return s.startTemporal(ctx, tools)
+}
+
+func (s *Stack) wantedTools() []Tool {
+	wanted := EngineTools()
+	if !s.WebUI {
+		wanted = slices.DeleteFunc(wanted, func(t Tool) bool { return t == WebUI })
+	}
+	return wanted
+}
+
+// Watch returns a context that ends, with the reason as its cause, when one of the stack's processes dies.
+func (s *Stack) Watch(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case p := <-s.exited:
+			cancel(p.failure())
+		case <-ctx.Done():
+			cancel(nil)
+		}
+	}()
+	return ctx
+}
+
+// stopOrder is the order of ending: whoever uses another goes before it.
+var stopOrder = []string{"waybill", "temporal-ui", "temporal", "postgres"}
+
+// Close ends what this stack started, each within its own time limit, and lets go of the state folder.
+func (s *Stack) Close() error {
+	s.mu.Lock()
+	procs := slices.Clone(s.procs)
+	s.procs = nil
+	s.mu.Unlock()
+
+	slices.SortStableFunc(procs, func(a, b *Process) int {
+		return slices.Index(stopOrder, a.Name) - slices.Index(stopOrder, b.Name)
+	})
+	var errs []error
+	for _, p := range procs {
+		errs = append(errs, p.Stop())
+	}
+	if s.Temporary {
+		errs = append(errs, s.Remove())
+	}
+	return errors.Join(append(errs, s.lock.Close())...)
+}
+
+// Remove deletes the stack's data, logs and records. Built tools stay.
+func (s *Stack) Remove() error {
+	data, err := s.notedDataDir()
+	if err != nil {
+		return err
+	}
+	errs := []error{os.RemoveAll(data)}
+	// Outside of our folder the data has one made for it alone.
+	if parent := filepath.Dir(data); data != "" && parent != s.Dir {
+		errs = append(errs, os.Remove(parent))
+	}
+	entries, err := os.ReadDir(s.Dir)
+	errs = append(errs, err)
+	for _, e := range entries {
+		// bin is shared by every stack of the checkout, and a test stack lives beside the lasting one's files.
+		if e.Name() == "bin" || strings.HasPrefix(e.Name(), testPrefix) {
+			continue
+		}
+		errs = append(errs, os.RemoveAll(s.path(e.Name())))
+	}
+	if s.Temporary {
+		errs = append(errs, os.Remove(s.Dir))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Stack) path(elem ...string) string {
+	return filepath.Join(append([]string{s.Dir}, elem...)...)
+}
+
+// FindRoot returns the checkout that the working directory is in.
+func FindRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find the checkout: %w", err)
+	}
+	for {
+		mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err == nil && strings.HasPrefix(string(mod), "module waybill\n") {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", errors.New("find the checkout: no go.mod of module waybill here or above; run this from the checkout")
+		}
+		dir = parent
+	}
+}
+
+// Parallel runs the steps at the same time. The first failure cancels the others, and is the error returned.
+func Parallel(ctx context.Context, steps ...func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	for _, step := range steps {
+		wg.Go(func() {
+			if err := step(ctx); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+// until polls a condition until it holds, its deadline passes or give-up says why waiting is pointless.
+func until(ctx context.Context, what string, limit time.Duration, ready func(context.Context) error, giveUp func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		err := ready(ctx)
+		if err == nil {
+			return nil
+		}
+		if giveUp != nil {
+			if err := giveUp(); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s: %w; the last try said: %w", what, ctx.Err(), err)
+		}
+	}
+}

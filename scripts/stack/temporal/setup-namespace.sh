@@ -1,0 +1,25 @@
+#!/bin/sh
+# Creates Waybill's namespace and its search attributes; docker-compose runs it in the admin-tools image. `make run`
+# does the same in Go (scripts/stack/temporal.go). Running it again is harmless.
+set -eu
+
+namespace=${1:?usage: setup-namespace.sh <namespace>}
+tries=60
+
+# Services learn of a new namespace within seconds, so the next step may have to wait for the one before.
+until temporal operator namespace describe --namespace "$namespace" >/dev/null 2>&1; do
+  temporal operator namespace create --namespace "$namespace" --retention 72h || true
+  tries=$((tries - 1))
+  [ "$tries" -gt 0 ] || { echo "namespace $namespace could not be created: see the log of service temporal" >&2; exit 1; }
+  sleep 1
+done
+
+until temporal operator search-attribute create --namespace "$namespace" \
+  --name WaybillTenant --type Keyword \
+  --name WaybillEventType --type Keyword \
+  --name WaybillEndpoints --type KeywordList \
+  --name WaybillStatus --type Keyword; do
+  tries=$((tries - 1))
+  [ "$tries" -gt 0 ] || { echo "the search attributes could not be created: see the log of service temporal" >&2; exit 1; }
+  sleep 1
+done

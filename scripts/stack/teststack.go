@@ -1,0 +1,70 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// testPrefix begins the names of the folders of test stacks, inside .waybill.
+const testPrefix = "test-"
+
+// OpenTest opens a stack for one test run: on free ports, in a folder of its own that Close removes. It first clears
+// away what killed test runs left.
+func OpenTest(ctx context.Context, root string, out *Printer) (*Stack, error) {
+	state := filepath.Join(root, ".waybill")
+	if err := removeAbandoned(ctx, state, out); err != nil {
+		return nil, err
+	}
+	ports, err := FreePorts()
+	if err != nil {
+		return nil, err
+	}
+	return Open(ctx, Options{
+		Root: root, Dir: filepath.Join(state, fmt.Sprintf("%s%d", testPrefix, os.Getpid())), Temporary: true,
+		Ports: ports, Database: "waybill_test", Namespace: "waybill-test", Out: out,
+	})
+}
+
+// removeAbandoned ends and removes test stacks whose runner is gone.
+func removeAbandoned(ctx context.Context, state string, out *Printer) error {
+	dirs, err := filepath.Glob(filepath.Join(state, testPrefix+"*", "run"))
+	if err != nil {
+		return err
+	}
+	for _, run := range dirs {
+		s := &Stack{Options: Options{Dir: filepath.Dir(run), Temporary: true, Out: out}}
+		lock, err := tryLock(filepath.Join(run, "lock"))
+		if errors.Is(err, errLocked) {
+			continue // somebody's tests are running
+		}
+		if err != nil {
+			return err
+		}
+		err = endLeftovers(ctx, run, out)
+		if err == nil {
+			err = s.Remove()
+		}
+		if err := errors.Join(err, lock.Close()); err != nil {
+			return fmt.Errorf("remove an abandoned test stack: %w", err)
+		}
+	}
+	return nil
+}
+
+// TestEnv returns what the tests need to know of the stack, as environment variables. The binary is left out when it
+// is empty.
+func (s *Stack) TestEnv(binary string) []string {
+	env := []string{
+		"WAYBILL_TEST_DATABASE_URL=" + s.DatabaseURL(s.Database),
+		"WAYBILL_TEST_TEMPORAL_ADDRESS=" + s.Ports.Temporal.Addr(),
+		"WAYBILL_TEST_TEMPORAL_NAMESPACE=" + s.Namespace,
+		"WAYBILL_TEST_TEMPORAL_CLI=" + filepath.Join(s.Root, ".waybill", "bin", TemporalCLI.Name),
+	}
+	if binary != "" {
+		env = append(env, "WAYBILL_TEST_BINARY="+binary)
+	}
+	return env
+}

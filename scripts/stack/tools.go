@@ -1,0 +1,133 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Tool is a program built from its published Go module, at one version.
+type Tool struct {
+	Name, Package, Version string
+	// onPath is what the program is called where a person installed it; reports is what it then has to say to
+	// --version. Empty: only our own build is used.
+	onPath, reports string
+	// Takes is a hint of how long a first build takes, worth saying when it is minutes.
+	Takes string
+}
+
+// The tools of the stack. Their folders carry the version, so a new pin here builds anew by itself.
+var (
+	TemporalServer = Tool{
+		Name: "temporal-server", Package: "go.temporal.io/server/cmd/server", Version: "v1.32.1",
+		onPath: "temporal-server", reports: "version 1.32.1", Takes: " (once, about five minutes)",
+	}
+	SQLTool = Tool{
+		Name: "temporal-sql-tool", Package: "go.temporal.io/server/cmd/tools/sql", Version: TemporalServer.Version,
+		onPath: "temporal-sql-tool", reports: TemporalServer.reports, Takes: " (once, a minute or two)",
+	}
+	TemporalCLI = Tool{
+		Name: "temporal", Package: "github.com/temporalio/cli/cmd/temporal", Version: "v1.5.1", Takes: " (once, about two minutes)",
+	}
+	// WebUI stays at the newest version that builds with the Go of go.mod: 2.56 asks for a later one.
+	WebUI = Tool{
+		Name: "temporal-ui", Package: "github.com/temporalio/ui-server/v2/cmd/server", Version: "v2.55.0", Takes: " (once)",
+	}
+)
+
+// EngineTools are all that the stack is made of, apart from Postgres.
+func EngineTools() []Tool { return []Tool{SQLTool, TemporalServer, TemporalCLI, WebUI} }
+
+// Tools builds tools into a folder and finds them there again.
+type Tools struct {
+	dir string
+	out *Printer
+}
+
+// NewTools returns the tools kept in dir.
+func NewTools(dir string, out *Printer) *Tools { return &Tools{dir: dir, out: out} }
+
+// Path returns where a tool is, once Ensure has seen to it.
+func (t *Tools) Path(tool Tool) string {
+	if path := tool.installed(); path != "" {
+		return path
+	}
+	return filepath.Join(t.folder(tool), filepath.Base(tool.Package))
+}
+
+func (t *Tools) folder(tool Tool) string { return filepath.Join(t.dir, tool.Name+"-"+tool.Version) }
+
+// installed returns the tool's path when the machine has this very version.
+func (tool Tool) installed() string {
+	if tool.onPath == "" {
+		return ""
+	}
+	path, err := exec.LookPath(tool.onPath)
+	if err != nil {
+		return ""
+	}
+	said, err := exec.Command(path, "--version").CombinedOutput()
+	if err != nil || !strings.HasSuffix(strings.TrimSpace(string(said)), tool.reports) {
+		return ""
+	}
+	return path
+}
+
+// Ensure builds the tools that are missing, one after the other: they share most of their packages, and the build
+// cache serves the second what the first compiled.
+func (t *Tools) Ensure(ctx context.Context, tools ...Tool) error {
+	for _, tool := range tools {
+		if _, err := os.Stat(t.Path(tool)); err == nil {
+			continue
+		}
+		what := fmt.Sprintf("building %s %s%s", tool.Name, tool.Version, tool.Takes)
+		if err := t.out.During(what, func() error { return t.build(ctx, tool) }); err != nil {
+			return fmt.Errorf("build %s (is the Go module proxy reachable?): %w", tool.Name, err)
+		}
+	}
+	if slices.Contains(tools, TemporalCLI) {
+		return t.link(TemporalCLI)
+	}
+	return nil
+}
+
+// build installs into a folder aside and moves that in place, so that a tool is whole or absent however this ends.
+func (t *Tools) build(ctx context.Context, tool Tool) error {
+	aside := fmt.Sprintf("%s.%d", t.folder(tool), os.Getpid())
+	defer func() { _ = os.RemoveAll(aside) }()
+	// -mod=mod and the like in a person's GOFLAGS make no sense for a versioned install.
+	c := command{env: []string{"GOBIN=" + aside, "GOFLAGS="}}
+	if _, err := c.run(ctx, "go", "install", tool.Package+"@"+tool.Version); err != nil {
+		return err
+	}
+	err := os.Rename(aside, t.folder(tool))
+	if _, found := os.Stat(t.Path(tool)); found == nil {
+		return nil // built here, or by another stack of this checkout a moment ago
+	}
+	return err
+}
+
+// link gives the operator's command line its short name, bin/temporal.
+func (t *Tools) link(tool Tool) error {
+	short := filepath.Join(t.dir, tool.Name)
+	target, err := filepath.Rel(t.dir, t.Path(tool))
+	if err != nil {
+		return fmt.Errorf("link %s: %w", tool.Name, err)
+	}
+	if now, err := os.Readlink(short); err == nil && now == target {
+		return nil
+	}
+	// Make the link aside and move it in place: another stack of the checkout may be doing the same.
+	aside := fmt.Sprintf("%s.%d", short, os.Getpid())
+	if err := os.Symlink(target, aside); err != nil {
+		return fmt.Errorf("link %s: %w", tool.Name, err)
+	}
+	if err := os.Rename(aside, short); err != nil {
+		return fmt.Errorf("link %s: %w", tool.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+// Command test runs the checkout's tests against a stack of their own: Postgres and Temporal on free ports, removed
+// afterwards. With -shell it only keeps such a stack up, for running `go test` by hand.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"waybill/scripts/stack"
+)
+
+func main() {
+	shell := flag.Bool("shell", false, "keep a stack up and write its variables to .waybill/test.env")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A second Ctrl-C ends the program at once; the kernel or the next run then ends its children.
+	context.AfterFunc(ctx, stop)
+
+	err := run(ctx, *shell, flag.Args())
+	var failed *exec.ExitError
+	switch {
+	case err == nil:
+	case errors.As(err, &failed):
+		os.Exit(max(1, failed.ExitCode())) // the output above says it all
+	default:
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, shell bool, args []string) (err error) {
+	root, err := stack.FindRoot()
+	if err != nil {
+		return err
+	}
+	out := stack.NewPrinter(os.Stdout)
+	s, err := stack.OpenTest(ctx, root, out)
+	if err != nil {
+		return fmt.Errorf("bring up the test stack: %w", err)
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	ctx = s.Watch(ctx)
+
+	binary := filepath.Join(s.Dir, "waybill")
+	build := stack.BuildWaybill(ctx, root, binary, out)
+	switch {
+	case build == nil:
+	case shell:
+		// The one who asked for a shell is likely in the middle of a change.
+		out.Say("WAYBILL_TEST_BINARY is left out, tests that run it will fail: %v", build)
+		binary = ""
+	default:
+		return build
+	}
+	if err := s.Up(ctx); err != nil {
+		return fmt.Errorf("bring up the test stack: %w", err)
+	}
+	env := s.TestEnv(binary)
+	if shell {
+		return keepUp(ctx, root, env, out)
+	}
+	return test(ctx, root, env, args)
+}
+
+// keepUp writes the variables for a shell to source, and waits.
+func keepUp(ctx context.Context, root string, env []string, out *stack.Printer) error {
+	var lines strings.Builder
+	for _, variable := range env {
+		name, value, _ := strings.Cut(variable, "=")
+		fmt.Fprintf(&lines, "export %s='%s'\n", name, value)
+	}
+	path := filepath.Join(root, ".waybill", "test.env")
+	if err := os.WriteFile(path, []byte(lines.String()), 0o600); err != nil {
+		return fmt.Errorf("write the variables: %w", err)
+	}
+	defer func() { _ = os.Remove(path) }()
+	out.Say("\n%s\nIn another shell:  . .waybill/test.env && go test ./...\nCtrl-C ends the stack.", lines.String())
+	<-ctx.Done()
+	return died(ctx)
+}
+
+// test runs go vet, then go test.
+func test(ctx context.Context, root string, env, args []string) error {
+	if err := goCommand(ctx, root, env, "vet", "./..."); err != nil {
+		return err
+	}
+	args = append([]string{"test", "-race", "-count=1", "-timeout", "30m"}, args...)
+	names := func(arg string) bool { return strings.HasPrefix(arg, "./") || strings.HasPrefix(arg, "waybill/") }
+	if !slices.ContainsFunc(args, names) {
+		args = append(args, "./...")
+	}
+	return goCommand(ctx, root, env, args...)
+}
+
+// goCommand runs the go command with its output in the open, and ends its whole group when the context is done.
+func goCommand(ctx context.Context, root string, env []string, args ...string) error {
+	fmt.Println("go", strings.Join(args, " "))
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir, cmd.Env = root, append(os.Environ(), env...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
+	err := cmd.Run()
+	if died := died(ctx); died != nil {
+		return died // rather than the hundred failures that follow from it
+	}
+	if ctx.Err() != nil {
+		return errors.New("interrupted")
+	}
+	return err
+}
+
+// died returns why the stack is no longer whole, nil when it is, or when a person ended it.
+func died(ctx context.Context) error {
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
