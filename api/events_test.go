@@ -132,6 +132,7 @@ func TestBatch(t *testing.T) {
 	b.endpoint("rheo")
 	b.publish("rheo", `{"type":"item.sold","data":{"salePrice":0},"id":"old"}`)
 
+	b.lenient = true // a batch is accepted although some of its events break the spec
 	a := b.admin("POST", "/v1/tenants/rheo/events/batch", `{"events":[
 		{"type":"item.sold","data":{"salePrice":1},"id":"a"},
 		{"type":"item.sold","data":{}},

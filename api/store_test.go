@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -45,11 +46,16 @@ func newMemStore(uuid func() [16]byte) *memStore {
 	}
 }
 
-// enter counts the call and locks; the caller unlocks with the returned function.
+// enter counts the call and locks; the caller unlocks with the returned function. fail may panic, so it is asked
+// without the lock.
 func (m *memStore) enter(method string) (func(), error) {
 	m.mu.Lock()
 	m.calls[method]++
-	return m.mu.Unlock, m.fail(method)
+	fail := m.fail
+	m.mu.Unlock()
+	err := fail(method)
+	m.mu.Lock()
+	return m.mu.Unlock, err
 }
 
 func missing(what, id string) error {
@@ -278,7 +284,9 @@ func (m *memStore) Accept(_ context.Context, p *webhook.Publication) (*webhook.R
 	m.running++
 	m.crowd = max(m.crowd, m.running)
 	leave()
-	time.Sleep(time.Millisecond) // a commit
+	for range 100 { // a commit, during which others arrive
+		runtime.Gosched()
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.running--

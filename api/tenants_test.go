@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"waybill/api"
 	"waybill/webhook"
 )
 
@@ -121,15 +122,24 @@ func TestLists_BadQueries(t *testing.T) {
 	require.Empty(t, b.store.filters, "the store was not asked")
 }
 
+// storePath fills a route's path so that its handler asks the store: only a tenant that shares one secret has its own.
+func storePath(rt api.Route, values map[string]string) string {
+	if rt.Path == "/v1/tenants/{tenant}/secret" {
+		return "/v1/tenants/vine/secret"
+	}
+	return fill(rt.Path, values)
+}
+
 func TestErrors_InternalTextStaysInTheLog(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	values := b.world()
+	b.tenant("vine", "shared")
 	b.store.breakWith(fmt.Errorf("pq: password of waybill@10.1.2.3: %w", errors.New("hush-hush")))
 	b.engine.retry = func() error { return errors.New("hush-hush") }
 	for _, rt := range b.server.Routes() {
 		if strings.HasPrefix(rt.Path, "/v1/tenants") {
-			a := b.admin(rt.Method, fill(rt.Path, values), bodyFor(rt), "X-Request-Id", "from-the-test")
+			a := b.admin(rt.Method, storePath(rt, values), bodyFor(rt), "X-Request-Id", "from-the-test")
 			if strings.HasSuffix(rt.Path, "/batch") {
 				require.Contains(t, string(a.body), `"status":500`)
 			} else {
@@ -148,10 +158,11 @@ func TestErrors_Unavailable(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	values := b.world()
+	b.tenant("vine", "shared")
 	b.store.breakWith(webhook.Errorf(webhook.CodeUnavailable, "the database does not answer").WithCause(errors.New("hush-hush")))
 	for _, rt := range b.server.Routes() {
 		if strings.HasPrefix(rt.Path, "/v1/tenants") && !strings.HasSuffix(rt.Path, "/batch") {
-			a := b.admin(rt.Method, fill(rt.Path, values), bodyFor(rt))
+			a := b.admin(rt.Method, storePath(rt, values), bodyFor(rt))
 			p := a.problem(503, webhook.CodeUnavailable)
 			require.Equal(t, "the database does not answer", p.Detail)
 			require.Equal(t, "1", a.header.Get("Retry-After"))

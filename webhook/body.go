@@ -81,6 +81,11 @@ func (f EnvelopeField) covers(eventType string) bool {
 	return len(f.Types) == 0 || slices.ContainsFunc(f.Types, func(p string) bool { return matchType(p, eventType) })
 }
 
+// carries reports whether the envelope of an event of the type has a place for its data.
+func (d *Dialect) carries(eventType string) bool {
+	return slices.ContainsFunc(d.Envelope, func(f EnvelopeField) bool { return f.From == FromData && f.covers(eventType) })
+}
+
 // writeString writes s as a JSON string without escaping <, > and &, which a signature-checking receiver that
 // re-encodes the body would not expect.
 func writeString(buf *bytes.Buffer, s string, asciiOnly bool) {

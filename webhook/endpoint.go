@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -148,10 +149,10 @@ func (e *Endpoint) validateSubscription(l Limits, found *problems) {
 
 func validatePattern(l Limits, field, pattern string, found *problems) {
 	d := l.Dialect
-	exact, wild := strings.CutSuffix(pattern, "*")
-	exact = strings.TrimSuffix(exact, ".")
+	exact, group := strings.CutSuffix(pattern, ".*")
+	wild := group || pattern == "*"
 	switch {
-	case pattern != "*" && (!typePattern.MatchString(exact) || wild && pattern != exact+".*"):
+	case pattern != "*" && !typePattern.MatchString(exact):
 		found.addf(field, `is "*", an event type, or a prefix such as "order.*", not %q`, pattern)
 	case wild && d.Endpoints.MaxEventTypes == 1:
 		found.addf(field, "is a pattern; an endpoint of the dialect %s names one exact event type", d.Name)
@@ -166,9 +167,12 @@ func (e *Endpoint) validateHeaders(d *Dialect, found *problems) {
 	if len(e.Headers) > d.Endpoints.MaxHeaders {
 		found.addf("headers", "has %d custom headers; the dialect %s allows %d", len(e.Headers), d.Name, d.Endpoints.MaxHeaders)
 	}
-	for name, value := range e.Headers {
-		field := "headers." + name
+	seen := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(e.Headers)) {
+		field, value, lower := "headers."+name, e.Headers[name], strings.ToLower(name)
 		switch {
+		case seen[lower]:
+			found.addf(field, "is there twice; upper and lower case do not differ")
 		case !headerPattern.MatchString(name):
 			found.addf(field, "is not a header name")
 		case reservedHeader.MatchString(name) || d.sets(name):
@@ -176,6 +180,7 @@ func (e *Endpoint) validateHeaders(d *Dialect, found *problems) {
 		case len(value) > maxHeaderBytes || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }):
 			found.addf(field, "is printable ASCII, at most %d bytes", maxHeaderBytes)
 		}
+		seen[lower] = true
 	}
 }
 
@@ -187,18 +192,6 @@ func (d *Dialect) sets(header string) bool {
 		}
 	}
 	return slices.ContainsFunc(d.Signatures, func(s Signature) bool { return strings.EqualFold(s.Header, header) })
-}
-
-// RetryPolicy returns the policy in force for the endpoint, resolved: its own, else the tenant's, else the dialect's.
-func (e *Endpoint) RetryPolicy(t *Tenant, d *Dialect) RetryPolicy {
-	switch {
-	case e.Retry != nil:
-		return e.Retry.Resolve()
-	case t.Retry != nil:
-		return t.Retry.Resolve()
-	default:
-		return d.Retry.Resolve()
-	}
 }
 
 // RequestTimeout returns the timeout in force for the endpoint.

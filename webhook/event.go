@@ -64,7 +64,10 @@ func (e *Event) Validate(t *Tenant, d *Dialect) error {
 		err.Fields = []FieldError{{Field: "type", Detail: "is not in the dialect's catalogue"}}
 		return err
 	}
-	return nil
+	if !d.carries(e.Type) {
+		found.addf("type", "%q is in no group that the envelope of the dialect %s has a place for", e.Type, d.Name)
+	}
+	return found.err("event")
 }
 
 func (e *Event) validateAttributes(d *Dialect, found *problems) {

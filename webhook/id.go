@@ -41,16 +41,6 @@ type (
 // NewID returns the id of entity P with the given UUID.
 func NewID[I ~struct{ uuid [16]byte }](uuid [16]byte) I { return I(struct{ uuid [16]byte }{uuid}) }
 
-// ParseID reads "ep_0197..." (prefix and 32 hex digits). The error is CodeNotFound: an id that cannot exist names
-// nothing.
-func ParseID[P prefixed](s string) (ID[P], error) {
-	var id ID[P]
-	if err := id.UnmarshalText([]byte(s)); err != nil {
-		return id, Errorf(CodeNotFound, "there is no %q", s)
-	}
-	return id, nil
-}
-
 // String returns prefix and 32 lower-case hex digits.
 func (id ID[P]) String() string {
 	var p P

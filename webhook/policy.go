@@ -1,7 +1,8 @@
 package webhook
 
 import (
-	"hash/fnv"
+	"crypto/sha256"
+	"encoding/binary"
 	"math"
 	"time"
 )
@@ -14,12 +15,13 @@ const (
 )
 
 // RetryPolicy says how long to wait between attempts. Exactly one of Policy, Schedule and Exponential is set in what a
-// person writes; a policy without any makes one attempt.
+// person writes.
 type RetryPolicy struct {
 	// Policy names a well-known policy: "exponential-5" or "table-5".
 	Policy string `json:"policy,omitempty"`
-	// Schedule lists the delays; delay n separates the end of attempt n from the start of attempt n+1.
-	Schedule []Duration `json:"schedule,omitempty"`
+	// Schedule lists the delays; delay n separates the end of attempt n from the start of attempt n+1. Empty, but not
+	// nil, makes one attempt.
+	Schedule []Duration `json:"schedule,omitzero"`
 	// Exponential computes them.
 	Exponential *Exponential `json:"exponential,omitempty"`
 	// Jitter lengthens each delay by a fraction of it, 0 to 1, drawn per delivery and attempt. 0 is exact.
@@ -87,10 +89,9 @@ func (p RetryPolicy) Delay(n int, seed string, retryAfter time.Duration) (time.D
 	}
 	delay := p.Schedule[n-1].Std()
 	if p.Jitter > 0 {
-		h := fnv.New64a()
-		_, _ = h.Write([]byte(seed))
-		_, _ = h.Write([]byte{byte(n)})
-		fraction := float64(h.Sum64()>>11) / (1 << 53)
+		// SHA-256, because a plain checksum draws nearly the same for neighboring attempts.
+		sum := sha256.Sum256(append([]byte(seed), byte(n)))
+		fraction := float64(binary.BigEndian.Uint64(sum[:])>>11) / (1 << 53)
 		delay += time.Duration(fraction * p.Jitter * float64(delay)).Round(time.Millisecond)
 	}
 	return max(delay, min(retryAfter, p.RetryAfterMax.Std())), true

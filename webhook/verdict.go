@@ -2,8 +2,14 @@ package webhook
 
 import (
 	"fmt"
-	"net/http"
 	"time"
+)
+
+// The statuses that mean more than failure (RFC 9110, section 15; RFC 6585, section 4).
+const (
+	statusGone            = 410
+	statusTooManyRequests = 429
+	statusUnavailable     = 503
 )
 
 // Reply is what came back from one attempt.
@@ -40,12 +46,12 @@ func (d *Dialect) Judge(p RetryPolicy, id DeliveryID, n int, r Reply) Verdict {
 	if r.ErrorClass == "" {
 		v.ErrorClass, v.Error = statusError(r.StatusCode)
 	}
-	if d.GoneDisables && r.StatusCode == http.StatusGone {
+	if d.GoneDisables && r.StatusCode == statusGone {
 		v.Outcome, v.Gone = OutcomeRejected, true
 		return v
 	}
 	retryAfter := time.Duration(0)
-	if r.StatusCode == http.StatusTooManyRequests || r.StatusCode == http.StatusServiceUnavailable {
+	if r.StatusCode == statusTooManyRequests || r.StatusCode == statusUnavailable {
 		retryAfter = r.RetryAfter
 	}
 	if delay, ok := p.Delay(n, id.String(), retryAfter); ok {
@@ -58,5 +64,5 @@ func statusError(code int) (ErrorClass, string) {
 	if code >= 300 && code <= 399 {
 		return ErrorRedirect, fmt.Sprintf("the receiver answered %d; redirects are not followed", code)
 	}
-	return ErrorHTTPStatus, fmt.Sprintf("the receiver answered %d %s", code, http.StatusText(code))
+	return ErrorHTTPStatus, fmt.Sprintf("the receiver answered %d", code)
 }

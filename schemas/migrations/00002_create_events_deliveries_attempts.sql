@@ -87,26 +87,35 @@ $$;
 -- +goose StatementEnd
 
 -- ensure_partitions creates the partitions of this month and of the next. It runs with every migration and once an hour.
+-- A partition is filled with what the default partition has of its month (a clock that was ahead, a process that was not
+-- there) and then attached, which stops readers and writers of the default partition only.
 -- +goose StatementBegin
 CREATE FUNCTION ensure_partitions() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    parent  text;
-    month   timestamp; -- of UTC, whatever the session's time zone
-    name    text;
-    storage text;
+    parent   text;
+    month    timestamp; -- of UTC, whatever the session's time zone
+    name     text;
+    from_id  uuid;
+    until_id uuid;
+    storage  text;
 BEGIN
     -- Two callers at once would both try to create the same partition.
-    PERFORM pg_advisory_xact_lock(hashtext('waybill.ensure_partitions'));
+    PERFORM pg_advisory_xact_lock(hashtext('waybill.ensure_partitions'), hashtext(current_schema()));
     FOR months_ahead IN 0..1 LOOP
         month := date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => months_ahead);
+        from_id := uuid_floor(month AT TIME ZONE 'UTC');
+        until_id := uuid_floor((month + interval '1 month') AT TIME ZONE 'UTC');
         FOREACH parent IN ARRAY ARRAY['events', 'deliveries', 'attempts'] LOOP
             name := parent || to_char(month, '_YYYY_MM');
             CONTINUE WHEN to_regclass(format('%I.%I', current_schema(), name)) IS NOT NULL;
             -- Deliveries are updated once or more: room in the page keeps those updates heap-only.
             storage := CASE parent WHEN 'deliveries' THEN ' WITH (fillfactor = 80)' ELSE '' END;
-            EXECUTE format('CREATE TABLE %I.%I PARTITION OF %I.%I FOR VALUES FROM (%L) TO (%L)%s',
-                current_schema(), name, current_schema(), parent, uuid_floor(month AT TIME ZONE 'UTC'),
-                uuid_floor((month + interval '1 month') AT TIME ZONE 'UTC'), storage);
+            EXECUTE format('CREATE TABLE %I.%I (LIKE %I.%I INCLUDING ALL)%s', current_schema(), name, current_schema(), parent, storage);
+            EXECUTE format('LOCK TABLE %I.%I IN ACCESS EXCLUSIVE MODE', current_schema(), parent || '_default');
+            EXECUTE format('WITH moved AS (DELETE FROM %I.%I WHERE id >= %L AND id < %L RETURNING *) INSERT INTO %I.%I SELECT * FROM moved',
+                current_schema(), parent || '_default', from_id, until_id, current_schema(), name);
+            EXECUTE format('ALTER TABLE %I.%I ATTACH PARTITION %I.%I FOR VALUES FROM (%L) TO (%L)',
+                current_schema(), parent, current_schema(), name, from_id, until_id);
         END LOOP;
     END LOOP;
 END
@@ -115,7 +124,7 @@ $$;
 
 -- The default partitions take what no month covers, so that a stopped clock or a missed hour never refuses an event.
 CREATE TABLE events_default PARTITION OF events DEFAULT;
-CREATE TABLE deliveries_default PARTITION OF deliveries DEFAULT;
+CREATE TABLE deliveries_default PARTITION OF deliveries DEFAULT WITH (fillfactor = 80);
 CREATE TABLE attempts_default PARTITION OF attempts DEFAULT;
 
 SELECT ensure_partitions();

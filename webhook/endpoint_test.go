@@ -1,0 +1,210 @@
+package webhook_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"waybill/webhook"
+)
+
+// endpoint is a valid endpoint of most dialects, changed.
+func endpoint(change func(*webhook.Endpoint)) *webhook.Endpoint {
+	e := &webhook.Endpoint{URL: "https://r.example/hook?x=1", EventTypes: []string{"*"}}
+	change(e)
+	return e
+}
+
+func TestEndpoint_Validate_URL(t *testing.T) {
+	t.Parallel()
+	limits := webhook.Limits{Dialect: dialect(t, "standard")}
+	for url, detail := range map[string]string{
+		"https://r.example":                              "",
+		"HTTPS://r.example:8443/a?b=c":                   "",
+		"https://[2001:db8::1]/":                         "",
+		"https://r.example/" + strings.Repeat("x", 2030): "",
+		"https://r.example/" + strings.Repeat("x", 2031): "is at most 2048 bytes",
+		"":                          "is required",
+		"r.example/hook":            "is not an absolute URL",
+		"/hook":                     "is not an absolute URL",
+		"https:r.example":           "is not an absolute URL",
+		"https://":                  "is not an absolute URL",
+		"https://:443/":             "is not an absolute URL",
+		"https://r.example\n":       "is not an absolute URL",
+		"https://r.example:port/":   "is not an absolute URL",
+		"ftp://r.example/":          `has the scheme "ftp"`,
+		"http://r.example/":         "is http; the dialect standard delivers to https only",
+		"https://user@r.example/":   "carries a user name or password",
+		"https://u:p@r.example/":    "carries a user name or password",
+		"https://r.example/#a":      "has a fragment",
+		"https://r.example/?a=b#c":  "has a fragment",
+		"https://u:p@r.example/#ab": "carries a user name or password",
+	} {
+		err := endpoint(func(e *webhook.Endpoint) { e.URL = url }).Validate(limits)
+		if detail == "" {
+			require.NoError(t, err, url)
+			continue
+		}
+		require.Equal(t, []string{"url"}, fields(t, err), url)
+		require.ErrorContains(t, err, detail, url)
+		require.NotContains(t, err.Error(), "u:p", "no password in an error")
+	}
+}
+
+func TestEndpoint_Validate_HTTP(t *testing.T) {
+	t.Parallel()
+	d := dialect(t, "rheo")
+	e := endpoint(func(e *webhook.Endpoint) { e.URL = "http://r.example" })
+	require.Equal(t, []string{"url"}, fields(t, e.Validate(webhook.Limits{Dialect: d})))
+	require.NoError(t, e.Validate(webhook.Limits{Dialect: d, AllowHTTP: true}))
+	d.HTTPSOnly = false
+	require.NoError(t, e.Validate(webhook.Limits{Dialect: d}))
+}
+
+func TestEndpoint_Validate_EventTypes(t *testing.T) {
+	t.Parallel()
+	many := make([]string, webhook.MaxEventTypes+1)
+	for i := range many {
+		many[i] = fmt.Sprintf("a.b%d", i)
+	}
+	for _, tc := range []struct {
+		dialect string
+		unknown bool
+		types   []string
+		want    []string
+	}{
+		{"standard", false, []string{"*"}, nil},
+		{"standard", false, []string{"order.*", "order.item.*", "order", "a_b-C.9"}, nil},
+		{"standard", false, many[1:], nil},
+		{"standard", false, many, []string{"event_types"}},
+		{"standard", false, nil, []string{"event_types"}},
+		{"standard", false, []string{"order*"}, []string{"event_types[0]"}},
+		{"standard", false, []string{"*.created", ".*", "", "a..b", "a b", "**"}, []string{
+			"event_types[0]", "event_types[1]", "event_types[2]", "event_types[3]", "event_types[4]", "event_types[5]",
+		}},
+		{"standard", false, []string{"order.", ".order", "order.*.*", "order.*.x"}, []string{
+			"event_types[0]", "event_types[1]", "event_types[2]", "event_types[3]",
+		}},
+		{"tradly", false, []string{"user.created", "listing.*"}, nil},
+		{"tradly", false, []string{"user.created", "user.deleted"}, []string{"event_types[1]"}},
+		{"tradly", true, []string{"user.deleted"}, nil},
+		{"tradevine", false, []string{"product.created"}, nil},
+		{"tradevine", false, []string{"product.created", "product.updated"}, []string{"event_types"}},
+		{"tradevine", false, []string{"product.*"}, []string{"event_types[0]"}},
+		{"tradevine", false, []string{"*"}, []string{"event_types[0]"}},
+		{"tradevine", false, []string{"product.sold"}, []string{"event_types[0]"}},
+	} {
+		e := endpoint(func(e *webhook.Endpoint) { e.EventTypes = tc.types })
+		err := e.Validate(webhook.Limits{Dialect: dialect(t, tc.dialect), AllowUnknownTypes: tc.unknown})
+		require.Equal(t, tc.want, fields(t, err), "%s %v", tc.dialect, tc.types)
+	}
+}
+
+func TestEndpoint_Validate_Headers(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		dialect string
+		headers map[string]string
+		want    []string
+	}{
+		{"standard", map[string]string{"Authorization": "Bearer k", "x-a!#$%&'*+.^_`|~9": ""}, nil},
+		{"standard", map[string]string{"X-A": strings.Repeat("x", 4096)}, nil},
+		{"standard", map[string]string{"X-A": strings.Repeat("x", 4097)}, []string{"headers.X-A"}},
+		{"standard", map[string]string{"X-A": "a\r\nX-B: b"}, []string{"headers.X-A"}},
+		{"standard", map[string]string{"X-A": "é"}, []string{"headers.X-A"}},
+		{"standard", map[string]string{"X-A": "a\tb"}, []string{"headers.X-A"}},
+		{"standard", map[string]string{"": "a", "X A": "a", "X:A": "a", "é": "a"}, []string{"headers.", "headers.X A", "headers.X:A", "headers.é"}},
+		{"standard", map[string]string{"host": "a", "Content-Length": "1", "PROXY-Authorization": "a", "Transfer-Encoding": "a", "user-agent": "a"}, []string{
+			"headers.Content-Length", "headers.PROXY-Authorization", "headers.Transfer-Encoding", "headers.host", "headers.user-agent",
+		}},
+		{"standard", map[string]string{"Webhook-ID": "a", "WEBHOOK-SIGNATURE": "a"}, []string{"headers.WEBHOOK-SIGNATURE", "headers.Webhook-ID"}},
+		{"rheo", map[string]string{"Webhook-ID": "a"}, nil},
+		{"rheo", map[string]string{"x-rheo-signature": "a"}, []string{"headers.x-rheo-signature"}},
+		{"auction-excellence", map[string]string{"X-Webhook-Id": "a"}, []string{"headers.X-Webhook-Id"}},
+		{"standard", map[string]string{"X-A": "a", "x-a": "b"}, []string{"headers.x-a"}},
+		{"tradevine", map[string]string{"X-A": "a"}, nil},
+		{"tradevine", map[string]string{"X-A": "a", "X-B": "b"}, []string{"headers"}},
+	} {
+		e := endpoint(func(e *webhook.Endpoint) { e.Headers, e.EventTypes = tc.headers, []string{"*"} })
+		if tc.dialect == "tradevine" {
+			e.EventTypes = []string{"product.created"}
+		}
+		require.Equal(t, tc.want, fields(t, e.Validate(webhook.Limits{Dialect: dialect(t, tc.dialect)})), "%v", tc.headers)
+	}
+}
+
+func TestEndpoint_Validate_Rest(t *testing.T) {
+	t.Parallel()
+	duration := func(d time.Duration) *webhook.Duration { return (*webhook.Duration)(&d) }
+	for _, tc := range []struct {
+		change func(*webhook.Endpoint)
+		want   []string
+	}{
+		{func(e *webhook.Endpoint) { e.Filter = map[string][]string{"region": {"nz", "au"}} }, nil},
+		{func(e *webhook.Endpoint) { e.Filter = map[string][]string{"region": {}} }, []string{"filter.region"}},
+		{func(e *webhook.Endpoint) {
+			e.Filter = map[string][]string{"a": make([]string, 600), "b": make([]string, 400)}
+		}, nil},
+		{func(e *webhook.Endpoint) {
+			e.Filter = map[string][]string{"a": make([]string, 600), "b": make([]string, 401)}
+		}, []string{"filter"}},
+		{func(e *webhook.Endpoint) { e.Description = strings.Repeat("x", 1001) }, []string{"description"}},
+		{func(e *webhook.Endpoint) { e.Timeout = duration(time.Second) }, nil},
+		{func(e *webhook.Endpoint) { e.Timeout = duration(time.Minute) }, nil},
+		{func(e *webhook.Endpoint) { e.Timeout = duration(time.Second - 1) }, []string{"timeout"}},
+		{func(e *webhook.Endpoint) { e.Timeout = duration(time.Minute + 1) }, []string{"timeout"}},
+		{func(e *webhook.Endpoint) { e.Retry = &webhook.RetryPolicy{Policy: "none"} }, []string{"retry.policy"}},
+		{func(e *webhook.Endpoint) { *e = webhook.Endpoint{Timeout: duration(0)} }, []string{"url", "event_types", "timeout"}},
+	} {
+		e := endpoint(tc.change)
+		require.Equal(t, tc.want, fields(t, e.Validate(webhook.Limits{Dialect: dialect(t, "standard")})), "%+v", e)
+	}
+}
+
+func TestEndpoint_Subscribes(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		types      []string
+		filter     map[string][]string
+		eventType  string
+		attributes map[string]string
+		want       bool
+	}{
+		{[]string{"*"}, nil, "order.confirmed", nil, true},
+		{[]string{"order.confirmed"}, nil, "order.confirmed", nil, true},
+		{[]string{"order.confirmed"}, nil, "order.confirmed.late", nil, false},
+		{[]string{"order.confirmed"}, nil, "Order.confirmed", nil, false},
+		{[]string{"order.*"}, nil, "order.confirmed", nil, true},
+		{[]string{"order.*"}, nil, "order.item.added", nil, true},
+		{[]string{"order.*"}, nil, "order", nil, false},
+		{[]string{"order.*"}, nil, "orders.confirmed", nil, false},
+		{[]string{"user.created", "order.*"}, nil, "order.confirmed", nil, true},
+		{nil, nil, "order.confirmed", nil, false},
+		{[]string{"*"}, map[string][]string{"a": {"1", "2"}}, "x", map[string]string{"a": "2"}, true},
+		{[]string{"*"}, map[string][]string{"a": {"1", "2"}}, "x", map[string]string{"a": "3"}, false},
+		{[]string{"*"}, map[string][]string{"a": {"1"}}, "x", nil, false},
+		{[]string{"*"}, map[string][]string{"a": {""}}, "x", nil, false},
+		{[]string{"*"}, map[string][]string{"a": {"1"}, "b": {"2"}}, "x", map[string]string{"a": "1", "b": "2", "c": "3"}, true},
+		{[]string{"*"}, map[string][]string{"a": {"1"}, "b": {"2"}}, "x", map[string]string{"a": "1"}, false},
+		{[]string{"y"}, map[string][]string{"a": {"1"}}, "x", map[string]string{"a": "1"}, false},
+	} {
+		e := webhook.Endpoint{EventTypes: tc.types, Filter: tc.filter}
+		require.Equal(t, tc.want, e.Subscribes(tc.eventType, tc.attributes), "%+v", tc)
+	}
+}
+
+func TestEndpoint_RequestTimeout(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]time.Duration{
+		"standard": 20 * time.Second, "rheo": 10 * time.Second, "tradly": 10 * time.Second, "tradevine": 5 * time.Second,
+		"auction-excellence": 30 * time.Second,
+	} {
+		require.Equal(t, want, endpoint(func(*webhook.Endpoint) {}).RequestTimeout(dialect(t, name)), name)
+	}
+	own := webhook.Duration(7 * time.Second)
+	e := endpoint(func(e *webhook.Endpoint) { e.Timeout = &own })
+	require.Equal(t, 7*time.Second, e.RequestTimeout(dialect(t, "rheo")))
+}
