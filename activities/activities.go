@@ -1,0 +1,117 @@
+package activities
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"waybill/webhook"
+)
+
+// Defaults of Options.
+const (
+	DefaultIsolatedWait   = 2 * time.Second
+	DefaultRecordTimeout  = 10 * time.Second
+	DefaultHeartbeatEvery = 5 * time.Second
+)
+
+// Options are the parts and the settings of Activities. Store, Engine, Transport and Dialects are required.
+type Options struct {
+	Store     Store
+	Engine    Engine
+	Transport *Transport
+	// Dialects are all that tenants may have, by name.
+	Dialects map[string]*webhook.Dialect
+
+	// Logger defaults to one that discards.
+	Logger *slog.Logger
+	// Registerer takes the metrics; nil: they are counted and shown nowhere.
+	Registerer prometheus.Registerer
+	// Now and NewUUID (version 7) default to the machine's.
+	Now     func() time.Time
+	NewUUID func() [16]byte
+
+	// FastLimit and IsolatedLimit are how many attempts an endpoint may have under way in this process, per lane; 0:
+	// DefaultFastLimit and DefaultIsolatedLimit.
+	FastLimit     int
+	IsolatedLimit int
+	// IsolatedWait is how long an isolated attempt waits for a place before it is put off; 0: DefaultIsolatedWait.
+	IsolatedWait time.Duration
+	// Queue is the task queue of this process alone, where Follow is asked for the result of an attempt that takes longer
+	// than Patience (0: DefaultPatience). Empty: a workflow task waits for its attempts to the end.
+	Queue    string
+	Patience time.Duration
+	// RecordTimeout is how long a database that is down is waited for, once an attempt was made; 0:
+	// DefaultRecordTimeout.
+	RecordTimeout time.Duration
+	// HeartbeatEvery separates heartbeats of an isolated attempt; 0: DefaultHeartbeatEvery. It is well under the
+	// activity's heartbeat timeout.
+	HeartbeatEvery time.Duration
+}
+
+// Activities are the methods Attempt, Follow, Mark, Wake and Switch, which a worker registers. No other method is exported,
+// because a worker takes each for an activity. They are safe for concurrent use.
+type Activities struct {
+	store     Store
+	engine    Engine
+	transport *Transport
+	dialects  map[string]*webhook.Dialect
+	bulkhead  *bulkhead
+	metrics   *metrics
+	log       *slog.Logger
+	now       func() time.Time
+	newUUID   func() [16]byte
+
+	queue          string
+	patience       time.Duration
+	flights        *flights
+	recordTimeout  time.Duration
+	heartbeatEvery time.Duration
+}
+
+// New returns Activities. Registering the metrics twice with one Registerer panics.
+func New(o Options) *Activities {
+	o.setDefaults()
+	return &Activities{
+		store:          o.Store,
+		engine:         o.Engine,
+		transport:      o.Transport,
+		dialects:       o.Dialects,
+		bulkhead:       newBulkhead(o.FastLimit, o.IsolatedLimit, o.IsolatedWait, o.Now),
+		metrics:        newMetrics(o.Registerer),
+		log:            o.Logger,
+		now:            o.Now,
+		newUUID:        o.NewUUID,
+		queue:          o.Queue,
+		patience:       o.Patience,
+		flights:        &flights{under: map[flightKey]*flight{}},
+		recordTimeout:  o.RecordTimeout,
+		heartbeatEvery: o.HeartbeatEvery,
+	}
+}
+
+func (o *Options) setDefaults() {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.NewUUID == nil {
+		o.NewUUID = func() [16]byte { return uuid.Must(uuid.NewV7()) }
+	}
+	orDefault(&o.FastLimit, DefaultFastLimit)
+	orDefault(&o.IsolatedLimit, DefaultIsolatedLimit)
+	orDefault(&o.IsolatedWait, DefaultIsolatedWait)
+	orDefault(&o.Patience, DefaultPatience)
+	orDefault(&o.RecordTimeout, DefaultRecordTimeout)
+	orDefault(&o.HeartbeatEvery, DefaultHeartbeatEvery)
+}
+
+func orDefault[T int | time.Duration](v *T, otherwise T) {
+	if *v == 0 {
+		*v = otherwise
+	}
+}

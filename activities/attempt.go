@@ -1,0 +1,134 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"waybill/webhook"
+)
+
+// looks is how often an attempt reads the endpoint again that was enabled while the delivery was about to be held.
+const looks = 5
+
+// Attempt makes one attempt of a delivery and records it, or tells why none is to be made. What the receiver does is a
+// result; an error is a fault of ours. Type "busy": the endpoint has too many attempts under way, run it again later.
+// Outside of an activity it works as well, without heartbeats.
+func (a *Activities) Attempt(ctx context.Context, in AttemptInput) (*AttemptResult, error) {
+	run := int32(1)
+	if activity.IsActivity(ctx) {
+		info := activity.GetInfo(ctx)
+		run = info.Attempt
+		if !info.IsLocalActivity {
+			defer a.heartbeat(ctx)()
+		}
+	}
+	attempt := a.attempt
+	if in.Lane == LaneFast && a.queue != "" {
+		attempt = a.attemptPatiently
+	}
+	out, err := attempt(ctx, &in)
+	if errors.Is(err, errFull) {
+		a.metrics.busy.Inc()
+		return nil, busyError(&in, run)
+	}
+	return out, a.translate(ctx, "attempt", err)
+}
+
+// heartbeat tells the server until the returned function is called that this process lives, so that an attempt lost
+// with a process is made by another before its own timeout.
+func (a *Activities) heartbeat(ctx context.Context) (stop func()) {
+	done := make(chan struct{})
+	var beating sync.WaitGroup
+	beating.Go(func() {
+		ticker := time.NewTicker(a.heartbeatEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				activity.RecordHeartbeat(ctx)
+			case <-done:
+				return
+			}
+		}
+	})
+	return func() {
+		close(done)
+		beating.Wait()
+	}
+}
+
+// attempt is Attempt without Temporal. errFull: there is no place in the isolated lane.
+func (a *Activities) attempt(ctx context.Context, in *AttemptInput) (*AttemptResult, error) {
+	p, err := a.bulkhead.enter(ctx, in.EndpointID, in.Lane)
+	if errors.Is(err, errFull) && in.Lane == LaneFast {
+		a.metrics.spilled.Inc()
+		return &AttemptResult{Spilled: true}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer p.leave()
+	target := webhook.Target{Tenant: in.Tenant, EventKey: in.EventKey, DeliveryID: in.DeliveryID, EndpointID: in.EndpointID}
+	for range looks {
+		s, err := a.store.Sending(ctx, target)
+		if webhook.ErrorCode(err) == webhook.CodeNotFound {
+			return &AttemptResult{Status: webhook.StatusCanceled, Reason: "the event is no longer stored"}, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read what to send: %w", err)
+		}
+		switch {
+		case s.Delivery.Attempts >= in.Number:
+			return a.recordedBefore(ctx, in, &s.Delivery)
+		case s.Delivery.Status.Settled():
+			return a.stands(&s.Delivery), nil
+		case s.Deleted:
+			return a.standsAfter(a.cancel(ctx, in.Tenant, in.DeliveryID, "the endpoint was deleted"))
+		case s.Endpoint.DisabledAt == nil:
+			return a.send(ctx, in, s, p)
+		}
+		d, err := a.store.HoldDelivery(ctx, in.Tenant, in.DeliveryID, a.now())
+		if err != nil {
+			return nil, fmt.Errorf("hold a delivery: %w", err)
+		}
+		if d.Status == webhook.StatusHeld || d.Status.Settled() {
+			return a.stands(d), nil
+		}
+	}
+	return nil, webhook.Errorf(webhook.CodeUnavailable, "the endpoint is disabled and enabled all the time")
+}
+
+// recordedBefore answers for an attempt whose record was committed by a run that died before it could say so.
+func (a *Activities) recordedBefore(ctx context.Context, in *AttemptInput, d *webhook.Delivery) (*AttemptResult, error) {
+	made, err := a.store.RecordedAttempt(ctx, in.DeliveryID, in.Number)
+	if err != nil {
+		return nil, fmt.Errorf("read a recorded attempt: %w", err)
+	}
+	out := a.stands(d)
+	out.Attempt = made
+	return out, nil
+}
+
+// stands tells how a delivery stands.
+func (a *Activities) stands(d *webhook.Delivery) *AttemptResult {
+	out := &AttemptResult{Status: d.Status}
+	if d.Status == webhook.StatusHeld || d.Status == webhook.StatusCanceled {
+		out.Reason = d.Reason
+	}
+	if d.Status == webhook.StatusRetrying && d.NextAttemptAt != nil {
+		out.Delay = max(d.NextAttemptAt.Sub(a.now()), 0)
+	}
+	return out
+}
+
+func (a *Activities) standsAfter(d *webhook.Delivery, err error) (*AttemptResult, error) {
+	if err != nil {
+		return nil, err
+	}
+	return a.stands(d), nil
+}

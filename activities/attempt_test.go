@@ -1,0 +1,355 @@
+package activities_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+
+	"waybill/activities"
+	"waybill/webhook"
+)
+
+func TestActivities_Attempt_delivers(t *testing.T) {
+	t.Parallel()
+	for _, lane := range []activities.Lane{activities.LaneFast, activities.LaneIsolated} {
+		t.Run(string(lane), func(t *testing.T) {
+			t.Parallel()
+			got := make(chan *http.Request, 1)
+			body := make(chan string, 1)
+			b := setup(t, func(w http.ResponseWriter, r *http.Request) {
+				text, _ := io.ReadAll(r.Body)
+				got <- r
+				body <- string(text)
+				w.Header().Set("Set-Cookie", "session="+headerText)
+				_, _ = io.WriteString(w, "ok")
+			})
+			in := input()
+			in.Lane = lane
+			out, err := b.attempt(t, in)
+			require.NoError(t, err)
+			require.Equal(t, webhook.StatusDelivered, out.Status)
+			require.Zero(t, out.Delay)
+			require.Equal(t, 1, out.Attempt.Number)
+			require.Equal(t, webhook.OutcomeDelivered, out.Attempt.Outcome)
+			require.Equal(t, 200, out.Attempt.StatusCode)
+
+			sent, want := <-got, fmt.Sprintf(`{"id":"%s","data":{}}`, deliveryID.UUID())
+			require.Equal(t, want, <-body)
+			mac := hmac.New(sha256.New, []byte(secretText))
+			mac.Write([]byte(want))
+			require.Equal(t, "sha256="+hex.EncodeToString(mac.Sum(nil)), sent.Header.Get("X-Signature"))
+			require.Equal(t, headerText, sent.Header.Get("X-Partner"))
+			require.Equal(t, "Plain/1.0", sent.Header.Get("User-Agent"))
+			require.Equal(t, deliveryID.UUID(), sent.Header.Get("X-Id"))
+
+			r := b.store.recorded[0]
+			require.Equal(t, "acme", r.TenantID)
+			require.Equal(t, webhook.StatusDelivered, r.Status)
+			require.False(t, r.Attempt.ID.IsZero())
+			require.Equal(t, r.Attempt.StartedAt.Unix(), unix(t, sent.Header.Get("X-Timestamp")))
+			require.Equal(t, "[redacted]", r.Attempt.RequestHeaders["X-Signature"])
+			require.Equal(t, "[redacted]", r.Attempt.RequestHeaders["X-Partner"])
+			require.Equal(t, "application/json", r.Attempt.RequestHeaders["Content-Type"])
+			require.Equal(t, "[redacted]", r.Attempt.ResponseHeaders["Set-Cookie"])
+			require.Equal(t, "ok", string(r.Attempt.ResponseBody))
+		})
+	}
+}
+
+func unix(t *testing.T, text string) (seconds int64) {
+	t.Helper()
+	_, err := fmt.Sscan(text, &seconds)
+	require.NoError(t, err)
+	return seconds
+}
+
+func TestActivities_Attempt_judges(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		receive http.HandlerFunc
+		number  int
+		status  webhook.Status
+		outcome webhook.Outcome
+		class   webhook.ErrorClass
+		delay   time.Duration
+	}{
+		"a 500":                  {answer(500), 1, webhook.StatusRetrying, webhook.OutcomeRetryable, webhook.ErrorHTTPStatus, time.Minute},
+		"the last attempt":       {answer(500), 2, webhook.StatusExhausted, webhook.OutcomeRetryable, webhook.ErrorHTTPStatus, 0},
+		"a redirect":             {answer(302), 1, webhook.StatusRetrying, webhook.OutcomeRetryable, webhook.ErrorRedirect, time.Minute},
+		"a 503 that names a day": {retryAfter(503, "86400"), 1, webhook.StatusRetrying, webhook.OutcomeRetryable, webhook.ErrorHTTPStatus, time.Hour},
+		"a 500 that names a day": {retryAfter(500, "86400"), 1, webhook.StatusRetrying, webhook.OutcomeRetryable, webhook.ErrorHTTPStatus, time.Minute},
+		"an answer that breaks off": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			_, _ = io.WriteString(w, "part")
+		}, 1, webhook.StatusRetrying, webhook.OutcomeRetryable, webhook.ErrorProtocol, time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, c.receive)
+			in := input()
+			in.Number, in.Lane = c.number, activities.LaneIsolated
+			out, err := b.attempt(t, in)
+			require.NoError(t, err)
+			require.Equal(t, c.status, out.Status)
+			require.Equal(t, c.outcome, out.Attempt.Outcome)
+			require.Equal(t, c.class, out.Attempt.ErrorClass)
+			require.NotEmpty(t, out.Attempt.Error)
+			r := b.store.recorded[0]
+			require.Equal(t, c.status, r.Status)
+			require.Equal(t, out.Attempt.Error, r.Attempt.Error)
+			if c.delay == 0 {
+				require.Nil(t, r.NextAttemptAt)
+				require.Zero(t, out.Delay)
+				return
+			}
+			require.Equal(t, c.delay, r.NextAttemptAt.Sub(r.At), "the delay counts from the end of the attempt")
+			require.Equal(t, r.Attempt.DurationMS, r.At.Sub(r.Attempt.StartedAt).Milliseconds())
+			require.LessOrEqual(t, out.Delay, c.delay)
+			require.Greater(t, out.Delay, c.delay-bounded)
+		})
+	}
+}
+
+func retryAfter(code int, value string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", value)
+		w.WriteHeader(code)
+	}
+}
+
+func TestActivities_Attempt_disablesWhatIsGone(t *testing.T) {
+	t.Parallel()
+	b := setup(t, answer(http.StatusGone))
+	var tries atomic.Int64
+	b.store.onDisable = func(string) (bool, error) {
+		if tries.Add(1) == 1 {
+			return false, errDown
+		}
+		return true, nil
+	}
+	out, err := b.attempt(t, input())
+	require.NoError(t, err)
+	require.Equal(t, webhook.StatusExhausted, out.Status)
+	require.Equal(t, webhook.OutcomeRejected, out.Attempt.Outcome)
+	require.Equal(t, []string{"disabled: the receiver answered 410 Gone"}, b.engine.told)
+}
+
+func TestActivities_Attempt_sendsNothing(t *testing.T) {
+	t.Parallel()
+	disabledAt := time.Now()
+	summary := &webhook.AttemptSummary{Number: 1, StatusCode: 500, Outcome: webhook.OutcomeRetryable, ErrorClass: webhook.ErrorHTTPStatus}
+	soon := time.Now().Add(time.Hour)
+	held := webhook.Delivery{ID: deliveryID, Status: webhook.StatusHeld, Reason: "disabled by hand"}
+	canceled := webhook.Delivery{ID: deliveryID, Status: webhook.StatusCanceled, Reason: "a person gave up"}
+	disabled := func(s *fakeStore) { s.sending.Endpoint.DisabledAt = &disabledAt }
+	for name, c := range map[string]struct {
+		prepare func(s *fakeStore)
+		want    activities.AttemptResult
+		delay   time.Duration
+	}{
+		"the event is gone": {
+			prepare: func(s *fakeStore) { s.onSending = func() (*webhook.Sending, error) { return nil, errMissing } },
+			want:    activities.AttemptResult{Status: webhook.StatusCanceled, Reason: "the event is no longer stored"},
+		},
+		"the delivery is settled": {
+			prepare: func(s *fakeStore) { s.sending.Delivery = canceled },
+			want:    activities.AttemptResult{Status: webhook.StatusCanceled, Reason: "a person gave up"},
+		},
+		"an earlier run recorded the attempt": {
+			prepare: func(s *fakeStore) {
+				s.sending.Delivery.Attempts, s.sending.Delivery.Status, s.sending.Delivery.NextAttemptAt = 1, webhook.StatusRetrying, &soon
+				s.onRecorded = func(number int) (*webhook.AttemptSummary, error) { return summary, wrongNumber(number, 1) }
+			},
+			want: activities.AttemptResult{Status: webhook.StatusRetrying, Attempt: summary}, delay: time.Hour,
+		},
+		"an earlier run recorded the last attempt": {
+			prepare: func(s *fakeStore) {
+				s.sending.Delivery.Attempts, s.sending.Delivery.Status = 1, webhook.StatusExhausted
+				s.onRecorded = func(number int) (*webhook.AttemptSummary, error) { return summary, wrongNumber(number, 1) }
+			},
+			want: activities.AttemptResult{Status: webhook.StatusExhausted, Attempt: summary},
+		},
+		"the endpoint is deleted": {
+			prepare: func(s *fakeStore) {
+				s.sending.Deleted, s.sending.Endpoint = true, nil
+				s.onCancel = func(reason string) (*webhook.Delivery, error) {
+					return &webhook.Delivery{Status: webhook.StatusCanceled, Reason: reason}, nil
+				}
+			},
+			want: activities.AttemptResult{Status: webhook.StatusCanceled, Reason: "the endpoint was deleted"},
+		},
+		"the endpoint is deleted, the delivery settled meanwhile": {
+			prepare: func(s *fakeStore) {
+				s.sending.Deleted, s.sending.Endpoint = true, nil
+				s.onCancel = func(string) (*webhook.Delivery, error) { return nil, webhook.Errorf(webhook.CodeConflict, "settled") }
+				s.onDelivery = func() (*webhook.Delivery, error) { return &webhook.Delivery{Status: webhook.StatusDelivered}, nil }
+			},
+			want: activities.AttemptResult{Status: webhook.StatusDelivered},
+		},
+		"the endpoint is disabled": {
+			prepare: func(s *fakeStore) {
+				disabled(s)
+				s.onHold = func() (*webhook.Delivery, error) { return &held, nil }
+			},
+			want: activities.AttemptResult{Status: webhook.StatusHeld, Reason: "disabled by hand"},
+		},
+		"the endpoint is disabled, the delivery canceled meanwhile": {
+			prepare: func(s *fakeStore) {
+				disabled(s)
+				s.onHold = func() (*webhook.Delivery, error) { return &canceled, nil }
+			},
+			want: activities.AttemptResult{Status: webhook.StatusCanceled, Reason: "a person gave up"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, unreachable(t))
+			c.prepare(b.store)
+			for _, lane := range []activities.Lane{activities.LaneFast, activities.LaneIsolated} {
+				in := input()
+				in.Lane = lane
+				out, err := b.attempt(t, in)
+				require.NoError(t, err)
+				require.InDelta(t, c.delay, out.Delay, float64(time.Minute))
+				out.Delay = 0
+				require.Equal(t, c.want, *out)
+			}
+			require.Empty(t, b.store.recorded)
+		})
+	}
+}
+
+func wrongNumber(got, want int) error {
+	if got != want {
+		return fmt.Errorf("asked for attempt %d, not %d", got, want)
+	}
+	return nil
+}
+
+func TestActivities_Attempt_goesOnWhenEnabledMeanwhile(t *testing.T) {
+	t.Parallel()
+	b := setup(t, answer(204))
+	disabledAt := time.Now()
+	b.store.sending.Endpoint.DisabledAt = &disabledAt
+	b.store.onHold = func() (*webhook.Delivery, error) {
+		enabled := *b.store.sending.Endpoint
+		enabled.DisabledAt = nil
+		b.store.sending.Endpoint = &enabled
+		return &b.store.sending.Delivery, nil
+	}
+	out, err := b.attempt(t, input())
+	require.NoError(t, err)
+	require.Equal(t, webhook.StatusDelivered, out.Status)
+	require.Equal(t, 2, b.store.reads)
+
+	b = setup(t, unreachable(t))
+	b.store.sending.Endpoint.DisabledAt = &disabledAt
+	b.store.onHold = func() (*webhook.Delivery, error) { return &b.store.sending.Delivery, nil }
+	_, err = b.attempt(t, input())
+	requireType(t, err, "unavailable", false)
+}
+
+func TestActivities_Attempt_respectsACancelation(t *testing.T) {
+	t.Parallel()
+	b := setup(t, answer(500))
+	b.store.onRecord = func(context.Context, *webhook.Record) (*webhook.Delivery, error) {
+		return &webhook.Delivery{Status: webhook.StatusCanceled, Reason: "a person gave up"}, nil
+	}
+	out, err := b.attempt(t, input())
+	require.NoError(t, err)
+	require.Equal(t, webhook.StatusCanceled, out.Status)
+	require.Equal(t, "a person gave up", out.Reason)
+	require.Equal(t, 500, out.Attempt.StatusCode)
+	require.Zero(t, out.Delay)
+}
+
+func TestActivities_Attempt_recordsThroughAnOutage(t *testing.T) {
+	t.Parallel()
+	var requests atomic.Int64
+	b := setup(t, func(http.ResponseWriter, *http.Request) { requests.Add(1) })
+	b.store.onRecord = func(_ context.Context, r *webhook.Record) (*webhook.Delivery, error) {
+		if len(b.store.recorded) < 3 {
+			return nil, errDown
+		}
+		return &webhook.Delivery{Status: r.Status}, nil
+	}
+	out, err := b.attempt(t, input())
+	require.NoError(t, err)
+	require.Equal(t, webhook.StatusDelivered, out.Status)
+	require.EqualValues(t, 1, requests.Load())
+	require.Equal(t, b.store.recorded[0], b.store.recorded[2], "each try writes the same")
+}
+
+// An attempt that has begun is finished and recorded, though its activity is canceled.
+func TestActivities_Attempt_finishesWhenCanceled(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	b := setup(t, func(http.ResponseWriter, *http.Request) { cancel() })
+	out, err := b.acts.Attempt(ctx, input())
+	require.NoError(t, err)
+	require.Equal(t, webhook.StatusDelivered, out.Status)
+	require.Len(t, b.store.recorded, 1)
+
+	_, err = b.acts.Attempt(ctx, input())
+	require.ErrorIs(t, err, context.Canceled, "one that has not begun does not begin")
+	require.Len(t, b.store.recorded, 1)
+}
+
+func TestActivities_Attempt_translatesFaults(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		prepare func(b *bundle)
+		kind    string
+		final   bool
+	}{
+		"the database is down": {func(b *bundle) {
+			b.store.onSending = func() (*webhook.Sending, error) { return nil, errDown }
+		}, "unavailable", false},
+		"an unknown fault": {func(b *bundle) {
+			b.store.onSending = func() (*webhook.Sending, error) { return nil, errors.New("pq: something") }
+		}, "internal", false},
+		"a request that makes no sense": {func(b *bundle) {
+			b.store.onSending = func() (*webhook.Sending, error) { return nil, webhook.Errorf(webhook.CodeInvalid, "no") }
+		}, "invalid", true},
+		"a dialect that is not loaded": {func(b *bundle) {
+			b.store.sending.Tenant = &webhook.Tenant{ID: "acme", Dialect: "other"}
+		}, "internal", false},
+		"the record of an earlier run is gone": {func(b *bundle) {
+			b.store.sending.Delivery.Attempts = 1
+			b.store.onRecorded = func(int) (*webhook.AttemptSummary, error) { return nil, errMissing }
+		}, "not_found", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, unreachable(t))
+			c.prepare(b)
+			in := input()
+			in.Lane = activities.LaneIsolated
+			_, err := b.attempt(t, in)
+			requireType(t, err, c.kind, c.final)
+			require.NotContains(t, err.Error(), "pq:")
+			require.NotContains(t, err.Error(), "deadline", "the cause is for the log")
+		})
+	}
+}
+
+func requireType(t *testing.T, err error, kind string, final bool) *temporal.ApplicationError {
+	t.Helper()
+	var e *temporal.ApplicationError
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, kind, e.Type())
+	require.Equal(t, final, e.NonRetryable())
+	return e
+}

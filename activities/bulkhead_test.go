@@ -1,0 +1,141 @@
+package activities
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"waybill/webhook"
+)
+
+var (
+	oneEndpoint   = webhook.NewID[webhook.EndpointID]([16]byte{1})
+	otherEndpoint = webhook.NewID[webhook.EndpointID]([16]byte{2})
+	quick         = &Response{StatusCode: http.StatusOK, Duration: 10 * time.Millisecond}
+)
+
+func TestBulkhead_limitsTheFastLane(t *testing.T) {
+	t.Parallel()
+	b := newBulkhead(2, 1, 0, time.Now)
+	first := entered(t, b, oneEndpoint, LaneFast)
+	second := entered(t, b, oneEndpoint, LaneFast)
+	refused(t, b, oneEndpoint)
+	entered(t, b, otherEndpoint, LaneFast).leave()
+	entered(t, b, oneEndpoint, LaneIsolated).leave()
+
+	first.answered(quick)
+	first.leave()
+	third := entered(t, b, oneEndpoint, LaneFast)
+	refused(t, b, oneEndpoint)
+	second.leave()
+	third.leave()
+	require.Empty(t, b.endpoints, "a healthy, idle endpoint takes no memory")
+}
+
+func TestBulkhead_keepsSlowEndpointsOut(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]*Response{
+		"a slow answer": {StatusCode: 200, Duration: 1100 * time.Millisecond},
+		"a timeout":     {ErrorClass: webhook.ErrorTimeout, Duration: time.Millisecond},
+		"no connection": {ErrorClass: webhook.ErrorConnect},
+		"a 503":         {StatusCode: 503},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBulkhead(2, 2, 0, time.Now)
+			p := entered(t, b, oneEndpoint, LaneFast)
+			p.answered(answer)
+			p.leave()
+			refused(t, b, oneEndpoint)
+			entered(t, b, otherEndpoint, LaneFast).leave()
+
+			p = entered(t, b, oneEndpoint, LaneIsolated)
+			p.answered(&Response{StatusCode: 404})
+			p.leave()
+			entered(t, b, oneEndpoint, LaneFast).leave()
+			require.Empty(t, b.endpoints)
+		})
+	}
+}
+
+func TestBulkhead_noticesARequestThatHangs(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 5, 27, 0, 0, 0, 0, time.UTC)
+	b := newBulkhead(5, 1, 0, func() time.Time { return now })
+	hanging := entered(t, b, oneEndpoint, LaneFast)
+	now = now.Add(time.Minute)
+	entered(t, b, oneEndpoint, LaneFast).leave() // nothing was sent yet: that is our slowness
+	hanging.sending()
+	now = now.Add(slowAnswer)
+	entered(t, b, oneEndpoint, LaneFast).leave()
+	now = now.Add(time.Millisecond)
+	refused(t, b, oneEndpoint)
+}
+
+func TestBulkhead_forgetsInTime(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 5, 27, 0, 0, 0, 0, time.UTC)
+	b := newBulkhead(5, 1, 0, func() time.Time { return now })
+	for i := range byte(100) {
+		p := entered(t, b, webhook.NewID[webhook.EndpointID]([16]byte{3, i}), LaneFast)
+		p.answered(&Response{ErrorClass: webhook.ErrorConnect})
+		p.leave()
+	}
+	require.Len(t, b.endpoints, 100)
+	now = now.Add(slowMemory)
+	entered(t, b, oneEndpoint, LaneFast).leave()
+	require.Empty(t, b.endpoints)
+}
+
+func TestBulkhead_waitsForAPlaceInTheIsolatedLane(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBulkhead(1, 1, 2*time.Second, time.Now)
+		holder := entered(t, b, oneEndpoint, LaneIsolated)
+		began := time.Now()
+		_, err := b.enter(t.Context(), oneEndpoint, LaneIsolated)
+		require.ErrorIs(t, err, errFull)
+		require.Equal(t, 2*time.Second, time.Since(began))
+
+		got := make(chan *place)
+		for range 2 {
+			go func() {
+				p, _ := b.enter(t.Context(), oneEndpoint, LaneIsolated)
+				got <- p
+			}()
+		}
+		synctest.Wait()
+		holder.leave() // hands the place to one of them, which hands it to the other
+		for range 2 {
+			p := <-got
+			require.NotNil(t, p)
+			p.leave()
+		}
+		require.Empty(t, b.endpoints)
+
+		holder = entered(t, b, oneEndpoint, LaneIsolated)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err = b.enter(ctx, oneEndpoint, LaneIsolated)
+		require.ErrorIs(t, err, context.Canceled)
+		holder.leave()
+		require.Empty(t, b.endpoints)
+	})
+}
+
+func entered(t *testing.T, b *bulkhead, id webhook.EndpointID, lane Lane) *place {
+	t.Helper()
+	p, err := b.enter(t.Context(), id, lane)
+	require.NoError(t, err)
+	return p
+}
+
+func refused(t *testing.T, b *bulkhead, id webhook.EndpointID) {
+	t.Helper()
+	_, err := b.enter(t.Context(), id, LaneFast)
+	require.ErrorIs(t, err, errFull)
+}

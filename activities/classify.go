@@ -1,0 +1,122 @@
+package activities
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"waybill/webhook"
+)
+
+// classify names a failure of the transport. The text is built from fixed words: errors of package net carry
+// addresses of this network, and errors of net/http quote what the receiver sent.
+func classify(ctx context.Context, timeout time.Duration, err error) (webhook.ErrorClass, string) {
+	var (
+		blocked *blockedError
+		name    *net.DNSError
+		shake   *tlsError
+		op      *net.OpError
+	)
+	switch {
+	case errors.As(err, &blocked):
+		return webhook.ErrorBlocked, blocked.text
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return webhook.ErrorTimeout, fmt.Sprintf("no complete answer within %s", webhook.Duration(timeout))
+	case ctx.Err() != nil:
+		return webhook.ErrorTimeout, "this Waybill gave up before an answer came"
+	case errors.As(err, &name):
+		return webhook.ErrorDNS, dnsText(name)
+	case isTimeout(err):
+		return webhook.ErrorTimeout, fmt.Sprintf("no connection within %s", webhook.Duration(connectTimeout))
+	case errors.As(err, &shake):
+		return webhook.ErrorTLS, tlsText(shake.cause)
+	case errors.As(err, &op) && op.Op == remoteAlert: // with TLS 1.3 it may come after the handshake
+		return webhook.ErrorTLS, tlsText(op)
+	case errors.As(err, &op) && op.Op == "dial":
+		return webhook.ErrorConnect, "the receiver cannot be reached: " + errnoText(err)
+	default:
+		return webhook.ErrorProtocol, protocolText(err)
+	}
+}
+
+// remoteAlert is what crypto/tls calls an alert of the other side in a net.OpError.
+const remoteAlert = "remote error"
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &t) && t.Timeout()
+}
+
+func dnsText(err *net.DNSError) string {
+	switch {
+	case err.IsNotFound:
+		return "the host name does not resolve"
+	case err.IsTimeout:
+		return "the host name did not resolve in time"
+	default:
+		return "the host name cannot be resolved at the moment"
+	}
+}
+
+func tlsText(err error) string {
+	var (
+		certificate *tls.CertificateVerificationError
+		op          *net.OpError
+		record      tls.RecordHeaderError
+	)
+	switch {
+	case errors.As(err, &certificate):
+		return clean("the certificate is not valid: "+certificate.Err.Error(), maxErrorBytes)
+	case errors.As(err, &op) && op.Op == remoteAlert:
+		return "the receiver refused the TLS handshake: " + strings.TrimPrefix(op.Err.Error(), "tls: ")
+	case errors.As(err, &record):
+		return "the receiver does not speak TLS on this port"
+	case closed(err):
+		return "the receiver closed the connection during the TLS handshake"
+	case strings.HasPrefix(err.Error(), "tls: "):
+		return clean("the TLS handshake failed: "+strings.TrimPrefix(err.Error(), "tls: "), maxErrorBytes)
+	default:
+		return "the TLS handshake failed"
+	}
+}
+
+func protocolText(err error) string {
+	if closed(err) {
+		return "the receiver closed the connection before its answer was complete"
+	}
+	return "the answer is not valid HTTP, or its headers exceed 64 KiB"
+}
+
+// closed reports whether the other side ended the connection.
+func closed(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed)
+}
+
+func errnoText(err error) string {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno.Error()
+	}
+	return "the connection failed"
+}
+
+// parseRetryAfter reads seconds or an HTTP date.
+func parseRetryAfter(value string, now time.Time) time.Duration {
+	value = strings.TrimSpace(value)
+	delay := time.Duration(0)
+	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		delay = time.Duration(min(seconds, uint64(webhook.MaxRetryDelay/time.Second))) * time.Second
+	} else if at, err := http.ParseTime(value); err == nil {
+		delay = at.Sub(now)
+	}
+	return min(max(delay, 0), webhook.MaxRetryDelay)
+}

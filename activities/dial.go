@@ -1,0 +1,81 @@
+package activities
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// connectTimeout bounds dial and handshake apart from the request's own timeout, because a connection that is being
+// made outlives the request that asked for it.
+const connectTimeout = 15 * time.Second
+
+// tlsSessions is how many receivers' sessions are kept for a shorter handshake.
+const tlsSessions = 1024
+
+// dialer makes guarded connections. Its errors tell the phase: a *net.DNSError, a dial error, or a tlsError.
+type dialer struct {
+	net net.Dialer
+	tls *tls.Config
+}
+
+// tlsError is a failed handshake.
+type tlsError struct{ cause error }
+
+func (e *tlsError) Error() string { return fmt.Sprintf("TLS handshake: %v", e.cause) }
+func (e *tlsError) Unwrap() error { return e.cause }
+
+func newDialer(g *guard, rootCAs []byte) (*dialer, error) {
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, fmt.Errorf("read the system's certificates: %w", err)
+	}
+	if len(rootCAs) > 0 && !roots.AppendCertsFromPEM(rootCAs) {
+		return nil, errors.New("the extra root certificates hold no certificate in PEM form")
+	}
+	return &dialer{
+		net: net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second, Control: g.control},
+		tls: &tls.Config{
+			MinVersion:         tls.VersionTLS12,
+			RootCAs:            roots,
+			NextProtos:         []string{"h2", "http/1.1"},
+			ClientSessionCache: tls.NewLRUClientSessionCache(tlsSessions),
+		},
+	}, nil
+}
+
+func (d *dialer) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("dial: %w", err)
+	}
+	raw, err := d.net.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	config := d.tls.Clone()
+	config.ServerName = host
+	conn := tls.Client(raw, config)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = raw.Close()
+		return nil, &tlsError{err}
+	}
+	return conn, nil
+}
+
+// checkPrefixes refuses allow-list entries that could never match.
+func checkPrefixes(allow []netip.Prefix) error {
+	for _, p := range allow {
+		if !p.IsValid() || p.Addr().Is4In6() {
+			return fmt.Errorf("the allowed network %q is not a CIDR such as 10.1.0.0/16 or fd00::/8", p)
+		}
+	}
+	return nil
+}

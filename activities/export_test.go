@@ -1,0 +1,15 @@
+package activities
+
+// What tests of this package's surface need from inside.
+var (
+	ParseRetryAfter = parseRetryAfter
+	Clean           = clean
+	BusyError       = busyError
+)
+
+// Limits that tests check against.
+const (
+	MaxErrorBytes      = maxErrorBytes
+	MaxRecordedHeaders = maxRecordedHeaders
+	MaxRecordedBytes   = maxRecordedBytes
+)

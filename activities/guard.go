@@ -1,0 +1,61 @@
+package activities
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"syscall"
+
+	"code.dny.dev/ssrf"
+)
+
+// DefaultPorts are the ports that may be called outside of the operator's own networks.
+var DefaultPorts = []uint16{80, 443, 8080, 8443}
+
+// guard decides which addresses may be dialed: the public internet on a few ports, and what the operator allows on any.
+type guard struct {
+	allow    []netip.Prefix
+	ports    []uint16
+	internet *ssrf.Guardian
+}
+
+func newGuard(allow []netip.Prefix, ports []uint16) *guard {
+	if len(ports) == 0 {
+		ports = DefaultPorts
+	}
+	return &guard{allow: allow, ports: ports, internet: ssrf.New(ssrf.WithAnyPort())}
+}
+
+// blockedError refuses a dial or a request before anything was sent. It names no resolved address: the tenant is not
+// to learn what names mean inside the operator's network.
+type blockedError struct{ text string }
+
+func (e *blockedError) Error() string { return e.text }
+
+// control is a net.Dialer's Control. It sees every address after name resolution, right before the connect, so that a
+// name that resolves differently the second time gains nothing.
+func (g *guard) control(network, address string, _ syscall.RawConn) error {
+	to, err := netip.ParseAddrPort(address)
+	switch {
+	case err != nil || network != "tcp4" && network != "tcp6":
+		return &blockedError{"the host's address is not one that this Waybill may call"}
+	case g.allows(to.Addr()):
+		return nil
+	case g.refuses(to.Addr()):
+		return &blockedError{"the host's address is private or reserved, which this Waybill must not call"}
+	case !slices.Contains(g.ports, to.Port()):
+		return &blockedError{fmt.Sprintf("port %d is not one that this Waybill may call", to.Port())}
+	default:
+		return nil
+	}
+}
+
+// allows reports whether the operator allows the address. Prefix.Contains is false for every zone and for
+// IPv4-mapped IPv6.
+func (g *guard) allows(a netip.Addr) bool {
+	return slices.ContainsFunc(g.allow, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// refuses reports whether the address is outside of the public internet: the special ranges of IANA's registries,
+// everything of IPv6 but 2000::/3 (so IPv4-mapped forms and NAT64 too), 6to4, and every zone, which lies in no range.
+func (g *guard) refuses(a netip.Addr) bool { return g.internet.SafeAddr(a) != nil }

@@ -1,0 +1,113 @@
+package activities_test
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"waybill/activities"
+	"waybill/webhook"
+)
+
+func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
+
+func TestTransport_Send_refusesPrivateAddresses(t *testing.T) {
+	t.Parallel()
+	s, conns := serve(t, func(http.ResponseWriter, *http.Request) {})
+	_, portText, err := net.SplitHostPort(s.Listener.Addr().String())
+	require.NoError(t, err)
+	port, err := strconv.ParseUint(portText, 10, 16)
+	require.NoError(t, err)
+	// The port is allowed, so that only the address can be what is refused.
+	tr, err := activities.NewTransport(activities.TransportOptions{AllowedPorts: []uint16{uint16(port)}})
+	require.NoError(t, err)
+
+	for _, host := range []string{
+		"127.0.0.1", "127.8.8.8", "localhost", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1",
+		"169.254.169.254", "192.0.0.192", "198.18.0.1", "203.0.113.7", "224.0.0.1", "255.255.255.255",
+		"[::]", "[::1]", "[fe80::1%25lo]", "[fc00::1]", "[ff02::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::ffff:10.0.0.1]",
+		"[64:ff9b::7f00:1]", "[64:ff9b:1::a00:1]", "[2002:7f00:1::]", "[2001::1]", "[2001:db8::1]", "[2606:4700::1%25lo]",
+	} {
+		t.Run(host, func(t *testing.T) {
+			t.Parallel()
+			for _, scheme := range []string{"http", "https"} {
+				out := tr.Send(t.Context(), activities.Request{URL: scheme + "://" + host + ":" + portText + "/", Timeout: 10 * time.Second})
+				require.Equal(t, webhook.ErrorBlocked, out.ErrorClass, out.Error)
+				require.Equal(t, "the host's address is private or reserved, which this Waybill must not call", out.Error)
+			}
+		})
+	}
+	t.Cleanup(func() { // after the subtests
+		if n := conns.Load(); n != 0 {
+			t.Errorf("%d connections arrived", n)
+		}
+	})
+}
+
+func TestTransport_Send_limitsPorts(t *testing.T) {
+	t.Parallel()
+	tr, err := activities.NewTransport(activities.TransportOptions{AllowedPorts: []uint16{444}})
+	require.NoError(t, err)
+	// A public address; the guard refuses the port before anything leaves this machine.
+	out := tr.Send(t.Context(), activities.Request{URL: "http://8.8.8.8:25/", Timeout: 10 * time.Second})
+	require.Equal(t, webhook.ErrorBlocked, out.ErrorClass)
+	require.Equal(t, "port 25 is not one that this Waybill may call", out.Error)
+}
+
+func TestTransport_Send_allowsWhatTheOperatorNames(t *testing.T) {
+	t.Parallel()
+	s, _ := serve(t, func(http.ResponseWriter, *http.Request) {})
+	for _, allow := range []string{"127.0.0.0/8", "127.0.0.1/32"} {
+		tr, err := activities.NewTransport(activities.TransportOptions{AllowCIDRs: []netip.Prefix{prefix(allow)}})
+		require.NoError(t, err)
+		out := tr.Send(t.Context(), activities.Request{URL: s.URL, Timeout: 10 * time.Second})
+		require.Equal(t, 200, out.StatusCode, "a port that is not listed, within an allowed network: %s", out.Error)
+		tr.CloseIdle()
+		out = tr.Send(t.Context(), activities.Request{URL: "http://10.0.0.1:8080", Timeout: 10 * time.Second})
+		require.Equal(t, webhook.ErrorBlocked, out.ErrorClass)
+	}
+}
+
+func TestCheckHost(t *testing.T) {
+	t.Parallel()
+	const private = "private or reserved address (127.0.0.1), which this Waybill must not call"
+	for host, want := range map[string]string{
+		"example.com": "", "example.com.": "", "xn--bcher-kva.example": "", "a_b.example": "", "8.8.8.8": "", "2606:4700::1": "",
+		"123.example": "", "localhost.example": "", "0x7f.example": "", "face.example.0xyz": "",
+
+		"127.0.0.1": private, "2130706433": private, "0x7f.1": private, "0x7f000001": private, "0X7F.0.0.0x1": private,
+		"127.1": private, "127.0.1": private, "0177.0.0.1": private, "017700000001": private, "127.0.0.1.": private,
+		"[::ffff:127.0.0.1]": private, "::ffff:7f00:1": private,
+		"10.0.0.1": "(10.0.0.1)", "169.254.169.254": "(169.254.169.254)", "2852039166": "(169.254.169.254)", "0": "(0.0.0.0)",
+		"::1": "(::1)", "[::1]": "(::1)", "::": "(::)", "fd00::1": "(fd00::1)", "64:ff9b::7f00:1": "reserved", "2002:7f00:1::": "reserved",
+		"fe80::1%lo": "zone", "2606:4700::1%eth0": "zone",
+		"localhost": "this very machine", "LocalHost.": "this very machine", "a.localhost": "this very machine", "ip6-loopback": "this very machine",
+		"134744072": "write it as 8.8.8.8", "8.8.2056": "write it as 8.8.8.8", "::ffff:8.8.8.8": "write it as 8.8.8.8",
+		"1.2.3.4.5": "neither", "1.2.3.256": "neither", "256.1": "neither", "99999999999": "neither", "99999999999999999999999": "neither",
+		"08.8.8.8": "write it as 8.8.8.8", "": "neither", ".": "neither", "a..b": "neither", "bücher.example": "neither",
+		"127。0。0。1": "neither", "１２７.0.0.1": "neither", "a b": "neither", "127.0.0.1%00": "neither", "x%00": "neither",
+	} {
+		err := activities.CheckHost(host, nil)
+		if want == "" {
+			require.NoError(t, err, host)
+		} else {
+			require.ErrorContains(t, err, want, host)
+		}
+	}
+}
+
+func TestCheckHost_allowsWhatTheOperatorNames(t *testing.T) {
+	t.Parallel()
+	allow := []netip.Prefix{prefix("127.0.0.0/8"), prefix("fd00::/8")}
+	for _, host := range []string{"127.0.0.1", "localhost", "a.localhost.", "fd00::1"} {
+		require.NoError(t, activities.CheckHost(host, allow), host)
+	}
+	for _, host := range []string{"10.0.0.1", "::1", "fd00::1%lo", "::ffff:127.0.0.1", "2130706433"} {
+		require.Error(t, activities.CheckHost(host, allow), host)
+	}
+}

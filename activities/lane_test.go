@@ -1,0 +1,148 @@
+package activities_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+
+	"waybill/activities"
+	"waybill/webhook"
+)
+
+func TestActivities_Attempt_spills(t *testing.T) {
+	t.Parallel()
+	entered, release := make(chan struct{}), make(chan struct{})
+	b := setup(t, func(http.ResponseWriter, *http.Request) {
+		entered <- struct{}{}
+		<-release
+	}, func(o *activities.Options) { o.FastLimit, o.IsolatedLimit = 1, 1 })
+	results := make(chan *activities.AttemptResult, 2)
+	for _, lane := range []activities.Lane{activities.LaneFast, activities.LaneIsolated} {
+		go func() {
+			in := input()
+			in.Lane = lane
+			out, _ := b.acts.Attempt(context.Background(), in)
+			results <- out
+		}()
+		<-entered
+	}
+	reads := b.store.reads
+	out, err := b.attempt(t, input())
+	require.NoError(t, err)
+	require.Equal(t, activities.AttemptResult{Spilled: true}, *out)
+
+	in := input()
+	in.Lane = activities.LaneIsolated
+	_, err = b.attempt(t, in)
+	e := requireType(t, err, "busy", false)
+	require.GreaterOrEqual(t, e.NextRetryDelay(), 500*time.Millisecond)
+	require.Equal(t, reads, b.store.reads, "the database is left alone")
+	close(release)
+	require.Equal(t, webhook.StatusDelivered, (<-results).Status)
+	require.Equal(t, webhook.StatusDelivered, (<-results).Status)
+}
+
+func TestActivities_Attempt_givesItsPlaceBack(t *testing.T) {
+	t.Parallel()
+	b := setup(t, answer(204), func(o *activities.Options) { o.FastLimit, o.IsolatedLimit = 1, 1 })
+	for range 3 {
+		for _, lane := range []activities.Lane{activities.LaneFast, activities.LaneIsolated} {
+			in := input()
+			in.Lane = lane
+			out, err := b.attempt(t, in)
+			require.NoError(t, err)
+			require.Equal(t, webhook.StatusDelivered, out.Status)
+		}
+	}
+}
+
+// What one answer says of the endpoint decides the lane of the next attempt.
+func TestActivities_Attempt_spillsToASlowEndpoint(t *testing.T) {
+	t.Parallel()
+	var code atomic.Int64
+	b := setup(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(int(code.Load())) })
+	attempt := func(lane activities.Lane) *activities.AttemptResult {
+		in := input()
+		in.Lane = lane
+		out, err := b.attempt(t, in)
+		require.NoError(t, err)
+		return out
+	}
+	code.Store(503)
+	require.False(t, attempt(activities.LaneFast).Spilled)
+	require.True(t, attempt(activities.LaneFast).Spilled)
+	code.Store(200)
+	require.True(t, attempt(activities.LaneFast).Spilled)
+	require.Equal(t, webhook.StatusDelivered, attempt(activities.LaneIsolated).Status)
+	require.Equal(t, webhook.StatusDelivered, attempt(activities.LaneFast).Status)
+	require.NoError(t, testutil.GatherAndCompare(b.registry, strings.NewReader(`
+# HELP waybill_attempts_total Attempts made, by outcome, class of error (empty: none) and lane.
+# TYPE waybill_attempts_total counter
+waybill_attempts_total{error_class="",lane="fast",outcome="delivered"} 1
+waybill_attempts_total{error_class="",lane="isolated",outcome="delivered"} 1
+waybill_attempts_total{error_class="http_status",lane="fast",outcome="rejected"} 0
+waybill_attempts_total{error_class="http_status",lane="isolated",outcome="rejected"} 0
+`+zeros("blocked", "connect", "dns", "protocol", "redirect", "timeout", "tls")+`
+waybill_attempts_total{error_class="http_status",lane="fast",outcome="retryable"} 1
+waybill_attempts_total{error_class="http_status",lane="isolated",outcome="retryable"} 0
+# HELP waybill_attempts_spilled_total Attempts the fast lane had no room for.
+# TYPE waybill_attempts_spilled_total counter
+waybill_attempts_spilled_total 2
+`), "waybill_attempts_total", "waybill_attempts_spilled_total"))
+}
+
+// zeros are the series of error classes that did not occur: created, so that a graph shows them.
+func zeros(classes ...string) string {
+	var out strings.Builder
+	for _, class := range classes {
+		for _, lane := range []string{"fast", "isolated"} {
+			fmt.Fprintf(&out, "waybill_attempts_total{error_class=%q,lane=%q,outcome=\"retryable\"} 0\n", class, lane)
+		}
+	}
+	return out.String()
+}
+
+func TestBusyError(t *testing.T) {
+	t.Parallel()
+	in, most := input(), time.Duration(0)
+	for run := int32(1); run < 50; run++ {
+		delay := requireType(t, activities.BusyError(&in, run), "busy", false).NextRetryDelay()
+		limit := min(time.Second<<min(run-1, 5), 30*time.Second)
+		require.LessOrEqual(t, delay, limit)
+		require.GreaterOrEqual(t, delay, limit/2)
+		most = max(most, delay)
+	}
+	require.Greater(t, most, 25*time.Second)
+}
+
+func TestActivities_Attempt_beatsInTheIsolatedLane(t *testing.T) {
+	t.Parallel()
+	var beats atomic.Int64
+	enough := make(chan struct{})
+	b := setup(t, func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-enough:
+		case <-r.Context().Done():
+		}
+	}, func(o *activities.Options) { o.HeartbeatEvery = 5 * time.Millisecond })
+	b.env.SetOnActivityHeartbeatListener(func(*activity.Info, converter.EncodedValues) {
+		if beats.Add(1) == 1 {
+			close(enough)
+		}
+	})
+	in := input()
+	in.Lane = activities.LaneIsolated
+	out, err := b.attempt(t, in)
+	require.NoError(t, err)
+	require.Equal(t, webhook.StatusDelivered, out.Status, "the receiver answers only after a heartbeat")
+	require.Positive(t, beats.Load())
+}

@@ -1,0 +1,113 @@
+package activities_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"waybill/activities"
+	"waybill/webhook"
+)
+
+func TestActivities_Mark(t *testing.T) {
+	t.Parallel()
+	mark := func(t *testing.T, b *bundle, status webhook.Status) (*activities.MarkResult, error) {
+		t.Helper()
+		value, err := b.env.ExecuteActivity(b.acts.Mark, activities.MarkInput{
+			Tenant: "acme", DeliveryID: deliveryID, Status: status, Reason: "asked to",
+		})
+		if err != nil {
+			return nil, err
+		}
+		var out activities.MarkResult
+		require.NoError(t, value.Get(&out))
+		return &out, nil
+	}
+	t.Run("held", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, unreachable(t))
+		b.store.onHold = func() (*webhook.Delivery, error) {
+			return &webhook.Delivery{Status: webhook.StatusHeld, Reason: "disabled"}, nil
+		}
+		out, err := mark(t, b, webhook.StatusHeld)
+		require.NoError(t, err)
+		require.Equal(t, activities.MarkResult{Status: webhook.StatusHeld, Reason: "disabled"}, *out)
+	})
+	t.Run("not held, because the endpoint is enabled", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, unreachable(t))
+		b.store.onHold = func() (*webhook.Delivery, error) { return &webhook.Delivery{Status: webhook.StatusRetrying}, nil }
+		out, err := mark(t, b, webhook.StatusHeld)
+		require.NoError(t, err)
+		require.Equal(t, activities.MarkResult{Status: webhook.StatusRetrying}, *out)
+	})
+	t.Run("canceled", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, unreachable(t))
+		b.store.onCancel = func(reason string) (*webhook.Delivery, error) {
+			return &webhook.Delivery{Status: webhook.StatusCanceled, Reason: reason}, nil
+		}
+		out, err := mark(t, b, webhook.StatusCanceled)
+		require.NoError(t, err)
+		require.Equal(t, activities.MarkResult{Status: webhook.StatusCanceled, Reason: "asked to"}, *out)
+	})
+	t.Run("not canceled, because it is settled", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, unreachable(t))
+		b.store.onCancel = func(string) (*webhook.Delivery, error) { return nil, webhook.Errorf(webhook.CodeConflict, "settled") }
+		b.store.onDelivery = func() (*webhook.Delivery, error) { return &webhook.Delivery{Status: webhook.StatusDelivered}, nil }
+		out, err := mark(t, b, webhook.StatusCanceled)
+		require.NoError(t, err)
+		require.Equal(t, activities.MarkResult{Status: webhook.StatusDelivered}, *out)
+	})
+	t.Run("a delivery that is not there", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, unreachable(t))
+		b.store.onHold = func() (*webhook.Delivery, error) { return nil, errMissing }
+		out, err := mark(t, b, webhook.StatusHeld)
+		require.NoError(t, err)
+		require.Equal(t, webhook.StatusCanceled, out.Status)
+	})
+	t.Run("faults", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, unreachable(t))
+		b.store.onHold = func() (*webhook.Delivery, error) { return nil, errDown }
+		_, err := mark(t, b, webhook.StatusHeld)
+		requireType(t, err, "unavailable", false)
+		_, err = mark(t, b, webhook.StatusDelivered)
+		requireType(t, err, "invalid", true)
+	})
+}
+
+func TestActivities_Switch(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		in      activities.SwitchInput
+		changed bool
+		err     error
+		told    []string
+	}{
+		"disable":                         {in: activities.SwitchInput{Reason: "broken"}, changed: true, told: []string{"disabled: broken"}},
+		"disable without a reason":        {changed: true, told: []string{"disabled: disabled by a signal"}},
+		"disable what is disabled":        {in: activities.SwitchInput{Reason: "broken"}},
+		"enable":                          {in: activities.SwitchInput{Enabled: true}, changed: true, told: []string{"enabled"}},
+		"enable what is enabled":          {in: activities.SwitchInput{Enabled: true}},
+		"enable what is not there":        {in: activities.SwitchInput{Enabled: true}, err: errMissing},
+		"disable while the store is down": {err: errDown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, unreachable(t))
+			b.store.onDisable = func(string) (bool, error) { return c.changed, c.err }
+			b.store.onEnable = func() (bool, error) { return c.changed, c.err }
+			_, err := b.env.ExecuteActivity(b.acts.Switch, c.in)
+			if c.err == nil {
+				require.NoError(t, err)
+			} else {
+				code := webhook.ErrorCode(c.err)
+				requireType(t, err, string(code), code == webhook.CodeNotFound)
+			}
+			require.Equal(t, c.told, b.engine.told)
+		})
+	}
+}

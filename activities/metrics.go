@@ -1,0 +1,51 @@
+package activities
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"waybill/webhook"
+)
+
+// metrics measures attempts. Every label has a closed set of values.
+type metrics struct {
+	attempts *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	spilled  prometheus.Counter
+	busy     prometheus.Counter
+}
+
+// newMetrics registers the metrics with r (nil: nowhere) and creates every label value, so that zero is visible.
+func newMetrics(r prometheus.Registerer) *metrics {
+	m := &metrics{
+		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "waybill_attempts_total", Help: "Attempts made, by outcome, class of error (empty: none) and lane.",
+		}, []string{"outcome", "error_class", "lane"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "waybill_attempt_duration_seconds", Help: "Time from the dial to the end of the answer, by lane.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+		}, []string{"lane"}),
+		spilled: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "waybill_attempts_spilled_total", Help: "Attempts the fast lane had no room for.",
+		}),
+		busy: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "waybill_attempts_busy_total", Help: "Attempts put off because their endpoint had too many under way in the isolated lane.",
+		}),
+	}
+	if r != nil {
+		r.MustRegister(m.attempts, m.duration, m.spilled, m.busy)
+	}
+	for _, lane := range []Lane{LaneFast, LaneIsolated} {
+		m.duration.WithLabelValues(string(lane))
+		m.attempts.WithLabelValues(string(webhook.OutcomeDelivered), "", string(lane))
+		m.attempts.WithLabelValues(string(webhook.OutcomeRejected), string(webhook.ErrorHTTPStatus), string(lane))
+		for _, class := range webhook.ErrorClasses {
+			m.attempts.WithLabelValues(string(webhook.OutcomeRetryable), string(class), string(lane))
+		}
+	}
+	return m
+}
+
+func (m *metrics) attempt(lane Lane, r *Response, v webhook.Verdict) {
+	m.attempts.WithLabelValues(string(v.Outcome), string(v.ErrorClass), string(lane)).Inc()
+	m.duration.WithLabelValues(string(lane)).Observe(r.Duration.Seconds())
+}

@@ -1,0 +1,87 @@
+package activities
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"waybill/webhook"
+)
+
+// Limits of what is recorded of an attempt.
+const (
+	maxErrorBytes       = 500
+	maxRecordedHeaders  = 50
+	maxRecordedBytes    = 8 << 10 // names and values together
+	maxHeaderValueBytes = 1 << 10
+)
+
+const redacted = "[redacted]"
+
+// sensitive are headers whose values are secrets whoever sends them.
+var sensitive = []string{
+	"Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "Set-Cookie2", "X-Api-Key", "Authentication-Info",
+}
+
+// recordedRequest returns the request headers as they may be shown: signatures and the endpoint's own values are
+// redacted, names are kept.
+func recordedRequest(sent []webhook.Header, d *webhook.Dialect, e *webhook.Endpoint) map[string]string {
+	secret := slices.Clone(sensitive)
+	for _, s := range d.Signatures {
+		secret = append(secret, s.Header)
+	}
+	secret = slices.AppendSeq(secret, maps.Keys(e.Headers))
+	headers := make(map[string]string, len(sent))
+	for _, h := range sent {
+		headers[h.Name] = h.Value
+	}
+	return recorded(headers, secret)
+}
+
+// recordedResponse returns the answer's headers as they may be shown.
+func recordedResponse(got http.Header) map[string]string {
+	headers := make(map[string]string, len(got))
+	for name, values := range got {
+		headers[name] = strings.Join(values, ", ")
+	}
+	return recorded(headers, sensitive)
+}
+
+// recorded redacts and bounds headers, in the order of their names so that what is dropped does not vary.
+func recorded(headers map[string]string, secret []string) map[string]string {
+	out := make(map[string]string, len(headers))
+	size := 0
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		value := headers[name]
+		if slices.ContainsFunc(secret, func(s string) bool { return strings.EqualFold(s, name) }) {
+			value = redacted
+		}
+		name, value = clean(name, maxHeaderValueBytes), clean(value, maxHeaderValueBytes)
+		size += len(name) + len(value)
+		if len(out) == maxRecordedHeaders || size > maxRecordedBytes {
+			break
+		}
+		out[name] = value
+	}
+	return out
+}
+
+// clean returns text that a database and a page can show: valid UTF-8, no control characters (Postgres refuses NUL),
+// at most limit bytes.
+func clean(text string, limit int) string {
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, "\uFFFD"))
+	if len(text) <= limit {
+		return text
+	}
+	for limit > 0 && !utf8.RuneStart(text[limit]) {
+		limit--
+	}
+	return text[:limit]
+}

@@ -1,0 +1,127 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"waybill/webhook"
+)
+
+// Waits between tries to write down what has happened already.
+const (
+	firstRecordPause = 50 * time.Millisecond
+	maxRecordPause   = 2 * time.Second
+)
+
+// send makes the attempt, judges the answer and records both. Once begun, neither the request nor the record is given
+// up for a canceled context: the receiver would have seen an attempt that nobody knows of.
+func (a *Activities) send(ctx context.Context, in *AttemptInput, s *webhook.Sending, p *place) (*AttemptResult, error) {
+	d, ok := a.dialects[s.Tenant.Dialect]
+	if !ok {
+		return nil, webhook.Errorf(webhook.CodeInternal, "the dialect %q is not loaded", s.Tenant.Dialect)
+	}
+	started := a.now()
+	body := s.Body.For(in.DeliveryID)
+	headers, err := d.RequestHeaders(webhook.Request{
+		EventID: s.Delivery.EventID, EventType: s.Delivery.EventType, DeliveryID: in.DeliveryID,
+		Body: body, At: started, Secret: s.Secret, Custom: s.Endpoint.Headers,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sign: %w", err)
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	ctx = context.WithoutCancel(ctx)
+	p.sending()
+	answer := a.transport.Send(ctx, Request{
+		URL: s.Endpoint.URL, Headers: headers, Body: body, Timeout: s.Endpoint.RequestTimeout(d),
+	})
+	p.answered(&answer)
+	verdict := d.Judge(in.Policy, in.DeliveryID, in.Number, answer.reply())
+	a.metrics.attempt(in.Lane, &answer, verdict)
+
+	r := a.recordOf(in, verdict, &answer, started)
+	r.Attempt.RequestHeaders = recordedRequest(headers, d, s.Endpoint)
+	after, err := persist(ctx, a.recordTimeout, func(ctx context.Context) (*webhook.Delivery, error) {
+		return a.store.RecordAttempt(ctx, r)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("record an attempt: %w", err)
+	}
+	if verdict.Gone {
+		a.disable(ctx, in)
+	}
+	out := a.stands(after)
+	out.Attempt = &r.Attempt.AttemptSummary
+	return out, nil
+}
+
+// reply returns what the verdict depends on. An answer that broke off is none.
+func (r *Response) reply() webhook.Reply {
+	if r.ErrorClass != "" {
+		return webhook.Reply{ErrorClass: r.ErrorClass, Error: r.Error}
+	}
+	return webhook.Reply{StatusCode: r.StatusCode, RetryAfter: r.RetryAfter}
+}
+
+func (a *Activities) recordOf(in *AttemptInput, v webhook.Verdict, answer *Response, started time.Time) *webhook.Record {
+	end := started.Add(answer.Duration)
+	r := &webhook.Record{
+		TenantID: in.Tenant,
+		Attempt: webhook.Attempt{
+			ID:         webhook.NewID[webhook.AttemptID](a.newUUID()),
+			DeliveryID: in.DeliveryID,
+			AttemptSummary: webhook.AttemptSummary{
+				Number: in.Number, StartedAt: started, DurationMS: answer.Duration.Milliseconds(), StatusCode: answer.StatusCode,
+				Outcome: v.Outcome, ErrorClass: v.ErrorClass, Error: clean(v.Error, maxErrorBytes),
+			},
+			ResponseHeaders:   recordedResponse(answer.Headers),
+			ResponseBody:      answer.Body,
+			ResponseTruncated: answer.Truncated,
+		},
+		Status: v.Status,
+		At:     end,
+	}
+	if v.Status == webhook.StatusRetrying {
+		next := end.Add(v.Delay)
+		r.NextAttemptAt = &next
+	}
+	return r
+}
+
+// disable obeys a receiver that wants no more. When it fails, the next delivery to it will be told the same again.
+func (a *Activities) disable(ctx context.Context, in *AttemptInput) {
+	const reason = "the receiver answered 410 Gone"
+	changed, err := persist(ctx, a.recordTimeout, func(ctx context.Context) (bool, error) {
+		_, changed, err := a.store.DisableEndpoint(ctx, in.Tenant, in.EndpointID, reason, a.now())
+		return changed, err
+	})
+	if err != nil {
+		a.log.Warn("an endpoint that is gone could not be disabled", "tenant", in.Tenant, "endpoint", in.EndpointID, "error", err)
+	}
+	if changed {
+		a.engine.EndpointDisabled(in.Tenant, in.EndpointID, reason)
+	}
+}
+
+// persist writes what has happened already and cannot be undone. A database that is away for a moment is waited for:
+// to run the activity again would send the attempt again.
+func persist[T any](ctx context.Context, timeout time.Duration, write func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+	defer cancel()
+	for pause := firstRecordPause; ; pause = min(2*pause, maxRecordPause) {
+		out, err := write(ctx)
+		if webhook.ErrorCode(err) != webhook.CodeUnavailable {
+			return out, err
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return out, err
+		}
+	}
+}

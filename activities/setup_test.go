@@ -1,0 +1,262 @@
+package activities_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/testsuite"
+
+	"waybill/activities"
+	"waybill/webhook"
+)
+
+const (
+	secretText = "whsec_c2VjcmV0IGtleSBvZiB0aGUgdGVzdA=="
+	headerText = "custom-header-s3cret"
+)
+
+var (
+	deliveryID = webhook.NewID[webhook.DeliveryID]([16]byte{0xd, 1})
+	endpointID = webhook.NewID[webhook.EndpointID]([16]byte{0xe, 1})
+	errDown    = webhook.Errorf(webhook.CodeUnavailable, "the database does not answer").WithCause(context.DeadlineExceeded)
+	errMissing = webhook.Errorf(webhook.CodeNotFound, "no such thing")
+)
+
+// fakeStore is a database with one delivery. A func field that is set replaces what a method does.
+type fakeStore struct {
+	mu       sync.Mutex
+	sending  webhook.Sending
+	recorded []*webhook.Record
+	reads    int
+
+	onSending  func() (*webhook.Sending, error)
+	onRecord   func(ctx context.Context, r *webhook.Record) (*webhook.Delivery, error)
+	onRecorded func(number int) (*webhook.AttemptSummary, error)
+	onHold     func() (*webhook.Delivery, error)
+	onCancel   func(reason string) (*webhook.Delivery, error)
+	onDelivery func() (*webhook.Delivery, error)
+	onDisable  func(reason string) (bool, error)
+	onEnable   func() (bool, error)
+	onEndpoint func() (*webhook.Endpoint, error)
+	onHeld     func(after webhook.DeliveryID, limit int) ([]webhook.HeldDelivery, error)
+	onRelease  func(ids []webhook.DeliveryID) error
+	onDone     func(version int64) error
+}
+
+func (s *fakeStore) Sending(_ context.Context, in webhook.Target) (*webhook.Sending, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reads++
+	if s.onSending != nil {
+		return s.onSending()
+	}
+	if in.DeliveryID != s.sending.Delivery.ID || in.EndpointID != endpointID || in.Tenant != "acme" {
+		return nil, errMissing
+	}
+	out := s.sending
+	return &out, nil
+}
+
+func (s *fakeStore) RecordAttempt(ctx context.Context, r *webhook.Record) (*webhook.Delivery, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	s.recorded = append(s.recorded, r)
+	if s.onRecord != nil {
+		return s.onRecord(ctx, r)
+	}
+	d := s.sending.Delivery
+	d.Status, d.Attempts, d.NextAttemptAt = r.Status, r.Attempt.Number, r.NextAttemptAt
+	return &d, nil
+}
+
+func (s *fakeStore) RecordedAttempt(_ context.Context, _ webhook.DeliveryID, number int) (*webhook.AttemptSummary, error) {
+	return s.onRecorded(number)
+}
+
+func (s *fakeStore) HoldDelivery(context.Context, string, webhook.DeliveryID, time.Time) (*webhook.Delivery, error) {
+	return s.onHold()
+}
+
+func (s *fakeStore) CancelDelivery(_ context.Context, _ string, _ webhook.DeliveryID, reason string, _ time.Time) (*webhook.Delivery, error) {
+	return s.onCancel(reason)
+}
+
+func (s *fakeStore) Delivery(context.Context, string, webhook.DeliveryID) (*webhook.Delivery, error) {
+	return s.onDelivery()
+}
+
+func (s *fakeStore) DisableEndpoint(_ context.Context, _ string, _ webhook.EndpointID, reason string, _ time.Time) (*webhook.Endpoint, bool, error) {
+	changed, err := s.onDisable(reason)
+	return nil, changed, err
+}
+
+func (s *fakeStore) EnableEndpoint(context.Context, string, webhook.EndpointID, time.Time) (*webhook.Endpoint, bool, error) {
+	changed, err := s.onEnable()
+	return nil, changed, err
+}
+
+func (s *fakeStore) Endpoint(context.Context, string, webhook.EndpointID) (*webhook.Endpoint, error) {
+	return s.onEndpoint()
+}
+
+func (s *fakeStore) HeldDeliveries(_ context.Context, _ string, _ webhook.EndpointID, after webhook.DeliveryID, limit int) ([]webhook.HeldDelivery, error) {
+	return s.onHeld(after, limit)
+}
+
+func (s *fakeStore) ReleaseDeliveries(_ context.Context, _ string, _ webhook.EndpointID, ids []webhook.DeliveryID, _ time.Time) error {
+	return s.onRelease(ids)
+}
+
+func (s *fakeStore) RecoveryDone(_ context.Context, _ string, _ webhook.EndpointID, version int64) error {
+	return s.onDone(version)
+}
+
+// fakeEngine writes down what it is told.
+type fakeEngine struct {
+	mu     sync.Mutex
+	told   []string
+	onWake func(eventID string) error
+}
+
+func (e *fakeEngine) tell(what string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.told = append(e.told, what)
+}
+
+func (e *fakeEngine) EndpointDisabled(_ string, _ webhook.EndpointID, reason string) {
+	e.tell("disabled: " + reason)
+}
+
+func (e *fakeEngine) EndpointEnabled(string, webhook.EndpointID) { e.tell("enabled") }
+
+func (e *fakeEngine) WakeDelivery(_ context.Context, _, eventID string, _ webhook.EndpointID) error {
+	if e.onWake != nil {
+		if err := e.onWake(eventID); err != nil {
+			return err
+		}
+	}
+	e.tell("wake " + eventID)
+	return nil
+}
+
+// bundle is what a test of activities works with.
+type bundle struct {
+	store    *fakeStore
+	engine   *fakeEngine
+	options  activities.Options
+	logged   *bytes.Buffer
+	env      *testsuite.TestActivityEnvironment
+	registry *prometheus.Registry
+	acts     *activities.Activities
+}
+
+// setup returns activities whose one delivery goes to a receiver with the given behavior.
+func setup(t *testing.T, receive http.HandlerFunc, adjust ...func(*activities.Options)) *bundle {
+	t.Helper()
+	s := serveTLS(t, receive)
+	b := &bundle{
+		store: &fakeStore{sending: webhook.Sending{
+			Delivery: webhook.Delivery{
+				ID: deliveryID, EventID: "evt_1", EventType: "order.confirmed", EndpointID: endpointID, Status: webhook.StatusPending,
+			},
+			Endpoint: &webhook.Endpoint{
+				ID: endpointID, TenantID: "acme", URL: s.URL + "/hook?token=s3cret-query", Headers: map[string]string{"X-Partner": headerText},
+			},
+			Tenant: &webhook.Tenant{ID: "acme", Dialect: "plain"},
+			Secret: webhook.SecretFromText(secretText),
+			Body:   webhook.Body{Bytes: []byte(`{"id":"","data":{}}`), DeliveryIDAt: 7},
+		}},
+		engine: &fakeEngine{}, logged: new(bytes.Buffer), registry: prometheus.NewRegistry(),
+	}
+	b.options = activities.Options{
+		Store: b.store, Engine: b.engine, Transport: newTransport(t, s), Dialects: map[string]*webhook.Dialect{"plain": plainDialect()},
+		Logger: slog.New(slog.NewTextHandler(b.logged, nil)), Registerer: b.registry,
+		IsolatedWait: time.Millisecond, RecordTimeout: 5 * time.Second,
+	}
+	for _, f := range adjust {
+		f(&b.options)
+	}
+	b.acts = activities.New(b.options)
+	var suite testsuite.WorkflowTestSuite
+	b.env = suite.NewTestActivityEnvironment()
+	b.env.RegisterActivity(b.acts)
+	return b
+}
+
+func plainDialect() *webhook.Dialect {
+	return &webhook.Dialect{
+		Name: "plain",
+		Headers: map[string]string{
+			"Content-Type": "application/json", "User-Agent": "Plain/1.0", "X-Id": "{delivery_id}", "X-Timestamp": "{timestamp}",
+		},
+		Signatures: []webhook.Signature{{
+			Header: "X-Signature", Format: "sha256={signature}", Algorithm: webhook.HMACSHA256, Encoding: webhook.EncodeHex,
+			Input: "{body}", Key: webhook.KeyText,
+		}},
+		Timeout: webhook.Duration(10 * time.Second), GoneDisables: true,
+	}
+}
+
+func input() activities.AttemptInput {
+	return activities.AttemptInput{
+		Tenant: "acme", EventKey: webhook.NewID[webhook.EventKey]([16]byte{0xa}), DeliveryID: deliveryID, EndpointID: endpointID,
+		Number: 1, Lane: activities.LaneFast,
+		Policy: webhook.RetryPolicy{
+			Schedule: []webhook.Duration{webhook.Duration(time.Minute)}, RetryAfterMax: webhook.Duration(time.Hour),
+		},
+	}
+}
+
+// attempt runs the activity the way its lane does.
+func (b *bundle) attempt(t *testing.T, in activities.AttemptInput) (*activities.AttemptResult, error) {
+	t.Helper()
+	run := b.env.ExecuteActivity
+	if in.Lane == activities.LaneFast {
+		run = b.env.ExecuteLocalActivity
+	}
+	value, err := run(b.acts.Attempt, in)
+	if err != nil {
+		b.requireNoSecrets(t, err.Error())
+		return nil, err
+	}
+	var out activities.AttemptResult
+	require.NoError(t, value.Get(&out))
+	b.requireNoSecrets(t, out)
+	return &out, nil
+}
+
+// requireNoSecrets looks for secrets in what an activity returned, recorded and logged.
+func (b *bundle) requireNoSecrets(t *testing.T, out any) {
+	t.Helper()
+	b.store.mu.Lock()
+	defer b.store.mu.Unlock()
+	text, err := json.Marshal([]any{out, b.store.recorded})
+	require.NoError(t, err)
+	for _, where := range []string{string(text), b.logged.String()} {
+		for _, secret := range []string{secretText, strings.TrimPrefix(secretText, "whsec_"), headerText, "s3cret-query", "sha256="} {
+			require.NotContains(t, where, secret)
+		}
+	}
+}
+
+func answer(code int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
+}
+
+// unreachable is a receiver that nothing may be sent to.
+func unreachable(t *testing.T) http.HandlerFunc {
+	return func(http.ResponseWriter, *http.Request) { t.Error("a request arrived that must not be sent") }
+}

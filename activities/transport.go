@@ -1,0 +1,189 @@
+package activities
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"waybill/webhook"
+)
+
+// MaxResponseBody is how much of an answer's body is read and kept; what follows is left unread.
+const MaxResponseBody = 16 << 10
+
+// Limits of the transport. Without a hook for 1xx answers, net/http counts their headers towards
+// maxResponseHeaderBytes as well, which ends a flood of them.
+const (
+	maxResponseHeaderBytes = 64 << 10
+	maxIdleConns           = 2048
+	maxIdleConnsPerHost    = 32
+	idleConnTimeout        = time.Minute
+	pingAfter              = 15 * time.Second
+	pingTimeout            = 10 * time.Second
+)
+
+// TransportOptions are an operator's rules for outbound calls.
+type TransportOptions struct {
+	// AllowCIDRs are private networks that may be called all the same, on any port.
+	AllowCIDRs []netip.Prefix
+	// AllowedPorts limits calls everywhere else; empty: DefaultPorts.
+	AllowedPorts []uint16
+	// RootCAs are certificates in PEM form, trusted besides the system's.
+	RootCAs []byte
+}
+
+// Transport makes every outbound call. It dials only what the guard lets pass, follows no redirect, knows no proxy,
+// decompresses nothing, verifies certificates (TLS 1.2 at least), and reads at most 64 KiB of headers and
+// MaxResponseBody of body. It is safe for concurrent use.
+type Transport struct{ http *http.Transport }
+
+// NewTransport returns a Transport. The error names an option that cannot be used.
+func NewTransport(o TransportOptions) (*Transport, error) {
+	if err := checkPrefixes(o.AllowCIDRs); err != nil {
+		return nil, err
+	}
+	d, err := newDialer(newGuard(o.AllowCIDRs, o.AllowedPorts), o.RootCAs)
+	if err != nil {
+		return nil, err
+	}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	return &Transport{&http.Transport{
+		Proxy:                  nil, // the environment's proxy would dial for us, past the guard
+		DialContext:            d.net.DialContext,
+		DialTLSContext:         d.dialTLS,
+		DisableCompression:     true,
+		MaxIdleConns:           maxIdleConns,
+		MaxIdleConnsPerHost:    maxIdleConnsPerHost,
+		IdleConnTimeout:        idleConnTimeout,
+		MaxResponseHeaderBytes: maxResponseHeaderBytes,
+		Protocols:              protocols,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+	}}, nil
+}
+
+// Request is one outbound POST.
+type Request struct {
+	URL string
+	// Headers are sent as spelled; of two with one name the later holds.
+	Headers []webhook.Header
+	Body    []byte
+	// Timeout covers dial, TLS, headers and body; 0: webhook.MaxTimeout.
+	Timeout time.Duration
+}
+
+// Response is what came of a Request: an answer, or the reason why none arrived.
+type Response struct {
+	// StatusCode is 0 when no answer arrived.
+	StatusCode int
+	// RetryAfter is what the Retry-After header asks for, at most webhook.MaxRetryDelay; 0 for nothing.
+	RetryAfter time.Duration
+	Headers    http.Header
+	// Body is the first MaxResponseBody of the answer's; Truncated says that it went on.
+	Body      []byte
+	Truncated bool
+	// ErrorClass is set when no answer arrived, and when a 2xx broke off or was not complete in time. Error then says
+	// why, in words that hold neither a part of the URL, nor a header, nor an address of this network.
+	ErrorClass webhook.ErrorClass
+	Error      string
+	Started    time.Time
+	Duration   time.Duration
+}
+
+// CloseIdle closes the connections that wait for a next request.
+func (t *Transport) CloseIdle() { t.http.CloseIdleConnections() }
+
+// Send makes the request. Whatever happens is told by the Response.
+func (t *Transport) Send(ctx context.Context, r Request) Response {
+	if r.Timeout <= 0 {
+		r.Timeout = webhook.MaxTimeout
+	}
+	started := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
+	defer cancel()
+	out := t.send(ctx, r)
+	out.Started, out.Duration = started, time.Since(started)
+	return out
+}
+
+func (t *Transport) send(ctx context.Context, r Request) Response {
+	req, err := newRequest(ctx, r)
+	if err != nil {
+		return failure(ctx, r, err)
+	}
+	resp, err := t.http.RoundTrip(req)
+	if err != nil {
+		return failure(ctx, r, err)
+	}
+	defer resp.Body.Close()
+	out := Response{
+		StatusCode: resp.StatusCode,
+		RetryAfter: parseRetryAfter(resp.Header.Get("Retry-After"), time.Now()),
+		Headers:    resp.Header,
+	}
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		return out // its body is the bare connection
+	}
+	out.Body, out.Truncated, err = readBody(resp.Body)
+	if err != nil && resp.StatusCode >= 200 && resp.StatusCode <= 299 {
+		// Only a complete answer acknowledges. A failure is one with or without its body.
+		out.ErrorClass, out.Error = classify(ctx, r.Timeout, err)
+	}
+	return out
+}
+
+func failure(ctx context.Context, r Request, err error) Response {
+	class, text := classify(ctx, r.Timeout, err)
+	return Response{ErrorClass: class, Error: text}
+}
+
+// readBody reads one byte past the limit, to tell a longer body, and to find the end of one that fits, without which
+// the connection is not used again.
+func readBody(r io.Reader) (body []byte, truncated bool, err error) {
+	body, err = io.ReadAll(io.LimitReader(r, MaxResponseBody+1))
+	if len(body) > MaxResponseBody {
+		return body[:MaxResponseBody], true, nil
+	}
+	return body, false, err
+}
+
+func newRequest(ctx context.Context, r Request) (*http.Request, error) {
+	u, err := url.Parse(r.URL)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return nil, &blockedError{"the endpoint's URL is not an absolute http or https URL"}
+	}
+	u.User = nil
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(r.Body))
+	if err != nil {
+		return nil, errors.New("the request cannot be built")
+	}
+	setHeaders(req.Header, r.Headers)
+	return req, nil
+}
+
+func setHeaders(h http.Header, headers []webhook.Header) {
+	spelled := make(map[string]string, len(headers))
+	for _, x := range headers {
+		name := http.CanonicalHeaderKey(x.Name)
+		delete(h, spelled[name])
+		spelled[name] = x.Name
+		if name == "User-Agent" {
+			spelled[name] = name // net/http adds its own beside any other spelling
+		}
+		h[spelled[name]] = []string{x.Value}
+	}
+	if spelled["User-Agent"] == "" {
+		h["User-Agent"] = []string{"Waybill"}
+	}
+	// The receiver may have closed an idle connection just when we chose it. Present without a value, this header is
+	// not sent and lets net/http use another connection, so that keeping connections costs no attempt.
+	if spelled["Idempotency-Key"] == "" && spelled["X-Idempotency-Key"] == "" {
+		h["X-Idempotency-Key"] = nil
+	}
+}
