@@ -1,0 +1,121 @@
+package postgres
+
+import (
+	"context"
+	"log/slog"
+	"runtime/debug"
+
+	"waybill/webhook"
+)
+
+// maxAcceptBytes bounds the bodies of one transaction; a larger one has it to itself.
+const maxAcceptBytes = 4 << 20
+
+// Accept stores an event with a delivery for each endpoint that subscribes to it at this moment, and returns after the
+// commit. Calls that come at the same time share a transaction. An id that the caller chose before gives the first
+// receipt again, or CodeEventIDConflict for a different request; CodeNotFound: there is no such tenant. After
+// CodeUnavailable the event may be stored or not; a repetition with the same id finds out.
+func (s *Store) Accept(ctx context.Context, p *webhook.Publication) (*webhook.Receipt, error) {
+	return s.accepts.do(ctx, p)
+}
+
+// acceptance is one transaction of Accept. Publications are known by their place in it.
+type acceptance struct {
+	store   *Store
+	tx      hotTx
+	in      []*webhook.Publication
+	results []result[*webhook.Receipt]
+
+	tenants map[string]*subscribers
+	// stored are the places of the publications that this transaction stores.
+	stored     []int
+	dispatches []webhook.Dispatch
+}
+
+func (s *Store) acceptGroup(ctx context.Context, in []*webhook.Publication) ([]result[*webhook.Receipt], error) {
+	a := &acceptance{store: s, in: in, results: make([]result[*webhook.Receipt], len(in))}
+	err := s.transactHot(ctx, "accept events", acceptQueries, func(tx hotTx) error {
+		a.tx = tx
+		return a.work(ctx)
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.committed()
+	return a.results, nil
+}
+
+var acceptQueries = []string{selectTenantVersions, claimEventIDs, selectClaimedIDs, selectReceipts, insertEvents}
+
+func (a *acceptance) work(ctx context.Context) error {
+	open := a.distinct()
+	var err error
+	if a.tenants, err = a.store.readSubscribers(ctx, a.tx, tenantsOf(a.in)); err != nil {
+		return err
+	}
+	open = a.ofKnownTenants(open)
+	if a.stored, err = a.claimIDs(ctx, open); err != nil {
+		return err
+	}
+	return a.write(ctx)
+}
+
+// distinct returns all places but those whose id comes a second time: they wait for the next transaction, so that they
+// come out as if one call had come after the other.
+func (a *acceptance) distinct() []int {
+	type name struct{ tenant, id string }
+	seen := make(map[name]bool, len(a.in))
+	var open []int
+	for i, p := range a.in {
+		n := name{p.Event.TenantID, p.Event.ID}
+		if seen[n] {
+			a.results[i].again = true
+			continue
+		}
+		seen[n] = true
+		open = append(open, i)
+	}
+	return open
+}
+
+func (a *acceptance) ofKnownTenants(places []int) []int {
+	var open []int
+	for _, i := range places {
+		tenant := a.in[i].Event.TenantID
+		if a.tenants[tenant] == nil {
+			a.results[i].err = notFound("tenant", tenant)
+			continue
+		}
+		open = append(open, i)
+	}
+	return open
+}
+
+func tenantsOf(in []*webhook.Publication) []string {
+	seen := map[string]bool{}
+	var out []string
+	for _, p := range in {
+		if id := p.Event.TenantID; !seen[id] {
+			seen[id] = true
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// committed tells the world, which must not learn of anything earlier.
+func (a *acceptance) committed() {
+	for _, i := range a.stored {
+		a.store.caches.bodies.Set(a.in[i].Event.Key, a.in[i].Body)
+	}
+	if len(a.dispatches) == 0 {
+		return
+	}
+	// The events are stored: whatever happens in there, the callers get their receipts, and the relay finds the events.
+	defer func() {
+		if reason := recover(); reason != nil {
+			a.store.log.Error("OnAccepted panicked", slog.Any("reason", reason), slog.String("stack", string(debug.Stack())))
+		}
+	}()
+	a.store.opts.OnAccepted(a.dispatches)
+}

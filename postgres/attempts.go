@@ -1,0 +1,78 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"waybill/webhook"
+)
+
+const (
+	summaryColumns = `number, started_at, duration_ms, status_code, outcome, error_class, error`
+	attemptColumns = `a.id, a.delivery_id, a.number, a.started_at, a.duration_ms, a.status_code, a.outcome, a.error_class, a.error,
+		a.request_headers, a.response_headers, a.response_body, a.response_truncated`
+)
+
+type attemptRow struct {
+	webhook.Attempt
+	RequestJSON  []byte `db:"request_headers"`
+	ResponseJSON []byte `db:"response_headers"`
+}
+
+func (r *attemptRow) attempt() (*webhook.Attempt, error) {
+	a := r.Attempt
+	err := errors.Join(json.Unmarshal(r.RequestJSON, &a.RequestHeaders), json.Unmarshal(r.ResponseJSON, &a.ResponseHeaders))
+	if err != nil {
+		return nil, fmt.Errorf("read the headers of the attempt %s: %w", a.ID, err)
+	}
+	return &a, nil
+}
+
+// Attempts lists a delivery's attempts by number, from 1. Page.After is an attempt's id. CodeNotFound: the tenant has no
+// such delivery.
+func (s *Store) Attempts(ctx context.Context, tenant string, delivery webhook.DeliveryID, page webhook.Page) ([]webhook.Attempt, error) {
+	after, err := pageAfter[webhook.AttemptID](page)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.Delivery(ctx, tenant, delivery); err != nil {
+		return nil, err
+	}
+	var rows []attemptRow
+	err = s.db.SelectContext(ctx, &rows, `
+		SELECT `+attemptColumns+` FROM attempts a
+		WHERE a.delivery_id = $1
+			AND a.number > coalesce((SELECT b.number FROM attempts b WHERE b.id = $2 AND b.delivery_id = $1), 0)
+		ORDER BY a.number LIMIT $3`, delivery, after, page.Limit)
+	if err != nil {
+		return nil, failed("list attempts", err)
+	}
+	return readAll(rows, (*attemptRow).attempt)
+}
+
+// Attempt returns an attempt of one of the tenant's deliveries; CodeNotFound when there is none such.
+func (s *Store) Attempt(ctx context.Context, tenant string, id webhook.AttemptID) (*webhook.Attempt, error) {
+	var row attemptRow
+	err := s.db.GetContext(ctx, &row, `
+		SELECT `+attemptColumns+` FROM attempts a JOIN deliveries d ON d.id = a.delivery_id
+		WHERE a.id = $1 AND d.tenant_id = $2`, id, tenant)
+	if err != nil {
+		return nil, failed("find an attempt", orNotFound(err, "attempt", id.String()))
+	}
+	return row.attempt()
+}
+
+// RecordedAttempt returns an attempt by its number; CodeNotFound when it was not recorded.
+func (s *Store) RecordedAttempt(ctx context.Context, delivery webhook.DeliveryID, number int) (*webhook.AttemptSummary, error) {
+	a := new(webhook.AttemptSummary)
+	err := s.db.GetContext(ctx, a, `SELECT `+summaryColumns+` FROM attempts WHERE delivery_id = $1 AND number = $2`, delivery, number)
+	if missing(err) {
+		return nil, webhook.Errorf(webhook.CodeNotFound, "there is no attempt %d of %q", number, delivery)
+	}
+	if err != nil {
+		return nil, failed("find a recorded attempt", err)
+	}
+	return a, nil
+}

@@ -1,0 +1,67 @@
+package postgres
+
+import (
+	"github.com/maypok86/otter/v2"
+
+	"waybill/webhook"
+)
+
+// What the caches hold at most, besides bodies.
+const (
+	maxSubscriptions = 200_000
+	maxReceivers     = 20_000
+	maxSenders       = 10_000
+)
+
+// caches keep what was read before. Nothing in them is believed without a version that the present call has read from
+// the database; an event's body alone never changes.
+type caches struct {
+	bodies      *otter.Cache[webhook.EventKey, webhook.Body]
+	subscribers *otter.Cache[string, *subscribers]       // by tenant
+	senders     *otter.Cache[string, *sender]            // by tenant
+	receivers   *otter.Cache[receiverVersion, *receiver] // by endpoint and version
+}
+
+// subscribers are what Accept needs of a tenant: its endpoints, without what is sealed.
+type subscribers struct {
+	tenant    *webhook.Tenant
+	endpoints []webhook.Endpoint
+	retries   map[webhook.EndpointID]*webhook.RetryPolicy
+}
+
+// sender is a tenant with its secret.
+type sender struct {
+	tenant *webhook.Tenant
+	secret webhook.Secret
+}
+
+type receiverVersion struct {
+	id      webhook.EndpointID
+	version int64
+}
+
+// receiver is an endpoint with its secret.
+type receiver struct {
+	endpoint  *webhook.Endpoint
+	deleted   bool
+	ownSecret bool // else the tenant's signs
+	secret    webhook.Secret
+}
+
+// entryOverhead is roughly what an entry costs besides its bytes.
+const entryOverhead = 200
+
+func newCaches(bodyBytes int) caches {
+	return caches{
+		bodies: otter.Must(&otter.Options[webhook.EventKey, webhook.Body]{
+			MaximumWeight: uint64(bodyBytes),
+			Weigher:       func(_ webhook.EventKey, b webhook.Body) uint32 { return uint32(len(b.Bytes) + entryOverhead) },
+		}),
+		subscribers: otter.Must(&otter.Options[string, *subscribers]{
+			MaximumWeight: maxSubscriptions,
+			Weigher:       func(_ string, s *subscribers) uint32 { return uint32(1 + len(s.endpoints)) },
+		}),
+		senders:   otter.Must(&otter.Options[string, *sender]{MaximumSize: maxSenders}),
+		receivers: otter.Must(&otter.Options[receiverVersion, *receiver]{MaximumSize: maxReceivers}),
+	}
+}

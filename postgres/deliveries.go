@@ -1,0 +1,138 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"waybill/webhook"
+)
+
+const deliveryColumns = `id, event_id, event_type, endpoint_id, status, attempts, next_attempt_at, reason, created_at, updated_at`
+
+// Delivery returns a delivery; CodeNotFound when the tenant has none such.
+func (s *Store) Delivery(ctx context.Context, tenant string, id webhook.DeliveryID) (*webhook.Delivery, error) {
+	d, err := findDelivery(ctx, s.db, tenant, id)
+	return d, failed("find a delivery", err)
+}
+
+func findDelivery(ctx context.Context, q sqlx.QueryerContext, tenant string, id webhook.DeliveryID) (*webhook.Delivery, error) {
+	d := new(webhook.Delivery)
+	err := sqlx.GetContext(ctx, q, d, `SELECT `+deliveryColumns+` FROM deliveries WHERE id = $1 AND tenant_id = $2`, id, tenant)
+	if err != nil {
+		return nil, orNotFound(err, "delivery", id.String())
+	}
+	return d, nil
+}
+
+// Deliveries lists a tenant's deliveries, newest first. Page.After is an id.
+func (s *Store) Deliveries(ctx context.Context, tenant string, f webhook.DeliveryFilter) ([]webhook.Delivery, error) {
+	after, err := pageAfter[webhook.DeliveryID](f.Page)
+	if err != nil {
+		return nil, err
+	}
+	w := where{text: []string{"tenant_id = $1"}, args: []any{tenant}}
+	if !f.EndpointID.IsZero() {
+		w.and("endpoint_id = %s", f.EndpointID)
+	}
+	w.andStatus(f.Status)
+	if f.EventType != "" {
+		w.and("event_type = %s", f.EventType)
+	}
+	if !after.IsZero() {
+		w.and("id < %s", after)
+	}
+	w.andCreated(f.Since, f.Until)
+	query := `SELECT ` + deliveryColumns + ` FROM deliveries WHERE ` + strings.Join(w.text, " AND ") + ` ORDER BY id DESC LIMIT ` + w.arg(f.Page.Limit)
+	var found []webhook.Delivery
+	err = s.db.SelectContext(ctx, &found, query, w.args...)
+	return found, failed("list deliveries", err)
+}
+
+// where gathers conditions and their arguments.
+type where struct {
+	text []string
+	args []any
+}
+
+// arg adds an argument and returns its placeholder.
+func (w *where) arg(value any) string {
+	w.args = append(w.args, value)
+	return fmt.Sprintf("$%d", len(w.args))
+}
+
+// and adds a condition; %s stands for the value.
+func (w *where) and(condition string, value any) {
+	w.text = append(w.text, fmt.Sprintf(condition, w.arg(value)))
+}
+
+// andStatus adds what the statuses imply, too, so that the small partial indexes serve the rare ones.
+func (w *where) andStatus(status webhook.Status) {
+	if status == "" {
+		return
+	}
+	w.and("status = %s", string(status))
+	switch status {
+	case webhook.StatusHeld:
+		w.text = append(w.text, "held_at IS NOT NULL")
+	case webhook.StatusRetrying, webhook.StatusExhausted:
+		w.text = append(w.text, "failed_at IS NOT NULL")
+	}
+}
+
+// idSlack is how far the moment inside a delivery's id may be from created_at: the time between the reading of a
+// publication and its transaction, and the difference of the clocks that wrote the two.
+const idSlack = 5 * time.Minute
+
+// andCreated bounds created_at, and the id as well, which tells the partitions and the part of the index.
+func (w *where) andCreated(since, until time.Time) {
+	if !since.IsZero() {
+		w.and("id >= uuid_floor(%s::timestamptz)", clampTime(since.Add(-idSlack)))
+		w.and("created_at >= %s", clampTime(since))
+	}
+	if !until.IsZero() {
+		w.and("id < uuid_floor(%s::timestamptz)", clampTime(until.Add(idSlack)))
+		w.and("created_at < %s", clampTime(until))
+	}
+}
+
+// clampTime keeps a bound within what a UUIDv7 can express, without changing what it selects.
+func clampTime(at time.Time) time.Time {
+	first, last := time.Unix(0, 0).UTC(), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+	switch {
+	case at.Before(first):
+		return first
+	case at.After(last):
+		return last
+	default:
+		return at
+	}
+}
+
+// CancelDelivery settles a delivery as canceled and returns it; CodeConflict when it is settled already.
+func (s *Store) CancelDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, reason string, at time.Time) (*webhook.Delivery, error) {
+	var d *webhook.Delivery
+	err := s.transact(ctx, "cancel a delivery", func(tx *sqlx.Tx) error {
+		canceled := new(webhook.Delivery)
+		err := tx.GetContext(ctx, canceled, `
+			UPDATE deliveries SET status = 'canceled', reason = $3, held_at = NULL, next_attempt_at = NULL, updated_at = $4
+			WHERE id = $1 AND tenant_id = $2 AND status IN ('pending', 'retrying', 'held') RETURNING `+deliveryColumns,
+			id, tenant, storable(reason), at)
+		if err == nil {
+			d = canceled
+			return nil
+		}
+		if !missing(err) {
+			return err
+		}
+		settled, err := findDelivery(ctx, tx, tenant, id)
+		if err != nil {
+			return err
+		}
+		return webhook.Errorf(webhook.CodeConflict, "the delivery is %s", settled.Status)
+	})
+	return d, err
+}

@@ -1,0 +1,145 @@
+package postgres
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"waybill/webhook"
+)
+
+const (
+	// claimDispatches skips what another process is claiming at this moment. The subquery is evaluated once, whatever the
+	// planner makes of the update.
+	claimDispatches = `
+		WITH due AS MATERIALIZED (
+			SELECT event_key FROM dispatches WHERE lease_until <= clock_timestamp() ORDER BY event_key LIMIT $1 FOR UPDATE SKIP LOCKED
+		)
+		UPDATE dispatches SET lease_until = clock_timestamp() + $2::bigint * interval '1 millisecond'
+		FROM due WHERE dispatches.event_key = due.event_key RETURNING dispatches.event_key`
+
+	selectDispatches = `
+		SELECT e.id, e.tenant_id, e.event_id, e.event_type, t.dialect, t.retry
+		FROM unnest($1::uuid[]) AS claimed (event_key) JOIN events e ON e.id = claimed.event_key JOIN tenants t ON t.id = e.tenant_id
+		ORDER BY e.id`
+
+	selectDispatchDeliveries = `
+		SELECT d.event_key, d.id, d.endpoint_id, e.retry
+		FROM unnest($1::uuid[]) AS claimed (event_key) JOIN deliveries d ON d.event_key = claimed.event_key
+		JOIN endpoints e ON e.id = d.endpoint_id
+		ORDER BY d.id`
+
+	deleteDispatches  = `DELETE FROM dispatches WHERE event_key = ANY ($1::uuid[])`
+	releaseDispatches = `UPDATE dispatches SET lease_until = clock_timestamp() WHERE event_key = ANY ($1::uuid[])`
+)
+
+// ClaimDispatches takes up to limit events whose lease is over, oldest first, and leases them by the database's clock.
+// Claims of several processes never overlap.
+func (s *Store) ClaimDispatches(ctx context.Context, limit int, lease time.Duration) ([]webhook.Dispatch, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	var out []webhook.Dispatch
+	queries := []string{claimDispatches, selectDispatches, selectDispatchDeliveries, deleteDispatches}
+	err := s.transactHot(ctx, "claim events to start", queries, func(tx hotTx) error {
+		var keys []webhook.EventKey
+		err := tx.selectHot(ctx, &keys, claimDispatches, limit, lease.Milliseconds())
+		if err != nil || len(keys) == 0 {
+			return err
+		}
+		if out, err = readDispatches(ctx, tx, keys); err != nil {
+			return err
+		}
+		return forgetLost(ctx, tx, keys, out)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// readDispatches returns the events as Accept gives them to OnAccepted, with today's retry policies.
+func readDispatches(ctx context.Context, tx hotTx, keys []webhook.EventKey) ([]webhook.Dispatch, error) {
+	var events []struct {
+		Key       webhook.EventKey `db:"id"`
+		TenantID  string           `db:"tenant_id"`
+		EventID   string           `db:"event_id"`
+		EventType string           `db:"event_type"`
+		Dialect   string           `db:"dialect"`
+		Retry     []byte           `db:"retry"`
+	}
+	if err := tx.selectHot(ctx, &events, selectDispatches, idsOf(keys)); err != nil {
+		return nil, err
+	}
+	var deliveries []struct {
+		EventKey   webhook.EventKey   `db:"event_key"`
+		ID         webhook.DeliveryID `db:"id"`
+		EndpointID webhook.EndpointID `db:"endpoint_id"`
+		Retry      []byte             `db:"retry"`
+	}
+	if err := tx.selectHot(ctx, &deliveries, selectDispatchDeliveries, idsOf(keys)); err != nil {
+		return nil, err
+	}
+	of := map[webhook.EventKey][]webhook.DispatchDelivery{}
+	for _, d := range deliveries {
+		retry, err := readRetry(d.Retry)
+		if err != nil {
+			return nil, err
+		}
+		of[d.EventKey] = append(of[d.EventKey], webhook.DispatchDelivery{ID: d.ID, EndpointID: d.EndpointID, Retry: retry})
+	}
+	out := make([]webhook.Dispatch, len(events))
+	for i, e := range events {
+		retry, err := readRetry(e.Retry)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = webhook.Dispatch{
+			EventKey: e.Key, TenantID: e.TenantID, EventID: e.EventID, EventType: e.EventType, Dialect: e.Dialect, Retry: retry,
+			Deliveries: of[e.Key],
+		}
+	}
+	return out, nil
+}
+
+// forgetLost deletes the rows of events that retention removed: nothing could be delivered of them.
+func forgetLost(ctx context.Context, tx hotTx, keys []webhook.EventKey, found []webhook.Dispatch) error {
+	for _, d := range found {
+		keys = slices.DeleteFunc(keys, func(key webhook.EventKey) bool { return key == d.EventKey })
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	return tx.execHot(ctx, deleteDispatches, idsOf(keys))
+}
+
+// MarkDispatched forgets events whose workflow has started. Calls that come at the same time share a statement.
+func (s *Store) MarkDispatched(ctx context.Context, keys []webhook.EventKey) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	_, err := s.marks.do(ctx, keys)
+	return err
+}
+
+func (s *Store) markGroup(ctx context.Context, in [][]webhook.EventKey) ([]result[struct{}], error) {
+	err := s.execKeys(ctx, deleteDispatches, slices.Concat(in...))
+	return make([]result[struct{}], len(in)), failed("mark events as started", err)
+}
+
+// ReleaseDispatches ends the lease of events whose workflow could not be started, so that any relay may claim them.
+func (s *Store) ReleaseDispatches(ctx context.Context, keys []webhook.EventKey) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	return failed("release events", s.execKeys(ctx, releaseDispatches, keys))
+}
+
+func (s *Store) execKeys(ctx context.Context, query string, keys []webhook.EventKey) error {
+	stmt, err := s.hot.get(ctx, query)
+	if err != nil {
+		return err
+	}
+	_, err = stmt.ExecContext(ctx, idsOf(keys))
+	return err
+}

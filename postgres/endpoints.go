@@ -1,0 +1,214 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"waybill/webhook"
+)
+
+const endpointColumns = `id, tenant_id, url, event_types, filter, description, headers_sealed, retry, timeout_ms,
+	disabled_at, disabled_reason, created_at, updated_at, version`
+
+type endpointRow struct {
+	webhook.Endpoint
+	Types         pq.StringArray `db:"event_types"`
+	FilterJSON    []byte         `db:"filter"`
+	HeadersSealed []byte         `db:"headers_sealed"`
+	RetryJSON     []byte         `db:"retry"`
+	TimeoutMS     *int64         `db:"timeout_ms"`
+	SecretSealed  []byte         `db:"secret_sealed"`
+	Deleted       bool           `db:"deleted"`
+}
+
+func endpointHeadersPlace(id webhook.EndpointID) place {
+	return place{"endpoints.headers_sealed", id.String()}
+}
+
+func endpointSecretPlace(id webhook.EndpointID) place {
+	return place{"endpoints.secret_sealed", id.String()}
+}
+
+func (s *Store) readEndpoint(r *endpointRow) (*webhook.Endpoint, error) {
+	e, err := r.subscription()
+	if err != nil {
+		return nil, err
+	}
+	headers, err := s.keys.open(r.HeadersSealed, endpointHeadersPlace(e.ID))
+	if err != nil {
+		return nil, err
+	}
+	if headers != nil {
+		if err := json.Unmarshal(headers, &e.Headers); err != nil {
+			return nil, fmt.Errorf("the headers of %s are not JSON", e.ID) // its own text would quote them
+		}
+	}
+	if r.TimeoutMS != nil {
+		timeout := webhook.Duration(time.Duration(*r.TimeoutMS) * time.Millisecond)
+		e.Timeout = &timeout
+	}
+	return e, nil
+}
+
+// subscription reads what tells the endpoint's events, and nothing that is sealed.
+func (r *endpointRow) subscription() (*webhook.Endpoint, error) {
+	e := r.Endpoint
+	e.EventTypes = r.Types
+	var err error
+	if e.Retry, err = readRetry(r.RetryJSON); err != nil {
+		return nil, fmt.Errorf("read the endpoint %s: %w", e.ID, err)
+	}
+	if r.FilterJSON != nil {
+		if err := json.Unmarshal(r.FilterJSON, &e.Filter); err != nil {
+			return nil, fmt.Errorf("read the filter of %s: %w", e.ID, err)
+		}
+	}
+	return &e, nil
+}
+
+// endpointArgs are the values of what can be changed of an endpoint: $3 to $9.
+func (s *Store) endpointArgs(e *webhook.Endpoint) []any {
+	var headers, timeout any
+	if len(e.Headers) > 0 {
+		headers = s.keys.seal(mustJSON(e.Headers), endpointHeadersPlace(e.ID))
+	}
+	if e.Timeout != nil {
+		timeout = e.Timeout.Std().Milliseconds()
+	}
+	return []any{
+		e.URL, pq.StringArray(e.EventTypes), optionalJSON(e.Filter, len(e.Filter) > 0), e.Description, headers,
+		optionalJSON(e.Retry, e.Retry != nil), timeout,
+	}
+}
+
+// CreateEndpoint stores an endpoint; a zero secret means that the tenant's signs. CodeConflict: the tenant has limit
+// endpoints already (0 is no limit). CodeNotFound: there is no such tenant.
+func (s *Store) CreateEndpoint(ctx context.Context, e *webhook.Endpoint, secret webhook.Secret, limit int) error {
+	return s.transact(ctx, "create an endpoint", func(tx *sqlx.Tx) error {
+		if err := touchTenant(ctx, tx, e.TenantID); err != nil {
+			return err
+		}
+		if err := checkLimit(ctx, tx, e.TenantID, limit); err != nil {
+			return err
+		}
+		args := append([]any{e.ID, e.TenantID}, s.endpointArgs(e)...)
+		args = append(args, s.keys.seal([]byte(secret.Reveal()), endpointSecretPlace(e.ID)), e.CreatedAt, e.UpdatedAt)
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO endpoints (id, tenant_id, url, event_types, filter, description, headers_sealed, retry, timeout_ms,
+				secret_sealed, created_at, updated_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`, args...)
+		e.Version = 1
+		return err
+	})
+}
+
+// checkLimit is exact because touchTenant lets one caller in at a time.
+func checkLimit(ctx context.Context, tx *sqlx.Tx, tenant string, limit int) error {
+	if limit <= 0 {
+		return nil
+	}
+	var n int
+	err := tx.GetContext(ctx, &n, `SELECT count(*) FROM endpoints WHERE tenant_id = $1 AND deleted_at IS NULL`, tenant)
+	if err == nil && n >= limit {
+		return webhook.Errorf(webhook.CodeConflict, "the tenant has %d endpoints; %d is the limit", n, limit)
+	}
+	return err
+}
+
+// Endpoint returns an endpoint; CodeNotFound when the tenant has none such, or no more.
+func (s *Store) Endpoint(ctx context.Context, tenant string, id webhook.EndpointID) (*webhook.Endpoint, error) {
+	e, err := s.findEndpoint(ctx, s.db, tenant, id, "")
+	return e, failed("find an endpoint", err)
+}
+
+func (s *Store) findEndpoint(ctx context.Context, q sqlx.QueryerContext, tenant string, id webhook.EndpointID, locking string) (*webhook.Endpoint, error) {
+	var row endpointRow
+	err := sqlx.GetContext(ctx, q, &row, `
+		SELECT `+endpointColumns+` FROM endpoints WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL `+locking, id, tenant)
+	if err != nil {
+		return nil, orNotFound(err, "endpoint", id.String())
+	}
+	return s.readEndpoint(&row)
+}
+
+// Endpoints lists a tenant's endpoints by id. Page.After is an id.
+func (s *Store) Endpoints(ctx context.Context, tenant string, page webhook.Page) ([]webhook.Endpoint, error) {
+	after, err := pageAfter[webhook.EndpointID](page)
+	if err != nil {
+		return nil, err
+	}
+	var rows []endpointRow
+	err = s.db.SelectContext(ctx, &rows, `
+		SELECT `+endpointColumns+` FROM endpoints
+		WHERE tenant_id = $1 AND id > $2 AND deleted_at IS NULL ORDER BY id LIMIT $3`, tenant, after, page.Limit)
+	if err != nil {
+		return nil, failed("list endpoints", err)
+	}
+	return readAll(rows, s.readEndpoint)
+}
+
+// pageAfter reads the id that a page starts after; zero for the first page.
+func pageAfter[I any, P interface {
+	*I
+	UnmarshalText([]byte) error
+}](page webhook.Page) (I, error) {
+	var id I
+	if page.After == "" {
+		return id, nil
+	}
+	if err := P(&id).UnmarshalText([]byte(page.After)); err != nil {
+		return id, webhook.Errorf(webhook.CodeInvalid, "the page cannot start after %q", page.After).WithCause(err)
+	}
+	return id, nil
+}
+
+// UpdateEndpoint applies change to an endpoint while nobody else can change it. An error of change is returned as it is
+// and nothing is stored. What DisableEndpoint and EnableEndpoint set stays as it is.
+func (s *Store) UpdateEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change func(*webhook.Endpoint) error) (*webhook.Endpoint, error) {
+	return s.changeEndpoint(ctx, tenant, id, "update an endpoint", func(tx *sqlx.Tx, e *webhook.Endpoint) error {
+		if err := change(e); err != nil {
+			return refusal{err}
+		}
+		e.Version++
+		args := append([]any{id, e.Version}, s.endpointArgs(e)...)
+		_, err := tx.ExecContext(ctx, `
+			UPDATE endpoints SET version = $2, url = $3, event_types = $4, filter = $5, description = $6, headers_sealed = $7,
+				retry = $8, timeout_ms = $9, updated_at = $10 WHERE id = $1`, append(args, e.UpdatedAt)...)
+		return err
+	})
+}
+
+// changeEndpoint locks tenant and endpoint, always in this order, and lets change write the endpoint. The tenant's new
+// version tells all caches.
+func (s *Store) changeEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, what string, change func(*sqlx.Tx, *webhook.Endpoint) error) (*webhook.Endpoint, error) {
+	var e *webhook.Endpoint
+	err := s.transact(ctx, what, func(tx *sqlx.Tx) (err error) {
+		if err := touchTenant(ctx, tx, tenant); err != nil {
+			return err
+		}
+		if e, err = s.findEndpoint(ctx, tx, tenant, id, "FOR UPDATE"); err != nil {
+			return err
+		}
+		return change(tx, e)
+	})
+	if err != nil {
+		return nil, unrefused(err)
+	}
+	return e, nil
+}
+
+// EndpointSecret returns the endpoint's own signing secret, the zero secret when the tenant's signs.
+func (s *Store) EndpointSecret(ctx context.Context, tenant string, id webhook.EndpointID) (webhook.Secret, error) {
+	var sealed []byte
+	err := s.db.GetContext(ctx, &sealed,
+		`SELECT secret_sealed FROM endpoints WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL`, id, tenant)
+	if err != nil {
+		return webhook.Secret{}, failed("find an endpoint's secret", orNotFound(err, "endpoint", id.String()))
+	}
+	return s.openSecret(sealed, endpointSecretPlace(id))
+}

@@ -1,0 +1,117 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"waybill/webhook"
+)
+
+type bodyRow struct {
+	Key          webhook.EventKey `db:"id"`
+	Bytes        []byte           `db:"body"`
+	DeliveryIDAt int              `db:"delivery_id_at"`
+	DataFrom     int              `db:"data_from"`
+	DataTo       int              `db:"data_to"`
+}
+
+func (r *bodyRow) body() webhook.Body {
+	return webhook.Body{Bytes: r.Bytes, DeliveryIDAt: r.DeliveryIDAt, DataFrom: r.DataFrom, DataTo: r.DataTo}
+}
+
+// Event returns an event by the id that callers know; CodeNotFound when the tenant has none such, or retention removed it.
+func (s *Store) Event(ctx context.Context, tenant, eventID string) (*webhook.StoredEvent, error) {
+	e, err := findEvent(ctx, s.db, tenant, eventID)
+	return e, failed("find an event", err)
+}
+
+func findEvent(ctx context.Context, q sqlx.QueryerContext, tenant, eventID string) (*webhook.StoredEvent, error) {
+	key, err := findEventKey(ctx, q, tenant, eventID)
+	if err != nil {
+		return nil, err
+	}
+	var row struct {
+		bodyRow
+		EventType  string    `db:"event_type"`
+		OccurredAt time.Time `db:"occurred_at"`
+		CreatedAt  time.Time `db:"created_at"`
+		Attributes []byte    `db:"attributes"`
+	}
+	err = sqlx.GetContext(ctx, q, &row, `
+		SELECT id, event_type, occurred_at, created_at, attributes, body, delivery_id_at, data_from, data_to
+		FROM events WHERE id = $1 AND tenant_id = $2 AND event_id = $3`, key, tenant, eventID)
+	if err != nil {
+		return nil, orNotFound(err, "event", eventID)
+	}
+	e := &webhook.StoredEvent{Body: row.body(), CreatedAt: row.CreatedAt}
+	e.Event = webhook.Event{
+		Key: key, TenantID: tenant, ID: eventID, Type: row.EventType, OccurredAt: row.OccurredAt, Data: e.Body.Data(),
+	}
+	if row.Attributes != nil {
+		if err := json.Unmarshal(row.Attributes, &e.Attributes); err != nil {
+			return nil, fmt.Errorf("read the attributes of %s: %w", key, err)
+		}
+	}
+	return e, nil
+}
+
+// findEventKey returns where the event with this id is stored, if it is. An id that a caller chose is looked up first: it
+// may look like one that Waybill makes.
+func findEventKey(ctx context.Context, q sqlx.QueryerContext, tenant, eventID string) (webhook.EventKey, error) {
+	var key webhook.EventKey
+	err := sqlx.GetContext(ctx, q, &key, `SELECT event_key FROM event_keys WHERE tenant_id = $1 AND event_id = $2`, tenant, eventID)
+	if generated, ok := generatedKey(eventID); ok && missing(err) {
+		return generated, nil
+	}
+	return key, orNotFound(err, "event", eventID)
+}
+
+// History returns an event's deliveries with their attempts, from the log; CodeNotFound when the tenant has no such event.
+func (s *Store) History(ctx context.Context, tenant, eventID string) (*webhook.History, error) {
+	var h *webhook.History
+	err := s.transact(ctx, "read a history", func(tx *sqlx.Tx) (err error) {
+		h, err = readHistory(ctx, tx, tenant, eventID)
+		return err
+	})
+	return h, err
+}
+
+func readHistory(ctx context.Context, tx *sqlx.Tx, tenant, eventID string) (*webhook.History, error) {
+	e, err := findEvent(ctx, tx, tenant, eventID)
+	if err != nil {
+		return nil, err
+	}
+	var deliveries []webhook.Delivery
+	err = tx.SelectContext(ctx, &deliveries,
+		`SELECT `+deliveryColumns+` FROM deliveries WHERE event_key = $1 AND tenant_id = $2 ORDER BY id`, e.Key, tenant)
+	if err != nil {
+		return nil, err
+	}
+	h := &webhook.History{EventID: eventID}
+	ids := make([]webhook.DeliveryID, len(deliveries))
+	at := make(map[webhook.DeliveryID]int, len(deliveries))
+	for i, d := range deliveries {
+		ids[i], at[d.ID] = d.ID, i
+		h.Deliveries = append(h.Deliveries, webhook.DeliveryHistory{
+			ID: d.ID, EndpointID: d.EndpointID, Status: d.Status, Reason: d.Reason, NextAttemptAt: d.NextAttemptAt,
+		})
+	}
+	var attempts []struct {
+		DeliveryID webhook.DeliveryID `db:"delivery_id"`
+		webhook.AttemptSummary
+	}
+	err = tx.SelectContext(ctx, &attempts, `
+		SELECT delivery_id, `+summaryColumns+` FROM attempts WHERE delivery_id = ANY ($1::uuid[]) ORDER BY delivery_id, number`, idsOf(ids))
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range attempts {
+		d := &h.Deliveries[at[a.DeliveryID]]
+		d.Attempts = append(d.Attempts, a.AttemptSummary)
+	}
+	return h, nil
+}

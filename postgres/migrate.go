@@ -1,0 +1,93 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"waybill/schemas"
+)
+
+// How long a process waits for another one that is migrating: tries, one second apart.
+const (
+	lockPeriod = 1
+	lockTries  = 300
+)
+
+// Migrate brings the schema to the newest version, creating it if it is not there, and creates the partitions of this
+// month and the next. Several processes may do so at once: one works, the others wait for it. url and schema are those of
+// Options. CodeUnavailable: the database cannot be reached, try again.
+func Migrate(ctx context.Context, url, schema string, log *slog.Logger) error {
+	o := Options{Schema: schema, Logger: log}.withDefaults()
+	db, err := openPool(url, o.Schema, 2)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if err := createSchema(ctx, db, o.Schema); err != nil {
+		return failed("create the schema "+o.Schema, err)
+	}
+	provider, err := newProvider(db, o.Schema)
+	if err != nil {
+		return fmt.Errorf("read the migrations: %w", err)
+	}
+	applied, err := provider.Up(ctx)
+	if err != nil {
+		return failed("migrate the schema "+o.Schema, err)
+	}
+	for _, m := range applied {
+		o.Logger.InfoContext(ctx, "migrated", "schema", o.Schema, "migration", m.Source.Path, "duration", m.Duration)
+	}
+	return ensurePartitions(ctx, db)
+}
+
+// createSchema creates nothing when the schema is there, so that a role without the right to create one can migrate.
+func createSchema(ctx context.Context, db *sqlx.DB, schema string) error {
+	var exists bool
+	if err := db.GetContext(ctx, &exists, `SELECT to_regnamespace($1) IS NOT NULL`, pq.QuoteIdentifier(schema)); err != nil || exists {
+		return err
+	}
+	tx, err := db.BeginTxx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	// IF NOT EXISTS alone fails when two do it at the same moment.
+	if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, lockID(schema)); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `CREATE SCHEMA IF NOT EXISTS `+pq.QuoteIdentifier(schema)); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+func newProvider(db *sqlx.DB, schema string) (*goose.Provider, error) {
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(lockID(schema)), lock.WithLockTimeout(lockPeriod, lockTries))
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(goose.DialectPostgres, db.DB, schemas.Migrations(),
+		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
+}
+
+// lockID is the schema's own: advisory locks are shared by the whole database.
+func lockID(schema string) int64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte("waybill migrate " + schema))
+	return int64(h.Sum64())
+}
+
+// EnsurePartitions creates the partitions of this month and the next where they are missing.
+func (s *Store) EnsurePartitions(ctx context.Context) error { return ensurePartitions(ctx, s.db) }
+
+func ensurePartitions(ctx context.Context, db *sqlx.DB) error {
+	_, err := db.ExecContext(ctx, `SELECT ensure_partitions()`)
+	return failed("create partitions", err)
+}

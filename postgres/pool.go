@@ -1,0 +1,127 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+)
+
+const (
+	connectTimeout = 5 * time.Second
+	// maxIdleTime lets a pool shrink after a crowd.
+	maxIdleTime = 5 * time.Minute
+)
+
+// session is set on every connection.
+var session = map[string]string{
+	"timezone": "UTC",
+	// A prepared statement keeps its plan. Planned while the tables were small it would be a sequential scan or a hash of
+	// whole partitions, and still be that when they have grown. Every statement here has an index to go by.
+	"enable_seqscan":   "off",
+	"enable_hashjoin":  "off",
+	"enable_mergejoin": "off",
+}
+
+// openPool does not connect. The schema travels in the connection's start-up packet, so that every connection has it.
+func openPool(url, schema string, maxConns int) (*sqlx.DB, error) {
+	cfg, err := pq.NewConfig(url)
+	if err != nil || url == "" {
+		// The parser's own text may quote the password.
+		return nil, errors.New("the database URL is not a connection string such as postgres://user:password@host:5432/name?sslmode=disable")
+	}
+	cfg = cfg.Clone()
+	for name, value := range session {
+		cfg.Runtime[name] = value
+	}
+	cfg.Runtime["search_path"] = pq.QuoteIdentifier(schema)
+	if cfg.ConnectTimeout <= 0 {
+		cfg.ConnectTimeout = connectTimeout
+	}
+	if cfg.ApplicationName == "" {
+		cfg.ApplicationName = "waybill"
+	}
+	connector, err := pq.NewConnectorConfig(cfg)
+	if err != nil {
+		return nil, errors.New("the database URL asks for something that cannot be done")
+	}
+	db := sql.OpenDB(connector)
+	db.SetMaxOpenConns(maxConns)
+	db.SetMaxIdleConns(maxConns)
+	db.SetConnMaxIdleTime(maxIdleTime)
+	return sqlx.NewDb(db, "postgres"), nil
+}
+
+// statements prepares each hot statement once for the pool, when it is first needed; database/sql prepares it on every
+// further connection. An unprepared statement is planned anew each time, which costs more than running it.
+type statements struct {
+	db       *sqlx.DB
+	mu       sync.Mutex
+	prepared map[string]*sqlx.Stmt
+}
+
+func (s *statements) get(ctx context.Context, query string) (*sqlx.Stmt, error) {
+	s.mu.Lock()
+	stmt := s.prepared[query]
+	s.mu.Unlock()
+	if stmt != nil {
+		return stmt, nil
+	}
+	// Not under the lock: a slow connection must hold up its own caller only.
+	stmt, err := s.db.PreparexContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if first := s.prepared[query]; first != nil {
+		return first, stmt.Close()
+	}
+	if s.prepared == nil {
+		s.prepared = map[string]*sqlx.Stmt{}
+	}
+	s.prepared[query] = stmt
+	return stmt, nil
+}
+
+// selectHot runs a hot query outside of a transaction.
+func (s *Store) selectHot(ctx context.Context, dest any, query string, args ...any) error {
+	stmt, err := s.hot.get(ctx, query)
+	if err != nil {
+		return err
+	}
+	return stmt.SelectContext(ctx, dest, args...)
+}
+
+// hotTx is a transaction that can run the hot statements it was begun with.
+type hotTx struct {
+	*sqlx.Tx
+	prepared map[string]*sqlx.Stmt
+}
+
+// transactHot is transact with hot statements. They are prepared before the transaction holds a connection: if each of
+// many transactions asked for a second one to prepare on, none would get it.
+func (s *Store) transactHot(ctx context.Context, what string, queries []string, do func(tx hotTx) error) error {
+	prepared := make(map[string]*sqlx.Stmt, len(queries))
+	for _, query := range queries {
+		stmt, err := s.hot.get(ctx, query)
+		if err != nil {
+			return failed(what, err)
+		}
+		prepared[query] = stmt
+	}
+	return s.transact(ctx, what, func(tx *sqlx.Tx) error { return do(hotTx{tx, prepared}) })
+}
+
+func (t hotTx) selectHot(ctx context.Context, dest any, query string, args ...any) error {
+	return t.StmtxContext(ctx, t.prepared[query]).SelectContext(ctx, dest, args...)
+}
+
+func (t hotTx) execHot(ctx context.Context, query string, args ...any) error {
+	_, err := t.StmtxContext(ctx, t.prepared[query]).ExecContext(ctx, args...)
+	return err
+}

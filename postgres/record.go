@@ -1,0 +1,134 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"waybill/webhook"
+)
+
+// recordAttempts moves each delivery on and inserts the attempts of those that moved, so that no attempt is recorded
+// twice. It changes no indexed column of a delivery that is delivered at once: such an update is heap-only.
+const recordAttempts = `
+	WITH r AS (
+		SELECT * FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::uuid[],
+			$8::timestamptz[], $9::bigint[], $10::integer[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
+			$16::bytea[], $17::boolean[])
+			AS r (delivery_id, tenant_id, number, status, next_attempt_at, at, id, started_at, duration_ms, status_code, outcome,
+				error_class, error, request_headers, response_headers, response_body, response_truncated)
+	), moved AS (
+		UPDATE deliveries d SET
+			attempts = r.number,
+			status = CASE WHEN d.status = 'canceled' AND r.status <> 'delivered' THEN d.status ELSE r.status END,
+			reason = CASE WHEN d.status = 'canceled' AND r.status <> 'delivered' THEN d.reason ELSE '' END,
+			next_attempt_at = CASE WHEN d.status <> 'canceled' AND r.status = 'retrying' THEN r.next_attempt_at END,
+			held_at = NULL,
+			failed_at = CASE WHEN r.status <> 'delivered' THEN coalesce(d.failed_at, r.at) ELSE d.failed_at END,
+			updated_at = r.at
+		FROM r WHERE d.id = r.delivery_id AND d.tenant_id = r.tenant_id AND d.attempts < r.number
+		RETURNING d.id, d.event_id, d.event_type, d.endpoint_id, d.status, d.attempts, d.next_attempt_at, d.reason, d.created_at,
+			d.updated_at
+	), inserted AS (
+		INSERT INTO attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_class, error,
+			request_headers, response_headers, response_body, response_truncated)
+		SELECT r.id, r.delivery_id, r.number, r.started_at, r.duration_ms, r.status_code, r.outcome, r.error_class, r.error,
+			coalesce(r.request_headers, '{}')::json, coalesce(r.response_headers, '{}')::json, r.response_body, r.response_truncated
+		FROM r JOIN moved ON moved.id = r.delivery_id
+	)
+	SELECT ` + deliveryColumns + ` FROM moved`
+
+// RecordAttempt stores the attempt and its delivery's new state, and returns the delivery as it stands after the commit.
+// A delivery that was canceled meanwhile stays canceled unless the attempt delivered it; an attempt whose number is not
+// above the delivery's changes nothing. Calls that come at the same time share a transaction. CodeNotFound: the tenant
+// has no such delivery.
+func (s *Store) RecordAttempt(ctx context.Context, r *webhook.Record) (*webhook.Delivery, error) {
+	return s.records.do(ctx, r)
+}
+
+func (s *Store) recordGroup(ctx context.Context, in []*webhook.Record) ([]result[*webhook.Delivery], error) {
+	results := make([]result[*webhook.Delivery], len(in))
+	places := oncePerDelivery(in, results)
+	var rows newAttempts
+	for _, i := range places {
+		rows.add(in[i])
+	}
+	err := s.transactHot(ctx, "record attempts", []string{recordAttempts}, func(tx hotTx) error {
+		var moved []webhook.Delivery
+		if err := tx.selectHot(ctx, &moved, recordAttempts, rows.args()...); err != nil {
+			return err
+		}
+		byID := make(map[webhook.DeliveryID]*webhook.Delivery, len(moved))
+		for i := range moved {
+			byID[moved[i].ID] = &moved[i]
+		}
+		for _, i := range places {
+			r := in[i]
+			if results[i].out = byID[r.Attempt.DeliveryID]; results[i].out != nil {
+				continue
+			}
+			var err error
+			results[i].out, err = findDelivery(ctx, tx, r.TenantID, r.Attempt.DeliveryID)
+			if results[i].err = err; err != nil && webhook.ErrorCode(err) != webhook.CodeNotFound {
+				return err
+			}
+		}
+		return nil
+	})
+	return results, err
+}
+
+// oncePerDelivery returns the places of the records to write now, one of each delivery, in the order in which every
+// transaction locks deliveries. What is left over goes into the next run.
+func oncePerDelivery(in []*webhook.Record, results []result[*webhook.Delivery]) []int {
+	places := make([]int, len(in))
+	for i := range in {
+		places[i] = i
+	}
+	slices.SortStableFunc(places, func(x, y int) int {
+		a, b := in[x].Attempt, in[y].Attempt
+		return cmp.Or(cmp.Compare(a.DeliveryID.UUID(), b.DeliveryID.UUID()), cmp.Compare(a.Number, b.Number))
+	})
+	first := places[:0]
+	for _, i := range places {
+		if len(first) > 0 && in[first[len(first)-1]].Attempt.DeliveryID == in[i].Attempt.DeliveryID {
+			results[i].again = true
+			continue
+		}
+		first = append(first, i)
+	}
+	return first
+}
+
+type newAttempts struct {
+	delivery, tenant, number, status, nextAttempt, at, id, started, duration, statusCode, outcome, errorClass, errorText,
+	requestHeaders, responseHeaders, responseBody, truncated column
+}
+
+func (c *newAttempts) add(r *webhook.Record) {
+	a := &r.Attempt
+	c.delivery.addID(a.DeliveryID)
+	c.tenant.addText(r.TenantID)
+	c.number.addInt(int64(a.Number))
+	c.status.addText(string(r.Status))
+	c.nextAttempt.addOptionalTime(r.NextAttemptAt)
+	c.at.addTime(r.At)
+	c.id.addID(a.ID)
+	c.started.addTime(a.StartedAt)
+	c.duration.addInt(a.DurationMS)
+	c.statusCode.addInt(int64(a.StatusCode))
+	c.outcome.addText(string(a.Outcome))
+	c.errorClass.addText(string(a.ErrorClass))
+	c.errorText.addText(storable(a.Error)) // it may quote what a receiver sent
+	c.requestHeaders.addStrings(a.RequestHeaders)
+	c.responseHeaders.addStrings(a.ResponseHeaders)
+	c.responseBody.addBytes(a.ResponseBody)
+	c.truncated.addBool(a.ResponseTruncated)
+}
+
+func (c *newAttempts) args() []any {
+	return []any{
+		&c.delivery, &c.tenant, &c.number, &c.status, &c.nextAttempt, &c.at, &c.id, &c.started, &c.duration, &c.statusCode, &c.outcome,
+		&c.errorClass, &c.errorText, &c.requestHeaders, &c.responseHeaders, &c.responseBody, &c.truncated,
+	}
+}

@@ -1,0 +1,213 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/lib/pq"
+
+	"waybill/webhook"
+)
+
+// selectSendings is the one statement before each POST: how delivery, endpoint and tenant stand now. What they are comes
+// from the caches, under the versions that it returns.
+const selectSendings = `
+	SELECT asked.place, d.id, d.event_key, d.event_id, d.event_type, d.endpoint_id, d.status, d.attempts, d.next_attempt_at, d.reason,
+		d.created_at, d.updated_at, d.tenant_id, t.version AS tenant_version, e.version AS endpoint_version,
+		e.deleted_at IS NOT NULL AS deleted, e.disabled_at, e.disabled_reason
+	FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS asked (id, tenant_id, place)
+	JOIN deliveries d ON d.id = asked.id AND d.tenant_id = asked.tenant_id
+	JOIN endpoints e ON e.id = d.endpoint_id
+	JOIN tenants t ON t.id = d.tenant_id`
+
+type sendingRow struct {
+	Place int `db:"place"` // from 1
+	webhook.Delivery
+	EventKey        webhook.EventKey `db:"event_key"`
+	TenantID        string           `db:"tenant_id"`
+	TenantVersion   int64            `db:"tenant_version"`
+	EndpointVersion int64            `db:"endpoint_version"`
+	Deleted         bool             `db:"deleted"`
+	DisabledAt      *time.Time       `db:"disabled_at"`
+	DisabledReason  string           `db:"disabled_reason"`
+}
+
+// Sending returns all that an attempt of in.DeliveryID depends on, as the database has it at a moment after the call.
+// Calls that come at the same time share the reading. CodeNotFound: the tenant has no such delivery, or its event is
+// gone.
+func (s *Store) Sending(ctx context.Context, in webhook.Target) (*webhook.Sending, error) {
+	return s.sendings.do(ctx, in)
+}
+
+func (s *Store) sendingGroup(ctx context.Context, in []webhook.Target) ([]result[*webhook.Sending], error) {
+	ids, tenants := new(column), new(column)
+	for _, t := range in {
+		ids.addID(t.DeliveryID)
+		tenants.addText(t.Tenant)
+	}
+	var rows []sendingRow
+	if err := s.selectHot(ctx, &rows, selectSendings, ids, tenants); err != nil {
+		return nil, failed("read what to send", err)
+	}
+	parts, err := s.partsOf(ctx, rows)
+	if err != nil {
+		return nil, failed("read what to send", err)
+	}
+	results := make([]result[*webhook.Sending], len(in))
+	for i, t := range in {
+		results[i].err = notFound("delivery", t.DeliveryID.String())
+	}
+	for i := range rows {
+		sending, err := parts.sending(&rows[i])
+		results[rows[i].Place-1] = result[*webhook.Sending]{out: sending, err: err}
+	}
+	return results, nil
+}
+
+// sendingParts are what the sendings of one run are put together from. A part that cannot be read is an error of the
+// sendings that need it, not of all.
+type sendingParts struct {
+	bodies    map[webhook.EventKey]webhook.Body
+	senders   map[string]part[*sender]
+	receivers map[webhook.EndpointID]part[*receiver]
+}
+
+type part[T any] struct {
+	value T
+	err   error
+}
+
+// partsOf takes the parts from the caches and reads those that are not there, or there in another version, at most one
+// query for each kind.
+func (s *Store) partsOf(ctx context.Context, rows []sendingRow) (*sendingParts, error) {
+	p := &sendingParts{map[webhook.EventKey]webhook.Body{}, map[string]part[*sender]{}, map[webhook.EndpointID]part[*receiver]{}}
+	var bodies []webhook.EventKey
+	var senders []string
+	var receivers []webhook.EndpointID
+	for i := range rows {
+		r := &rows[i]
+		if body, ok := s.caches.bodies.GetIfPresent(r.EventKey); ok {
+			p.bodies[r.EventKey] = body
+		} else {
+			bodies = append(bodies, r.EventKey)
+		}
+		if known, ok := s.caches.senders.GetIfPresent(r.TenantID); ok && known.tenant.Version == r.TenantVersion {
+			p.senders[r.TenantID] = part[*sender]{value: known}
+		} else {
+			senders = append(senders, r.TenantID)
+		}
+		if known, ok := s.caches.receivers.GetIfPresent(receiverVersion{r.EndpointID, r.EndpointVersion}); ok {
+			p.receivers[r.EndpointID] = part[*receiver]{value: known}
+		} else {
+			receivers = append(receivers, r.EndpointID)
+		}
+	}
+	for _, load := range []func() error{
+		func() error { return s.loadBodies(ctx, bodies, p.bodies) },
+		func() error { return s.loadSenders(ctx, senders, p.senders) },
+		func() error { return s.loadReceivers(ctx, receivers, p.receivers) },
+	} {
+		if err := load(); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func (p *sendingParts) sending(row *sendingRow) (*webhook.Sending, error) {
+	body, ok := p.bodies[row.EventKey]
+	if !ok {
+		return nil, notFound("event", row.EventID)
+	}
+	from, to := p.senders[row.TenantID], p.receivers[row.EndpointID]
+	if from.err != nil {
+		return nil, from.err
+	}
+	if to.err != nil {
+		return nil, to.err
+	}
+	out := &webhook.Sending{Delivery: row.Delivery, Tenant: from.value.tenant, Secret: from.value.secret, Body: body}
+	// What was loaded after the row was read may know better that the endpoint is gone or disabled.
+	if out.Deleted = row.Deleted || to.value.deleted; out.Deleted {
+		out.Secret = webhook.Secret{}
+		return out, nil
+	}
+	out.Endpoint = to.value.endpoint
+	if row.DisabledAt != nil && out.Endpoint.DisabledAt == nil && out.Endpoint.Version == row.EndpointVersion {
+		// Only a statement by hand disables without a new version. It counts all the same.
+		e := *out.Endpoint
+		e.DisabledAt, e.DisabledReason = row.DisabledAt, row.DisabledReason
+		out.Endpoint = &e
+	}
+	if to.value.ownSecret {
+		out.Secret = to.value.secret
+	}
+	return out, nil
+}
+
+func (s *Store) loadBodies(ctx context.Context, keys []webhook.EventKey, into map[webhook.EventKey]webhook.Body) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	var rows []bodyRow
+	err := s.selectHot(ctx, &rows,
+		`SELECT id, body, delivery_id_at, data_from, data_to FROM events WHERE id = ANY ($1::uuid[])`, idsOf(keys))
+	for i := range rows {
+		into[rows[i].Key] = rows[i].body()
+		s.caches.bodies.Set(rows[i].Key, rows[i].body())
+	}
+	return err
+}
+
+func (s *Store) loadSenders(ctx context.Context, ids []string, into map[string]part[*sender]) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	var rows []tenantRow
+	err := s.selectHot(ctx, &rows,
+		`SELECT `+tenantColumns+`, secret_sealed FROM tenants WHERE id = ANY ($1::text[])`, pq.StringArray(ids))
+	for i := range rows {
+		from, err := s.readSender(&rows[i])
+		into[rows[i].ID] = part[*sender]{from, err}
+		if err == nil {
+			s.caches.senders.Set(rows[i].ID, from)
+		}
+	}
+	return err
+}
+
+func (s *Store) readSender(r *tenantRow) (*sender, error) {
+	t, err := r.tenant()
+	if err != nil {
+		return nil, err
+	}
+	secret, err := s.openSecret(r.Sealed, tenantSecretPlace(t.ID))
+	return &sender{t, secret}, err
+}
+
+func (s *Store) loadReceivers(ctx context.Context, ids []webhook.EndpointID, into map[webhook.EndpointID]part[*receiver]) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	var rows []endpointRow
+	err := s.selectHot(ctx, &rows, `
+		SELECT `+endpointColumns+`, secret_sealed, deleted_at IS NOT NULL AS deleted FROM endpoints WHERE id = ANY ($1::uuid[])`,
+		idsOf(ids))
+	for i := range rows {
+		to, err := s.readReceiver(&rows[i])
+		into[rows[i].ID] = part[*receiver]{to, err}
+		if err == nil {
+			s.caches.receivers.Set(receiverVersion{rows[i].ID, rows[i].Version}, to)
+		}
+	}
+	return err
+}
+
+func (s *Store) readReceiver(r *endpointRow) (*receiver, error) {
+	e, err := s.readEndpoint(r)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := s.openSecret(r.SecretSealed, endpointSecretPlace(e.ID))
+	return &receiver{endpoint: e, deleted: r.Deleted, ownSecret: r.SecretSealed != nil, secret: secret}, err
+}

@@ -1,0 +1,167 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+
+	"waybill/webhook"
+)
+
+// Defaults of Options.
+const (
+	defaultMaxConns       = 20
+	defaultLease          = 10 * time.Second
+	defaultTimeout        = 10 * time.Second
+	defaultBodyCacheBytes = 32 << 20
+	defaultMaxGroup       = 256
+)
+
+// Options say where the database is and how it is used. Zero values mean the defaults.
+type Options struct {
+	// URL is a connection string as lib/pq reads it. It is never part of an error or of the log.
+	URL string
+	// Schema is where the tables are; "" is public.
+	Schema string
+	// MaxConns bounds the pool; default 20.
+	MaxConns int
+	// Keys seal signing secrets and custom headers: the first seals, all open. At least one is needed.
+	Keys []Key
+	// Lease is how long a just accepted event is left to this process before the relay of any may claim it; default 10s.
+	Lease time.Duration
+	// Timeout bounds one run of a group: the statements that Accept, RecordAttempt, Sending and MarkDispatched share with
+	// other calls, and which therefore outlive the context of any one of them; default 10s.
+	Timeout time.Duration
+	// MaxGroup is how many calls share one run at most; default 256.
+	MaxGroup int
+	// BodyCacheBytes bounds the bodies kept in memory; default 32 MiB.
+	BodyCacheBytes int
+	// OnAccepted is called after the commit, before the callers of Accept get their answers, with the events whose
+	// workflow is to be started. It must not block.
+	OnAccepted func([]webhook.Dispatch)
+	// Logger gets what no caller can be told; default slog.Default.
+	Logger *slog.Logger
+	// NewUUID makes the ids of deliveries: UUIDv7 that only grow within the process; default google/uuid's.
+	NewUUID func() [16]byte
+}
+
+// withDefaults fills in the zero values.
+func (o Options) withDefaults() Options {
+	o.MaxConns = orDefault(o.MaxConns, defaultMaxConns)
+	o.Lease = orDefault(o.Lease, defaultLease)
+	o.Timeout = orDefault(o.Timeout, defaultTimeout)
+	o.MaxGroup = orDefault(o.MaxGroup, defaultMaxGroup)
+	o.BodyCacheBytes = orDefault(o.BodyCacheBytes, defaultBodyCacheBytes)
+	if o.Schema == "" {
+		o.Schema = "public"
+	}
+	if o.OnAccepted == nil {
+		o.OnAccepted = func([]webhook.Dispatch) {}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.NewUUID == nil {
+		o.NewUUID = func() [16]byte { return uuid.Must(uuid.NewV7()) } // fails only without a source of randomness
+	}
+	return o
+}
+
+func orDefault[N int | time.Duration](n, otherwise N) N {
+	if n <= 0 {
+		return otherwise
+	}
+	return n
+}
+
+// Store is the database. Its methods are safe for concurrent use.
+type Store struct {
+	db     *sqlx.DB
+	opts   Options
+	log    *slog.Logger
+	keys   *keyring
+	hot    statements
+	caches caches
+
+	accepts  *group[*webhook.Publication, *webhook.Receipt]
+	records  *group[*webhook.Record, *webhook.Delivery]
+	sendings *group[webhook.Target, *webhook.Sending]
+	marks    *group[[]webhook.EventKey, struct{}]
+}
+
+// Open returns a Store without connecting: the process lives while the database is away, and Ping tells. It fails only
+// for options that can never work.
+func Open(o Options) (*Store, error) {
+	o = o.withDefaults()
+	keys, err := newKeyring(o.Keys)
+	if err != nil {
+		return nil, err
+	}
+	db, err := openPool(o.URL, o.Schema, o.MaxConns)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{db: db, opts: o, log: o.Logger, keys: keys, caches: newCaches(o.BodyCacheBytes)}
+	s.hot.db = db
+	// Two runs at once keep the disk busy: while one waits for its commit, the next is on its way.
+	s.accepts = newGroup(o, 2, s.acceptGroup)
+	s.accepts.weigh = func(p *webhook.Publication) int { return len(p.Body.Bytes) }
+	s.accepts.maxWeight = maxAcceptBytes
+	s.records = newGroup(o, 2, s.recordGroup)
+	s.sendings = newGroup(o, 2, s.sendingGroup)
+	s.marks = newGroup(o, 1, s.markGroup)
+	return s, nil
+}
+
+// Schema returns the name of the schema that the tables are in.
+func (s *Store) Schema() string { return s.opts.Schema }
+
+// Ping answers CodeUnavailable when the database does not.
+func (s *Store) Ping(ctx context.Context) error {
+	return failed("ping", s.db.PingContext(ctx))
+}
+
+// Close lets the calls under way come to their end, at most Options.Timeout, and closes the connections.
+func (s *Store) Close() error {
+	s.accepts.close()
+	s.records.close()
+	s.sendings.close()
+	s.marks.close()
+	if err := s.db.Close(); err != nil {
+		return fmt.Errorf("close the database: %w", err)
+	}
+	return nil
+}
+
+// transact runs do in one transaction and commits it. what names the call in errors.
+func (s *Store) transact(ctx context.Context, what string, do func(tx *sqlx.Tx) error) error {
+	tx, err := s.db.BeginTxx(ctx, nil)
+	if err != nil {
+		return failed(what, err)
+	}
+	defer tx.Rollback()
+	if err := do(tx); err != nil {
+		return failed(what, err)
+	}
+	if err := tx.Commit(); err != nil {
+		return failed(what, fmt.Errorf("commit: %w", err))
+	}
+	return nil
+}
+
+// refusal tells an error that a caller's own function returned inside a transaction from one of the database.
+type refusal struct{ error }
+
+// unrefused returns the error behind a refusal as the caller made it.
+func unrefused(err error) error {
+	var r refusal
+	if errors.As(err, &r) {
+		return r.error
+	}
+	return err
+}

@@ -1,0 +1,142 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
+
+	"waybill/webhook"
+)
+
+const tenantColumns = `id, name, dialect, contact_email, allow_unknown_types, retry, created_at, version`
+
+type tenantRow struct {
+	webhook.Tenant
+	RetryJSON []byte `db:"retry"`
+	Sealed    []byte `db:"secret_sealed"`
+}
+
+func (r *tenantRow) tenant() (*webhook.Tenant, error) {
+	t := r.Tenant
+	var err error
+	if t.Retry, err = readRetry(r.RetryJSON); err != nil {
+		return nil, fmt.Errorf("read the tenant %q: %w", t.ID, err)
+	}
+	return &t, nil
+}
+
+func readRetry(stored []byte) (*webhook.RetryPolicy, error) {
+	if stored == nil {
+		return nil, nil
+	}
+	p := new(webhook.RetryPolicy)
+	if err := json.Unmarshal(stored, p); err != nil {
+		return nil, fmt.Errorf("retry policy: %w", err)
+	}
+	return p, nil
+}
+
+func tenantSecretPlace(id string) place { return place{"tenants.secret_sealed", id} }
+
+// CreateTenant stores a tenant; CodeConflict when the id is taken. A zero secret means that the tenant has none.
+func (s *Store) CreateTenant(ctx context.Context, t *webhook.Tenant, secret webhook.Secret) error {
+	_, err := s.db.ExecContext(ctx, `
+		INSERT INTO tenants (id, name, dialect, contact_email, allow_unknown_types, retry, secret_sealed, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		t.ID, t.Name, t.Dialect, t.ContactEmail, t.AllowUnknownTypes, optionalJSON(t.Retry, t.Retry != nil),
+		s.keys.seal([]byte(secret.Reveal()), tenantSecretPlace(t.ID)), t.CreatedAt)
+	if pq.As(err, pqerror.UniqueViolation) != nil {
+		return webhook.Errorf(webhook.CodeConflict, "the tenant %q exists already", t.ID)
+	}
+	return failed("create a tenant", err)
+}
+
+// Tenant returns a tenant; CodeNotFound when there is none such.
+func (s *Store) Tenant(ctx context.Context, id string) (*webhook.Tenant, error) {
+	t, err := findTenant(ctx, s.db, id, "")
+	return t, failed("find a tenant", err)
+}
+
+// findTenant returns a tenant; locking is "" or a locking clause.
+func findTenant(ctx context.Context, q sqlx.QueryerContext, id, locking string) (*webhook.Tenant, error) {
+	var row tenantRow
+	err := sqlx.GetContext(ctx, q, &row, `SELECT `+tenantColumns+` FROM tenants WHERE id = $1 `+locking, id)
+	if err != nil {
+		return nil, orNotFound(err, "tenant", id)
+	}
+	return row.tenant()
+}
+
+// Tenants lists tenants by id. Page.After is an id.
+func (s *Store) Tenants(ctx context.Context, page webhook.Page) ([]webhook.Tenant, error) {
+	var rows []tenantRow
+	err := s.db.SelectContext(ctx, &rows,
+		`SELECT `+tenantColumns+` FROM tenants WHERE id > $1 ORDER BY id LIMIT $2`, page.After, page.Limit)
+	if err != nil {
+		return nil, failed("list tenants", err)
+	}
+	return readAll(rows, (*tenantRow).tenant)
+}
+
+// readAll turns rows into what they stand for.
+func readAll[R, T any](rows []R, read func(*R) (*T, error)) ([]T, error) {
+	out := make([]T, 0, len(rows))
+	for i := range rows {
+		t, err := read(&rows[i])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, *t)
+	}
+	return out, nil
+}
+
+// UpdateTenant applies change to a tenant while nobody else can change it. An error of change is returned as it is and
+// nothing is stored. Id, dialect and moment of creation stay as they are.
+func (s *Store) UpdateTenant(ctx context.Context, id string, change func(*webhook.Tenant) error) (*webhook.Tenant, error) {
+	var t *webhook.Tenant
+	err := s.transact(ctx, "update a tenant", func(tx *sqlx.Tx) (err error) {
+		if t, err = findTenant(ctx, tx, id, "FOR UPDATE"); err != nil {
+			return err
+		}
+		if err := change(t); err != nil {
+			return refusal{err}
+		}
+		t.Version++
+		_, err = tx.ExecContext(ctx, `
+			UPDATE tenants SET name = $2, contact_email = $3, allow_unknown_types = $4, retry = $5, version = $6 WHERE id = $1`,
+			id, t.Name, t.ContactEmail, t.AllowUnknownTypes, optionalJSON(t.Retry, t.Retry != nil), t.Version)
+		return err
+	})
+	if err != nil {
+		return nil, unrefused(err)
+	}
+	return t, nil
+}
+
+// touchTenant notes that something of the tenant changes, and keeps others from changing it until the end of the
+// transaction.
+func touchTenant(ctx context.Context, tx *sqlx.Tx, id string) error {
+	var version int64
+	err := tx.GetContext(ctx, &version, `UPDATE tenants SET version = version + 1 WHERE id = $1 RETURNING version`, id)
+	return orNotFound(err, "tenant", id)
+}
+
+// TenantSecret returns the signing secret that the tenant's endpoints share, the zero secret when it has none.
+func (s *Store) TenantSecret(ctx context.Context, id string) (webhook.Secret, error) {
+	var sealed []byte
+	err := s.db.GetContext(ctx, &sealed, `SELECT secret_sealed FROM tenants WHERE id = $1`, id)
+	if err != nil {
+		return webhook.Secret{}, failed("find a tenant's secret", orNotFound(err, "tenant", id))
+	}
+	return s.openSecret(sealed, tenantSecretPlace(id))
+}
+
+func (s *Store) openSecret(sealed []byte, at place) (webhook.Secret, error) {
+	text, err := s.keys.open(sealed, at)
+	return webhook.SecretFromText(string(text)), err
+}
