@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"waybill/activities"
+	"waybill/webhook"
+	"waybill/workflows"
+)
+
+// story is one history to record: the receivers and the database play a script.
+type story struct {
+	name string
+	// deliveries is how many endpoints the event has.
+	deliveries int
+	// attempt answers every attempt, the n-th of its delivery.
+	attempt func(in activities.AttemptInput) (activities.AttemptResult, error)
+	// then is what happens after the start.
+	then func(ctx context.Context, r *running) error
+	// open records the workflow while it runs; continues means that it does not end with its first run.
+	open, continues bool
+	holdFor         time.Duration
+	recovery        bool
+}
+
+// running is a started workflow.
+type running struct {
+	client client.Client
+	id     string
+}
+
+// wait until the first delivery has the status.
+func (r *running) wait(ctx context.Context, status webhook.Status) error {
+	for ctx.Err() == nil {
+		value, err := r.client.QueryWorkflow(ctx, r.id, "", workflows.QueryHistory)
+		var h workflows.HistoryAnswer
+		if err == nil {
+			err = value.Get(&h)
+		}
+		if err == nil && len(h.Deliveries) > 0 && h.Deliveries[0].Status == status {
+			return nil
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return ctx.Err()
+}
+
+func (r *running) signal(ctx context.Context, name string, informed bool) error {
+	s := workflows.EndpointSignal{EndpointID: webhook.NewID[webhook.EndpointID](fixed(1)).String(), Reason: "recorded", Informed: informed}
+	return r.client.SignalWorkflow(ctx, r.id, "", name, s)
+}
+
+// fixed UUIDs are the same in every recording, so that files differ only where behavior does.
+func fixed(n int) [16]byte { return [16]byte{6: 0x70, 8: 0x80, 14: byte(n >> 8), 15: byte(n)} }
+
+func (s *story) start(ctx context.Context, c client.Client, workflowID string) (client.WorkflowRun, error) {
+	options := client.StartWorkflowOptions{ID: workflowID, TaskQueue: workflows.TaskQueue}
+	if s.recovery {
+		return c.ExecuteWorkflow(ctx, options, workflows.EndpointRecoveryType, &workflows.EndpointRecoveryInput{
+			Tenant: "acme", EndpointID: webhook.NewID[webhook.EndpointID](fixed(1)), PerSecond: 10,
+		})
+	}
+	in := &workflows.EventDeliveryInput{
+		Tenant: "acme", EventID: "evt_1", EventKey: webhook.NewID[webhook.EventKey](fixed(1)), EventType: "order.confirmed",
+		Policies: []webhook.RetryPolicy{{Schedule: make([]webhook.Duration, 30)}}, HoldFor: webhook.Duration(s.holdFor),
+	}
+	for n := range s.deliveries {
+		in.Deliveries = append(in.Deliveries, workflows.DeliveryState{
+			ID: webhook.NewID[webhook.DeliveryID](fixed(n + 1)), EndpointID: webhook.NewID[webhook.EndpointID](fixed(n + 1)), Lane: activities.LaneFast,
+		})
+	}
+	return c.ExecuteWorkflow(ctx, options, workflows.EventDeliveryType, in)
+}
+
+// register puts the script in place of the real activities.
+func (s *story) register(r worker.ActivityRegistry) {
+	named := func(name string) activity.RegisterOptions { return activity.RegisterOptions{Name: name} }
+	r.RegisterActivityWithOptions(func(_ context.Context, in activities.AttemptInput) (*activities.AttemptResult, error) {
+		out, err := s.attempt(in)
+		return &out, err
+	}, named("Attempt"))
+	r.RegisterActivityWithOptions(func(_ context.Context, in activities.MarkInput) (*activities.MarkResult, error) {
+		return &activities.MarkResult{Status: in.Status, Reason: in.Reason}, nil
+	}, named("Mark"))
+	r.RegisterActivityWithOptions(func(context.Context, activities.SwitchInput) error { return nil }, named("Switch"))
+	r.RegisterActivityWithOptions(func(_ context.Context, in activities.AttemptInput) (*activities.AttemptResult, error) {
+		out := result(in, 200, webhook.StatusDelivered, 0)
+		return &out, nil
+	}, named("Follow"))
+	var pages atomic.Int32
+	r.RegisterActivityWithOptions(func(context.Context, activities.WakeInput) (*activities.WakeResult, error) {
+		n := int(pages.Add(1))
+		return &activities.WakeResult{Last: webhook.NewID[webhook.DeliveryID](fixed(10 * n)), Version: 1, Woken: 10, Done: n == 3}, nil
+	}, named("Wake"))
+}
+
+// result is what the real activity would say of an answer.
+func result(in activities.AttemptInput, code int, status webhook.Status, delay time.Duration) activities.AttemptResult {
+	a := &webhook.AttemptSummary{
+		Number: in.Number, StartedAt: time.Date(2026, 5, 27, 14, 32, 0, 0, time.UTC), DurationMS: 12, StatusCode: code,
+		Outcome: webhook.OutcomeDelivered,
+	}
+	if status != webhook.StatusDelivered {
+		a.Outcome, a.ErrorClass, a.Error = webhook.OutcomeRetryable, webhook.ErrorHTTPStatus, fmt.Sprintf("the receiver answered %d", code)
+	}
+	return activities.AttemptResult{Status: status, Delay: delay, Attempt: a}
+}
+
+type script = func(activities.AttemptInput) (activities.AttemptResult, error)
+
+// failing fails the first n attempts, with a delay after each, and then delivers.
+func failing(n int, delay time.Duration) script {
+	return func(in activities.AttemptInput) (activities.AttemptResult, error) {
+		if in.Number <= n {
+			return result(in, 503, webhook.StatusRetrying, delay), nil
+		}
+		return result(in, 200, webhook.StatusDelivered, 0), nil
+	}
+}
+
+// exhausting fails n attempts, the last for good.
+func exhausting(n int, delay time.Duration) script {
+	return func(in activities.AttemptInput) (activities.AttemptResult, error) {
+		if in.Number < n {
+			return result(in, 503, webhook.StatusRetrying, delay), nil
+		}
+		return result(in, 503, webhook.StatusExhausted, 0), nil
+	}
+}
+
+// heldOnce finds the endpoint disabled the first time.
+func heldOnce() script {
+	var asked atomic.Bool
+	return func(in activities.AttemptInput) (activities.AttemptResult, error) {
+		if !asked.Swap(true) {
+			return activities.AttemptResult{Status: webhook.StatusHeld, Reason: "disabled"}, nil
+		}
+		return result(in, 200, webhook.StatusDelivered, 0), nil
+	}
+}
+
+// fastLane answers in place of the fast lane; the isolated lane delivers.
+func fastLane(out activities.AttemptResult, err error) script {
+	return func(in activities.AttemptInput) (activities.AttemptResult, error) {
+		if in.Lane == activities.LaneFast {
+			return out, err
+		}
+		return result(in, 200, webhook.StatusDelivered, 0), nil
+	}
+}
+
+// after waits for a status and then signals.
+func after(status webhook.Status, signal string, informed bool) func(context.Context, *running) error {
+	return func(ctx context.Context, r *running) error {
+		if err := r.wait(ctx, status); err != nil {
+			return err
+		}
+		return r.signal(ctx, signal, informed)
+	}
+}
+
+func stories() []*story {
+	const second, hour = time.Second, time.Hour
+	waitFor := func(status webhook.Status) func(context.Context, *running) error {
+		return func(ctx context.Context, r *running) error { return r.wait(ctx, status) }
+	}
+	return []*story{
+		{name: "delivered", deliveries: 1, attempt: failing(0, 0)},
+		{name: "delivered-to-ten", deliveries: 10, attempt: failing(0, 0)},
+		{name: "delivered-after-retries", deliveries: 2, attempt: failing(2, second)},
+		{name: "exhausted", deliveries: 1, attempt: exhausting(3, second)},
+		{name: "spilled", deliveries: 1, attempt: fastLane(activities.AttemptResult{Spilled: true}, nil)},
+		{name: "fault-of-ours", deliveries: 1, attempt: fastLane(activities.AttemptResult{}, errors.New("the database is down"))},
+		{name: "followed", deliveries: 1, attempt: fastLane(activities.AttemptResult{FollowOn: workflows.IsolatedQueue}, nil)},
+		{name: "retrying", deliveries: 1, attempt: failing(9, hour), then: waitFor(webhook.StatusRetrying), open: true},
+		{name: "retry-now", deliveries: 1, attempt: failing(1, hour), then: after(webhook.StatusRetrying, workflows.SignalRetryNow, false)},
+		{name: "canceled-delivery", deliveries: 1, attempt: failing(1, hour), then: after(webhook.StatusRetrying, workflows.SignalCancelDelivery, false)},
+		{name: "canceled-workflow", deliveries: 2, attempt: failing(1, hour), then: func(ctx context.Context, r *running) error {
+			if err := r.wait(ctx, webhook.StatusRetrying); err != nil {
+				return err
+			}
+			return r.client.CancelWorkflow(ctx, r.id, "")
+		}},
+		{name: "held", deliveries: 1, attempt: heldOnce(), holdFor: hour, then: waitFor(webhook.StatusHeld), open: true},
+		{name: "held-too-long", deliveries: 1, attempt: heldOnce(), holdFor: second},
+		{name: "held-then-enabled", deliveries: 1, attempt: heldOnce(), holdFor: hour, then: after(webhook.StatusHeld, workflows.SignalEnableEndpoint, true)},
+		{name: "disabled-while-waiting", deliveries: 1, attempt: failing(1, hour), then: func(ctx context.Context, r *running) error {
+			if err := after(webhook.StatusRetrying, workflows.SignalDisableEndpoint, true)(ctx, r); err != nil {
+				return err
+			}
+			return after(webhook.StatusHeld, workflows.SignalEnableEndpoint, true)(ctx, r)
+		}},
+		{name: "switched-by-a-person", deliveries: 1, attempt: failing(1, hour), then: func(ctx context.Context, r *running) error {
+			if err := after(webhook.StatusRetrying, workflows.SignalDisableEndpoint, false)(ctx, r); err != nil {
+				return err
+			}
+			return after(webhook.StatusHeld, workflows.SignalEnableEndpoint, false)(ctx, r)
+		}},
+		{name: "in-parts", deliveries: workflows.MaxDeliveries + 1, attempt: failing(0, 0)},
+		{name: "continued-as-new", deliveries: 40, attempt: exhausting(31, 0), continues: true},
+		{name: "recovery", recovery: true},
+	}
+}

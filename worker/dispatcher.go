@@ -1,0 +1,196 @@
+package worker
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"waybill/webhook"
+	"waybill/workflows"
+)
+
+// Limits of the dispatcher.
+const (
+	// DefaultStarts is how many starts are in flight at most. A start that misses its eager slot costs three times as
+	// much, so few are better than many.
+	DefaultStarts = 8
+	// startTimeout is below every lease, so that an event is not started by two processes at once.
+	startTimeout = 5 * time.Second
+	queueSize    = 1024
+	markBatch    = 256
+)
+
+// Starter starts the workflow of an event; started before is no error.
+type Starter interface {
+	Start(ctx context.Context, in *workflows.EventDeliveryInput) error
+}
+
+// Dispatcher starts the workflows of accepted events, right after the commit that accepted them, and marks them
+// dispatched. It keeps no promise of its own: what it does not get to is in the outbox, where the relay finds it.
+type Dispatcher struct {
+	outbox   Outbox
+	starter  Starter
+	dialects map[string]*webhook.Dialect
+	starts   int
+	log      *slog.Logger
+
+	queue chan webhook.Dispatch
+	// done takes what was tried, and what was not and is to be left to the relay.
+	done chan started
+	// down is set while starts fail: then new events stay in the outbox and the relay tries.
+	down atomic.Bool
+}
+
+// started is one event that was tried.
+type started struct {
+	key webhook.EventKey
+	ok  bool
+}
+
+// NewDispatcher returns a Dispatcher. starts 0 means DefaultStarts.
+func NewDispatcher(outbox Outbox, starter Starter, dialects map[string]*webhook.Dialect, starts int, log *slog.Logger) *Dispatcher {
+	if starts == 0 {
+		starts = DefaultStarts
+	}
+	return &Dispatcher{
+		outbox: outbox, starter: starter, dialects: dialects, starts: starts, log: log,
+		queue: make(chan webhook.Dispatch, queueSize), done: make(chan started, queueSize),
+	}
+}
+
+// Offer takes events that were accepted a moment ago. It never blocks: what it does not take, it leaves to the relay.
+func (d *Dispatcher) Offer(events []webhook.Dispatch) {
+	for _, e := range events {
+		if !d.offer(e) {
+			select {
+			case d.done <- started{e.EventKey, false}:
+			default: // the lease runs out by itself
+			}
+		}
+	}
+}
+
+func (d *Dispatcher) offer(e webhook.Dispatch) bool {
+	if d.down.Load() {
+		return false
+	}
+	select {
+	case d.queue <- e:
+		return true
+	default:
+		return false
+	}
+}
+
+// Run starts what is offered until the context is done, finishes the starts under way and marks them.
+func (d *Dispatcher) Run(ctx context.Context) {
+	var starting, marking sync.WaitGroup
+	for range d.starts {
+		starting.Go(func() { d.work(ctx) })
+	}
+	stop := make(chan struct{})
+	marking.Go(func() { d.mark(stop) })
+	starting.Wait()
+	d.leaveQueued()
+	close(stop)
+	marking.Wait()
+}
+
+// leaveQueued gives back what nobody will start here any more, rather than let its lease run out.
+func (d *Dispatcher) leaveQueued() {
+	for {
+		select {
+		case e := <-d.queue:
+			d.done <- started{e.EventKey, false}
+		default:
+			return
+		}
+	}
+}
+
+func (d *Dispatcher) work(ctx context.Context) {
+	for {
+		select {
+		case e := <-d.queue:
+			d.done <- started{e.EventKey, d.start(ctx, &e)}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// start starts one workflow. A start under way is finished even when the context ends.
+func (d *Dispatcher) start(ctx context.Context, e *webhook.Dispatch) bool {
+	dialect, ok := d.dialects[e.Dialect]
+	if !ok {
+		d.log.Error("an event waits for a dialect that is not loaded", "tenant", e.TenantID, "event", e.EventID, "dialect", e.Dialect)
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
+	defer cancel()
+	err := d.starter.Start(ctx, workflows.NewEventDeliveryInput(e, dialect))
+	if err == nil {
+		if d.down.Swap(false) {
+			d.log.Info("workflows start again")
+		}
+		return true
+	}
+	if !d.down.Swap(true) {
+		d.log.Warn("workflows do not start; accepted events wait in the outbox", "error", err)
+	}
+	return false
+}
+
+// mark writes down what was tried, many at a time: what gathers while one batch is written is the next.
+func (d *Dispatcher) mark(stop <-chan struct{}) {
+	for {
+		select {
+		case first := <-d.done:
+			d.markBatch(d.gather([]started{first}))
+		case <-stop:
+			for batch := d.gather(nil); len(batch) > 0; batch = d.gather(nil) {
+				d.markBatch(batch)
+			}
+			return
+		}
+	}
+}
+
+// gather adds to a batch what is there already.
+func (d *Dispatcher) gather(batch []started) []started {
+	for len(batch) < markBatch {
+		select {
+		case next := <-d.done:
+			batch = append(batch, next)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+func (d *Dispatcher) markBatch(batch []started) {
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	var dispatched, failed []webhook.EventKey
+	for _, s := range batch {
+		if s.ok {
+			dispatched = append(dispatched, s.key)
+		} else {
+			failed = append(failed, s.key)
+		}
+	}
+	// When either fails, the lease runs out and the relay starts the event once more, which changes nothing.
+	if len(dispatched) > 0 {
+		if err := d.outbox.MarkDispatched(ctx, dispatched); err != nil {
+			d.log.Warn("started events could not be marked", "events", len(dispatched), "error", err)
+		}
+	}
+	if len(failed) > 0 {
+		if err := d.outbox.ReleaseDispatches(ctx, failed); err != nil {
+			d.log.Warn("events that did not start could not be released", "events", len(failed), "error", err)
+		}
+	}
+}

@@ -1,0 +1,3 @@
+// Package worker binds the workflows and activities to their task queues and starts the workflows of accepted events:
+// the dispatcher right after the commit, the relay for whatever the dispatcher did not get to.
+package worker

@@ -1,0 +1,86 @@
+package worker
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"waybill/webhook"
+)
+
+// Rhythm of the relay.
+const (
+	pollInterval = time.Second
+	// claimLease is how long a claimed event is this process' own.
+	claimLease = 30 * time.Second
+	claimLimit = 256
+)
+
+// Relay finds the events that the dispatcher did not get to: Temporal was down, or a process was killed between accept
+// and start. It claims them, oldest first, and gives them to the dispatcher.
+type Relay struct {
+	outbox     Outbox
+	dispatcher *Dispatcher
+	log        *slog.Logger
+}
+
+// NewRelay returns a Relay that feeds the dispatcher.
+func NewRelay(outbox Outbox, d *Dispatcher, log *slog.Logger) *Relay {
+	return &Relay{outbox: outbox, dispatcher: d, log: log}
+}
+
+// Run relays until the context is done.
+func (r *Relay) Run(ctx context.Context) {
+	failing := false
+	every(ctx, pollInterval, func() {
+		err := r.drain(ctx)
+		if err != nil && !failing && ctx.Err() == nil {
+			r.log.Warn("the outbox cannot be read; trying on", "error", err)
+		}
+		failing = err != nil
+	})
+}
+
+// drain relays until the outbox has nothing more to claim. While starts fail it claims a single event, as a probe.
+func (r *Relay) drain(ctx context.Context) error {
+	for ctx.Err() == nil {
+		limit := min(claimLimit, cap(r.dispatcher.queue)-len(r.dispatcher.queue))
+		if r.dispatcher.down.Load() {
+			limit = 1
+		}
+		events, err := r.outbox.ClaimDispatches(ctx, limit, claimLease)
+		if err != nil {
+			return err
+		}
+		if !r.give(ctx, events) || len(events) < limit || r.dispatcher.down.Load() {
+			return nil
+		}
+	}
+	return nil
+}
+
+// give hands events to the dispatcher, as fast as it takes them.
+func (r *Relay) give(ctx context.Context, events []webhook.Dispatch) bool {
+	for _, e := range events {
+		select {
+		case r.dispatcher.queue <- e:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// every calls do at once and then once in each interval, until the context is done.
+func every(ctx context.Context, interval time.Duration, do func()) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		do()
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	sdkworker "go.temporal.io/sdk/worker"
+
+	"waybill/activities"
+	"waybill/workflows"
+)
+
+// Options are the parts and the settings of a Worker.
+type Options struct {
+	Client     client.Client
+	Activities *activities.Activities
+	// Queue is the task queue of this process alone; see activities.Options.
+	Queue string
+	// FastLaneOnly leaves the isolated lane to other processes: the worker beside an API that starts workflows.
+	FastLaneOnly bool
+	// StopTimeout is how long attempts under way may take when the worker stops.
+	StopTimeout time.Duration
+	Logger      *slog.Logger
+}
+
+// Sizes of a worker. Workflow tasks hold their attempts in the fast lane, so there are as many slots as attempts that
+// may be under way; isolated attempts mostly wait for a receiver.
+const (
+	workflowTasks    = 256
+	fastAttempts     = 1024
+	isolatedAttempts = 1024
+	workflowPollers  = 4
+	isolatedPollers  = 4
+	retryStart       = time.Second
+)
+
+// Worker runs workflows and the fast lane on one task queue, the isolated lane and housekeeping on another.
+type Worker struct{ opts Options }
+
+// New returns a Worker that has not begun.
+func New(o Options) *Worker { return &Worker{opts: o} }
+
+// Run works until the context is done, then lets what is under way finish. A Temporal that is down, at the start or
+// later, is waited for.
+func (w *Worker) Run(ctx context.Context) {
+	failing := false
+	for ctx.Err() == nil {
+		err := w.runOnce(ctx)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if !failing {
+			w.opts.Logger.Warn("the worker does not run; trying on", "error", err)
+		}
+		failing = true
+		select {
+		case <-time.After(retryStart):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// runOnce runs a pair of workers; a fresh pair for each try, because a worker cannot be started twice.
+func (w *Worker) runOnce(ctx context.Context) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	lanes := []sdkworker.Worker{w.fastLane(fail), w.activityQueue(w.opts.Queue, 1, fail)}
+	if !w.opts.FastLaneOnly {
+		lanes = append(lanes, w.activityQueue(workflows.IsolatedQueue, isolatedPollers, fail))
+	}
+	var started []sdkworker.Worker
+	defer func() {
+		var stopping sync.WaitGroup // at once: each may take all of StopTimeout
+		for _, lane := range started {
+			stopping.Go(lane.Stop)
+		}
+		stopping.Wait()
+	}()
+	for _, lane := range lanes {
+		if err := lane.Start(); err != nil {
+			return fmt.Errorf("start a worker: %w", err)
+		}
+		started = append(started, lane)
+	}
+	w.opts.Logger.Info("the worker runs", "isolated_lane", !w.opts.FastLaneOnly)
+	<-ctx.Done()
+	if cause := context.Cause(ctx); cause != context.Canceled { //nolint:errorlint // the very value: canceled by the caller
+		return cause
+	}
+	return nil
+}
+
+func (w *Worker) fastLane(fail func(error)) sdkworker.Worker {
+	v := sdkworker.New(w.opts.Client, workflows.TaskQueue, sdkworker.Options{
+		LocalActivityWorkerOnly:                 true,
+		MaxConcurrentWorkflowTaskExecutionSize:  workflowTasks,
+		MaxConcurrentLocalActivityExecutionSize: fastAttempts,
+		MaxConcurrentWorkflowTaskPollers:        workflowPollers,
+		WorkerStopTimeout:                       w.opts.StopTimeout,
+		OnFatalError:                            fail,
+	})
+	workflows.Register(v)
+	v.RegisterActivity(w.opts.Activities)
+	return v
+}
+
+// activityQueue works on a queue that carries activities only: the isolated lane, or what is meant for this process.
+func (w *Worker) activityQueue(queue string, pollers int, fail func(error)) sdkworker.Worker {
+	v := sdkworker.New(w.opts.Client, queue, sdkworker.Options{
+		DisableWorkflowWorker:              true,
+		MaxConcurrentActivityExecutionSize: isolatedAttempts,
+		MaxConcurrentActivityTaskPollers:   pollers,
+		WorkerStopTimeout:                  w.opts.StopTimeout,
+		OnFatalError:                       fail,
+	})
+	v.RegisterActivity(w.opts.Activities)
+	return v
+}

@@ -1,0 +1,191 @@
+package workflows_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"waybill/activities"
+	"waybill/webhook"
+	"waybill/workflows"
+)
+
+func TestEventDelivery_Lanes(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, "rheo")
+	s.answer = failing(2)
+	s.deliver(s.event(1))
+	var lanes []activities.Lane
+	for _, m := range s.made {
+		lanes = append(lanes, m.lane)
+	}
+	require.Equal(t, []activities.Lane{activities.LaneFast, activities.LaneIsolated, activities.LaneIsolated}, lanes)
+}
+
+func TestEventDelivery_Spilled(t *testing.T) {
+	t.Parallel()
+	for name, refuse := range map[string]func() (*activities.AttemptResult, error){
+		"no room in the fast lane": func() (*activities.AttemptResult, error) { return &activities.AttemptResult{Spilled: true}, nil },
+		"a fault of ours":          func() (*activities.AttemptResult, error) { return nil, errors.New("the database is down") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStory(t, "rheo")
+			s.refuse = refuse
+			s.deliver(s.event(1))
+			require.Equal(t, []made{{endpointID(1), 1, activities.LaneIsolated, 0}}, s.made)
+		})
+	}
+}
+
+// An attempt that takes long leaves the workflow task, and is asked for at the process that makes it.
+func TestEventDelivery_Follows(t *testing.T) {
+	t.Parallel()
+	const queue = "waybill-isolated/p1"
+	for name, test := range map[string]struct {
+		follow error
+		lane   activities.Lane
+	}{
+		"to its end":             {nil, activities.LaneFast},
+		"until the process dies": {errors.New("nobody polls the queue"), activities.LaneIsolated},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStory(t, "rheo")
+			s.refuse = func() (*activities.AttemptResult, error) { return &activities.AttemptResult{FollowOn: queue}, nil }
+			var a *activities.Activities
+			s.env.RegisterActivity(a.Follow)
+			s.env.OnActivity(a.Follow, mock.Anything, mock.Anything).Return(func(ctx context.Context, in activities.AttemptInput) (*activities.AttemptResult, error) {
+				require.Equal(t, queue, activity.GetInfo(ctx).TaskQueue)
+				if test.follow != nil {
+					return nil, test.follow
+				}
+				s.refuse = nil
+				return s.attempt(ctx, in)
+			}).Once()
+			s.deliver(s.event(1))
+			require.Equal(t, []made{{endpointID(1), 1, test.lane, 0}}, s.made, "one attempt, number 1")
+		})
+	}
+}
+
+func TestEventDelivery_Queries(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, "auction-excellence")
+	s.answer = failing(1)
+	s.at(30*time.Second, func() {
+		h := s.history(1)
+		require.Equal(t, webhook.StatusRetrying, h.Status)
+		require.Equal(t, began.Add(time.Minute), h.NextAttemptAt.UTC())
+		require.Equal(t, []webhook.AttemptSummary{{
+			Number: 1, StartedAt: began, DurationMS: 12, StatusCode: down, Outcome: webhook.OutcomeRetryable,
+			ErrorClass: webhook.ErrorHTTPStatus, Error: "the receiver answered 503",
+		}}, h.Attempts)
+
+		value, err := s.env.QueryWorkflow(workflows.QueryStatus)
+		require.NoError(t, err)
+		var lines []string
+		require.NoError(t, value.Get(&lines))
+		require.Equal(t, []string{endpointID(1).String() + " retrying, 1 attempts, last: 503, next at 2026-05-27T14:33:00Z"}, lines)
+	})
+	s.deliver(s.event(1))
+}
+
+// The status is shown to operators only when something is wrong, and then to the end.
+func TestEventDelivery_StatusAttribute(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		fail int
+		want []string
+	}{
+		"happy path": {0, nil},
+		"recovers":   {1, []string{"retrying", "delivered"}},
+		"exhausted":  {9, []string{"retrying", "exhausted"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStory(t, "rheo")
+			s.answer = failing(test.fail)
+			var shown []string
+			s.env.OnUpsertTypedSearchAttributes(mock.MatchedBy(func(upserted temporal.SearchAttributes) bool {
+				status, ok := upserted.GetKeyword(workflows.AttributeStatus)
+				shown = append(shown, status)
+				return ok
+			})).Return(nil).Maybe()
+			s.deliver(s.event(1))
+			require.Equal(t, test.want, shown)
+		})
+	}
+}
+
+func TestEventDelivery_ContinuesAsNew(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, "auction-excellence")
+	s.answer = func(in activities.AttemptInput) int {
+		if in.EndpointID == endpointID(1) && in.Number < 3 {
+			return down
+		}
+		return ok
+	}
+	s.at(30*time.Second, func() { s.env.SetContinueAsNewSuggested(true) })
+	s.env.ExecuteWorkflow(workflows.EventDeliveryType, s.event(2))
+	var anew *workflow.ContinueAsNewError
+	require.ErrorAs(t, s.env.GetWorkflowError(), &anew)
+	var next workflows.EventDeliveryInput
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(anew.Input, &next))
+	require.Equal(t, webhook.StatusRetrying, next.Deliveries[0].Status)
+	require.Len(t, next.Deliveries[0].Attempts, 2)
+	require.Equal(t, webhook.StatusDelivered, next.Deliveries[1].Status)
+
+	again := newStory(t, "auction-excellence")
+	again.env.SetStartTime(began.Add(time.Minute))
+	require.Equal(t, workflows.EventDeliveryResult{Delivered: 2}, again.deliver(&next))
+	require.Equal(t, []made{{endpointID(1), 3, activities.LaneIsolated, 6 * time.Minute}}, again.made, "on schedule, across the runs")
+	require.Len(t, again.history(1).Attempts, 3)
+}
+
+// Inputs travel through Temporal's history, where people read them.
+func TestEventDelivery_InputHasNoSecrets(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, "rheo")
+	payload, err := converter.GetDefaultDataConverter().ToPayload(s.event(2))
+	require.NoError(t, err)
+	for _, word := range []string{"whsec", "http", "body", "secret"} {
+		require.NotContains(t, strings.ToLower(string(payload.GetData())), word)
+	}
+	require.Less(t, len(payload.GetData()), 1024)
+}
+
+func TestEndpointRecovery(t *testing.T) {
+	t.Parallel()
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetStartTime(began)
+	workflows.Register(env)
+	var a *activities.Activities
+	env.RegisterActivity(a.Wake)
+	var pages []activities.WakeInput
+	env.OnActivity(a.Wake, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.WakeInput) (*activities.WakeResult, error) {
+		pages = append(pages, in)
+		n := len(pages)
+		return &activities.WakeResult{Last: deliveryID(100 * n), Version: 7, Woken: 100, Done: n == 3}, nil
+	})
+	env.ExecuteWorkflow(workflows.EndpointRecoveryType, &workflows.EndpointRecoveryInput{Tenant: "acme", EndpointID: endpointID(1), PerSecond: 100})
+	require.NoError(t, env.GetWorkflowError())
+	require.Equal(t, 2*time.Second, env.Now().Sub(began), "a page a second")
+	require.Equal(t, []activities.WakeInput{
+		{Tenant: "acme", EndpointID: endpointID(1), Limit: 100},
+		{Tenant: "acme", EndpointID: endpointID(1), Limit: 100, After: deliveryID(100), Version: 7},
+		{Tenant: "acme", EndpointID: endpointID(1), Limit: 100, After: deliveryID(200), Version: 7},
+	}, pages)
+}

@@ -1,0 +1,62 @@
+package workflows
+
+import (
+	"fmt"
+
+	"go.temporal.io/sdk/temporal"
+
+	"waybill/webhook"
+)
+
+// Task queues. The names are part of running workflows: do not change them.
+const (
+	// TaskQueue carries workflow tasks; fast-lane attempts run inside them.
+	TaskQueue = "waybill"
+	// IsolatedQueue carries the attempts of slow and failing endpoints, and housekeeping.
+	IsolatedQueue = "waybill-isolated"
+)
+
+// Workflow types.
+const (
+	EventDeliveryType    = "EventDelivery"
+	EndpointRecoveryType = "EndpointRecovery"
+)
+
+// Signals of EventDelivery; each takes an EndpointSignal.
+const (
+	SignalDisableEndpoint = "disable_endpoint"
+	SignalEnableEndpoint  = "enable_endpoint"
+	SignalRetryNow        = "retry_now"
+	SignalCancelDelivery  = "cancel_delivery"
+)
+
+// Queries of EventDelivery.
+const (
+	// QueryHistory answers a HistoryAnswer.
+	QueryHistory = "delivery_history"
+	// QueryStatus answers one line of text per delivery.
+	QueryStatus = "delivery_status"
+)
+
+// Search attributes, registered in the namespace by whoever sets it up.
+var (
+	AttributeTenant    = temporal.NewSearchAttributeKeyKeyword("WaybillTenant")
+	AttributeEventType = temporal.NewSearchAttributeKeyKeyword("WaybillEventType")
+	AttributeEndpoints = temporal.NewSearchAttributeKeyKeywordList("WaybillEndpoints")
+	// AttributeStatus is set only once a workflow leaves the happy path.
+	AttributeStatus = temporal.NewSearchAttributeKeyKeyword("WaybillStatus")
+)
+
+// ProcessQueue is the task queue of one process alone.
+func ProcessQueue(process string) string { return IsolatedQueue + "/" + process }
+
+// EventDeliveryID is the workflow id of an event.
+func EventDeliveryID(tenant, eventID string) string { return tenant + "/" + eventID }
+
+// EndpointRecoveryID is the workflow id of an endpoint's recovery. Event ids have no slash, so it cannot be an event's.
+func EndpointRecoveryID(tenant string, endpoint webhook.EndpointID) string {
+	return fmt.Sprintf("%s/recovery/%s", tenant, endpoint)
+}
+
+// partID is the workflow id of part n (from 1) of a large event.
+func partID(id string, n int) string { return fmt.Sprintf("%s/part/%d", id, n) }

@@ -1,0 +1,91 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// runParts delivers a large event by child workflows of at most MaxDeliveries each, passes signals on to them, and
+// waits for them all.
+func runParts(ctx workflow.Context, in *EventDeliveryInput) (*EventDeliveryResult, error) {
+	p := &parts{in: in, id: workflow.GetInfo(ctx).WorkflowExecution.ID}
+	if err := p.answerQueries(ctx); err != nil {
+		return nil, err
+	}
+	for from := 0; from < len(in.Deliveries); from += MaxDeliveries {
+		p.start(ctx, in.Deliveries[from:min(from+MaxDeliveries, len(in.Deliveries))])
+	}
+	p.passOnSignals(ctx)
+	sum := &EventDeliveryResult{}
+	var failed []error
+	for _, f := range p.children {
+		var r EventDeliveryResult
+		if err := f.Get(ctx, &r); err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		sum.Delivered += r.Delivered
+		sum.Exhausted += r.Exhausted
+		sum.Canceled += r.Canceled
+	}
+	return sum, errors.Join(failed...)
+}
+
+// parts is the state of an EventDelivery that is split.
+type parts struct {
+	in       *EventDeliveryInput
+	id       string
+	ids      []string
+	children []workflow.ChildWorkflowFuture
+}
+
+func (p *parts) start(ctx workflow.Context, deliveries []DeliveryState) {
+	part := *p.in
+	part.Deliveries = deliveries
+	id := partID(p.id, len(p.ids)+1)
+	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID:            id,
+		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		// Whoever cancels or ends the event means its parts too, and they are to say so in the log.
+		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_REQUEST_CANCEL,
+		TypedSearchAttributes: temporal.NewSearchAttributes(part.searchAttributes()...),
+		StaticSummary:         fmt.Sprintf("%s, part %d: %d deliveries", p.in.EventType, len(p.ids)+1, len(deliveries)),
+	})
+	p.ids = append(p.ids, id)
+	p.children = append(p.children, workflow.ExecuteChildWorkflow(ctx, EventDeliveryType, &part))
+}
+
+func (p *parts) answerQueries(ctx workflow.Context) error {
+	err := workflow.SetQueryHandler(ctx, QueryHistory, func() (*HistoryAnswer, error) {
+		answer := &HistoryAnswer{Parts: p.ids}
+		answer.EventID = p.in.EventID
+		return answer, nil
+	})
+	if err != nil {
+		return fmt.Errorf("register query %s: %w", QueryHistory, err)
+	}
+	err = workflow.SetQueryHandler(ctx, QueryStatus, func() ([]string, error) {
+		lines := make([]string, len(p.ids))
+		for i, id := range p.ids {
+			lines[i] = "ask workflow " + id
+		}
+		return lines, nil
+	})
+	if err != nil {
+		return fmt.Errorf("register query %s: %w", QueryStatus, err)
+	}
+	return nil
+}
+
+// passOnSignals hands every signal to every part: the one that has the endpoint obeys. A part that has ended needs none.
+func (p *parts) passOnSignals(ctx workflow.Context) {
+	receive(ctx, func(ctx workflow.Context, name string, s EndpointSignal) {
+		for _, id := range p.ids {
+			workflow.SignalExternalWorkflow(ctx, id, "", name, s)
+		}
+	})
+}

@@ -1,0 +1,113 @@
+package workflows
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"waybill/webhook"
+)
+
+// answerQueries registers the queries, before anything blocks.
+func (e *event) answerQueries(ctx workflow.Context) error {
+	if err := workflow.SetQueryHandlerWithOptions(ctx, QueryHistory, e.history, workflow.QueryHandlerOptions{
+		Description: "every delivery with every attempt",
+	}); err != nil {
+		return fmt.Errorf("register query %s: %w", QueryHistory, err)
+	}
+	if err := workflow.SetQueryHandlerWithOptions(ctx, QueryStatus, e.lines, workflow.QueryHandlerOptions{
+		Description: "one line for each delivery",
+	}); err != nil {
+		return fmt.Errorf("register query %s: %w", QueryStatus, err)
+	}
+	return nil
+}
+
+func (e *event) history() (*HistoryAnswer, error) {
+	out := &HistoryAnswer{History: webhook.History{EventID: e.in.EventID}}
+	for _, d := range e.deliveries {
+		out.Deliveries = append(out.Deliveries, d.history())
+	}
+	return out, nil
+}
+
+func (d *delivery) history() webhook.DeliveryHistory {
+	h := webhook.DeliveryHistory{
+		ID: d.state.ID, EndpointID: d.state.EndpointID, Status: d.state.Status, Reason: d.state.Reason,
+		Attempts: slices.Clone(d.state.Attempts),
+	}
+	if d.state.Status == webhook.StatusRetrying {
+		next := d.state.NextAttemptAt
+		h.NextAttemptAt = &next
+	}
+	return h
+}
+
+func (e *event) lines() ([]string, error) {
+	lines := make([]string, len(e.deliveries))
+	for i, d := range e.deliveries {
+		lines[i] = d.line()
+	}
+	return lines, nil
+}
+
+// line is such as "ep_0197... retrying, 2 attempts, last: 500, next at 2026-05-27T14:32:05Z".
+func (d *delivery) line() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s, %d attempts", d.state.EndpointID, d.state.Status, len(d.state.Attempts))
+	if n := len(d.state.Attempts); n > 0 {
+		switch last := d.state.Attempts[n-1]; {
+		case last.StatusCode != 0:
+			fmt.Fprintf(&b, ", last: %d", last.StatusCode)
+		default:
+			fmt.Fprintf(&b, ", last: %s", last.ErrorClass)
+		}
+	}
+	if d.state.Status == webhook.StatusRetrying {
+		fmt.Fprintf(&b, ", next at %s", d.state.NextAttemptAt.UTC().Format(time.RFC3339))
+	}
+	if d.state.Reason != "" {
+		fmt.Fprintf(&b, " (%s)", d.state.Reason)
+	}
+	return b.String()
+}
+
+// show tells the Web UI and, once the workflow has left the happy path, the visibility store how things stand.
+func (e *event) show(ctx workflow.Context) {
+	counts := map[webhook.Status]int{}
+	for _, d := range e.deliveries {
+		counts[d.state.Status]++
+	}
+	var parts []string
+	for _, s := range webhook.Statuses {
+		if counts[s] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", counts[s], s))
+		}
+	}
+	workflow.SetCurrentDetails(ctx, strings.Join(parts, ", "))
+
+	now := worst(counts)
+	if now == e.shown || e.shown == "" && (now == webhook.StatusPending || now == webhook.StatusDelivered) {
+		return
+	}
+	if err := workflow.UpsertTypedSearchAttributes(ctx, AttributeStatus.ValueSet(string(now))); err != nil {
+		workflow.GetLogger(ctx).Error("The status could not be shown.", "error", err)
+		return
+	}
+	e.shown = now
+}
+
+// worst is the status that says most about what is wrong with an event.
+func worst(counts map[webhook.Status]int) webhook.Status {
+	for _, s := range []webhook.Status{
+		webhook.StatusHeld, webhook.StatusRetrying, webhook.StatusPending, webhook.StatusExhausted, webhook.StatusCanceled,
+	} {
+		if counts[s] > 0 {
+			return s
+		}
+	}
+	return webhook.StatusDelivered
+}
