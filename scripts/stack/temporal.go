@@ -88,12 +88,23 @@ func (c temporalCLI) ensureNamespace(ctx context.Context) error {
 		}
 	}
 	if len(create) == missing {
-		return nil
+		return c.useAttributes(ctx)
 	}
 	if _, err := c.run(ctx, create...); err != nil {
 		return err
 	}
 	return fmt.Errorf("search attributes were created a moment ago")
+}
+
+// useAttributes succeeds once the frontend, which keeps a copy of its own, knows the search attributes too. Before
+// that no workflow could be started with them.
+func (c temporalCLI) useAttributes(ctx context.Context) error {
+	var query []string
+	for _, attribute := range searchAttributes {
+		query = append(query, attribute.name+" = 'none'")
+	}
+	_, err := c.run(ctx, "workflow", "count", "--namespace", c.namespace, "--query", strings.Join(query, " AND "))
+	return err
 }
 
 // startWebUI starts Temporal's Web UI. Nothing waits for it: it serves once Temporal does.
