@@ -1,0 +1,100 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+
+	"waybill/schemas"
+	"waybill/webhook"
+)
+
+// catalogue holds the dialects and the JSON Schemas of their event types.
+type catalogue struct {
+	dialects map[string]*webhook.Dialect
+	schemas  map[typeOf]*schemas.Schema
+}
+
+// typeOf names an event type of a dialect.
+type typeOf struct{ dialect, eventType string }
+
+// loadCatalogue reads the dialects that come with Waybill and then those of dir, "" for none: a file there adds a
+// dialect or replaces the one of the same name. Every error names file and field.
+func loadCatalogue(dir string) (*catalogue, error) {
+	c := &catalogue{dialects: map[string]*webhook.Dialect{}, schemas: map[typeOf]*schemas.Schema{}}
+	if err := c.load(schemas.Dialects(), "dialects"); err != nil {
+		return nil, err
+	}
+	if dir == "" {
+		return c, nil
+	}
+	if err := c.load(os.DirFS(dir), dir); err != nil {
+		return nil, fmt.Errorf("WAYBILL_DIALECTS_DIR: %w", err)
+	}
+	return c, nil
+}
+
+func (c *catalogue) load(files fs.FS, where string) error {
+	names, err := fs.Glob(files, "*.json")
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		return fmt.Errorf("%s has no *.json file", where)
+	}
+	var errs []error
+	for _, name := range names {
+		data, err := fs.ReadFile(files, name)
+		if err == nil {
+			err = c.add(path.Join(where, name), data)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (c *catalogue) add(file string, data []byte) error {
+	if err := schemas.CheckDialect(file, data); err != nil {
+		return err
+	}
+	d, err := webhook.ParseDialect(data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	if base := strings.TrimSuffix(path.Base(file), ".json"); d.Name != base {
+		return fmt.Errorf("%s: name: is %q; a dialect has the name of its file, %q", file, d.Name, base)
+	}
+	c.dialects[d.Name] = d
+	for _, t := range d.EventTypes {
+		s, err := schemas.Compile(d.Name+"/"+t.Type, t.Schema)
+		if err != nil {
+			return fmt.Errorf("%s: event_types: schema of %s: %w", file, t.Type, err)
+		}
+		if wrong := s.Check(t.Example.Data); len(wrong) > 0 {
+			return fmt.Errorf("%s: event_types: the example of %s breaks its schema: %s %s", file, t.Type, wrong[0].Path, wrong[0].Detail)
+		}
+		c.schemas[typeOf{d.Name, t.Type}] = s
+	}
+	return nil
+}
+
+// Validate checks data against the schema of its event type. CodeSchemaViolation names every field; a type without a
+// schema takes anything.
+func (c *catalogue) Validate(dialect, eventType string, data []byte) error {
+	s, ok := c.schemas[typeOf{dialect, eventType}]
+	if !ok {
+		return nil
+	}
+	wrong := s.Check(data)
+	if len(wrong) == 0 {
+		return nil
+	}
+	err := webhook.Errorf(webhook.CodeSchemaViolation, "data of %s breaks its schema: %s %s", eventType, wrong[0].Path, wrong[0].Detail)
+	for _, w := range wrong {
+		err.Fields = append(err.Fields, webhook.FieldError{Field: w.Path, Detail: w.Detail})
+	}
+	return err
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// config is all that can be set. Each field is an environment variable; a flag of the same name without WAYBILL_, in
+// lower case and with dashes, overrules it. README.md lists them.
+type config struct {
+	Listen   string `env:"WAYBILL_LISTEN" envDefault:"127.0.0.1:8080"`
+	APIKey   string `env:"WAYBILL_API_KEY"`
+	LogLevel string `env:"WAYBILL_LOG_LEVEL" envDefault:"info"`
+	// LogFormat is "text" or "json".
+	LogFormat string `env:"WAYBILL_LOG_FORMAT" envDefault:"text"`
+
+	DatabaseURL      string `env:"WAYBILL_DATABASE_URL"`
+	DatabaseSchema   string `env:"WAYBILL_DATABASE_SCHEMA" envDefault:"public"`
+	DatabaseMaxConns int    `env:"WAYBILL_DATABASE_MAX_CONNS" envDefault:"20"`
+	// EncryptionKeys are "id:base64 of 32 bytes", separated by commas. The first seals, all open.
+	EncryptionKeys string `env:"WAYBILL_ENCRYPTION_KEYS"`
+
+	TemporalAddress   string `env:"WAYBILL_TEMPORAL_ADDRESS" envDefault:"127.0.0.1:7233"`
+	TemporalNamespace string `env:"WAYBILL_TEMPORAL_NAMESPACE" envDefault:"waybill"`
+	TemporalAPIKey    string `env:"WAYBILL_TEMPORAL_API_KEY"`
+	TemporalTLS       bool   `env:"WAYBILL_TEMPORAL_TLS"`
+	TemporalTLSCert   string `env:"WAYBILL_TEMPORAL_TLS_CERT_FILE"`
+	TemporalTLSKey    string `env:"WAYBILL_TEMPORAL_TLS_KEY_FILE"`
+	TemporalTLSCA     string `env:"WAYBILL_TEMPORAL_TLS_CA_FILE"`
+
+	EgressAllowCIDRs []string `env:"WAYBILL_EGRESS_ALLOW_CIDRS"`
+	EgressPorts      []uint16 `env:"WAYBILL_EGRESS_PORTS" envDefault:"80,443,8080,8443"`
+	EgressCAFile     string   `env:"WAYBILL_EGRESS_CA_FILE"`
+	AllowHTTP        bool     `env:"WAYBILL_ALLOW_HTTP"`
+
+	MaxBodyBytes  int64  `env:"WAYBILL_MAX_BODY_BYTES" envDefault:"262144"`
+	MaxBatchBytes int64  `env:"WAYBILL_MAX_BATCH_BYTES" envDefault:"8388608"`
+	DialectsDir   string `env:"WAYBILL_DIALECTS_DIR"`
+
+	// Dispatch lets `waybill api` start workflows itself, with a small worker beside it.
+	Dispatch      bool          `env:"WAYBILL_DISPATCH" envDefault:"true"`
+	Starts        int           `env:"WAYBILL_STARTS" envDefault:"8"`
+	RecoveryRate  int           `env:"WAYBILL_RECOVERY_RATE" envDefault:"100"`
+	DrainTimeout  time.Duration `env:"WAYBILL_DRAIN_TIMEOUT" envDefault:"25s"`
+	ReadTimeout   time.Duration `env:"WAYBILL_READ_TIMEOUT" envDefault:"30s"`
+	HeaderTimeout time.Duration `env:"WAYBILL_HEADER_TIMEOUT" envDefault:"10s"`
+}
+
+// parseConfig reads flags over environ ("NAME=value" each). It prints the usage to out and returns flag.ErrHelp when
+// args ask for help.
+func parseConfig(command string, args, environ []string, out io.Writer) (*config, error) {
+	variables := env.ToMap(environ)
+	fields, err := env.GetFieldParams(&config{})
+	if err != nil {
+		return nil, fmt.Errorf("read the list of settings: %w", err)
+	}
+	set := flag.NewFlagSet("waybill "+command, flag.ContinueOnError)
+	set.SetOutput(out)
+	for _, f := range fields {
+		usage := "overrules " + f.Key
+		if f.DefaultValue != "" {
+			usage += " (default " + f.DefaultValue + ")"
+		}
+		set.Func(flagName(f.Key), usage, func(value string) error {
+			variables[f.Key] = value
+			return nil
+		})
+	}
+	if err := set.Parse(args); err != nil {
+		return nil, err
+	}
+	if set.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q: settings are flags such as -listen=127.0.0.1:8080", set.Arg(0))
+	}
+	if err := checkNames(variables, fields); err != nil {
+		return nil, err
+	}
+	var c config
+	if err := env.ParseWithOptions(&c, env.Options{Environment: variables}); err != nil {
+		return nil, nameVariables(err)
+	}
+	return &c, nil
+}
+
+func flagName(variable string) string {
+	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(variable, "WAYBILL_")), "_", "-")
+}
+
+// checkNames refuses WAYBILL_ variables that do not exist: a misspelt one would silently leave its default. Those of
+// the scripts, WAYBILL_RUN_ and WAYBILL_TEST_, are none of ours.
+func checkNames(variables map[string]string, fields []env.FieldParams) error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(variables)) {
+		ours := strings.HasPrefix(name, "WAYBILL_") && !strings.HasPrefix(name, "WAYBILL_RUN_") && !strings.HasPrefix(name, "WAYBILL_TEST_")
+		if ours && !slices.ContainsFunc(fields, func(f env.FieldParams) bool { return f.Key == name }) {
+			errs = append(errs, fmt.Errorf("%s is not a setting: waybill serve -h lists them", name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// nameVariables says which variable a parse error is about; the library names the Go field.
+func nameVariables(err error) error {
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return err
+	}
+	errs := make([]error, len(all.Errors))
+	for i, err := range all.Errors {
+		errs[i] = err
+		var bad env.ParseError
+		if !errors.As(err, &bad) {
+			continue
+		}
+		if field, ok := reflect.TypeFor[config]().FieldByName(bad.Name); ok {
+			errs[i] = fmt.Errorf("%s: %w", field.Tag.Get("env"), bad.Err)
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"io"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const testKey = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+
+// good is the least that serve needs.
+func good(change ...string) []string {
+	return append([]string{
+		"WAYBILL_DATABASE_URL=postgres://u:hush-hush@127.0.0.1:5432/w", "WAYBILL_API_KEY=0123456789abcdef0123", "WAYBILL_ENCRYPTION_KEYS=" + testKey,
+	}, change...)
+}
+
+func parse(args, environ []string) (*settings, error) {
+	c, err := parseConfig("serve", args, environ, io.Discard)
+	if err != nil {
+		return nil, err
+	}
+	return c.check("serve")
+}
+
+func TestConfig_Defaults(t *testing.T) {
+	t.Parallel()
+	s, err := parse(nil, good())
+	require.NoError(t, err)
+	require.Equal(t, "127.0.0.1:8080", s.Listen)
+	require.Equal(t, []uint16{80, 443, 8080, 8443}, s.EgressPorts)
+	require.Equal(t, 25*time.Second, s.DrainTimeout)
+	require.False(t, s.AllowHTTP)
+	require.Len(t, s.keys, 1)
+	require.Equal(t, "k1", s.keys[0].ID)
+}
+
+func TestConfig_FlagsOverruleEnvironment(t *testing.T) {
+	t.Parallel()
+	s, err := parse([]string{"-listen", "127.0.0.1:9", "--egress-allow-cidrs=10.1.2.3/8,::1/128"}, good("WAYBILL_LISTEN=127.0.0.1:1"))
+	require.NoError(t, err)
+	require.Equal(t, "127.0.0.1:9", s.Listen)
+	require.Equal(t, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}, s.allowCIDRs)
+}
+
+func TestConfig_Help(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	_, err := parseConfig("serve", []string{"-h"}, nil, &out)
+	require.ErrorIs(t, err, flag.ErrHelp)
+	require.Contains(t, out.String(), "-temporal-address")
+	require.Contains(t, out.String(), "WAYBILL_TEMPORAL_ADDRESS (default 127.0.0.1:7233)")
+}
+
+// Every wrong value is reported with the variable that holds it, and secrets stay out of the message.
+func TestConfig_Check(t *testing.T) {
+	t.Parallel()
+	for _, wrong := range []string{
+		"WAYBILL_DATABASE_URL=mysql://hush-hush", "WAYBILL_DATABASE_URL=", "WAYBILL_API_KEY=hush-hush", "WAYBILL_API_KEY=",
+		"WAYBILL_ENCRYPTION_KEYS=", "WAYBILL_ENCRYPTION_KEYS=hush-hush", "WAYBILL_ENCRYPTION_KEYS=k1:aHVzaC1odXNo",
+		"WAYBILL_ENCRYPTION_KEYS=" + testKey + "," + testKey,
+		"WAYBILL_LOG_LEVEL=loud", "WAYBILL_LOG_FORMAT=xml", "WAYBILL_LISTEN=8080", "WAYBILL_TEMPORAL_ADDRESS=temporal", "WAYBILL_TEMPORAL_NAMESPACE=",
+		"WAYBILL_TEMPORAL_TLS_CERT_FILE=cert.pem", "WAYBILL_TEMPORAL_TLS=perhaps",
+		"WAYBILL_EGRESS_ALLOW_CIDRS=10.0.0.0", "WAYBILL_EGRESS_PORTS=443,http", "WAYBILL_ALLOW_HTTP=si",
+		"WAYBILL_DATABASE_MAX_CONNS=0", "WAYBILL_DATABASE_MAX_CONNS=many", "WAYBILL_MAX_BODY_BYTES=-1", "WAYBILL_MAX_BATCH_BYTES=1",
+		"WAYBILL_STARTS=0", "WAYBILL_RECOVERY_RATE=0", "WAYBILL_DRAIN_TIMEOUT=25", "WAYBILL_DRAIN_TIMEOUT=0s",
+		"WAYBILL_LISTN=127.0.0.1:1",
+	} {
+		_, err := parse(nil, good(wrong))
+		variable, _, _ := strings.Cut(wrong, "=")
+		require.ErrorContains(t, err, variable, wrong)
+		require.NotContains(t, err.Error(), "hush-hush")
+		require.NotContains(t, err.Error(), "MDEyMzQ1")
+	}
+}
+
+func TestConfig_ReportsEverythingAtOnce(t *testing.T) {
+	t.Parallel()
+	_, err := parse(nil, []string{"WAYBILL_LOG_LEVEL=loud"})
+	for _, variable := range []string{"WAYBILL_DATABASE_URL", "WAYBILL_API_KEY", "WAYBILL_ENCRYPTION_KEYS", "WAYBILL_LOG_LEVEL"} {
+		require.ErrorContains(t, err, variable)
+	}
+}
+
+func TestConfig_MigrateNeedsTheDatabaseOnly(t *testing.T) {
+	t.Parallel()
+	c, err := parseConfig("migrate", nil, []string{"WAYBILL_DATABASE_URL=postgres://127.0.0.1/w"}, io.Discard)
+	require.NoError(t, err)
+	_, err = c.check("migrate")
+	require.NoError(t, err)
+}
+
+func TestRun_Usage(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	require.ErrorIs(t, run(t.Context(), nil, nil, &out), flag.ErrHelp)
+	require.Contains(t, out.String(), "usage: waybill")
+	require.ErrorContains(t, run(t.Context(), []string{"server"}, nil, &out), `there is no command "server"`)
+	require.ErrorContains(t, run(t.Context(), []string{"serve", "now"}, nil, &out), `unexpected argument "now"`)
+	require.ErrorContains(t, run(t.Context(), []string{"serve", "-lisen=x"}, nil, &out), "lisen")
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"waybill/postgres"
+)
+
+// settings are what the configuration means, once it has been checked.
+type settings struct {
+	config
+	logLevel   slog.Level
+	keys       []postgres.Key
+	allowCIDRs []netip.Prefix
+}
+
+// check reads what is more than text and reports everything that is wrong, each with its variable. What `waybill
+// migrate` does not need may be missing then.
+func (c *config) check(command string) (*settings, error) {
+	s := &settings{config: *c}
+	var errs []error
+	wrong := func(variable, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s %s", variable, fmt.Sprintf(format, args...)))
+	}
+	if u, err := url.Parse(c.DatabaseURL); err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+		wrong("WAYBILL_DATABASE_URL", "is required, such as postgres://user:password@host:5432/waybill") // not shown: it has the password
+	}
+	if err := s.logLevel.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		wrong("WAYBILL_LOG_LEVEL", "is debug, info, warn or error, not %q", c.LogLevel)
+	}
+	if c.LogFormat != "text" && c.LogFormat != "json" {
+		wrong("WAYBILL_LOG_FORMAT", "is text or json, not %q", c.LogFormat)
+	}
+	if command == "migrate" {
+		return s, errors.Join(errs...)
+	}
+	var err error
+	if s.keys, err = parseKeys(c.EncryptionKeys); err != nil {
+		wrong("WAYBILL_ENCRYPTION_KEYS", "%s", err)
+	}
+	if s.allowCIDRs, err = parsePrefixes(c.EgressAllowCIDRs); err != nil {
+		wrong("WAYBILL_EGRESS_ALLOW_CIDRS", "%s", err)
+	}
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		wrong("WAYBILL_LISTEN", "is host:port such as 127.0.0.1:8080, not %q", c.Listen)
+	}
+	if _, _, err := net.SplitHostPort(c.TemporalAddress); err != nil {
+		wrong("WAYBILL_TEMPORAL_ADDRESS", "is host:port such as 127.0.0.1:7233, not %q", c.TemporalAddress)
+	}
+	if c.TemporalNamespace == "" {
+		wrong("WAYBILL_TEMPORAL_NAMESPACE", "is empty")
+	}
+	if (c.TemporalTLSCert == "") != (c.TemporalTLSKey == "") {
+		wrong("WAYBILL_TEMPORAL_TLS_CERT_FILE", "and WAYBILL_TEMPORAL_TLS_KEY_FILE need each other")
+	}
+	if command != "worker" && len(c.APIKey) < minAPIKey {
+		wrong("WAYBILL_API_KEY", "is required: %d characters or more, hard to guess, such as the output of: openssl rand -hex 32", minAPIKey)
+	}
+	c.checkNumbers(wrong)
+	return s, errors.Join(errs...)
+}
+
+// minAPIKey is the least length of the administrator's key.
+const minAPIKey = 16
+
+func (c *config) checkNumbers(wrong func(variable, format string, args ...any)) {
+	for _, n := range []struct {
+		variable           string
+		value, least, most int64
+	}{
+		{"WAYBILL_DATABASE_MAX_CONNS", int64(c.DatabaseMaxConns), 2, 1000},
+		{"WAYBILL_MAX_BODY_BYTES", c.MaxBodyBytes, 1 << 10, 1 << 20},
+		{"WAYBILL_MAX_BATCH_BYTES", c.MaxBatchBytes, c.MaxBodyBytes, 64 << 20},
+		{"WAYBILL_STARTS", int64(c.Starts), 1, 1000},
+		{"WAYBILL_RECOVERY_RATE", int64(c.RecoveryRate), 1, 10_000},
+	} {
+		if n.value < n.least || n.value > n.most {
+			wrong(n.variable, "is from %d to %d, not %d", n.least, n.most, n.value)
+		}
+	}
+	for _, d := range []struct {
+		variable string
+		value    time.Duration
+	}{
+		{"WAYBILL_DRAIN_TIMEOUT", c.DrainTimeout}, {"WAYBILL_READ_TIMEOUT", c.ReadTimeout}, {"WAYBILL_HEADER_TIMEOUT", c.HeaderTimeout},
+	} {
+		if d.value < time.Second || d.value > 10*time.Minute {
+			wrong(d.variable, "is from 1s to 10m, not %s", d.value)
+		}
+	}
+}
+
+// parseKeys reads "id:base64,id:base64". Errors never show key material.
+func parseKeys(text string) ([]postgres.Key, error) {
+	if text == "" {
+		return nil, errors.New("is required: an id and 32 random bytes, such as: echo k1:$(openssl rand -base64 32)")
+	}
+	var keys []postgres.Key
+	seen := map[string]bool{}
+	for i, part := range strings.Split(text, ",") {
+		id, encoded, ok := strings.Cut(strings.TrimSpace(part), ":")
+		raw, err := base64.StdEncoding.DecodeString(encoded)
+		if !ok || id == "" || len(id) > 64 || err != nil || len(raw) != 32 {
+			return nil, fmt.Errorf("has a bad entry %d: each is id:base64 of 32 bytes", i+1)
+		}
+		if seen[id] {
+			return nil, fmt.Errorf("has the id %q twice", id)
+		}
+		seen[id] = true
+		keys = append(keys, postgres.Key{ID: id, Key: [32]byte(raw)})
+	}
+	return keys, nil
+}
+
+func parsePrefixes(texts []string) ([]netip.Prefix, error) {
+	var prefixes []netip.Prefix
+	for _, text := range texts {
+		p, err := netip.ParsePrefix(strings.TrimSpace(text))
+		if err != nil {
+			return nil, fmt.Errorf("is a list of CIDRs such as 10.0.0.0/8,::1/128; %q is none", text)
+		}
+		prefixes = append(prefixes, p.Masked())
+	}
+	return prefixes, nil
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.temporal.io/sdk/client"
+
+	"waybill/activities"
+	"waybill/postgres"
+	"waybill/webhook"
+	"waybill/worker"
+	"waybill/workflows"
+)
+
+// parts says what a process does.
+type parts struct {
+	api bool
+	// dispatch starts workflows, which needs the fast lane beside it.
+	dispatch bool
+	// isolated runs the isolated lane.
+	isolated bool
+}
+
+// process is what the parts of one process share.
+type process struct {
+	*settings
+	log        *slog.Logger
+	metrics    *prometheus.Registry
+	catalogue  *catalogue
+	store      *postgres.Store
+	engine     *workflows.Client
+	dispatcher *worker.Dispatcher
+}
+
+// serve runs the parts until the context is done or one of them fails, and then stops them in order: no new requests,
+// no new starts, attempts under way to their end, the database last.
+func serve(ctx context.Context, s *settings, log *slog.Logger, what parts) (err error) {
+	p := &process{settings: s, log: log, metrics: newRegistry()}
+	if p.catalogue, err = loadCatalogue(s.DialectsDir); err != nil {
+		return err
+	}
+	temporal, err := dialTemporal(s, log)
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
+	p.engine = workflows.NewClient(temporal, s.TemporalNamespace, s.RecoveryRate, log)
+	if p.store, err = p.openStore(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.store.Close()) }()
+
+	var background sync.WaitGroup
+	defer background.Wait()
+	// Not ended by the signal but after the last request was answered.
+	working, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	if what.dispatch {
+		if err := p.dispatch(working, &background, temporal, what); err != nil {
+			return err
+		}
+	}
+	if what.api {
+		return p.serveAPI(ctx)
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// dispatch runs the worker and all that starts workflows.
+func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temporal client.Client, what parts) error {
+	queue := workflows.ProcessQueue(uuid.NewString())
+	acts, err := p.newActivities(queue)
+	if err != nil {
+		return err
+	}
+	w := worker.New(worker.Options{
+		Client: temporal, Activities: acts, Queue: queue, FastLaneOnly: !what.isolated, StopTimeout: p.DrainTimeout, Logger: p.log,
+	})
+	p.dispatcher = worker.NewDispatcher(p.store, p.engine, p.catalogue.dialects, p.Starts, p.log)
+	background.Go(func() {
+		w.Run(ctx)
+		p.drain(acts)
+	})
+	background.Go(func() { p.dispatcher.Run(ctx) })
+	background.Go(func() { worker.NewRelay(p.store, p.dispatcher, p.log).Run(ctx) })
+	background.Go(func() { worker.NewUpkeep(p.store, p.engine, p.log).Run(ctx) })
+	return nil
+}
+
+// drain lets the attempts that outlive their workflow tasks come to their end.
+func (p *process) drain(acts *activities.Activities) {
+	ctx, cancel := context.WithTimeout(context.Background(), p.DrainTimeout)
+	defer cancel()
+	if err := activities.Drain(ctx, acts); err != nil {
+		p.log.Warn("attempts were still under way", "error", err)
+	}
+}
+
+func (p *process) openStore() (*postgres.Store, error) {
+	return postgres.Open(postgres.Options{
+		URL: p.DatabaseURL, Schema: p.DatabaseSchema, MaxConns: p.DatabaseMaxConns, Keys: p.keys, Logger: p.log,
+		OnAccepted: func(events []webhook.Dispatch) {
+			if p.dispatcher != nil {
+				p.dispatcher.Offer(events)
+			}
+		},
+	})
+}
+
+func (p *process) newActivities(queue string) (*activities.Activities, error) {
+	var ca []byte
+	if p.EgressCAFile != "" {
+		var err error
+		if ca, err = os.ReadFile(p.EgressCAFile); err != nil {
+			return nil, fmt.Errorf("WAYBILL_EGRESS_CA_FILE: %w", err)
+		}
+	}
+	transport, err := activities.NewTransport(activities.TransportOptions{
+		AllowCIDRs: p.allowCIDRs, AllowedPorts: p.EgressPorts, RootCAs: ca,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("WAYBILL_EGRESS_CA_FILE: %w", err)
+	}
+	return activities.New(activities.Options{
+		Store: p.store, Engine: p.engine, Transport: transport, Dialects: p.catalogue.dialects,
+		Queue: queue, Logger: p.log, Registerer: p.metrics,
+	}), nil
+}
+
+func newRegistry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+func migrate(ctx context.Context, s *settings, log *slog.Logger) error {
+	return postgres.Migrate(ctx, s.DatabaseURL, s.DatabaseSchema, log)
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+)
+
+// dialTemporal returns a client that connects on first use: Waybill starts, and accepts events, while Temporal is down.
+func dialTemporal(s *settings, logger *slog.Logger) (client.Client, error) {
+	options := client.Options{HostPort: s.TemporalAddress, Namespace: s.TemporalNamespace, Logger: log.NewStructuredLogger(logger)}
+	if s.TemporalAPIKey != "" {
+		options.Credentials = client.NewAPIKeyStaticCredentials(s.TemporalAPIKey)
+	}
+	if s.TemporalTLS || s.TemporalAPIKey != "" || s.TemporalTLSCert != "" || s.TemporalTLSCA != "" {
+		var err error
+		if options.ConnectionOptions.TLS, err = temporalTLS(s); err != nil {
+			return nil, err
+		}
+	}
+	c, err := client.NewLazyClient(options)
+	if err != nil {
+		return nil, fmt.Errorf("WAYBILL_TEMPORAL_ADDRESS: %w", err)
+	}
+	return c, nil
+}
+
+func temporalTLS(s *settings) (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if s.TemporalTLSCert != "" {
+		pair, err := tls.LoadX509KeyPair(s.TemporalTLSCert, s.TemporalTLSKey)
+		if err != nil {
+			return nil, fmt.Errorf("WAYBILL_TEMPORAL_TLS_CERT_FILE and _KEY_FILE: %w", err)
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	if s.TemporalTLSCA != "" {
+		pem, err := os.ReadFile(s.TemporalTLSCA)
+		if err != nil {
+			return nil, fmt.Errorf("WAYBILL_TEMPORAL_TLS_CA_FILE: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("WAYBILL_TEMPORAL_TLS_CA_FILE: %s holds no certificate", s.TemporalTLSCA)
+		}
+	}
+	return c, nil
+}
