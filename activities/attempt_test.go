@@ -345,11 +345,16 @@ func TestActivities_Attempt_translatesFaults(t *testing.T) {
 	}
 }
 
-func requireType(t *testing.T, err error, kind string, final bool) *temporal.ApplicationError {
+func requireType(t *testing.T, err error, kind string, final bool) {
+	t.Helper()
+	e := applicationError(t, err)
+	require.Equal(t, kind, e.Type())
+	require.Equal(t, final, e.NonRetryable())
+}
+
+func applicationError(t *testing.T, err error) *temporal.ApplicationError {
 	t.Helper()
 	var e *temporal.ApplicationError
 	require.ErrorAs(t, err, &e)
-	require.Equal(t, kind, e.Type())
-	require.Equal(t, final, e.NonRetryable())
 	return e
 }

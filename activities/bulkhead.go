@@ -197,7 +197,8 @@ func (p *place) leave() {
 
 // idle reports whether nothing is to be remembered.
 func (c *compartment) idle(now time.Time) bool {
-	return len(c.fast) == 0 && c.isolated == 0 && !(c.slow && now.Sub(c.since) < slowMemory)
+	remembered := c.slow && now.Sub(c.since) < slowMemory
+	return len(c.fast) == 0 && c.isolated == 0 && !remembered
 }
 
 // sweep forgets endpoints that were slow and then got nothing more.

@@ -81,11 +81,11 @@ func (a *Activities) attemptPatiently(ctx context.Context, in *AttemptInput) (*A
 // Follow waits for an attempt that began in this process' fast lane and returns its result. CodeNotFound: it is not
 // under way here, because it has just ended or the process is another; run Attempt, which knows from the record.
 func (a *Activities) Follow(ctx context.Context, in AttemptInput) (*AttemptResult, error) {
-	defer a.heartbeat(ctx)()
 	f := a.flights.find(flightKey{in.DeliveryID, in.Number})
 	if f == nil {
 		return nil, a.translate(ctx, "follow", webhook.Errorf(webhook.CodeNotFound, "the attempt is not under way here"))
 	}
+	defer a.heartbeat(ctx)()
 	select {
 	case <-f.done:
 		return f.out, a.translate(ctx, "follow", f.err)

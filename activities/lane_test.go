@@ -43,7 +43,8 @@ func TestActivities_Attempt_spills(t *testing.T) {
 	in := input()
 	in.Lane = activities.LaneIsolated
 	_, err = b.attempt(t, in)
-	e := requireType(t, err, "busy", false)
+	requireType(t, err, "busy", false)
+	e := applicationError(t, err)
 	require.GreaterOrEqual(t, e.NextRetryDelay(), 500*time.Millisecond)
 	require.Equal(t, reads, b.store.reads, "the database is left alone")
 	close(release)
@@ -115,7 +116,7 @@ func TestBusyError(t *testing.T) {
 	t.Parallel()
 	in, most := input(), time.Duration(0)
 	for run := int32(1); run < 50; run++ {
-		delay := requireType(t, activities.BusyError(&in, run), "busy", false).NextRetryDelay()
+		delay := applicationError(t, activities.BusyError(&in, run)).NextRetryDelay()
 		limit := min(time.Second<<min(run-1, 5), 30*time.Second)
 		require.LessOrEqual(t, delay, limit)
 		require.GreaterOrEqual(t, delay, limit/2)

@@ -154,7 +154,7 @@ func TestAuth_Schemes(t *testing.T) {
 	b := setup(t)
 	for header, status := range map[string]int{
 		"Bearer " + adminKey: 200, "bearer " + adminKey: 200, "BEARER  " + adminKey: 200,
-		adminKey: 401, "Basic " + adminKey: 401, "Bearer": 401, "Bearer ": 401,
+		adminKey: 401, "Basic " + adminKey: 401, "Bearer": 401, "Bearer" + " ": 401,
 	} {
 		b.call("", "GET", "/v1/dialects", "", "Authorization", header).want(status)
 	}

@@ -46,7 +46,7 @@ func TestDecode_Fields(t *testing.T) {
 		"/v1/tenants/acme/events": {
 			`{"type":5,"data":1}`:                                          "type: is text, not a number",
 			`{"type":{},"data":1}`:                                         "type: is text, not an object",
-			`{"type":"a.b","data":1,"colour":2}`:                           "colour: is not a known field; known are type, data, id, occurred_at, attributes",
+			`{"type":"a.b","data":1,"color":2}`:                            "color: is not a known field; known are type, data, id, occurred_at, attributes",
 			`{"Type":"a.b","type":"a.b","data":1}`:                         "Type: is not a known field; known are type, data, id, occurred_at, attributes",
 			`{"type":"a.b","type":"a.c","data":1}`:                         "type: is given twice",
 			`{"type":"a.b","\u0074ype":"a.c","data":1}`:                    "type: is given twice",
@@ -163,7 +163,7 @@ func TestDecode_NullIsLeftOut(t *testing.T) {
 	b := setup(t)
 	b.lenient = true
 	b.admin("POST", "/v1/tenants", `{"id":"acme","name":"N","dialect":"standard","contact_email":null,"retry":null,"allow_unknown_types":null}`).want(201)
-	require.Equal(t, "", b.store.tenants["acme"].ContactEmail)
+	require.Empty(t, b.store.tenants["acme"].ContactEmail)
 	p := b.admin("POST", "/v1/tenants", `{"id":"acme","name":null,"dialect":"standard"}`).problem(422, webhook.CodeInvalid)
 	require.Equal(t, []string{"name"}, p.fields())
 }

@@ -150,7 +150,7 @@ func TestEndpoints_Update(t *testing.T) {
 	for _, field := range []string{"filter", "headers", "retry", "timeout"} {
 		require.NotContains(t, got, field)
 	}
-	require.Equal(t, "", got["description"])
+	require.Empty(t, got["description"])
 
 	for _, body := range []string{`{"url":null}`, `{"event_types":null}`, `{"event_types":[]}`, `{"status":"disabled"}`, `{"secret":"x"}`, `{"timeout":"1ms"}`} {
 		b.admin("PATCH", path, body).problem(422, webhook.CodeInvalid)

@@ -30,7 +30,7 @@ func TestEvents_Publish(t *testing.T) {
 	require.True(t, p.CallerID)
 	require.NotEqual(t, p.Event.Key.String(), p.Event.ID)
 	require.Equal(t, time.Date(2026, 5, 27, 14, 0, 0, 500000000, time.UTC), p.Event.OccurredAt)
-	require.Equal(t, `{"id":"o-1","type":"order.confirmed","data":{"n": 1}}`, string(p.Body.Bytes))
+	require.Equal(t, []byte(`{"id":"o-1","type":"order.confirmed","data":{"n": 1}}`), p.Body.Bytes)
 	require.Equal(t, p.Event.Digest(&p.Event.OccurredAt), p.Digest)
 
 	got := into[object](b.admin("GET", "/v1/tenants/acme/events/o-1", "").want(200))
@@ -141,7 +141,7 @@ func TestBatch(t *testing.T) {
 		{"type":"item.sold","data":{"salePrice":9},"id":"old"},
 		{"type":"item.sold","data":{"salePrice":1},"id":"a"},
 		{"type":"item.sold","data":{"salePrice":2},"id":"a"},
-		{"type":"item.sold","colour":1},
+		{"type":"item.sold","color":1},
 		"text", null,
 		{"type":"item.sold","data":{"salePrice":"`+strings.Repeat("x", 1000)+`"}},
 		{"type":"item.sold","data":{"salePrice":3}}]}`)

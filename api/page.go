@@ -29,7 +29,7 @@ type query struct {
 	problems []webhook.FieldError
 }
 
-// newQuery refuses parameters that are not known: a misspelt filter must not select everything.
+// newQuery refuses parameters that are not known: a misspelled filter must not select everything.
 func newQuery(r *http.Request, known ...string) *query {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	q := &query{values: values}

@@ -110,7 +110,7 @@ func TestLists_BadQueries(t *testing.T) {
 	b.tenant("acme", "standard")
 	for query, field := range map[string]string{
 		"limit=0": "limit", "limit=201": "limit", "limit=x": "limit", "limit=1&limit=2": "limit", "cursor=!": "cursor",
-		"cursor=dDE": "cursor", "colour=red": "colour", "status=done": "status", "endpoint=x": "endpoint",
+		"cursor=dDE": "cursor", "color=red": "color", "status=done": "status", "endpoint=x": "endpoint",
 		"since=now": "since", "until=2026-05-27": "until", "event_type=%00": "event_type", "event_type=%ff": "event_type",
 		"a=%zz": "query", "a;b": "query",
 	} {

@@ -28,9 +28,9 @@ func (keyMark) prefix() string      { return "key_" }
 // in SQL.
 type ID[P prefixed] struct{ uuid [16]byte }
 
-// The ids of the domain. EventKey is the key of a stored event; what callers call its id is Event.ID, a string that
-// may be their own.
+// The ids of the domain.
 type (
+	// EventKey is the key of a stored event; what callers call its id is Event.ID, a string that may be their own.
 	EventKey   = ID[eventMark]
 	EndpointID = ID[endpointMark]
 	DeliveryID = ID[deliveryMark]

@@ -84,7 +84,7 @@ func TestEventDelivery_Queries(t *testing.T) {
 	s := newStory(t, "auction-excellence")
 	s.answer = failing(1)
 	s.at(30*time.Second, func() {
-		h := s.history(1)
+		h := s.history()
 		require.Equal(t, webhook.StatusRetrying, h.Status)
 		require.Equal(t, began.Add(time.Minute), h.NextAttemptAt.UTC())
 		require.Equal(t, []webhook.AttemptSummary{{
@@ -151,7 +151,7 @@ func TestEventDelivery_ContinuesAsNew(t *testing.T) {
 	again.env.SetStartTime(began.Add(time.Minute))
 	require.Equal(t, workflows.EventDeliveryResult{Delivered: 2}, again.deliver(&next))
 	require.Equal(t, []made{{endpointID(1), 3, activities.LaneIsolated, 6 * time.Minute}}, again.made, "on schedule, across the runs")
-	require.Len(t, again.history(1).Attempts, 3)
+	require.Len(t, again.history().Attempts, 3)
 }
 
 // Inputs travel through Temporal's history, where people read them.

@@ -41,7 +41,7 @@ func TestEventDelivery_Policies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			story := newStory(t, test.dialect)
-			story.answer = always(down)
+			story.answer = alwaysDown
 			e := &webhook.Dispatch{
 				TenantID: "acme", EventID: "evt_1", EventType: "item.sold",
 				Deliveries: []webhook.DispatchDelivery{{ID: deliveryID(1), EndpointID: endpointID(1), Retry: test.retry}},
@@ -49,7 +49,7 @@ func TestEventDelivery_Policies(t *testing.T) {
 			result := story.deliver(workflows.NewEventDeliveryInput(e, story.dialect))
 			require.Equal(t, workflows.EventDeliveryResult{Exhausted: 1}, result)
 			require.Equal(t, test.want, story.times(endpointID(1)))
-			require.Equal(t, webhook.StatusExhausted, story.history(1).Status)
+			require.Equal(t, webhook.StatusExhausted, story.history().Status)
 		})
 	}
 }
@@ -65,7 +65,7 @@ func TestEventDelivery_TableTakes14h36m(t *testing.T) {
 func TestEventDelivery_StandardHasJitter(t *testing.T) {
 	t.Parallel()
 	s := newStory(t, "standard")
-	s.answer = always(down)
+	s.answer = alwaysDown
 	s.deliver(s.event(1))
 	times := s.times(endpointID(1))
 	require.Len(t, times, 8)
@@ -83,7 +83,7 @@ func TestEventDelivery_SuccessOnNth(t *testing.T) {
 		s.answer = failing(n)
 		require.Equal(t, workflows.EventDeliveryResult{Delivered: 1}, s.deliver(s.event(1)))
 		require.Len(t, s.times(endpointID(1)), n+1)
-		h := s.history(1)
+		h := s.history()
 		require.Equal(t, webhook.StatusDelivered, h.Status)
 		require.Len(t, h.Attempts, n+1)
 		require.Nil(t, h.NextAttemptAt)

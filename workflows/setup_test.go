@@ -192,15 +192,15 @@ func (s *story) signal(name string, endpoint webhook.EndpointID, informed bool) 
 	s.env.SignalWorkflow(name, workflows.EndpointSignal{EndpointID: endpoint.String(), Reason: "because", Informed: informed})
 }
 
-// history asks the workflow for one delivery.
-func (s *story) history(n int) webhook.DeliveryHistory {
+// history asks the workflow for the first delivery.
+func (s *story) history() webhook.DeliveryHistory {
 	s.t.Helper()
 	value, err := s.env.QueryWorkflow(workflows.QueryHistory)
 	require.NoError(s.t, err)
 	var h workflows.HistoryAnswer
 	require.NoError(s.t, value.Get(&h))
 	require.Equal(s.t, "evt_1", h.EventID)
-	return h.Deliveries[n-1]
+	return h.Deliveries[0]
 }
 
 // times lists when an endpoint was attempted.
@@ -217,10 +217,8 @@ func (s *story) times(endpoint webhook.EndpointID) []time.Duration {
 	return out
 }
 
-// always answers every attempt alike.
-func always(status int) func(activities.AttemptInput) int {
-	return func(activities.AttemptInput) int { return status }
-}
+// alwaysDown answers 503 to every attempt.
+func alwaysDown(activities.AttemptInput) int { return down }
 
 // failing answers 503 to the first n attempts, then 200.
 func failing(n int) func(activities.AttemptInput) int {

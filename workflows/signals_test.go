@@ -20,7 +20,7 @@ func TestEventDelivery_DisabledWhileWaiting(t *testing.T) {
 		s.signal(workflows.SignalDisableEndpoint, endpointID(1), true)
 	})
 	s.at(31*time.Second, func() {
-		h := s.history(1)
+		h := s.history()
 		require.Equal(t, webhook.StatusHeld, h.Status, "at once, not when the retry is due")
 		require.Equal(t, "because", h.Reason)
 		require.Nil(t, h.NextAttemptAt)
@@ -41,8 +41,8 @@ func TestEventDelivery_DisabledWithoutSignal(t *testing.T) {
 	s.answer = failing(1)
 	s.at(500*time.Millisecond, func() { s.disable(endpointID(1), "receiver asked") })
 	s.at(time.Hour, func() {
-		require.Equal(t, webhook.StatusHeld, s.history(1).Status)
-		require.Equal(t, "receiver asked", s.history(1).Reason)
+		require.Equal(t, webhook.StatusHeld, s.history().Status)
+		require.Equal(t, "receiver asked", s.history().Reason)
 		s.enable(endpointID(1))
 		s.signal(workflows.SignalEnableEndpoint, endpointID(1), true)
 	})
@@ -84,7 +84,7 @@ func TestEventDelivery_HeldTooLong(t *testing.T) {
 	s.disable(endpointID(1), "for good")
 	require.Equal(t, workflows.EventDeliveryResult{Canceled: 1}, s.deliver(s.event(1)))
 	require.Equal(t, s.dialect.HoldFor.Std(), s.env.Now().Sub(began))
-	require.Contains(t, s.history(1).Reason, "held for longer than")
+	require.Contains(t, s.history().Reason, "held for longer than")
 	require.Equal(t, webhook.StatusCanceled, s.marks[len(s.marks)-1].Status, "the log says so too")
 }
 
@@ -100,7 +100,7 @@ func TestEventDelivery_RetryNow(t *testing.T) {
 func TestEventDelivery_CancelDelivery(t *testing.T) {
 	t.Parallel()
 	s := newStory(t, "auction-excellence")
-	s.answer = always(down)
+	s.answer = alwaysDown
 	s.at(10*time.Second, func() { s.signal(workflows.SignalCancelDelivery, endpointID(1), false) })
 	require.Equal(t, workflows.EventDeliveryResult{Canceled: 1, Exhausted: 1}, s.deliver(s.event(2)))
 	require.Len(t, s.times(endpointID(1)), 1)
@@ -111,20 +111,20 @@ func TestEventDelivery_CancelDelivery(t *testing.T) {
 func TestEventDelivery_CanceledInTheDatabase(t *testing.T) {
 	t.Parallel()
 	s := newStory(t, "rheo")
-	s.answer = always(down)
+	s.answer = alwaysDown
 	s.at(500*time.Millisecond, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.canceled[deliveryID(1)] = "through the API"
 	})
 	require.Equal(t, workflows.EventDeliveryResult{Canceled: 1}, s.deliver(s.event(1)))
-	require.Equal(t, "through the API", s.history(1).Reason)
+	require.Equal(t, "through the API", s.history().Reason)
 }
 
 func TestEventDelivery_WorkflowCanceled(t *testing.T) {
 	t.Parallel()
 	s := newStory(t, "auction-excellence")
-	s.answer = always(down)
+	s.answer = alwaysDown
 	s.at(10*time.Second, func() { s.env.CancelWorkflow() })
 	s.env.ExecuteWorkflow(workflows.EventDeliveryType, s.event(1))
 	require.ErrorContains(t, s.env.GetWorkflowError(), "canceled")
@@ -138,7 +138,7 @@ func TestEventDelivery_SwitchedByAPerson(t *testing.T) {
 	s := newStory(t, "auction-excellence")
 	s.answer = failing(1)
 	s.at(10*time.Second, func() { s.signal(workflows.SignalDisableEndpoint, endpointID(1), false) })
-	s.at(11*time.Second, func() { require.Equal(t, webhook.StatusHeld, s.history(1).Status) })
+	s.at(11*time.Second, func() { require.Equal(t, webhook.StatusHeld, s.history().Status) })
 	s.at(time.Hour, func() { s.signal(workflows.SignalEnableEndpoint, endpointID(1), false) })
 	require.Equal(t, workflows.EventDeliveryResult{Delivered: 1}, s.deliver(s.event(1)))
 	require.Equal(t, []activities.SwitchInput{

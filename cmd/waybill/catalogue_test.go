@@ -53,7 +53,7 @@ func TestLoadCatalogue_Dir(t *testing.T) {
 	})
 	for name, test := range map[string]struct{ file, text, wants string }{
 		"not JSON":          {"mine.json", `{`, "mine.json"},
-		"a misspelt field":  {"rheo.json", strings.Replace(string(rheo), `"timeout"`, `"timout"`, 1), "timout"},
+		"a misspelled field":  {"rheo.json", strings.Replace(string(rheo), `"timeout"`, `"timout"`, 1), "timout"},
 		"a bad value":       {"rheo.json", strings.Replace(string(rheo), `"timeout": "10s"`, `"timeout": "ten"`, 1), "timeout"},
 		"another name":      {"mine.json", string(rheo), "mine.json: name"},
 		"no file":           {"readme.txt", "", "no *.json file"},

@@ -95,7 +95,7 @@ func flagName(variable string) string {
 	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(variable, "WAYBILL_")), "_", "-")
 }
 
-// checkNames refuses WAYBILL_ variables that do not exist: a misspelt one would silently leave its default. Those of
+// checkNames refuses WAYBILL_ variables that do not exist: a misspelled one would silently leave its default. Those of
 // the scripts, WAYBILL_RUN_ and WAYBILL_TEST_, are none of ours.
 func checkNames(variables map[string]string, fields []env.FieldParams) error {
 	var errs []error
