@@ -21,7 +21,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *webhook.Send
 	if !ok {
 		return nil, webhook.Errorf(webhook.CodeInternal, "the dialect %q is not loaded", s.Tenant.Dialect)
 	}
-	started := a.now()
+	started := a.now().UTC().Truncate(time.Microsecond) // what the database keeps
 	body := s.Body.For(in.DeliveryID)
 	headers, err := d.RequestHeaders(webhook.Request{
 		EventID: s.Delivery.EventID, EventType: s.Delivery.EventType, DeliveryID: in.DeliveryID,

@@ -46,7 +46,7 @@ func (c *Client) Start(ctx context.Context, in *EventDeliveryInput) error {
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		EnableEagerStart:                         true,
 		TypedSearchAttributes:                    temporal.NewSearchAttributes(in.searchAttributes()...),
-		StaticSummary:                            fmt.Sprintf("%s to %d endpoints", in.EventType, len(in.Deliveries)),
+		StaticSummary:                            fmt.Sprintf("%s, endpoints: %d", in.EventType, len(in.Deliveries)),
 	}, EventDeliveryType, in)
 	return startError("start a workflow", err)
 }

@@ -96,7 +96,7 @@ func TestEventDelivery_Queries(t *testing.T) {
 		require.NoError(t, err)
 		var lines []string
 		require.NoError(t, value.Get(&lines))
-		require.Equal(t, []string{endpointID(1).String() + " retrying, 1 attempts, last: 503, next at 2026-05-27T14:33:00Z"}, lines)
+		require.Equal(t, []string{endpointID(1).String() + " retrying, attempts: 1, last: 503, next at 2026-05-27T14:33:00Z"}, lines)
 	})
 	s.deliver(s.event(1))
 }
