@@ -7,8 +7,10 @@ type Dispatch struct {
 	EventID   string
 	EventType string
 	// Dialect and Retry are the tenant's; Retry is nil where the dialect's policy holds.
-	Dialect    string
-	Retry      *RetryPolicy
+	Dialect string
+	Retry   *RetryPolicy
+	// Express is the tenant's.
+	Express    bool
 	Deliveries []DispatchDelivery
 }
 

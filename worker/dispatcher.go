@@ -33,7 +33,9 @@ type Dispatcher struct {
 	outbox   Outbox
 	starter  Starter
 	dialects map[string]*webhook.Dialect
-	starts   int
+	express  *Express
+	// starting has a place for each start that may be in flight.
+	starting chan struct{}
 	log      *slog.Logger
 
 	queue chan webhook.Dispatch
@@ -49,14 +51,27 @@ type started struct {
 	ok  bool
 }
 
-// NewDispatcher returns a Dispatcher. starts 0 means DefaultStarts.
-func NewDispatcher(outbox Outbox, starter Starter, dialects map[string]*webhook.Dialect, starts int, log *slog.Logger) *Dispatcher {
-	if starts == 0 {
-		starts = DefaultStarts
+// DispatcherOptions are the parts and the settings of a Dispatcher.
+type DispatcherOptions struct {
+	Outbox   Outbox
+	Starter  Starter
+	Dialects map[string]*webhook.Dialect
+	// Express, when set, delivers in express mode for the tenants that it takes.
+	Express *Express
+	// Starts is how many starts are in flight at most; 0: DefaultStarts.
+	Starts int
+	Logger *slog.Logger
+}
+
+// NewDispatcher returns a Dispatcher that has not begun.
+func NewDispatcher(o DispatcherOptions) *Dispatcher {
+	if o.Starts == 0 {
+		o.Starts = DefaultStarts
 	}
 	return &Dispatcher{
-		outbox: outbox, starter: starter, dialects: dialects, starts: starts, log: log,
-		queue: make(chan webhook.Dispatch, queueSize), done: make(chan started, queueSize),
+		outbox: o.Outbox, starter: o.Starter, dialects: o.Dialects, express: o.Express, log: o.Logger,
+		starting: make(chan struct{}, o.Starts),
+		queue:    make(chan webhook.Dispatch, queueSize), done: make(chan started, queueSize),
 	}
 }
 
@@ -73,7 +88,7 @@ func (d *Dispatcher) Offer(events []webhook.Dispatch) {
 }
 
 func (d *Dispatcher) offer(e webhook.Dispatch) bool {
-	if d.down.Load() {
+	if d.down.Load() && !d.express.takes(&e) {
 		return false
 	}
 	select {
@@ -86,13 +101,17 @@ func (d *Dispatcher) offer(e webhook.Dispatch) bool {
 
 // Run starts what is offered until the context is done, finishes the starts under way and marks them.
 func (d *Dispatcher) Run(ctx context.Context) {
-	var starting, marking sync.WaitGroup
-	for range d.starts {
-		starting.Go(func() { d.work(ctx) })
+	var working, marking sync.WaitGroup
+	events := cap(d.starting)
+	if d.express != nil {
+		events += expressEvents
+	}
+	for range events {
+		working.Go(func() { d.work(ctx) })
 	}
 	stop := make(chan struct{})
 	marking.Go(func() { d.mark(stop) })
-	starting.Wait()
+	working.Wait()
 	d.leaveQueued()
 	close(stop)
 	marking.Wait()
@@ -114,23 +133,34 @@ func (d *Dispatcher) work(ctx context.Context) {
 	for {
 		select {
 		case e := <-d.queue:
-			d.done <- started{e.EventKey, d.start(ctx, &e)}
+			d.done <- started{e.EventKey, d.dispatch(context.WithoutCancel(ctx), &e)}
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// start starts one workflow. A start under way is finished even when the context ends.
-func (d *Dispatcher) start(ctx context.Context, e *webhook.Dispatch) bool {
+// dispatch settles one event or starts its workflow, and reports whether the outbox may forget it. What is under way is
+// finished even when the process is told to stop.
+func (d *Dispatcher) dispatch(ctx context.Context, e *webhook.Dispatch) bool {
 	dialect, ok := d.dialects[e.Dialect]
 	if !ok {
 		d.log.Error("an event waits for a dialect that is not loaded", "tenant", e.TenantID, "event", e.EventID, "dialect", e.Dialect)
 		return false
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
+	in := workflows.NewEventDeliveryInput(e, dialect)
+	if d.express.takes(e) && d.express.attempt(ctx, in) {
+		return true
+	}
+	return d.start(ctx, in)
+}
+
+func (d *Dispatcher) start(ctx context.Context, in *workflows.EventDeliveryInput) bool {
+	d.starting <- struct{}{}
+	defer func() { <-d.starting }()
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	err := d.starter.Start(ctx, workflows.NewEventDeliveryInput(e, dialect))
+	err := d.starter.Start(ctx, in)
 	if err == nil {
 		if d.down.Swap(false) {
 			d.log.Info("workflows start again")

@@ -116,11 +116,20 @@ func (d *delivery) number() int { return len(d.state.Attempts) + 1 }
 // delivery then stands. A failed delivery goes on in the isolated lane: its endpoint is not healthy.
 func (d *delivery) attempt(ctx workflow.Context) error {
 	d.asked.now, d.asked.enabled = false, false
+	queue := d.state.FollowOn
+	d.state.FollowOn = ""
 	in := activities.AttemptInput{
 		Tenant: d.event.in.Tenant, EventKey: d.event.in.EventKey, DeliveryID: d.state.ID, EndpointID: d.state.EndpointID,
 		Number: d.number(), Lane: d.state.Lane, Policy: d.event.in.Policies[d.state.Policy],
 	}
-	out, err := d.attemptFast(ctx, in)
+	var out *activities.AttemptResult
+	var err error
+	switch {
+	case queue != "":
+		out, err = d.follow(ctx, in, queue)
+	case in.Lane == activities.LaneFast:
+		out, err = d.attemptFast(ctx, in)
+	}
 	if err != nil {
 		return err
 	}
@@ -138,9 +147,6 @@ func (d *delivery) attempt(ctx workflow.Context) error {
 // attemptFast makes the attempt inside the workflow task. It returns nil when the attempt has to take the isolated lane:
 // the fast lane has no room, or there was a fault of ours, for which the isolated lane has the retries.
 func (d *delivery) attemptFast(ctx workflow.Context, in activities.AttemptInput) (*activities.AttemptResult, error) {
-	if in.Lane != activities.LaneFast {
-		return nil, nil
-	}
 	var a *activities.Activities
 	var out activities.AttemptResult
 	err := workflow.ExecuteLocalActivity(fastLane(ctx), a.Attempt, in).Get(ctx, &out)

@@ -48,7 +48,13 @@ func (e *event) setup(ctx workflow.Context) error {
 	if err := e.answerQueries(ctx); err != nil {
 		return err
 	}
+	for _, d := range e.deliveries {
+		if d.state.Delay > 0 {
+			d.state.NextAttemptAt, d.state.Delay = workflow.Now(ctx).Add(d.state.Delay), 0
+		}
+	}
 	receive(ctx, e.obey)
+	e.show(ctx)
 	return nil
 }
 

@@ -79,6 +79,26 @@ func TestEventDelivery_Follows(t *testing.T) {
 	}
 }
 
+// Express mode made the first attempt before there was a workflow.
+func TestEventDelivery_TakesOver(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, "rheo")
+	in := s.event(2)
+	in.Deliveries[0] = workflows.DeliveryState{
+		ID: deliveryID(1), EndpointID: endpointID(1), Lane: activities.LaneIsolated, Status: webhook.StatusRetrying,
+		Delay: 700 * time.Millisecond, Attempts: []webhook.AttemptSummary{{Number: 1, StatusCode: down}},
+	}
+	in.Deliveries[1].FollowOn = "waybill-isolated/p1"
+	var a *activities.Activities
+	s.env.RegisterActivity(a.Follow)
+	s.env.OnActivity(a.Follow, mock.Anything, mock.Anything).Return(s.attempt).Once()
+	require.Equal(t, workflows.EventDeliveryResult{Delivered: 2}, s.deliver(in))
+	require.ElementsMatch(t, []made{
+		{endpointID(1), 2, activities.LaneIsolated, 700 * time.Millisecond}, {endpointID(2), 1, activities.LaneFast, 0},
+	}, s.made)
+	require.Len(t, s.history().Attempts, 2)
+}
+
 func TestEventDelivery_Queries(t *testing.T) {
 	t.Parallel()
 	s := newStory(t, "auction-excellence")

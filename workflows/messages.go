@@ -37,6 +37,10 @@ type DeliveryState struct {
 
 	Status webhook.Status `json:"status,omitempty"` // "": pending
 	Reason string         `json:"reason,omitempty"`
+	// Delay separates the workflow's start from the next attempt, after attempts that were made before it.
+	Delay time.Duration `json:"delay,omitempty"`
+	// FollowOn: an attempt is under way; its result is to be had on this task queue.
+	FollowOn string `json:"follow_on,omitempty"`
 	// NextAttemptAt is when the next attempt is due while retrying, and when the hold ends while held.
 	NextAttemptAt time.Time                `json:"next_attempt_at,omitzero"`
 	Attempts      []webhook.AttemptSummary `json:"attempts,omitempty"`

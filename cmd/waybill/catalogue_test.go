@@ -52,12 +52,12 @@ func TestLoadCatalogue_Dir(t *testing.T) {
 		require.Equal(t, "7s", c.dialects["rheo"].Timeout.String())
 	})
 	for name, test := range map[string]struct{ file, text, wants string }{
-		"not JSON":          {"mine.json", `{`, "mine.json"},
-		"a misspelled field":  {"rheo.json", strings.Replace(string(rheo), `"timeout"`, `"timout"`, 1), "timout"},
-		"a bad value":       {"rheo.json", strings.Replace(string(rheo), `"timeout": "10s"`, `"timeout": "ten"`, 1), "timeout"},
-		"another name":      {"mine.json", string(rheo), "mine.json: name"},
-		"no file":           {"readme.txt", "", "no *.json file"},
-		"a bad placeholder": {"rheo.json", strings.Replace(string(rheo), `{signature}`, `{sig}`, 1), "{sig}"},
+		"not JSON":           {"mine.json", `{`, "mine.json"},
+		"a misspelled field": {"rheo.json", strings.Replace(string(rheo), `"timeout"`, `"timout"`, 1), "timout"},
+		"a bad value":        {"rheo.json", strings.Replace(string(rheo), `"timeout": "10s"`, `"timeout": "ten"`, 1), "timeout"},
+		"another name":       {"mine.json", string(rheo), "mine.json: name"},
+		"no file":            {"readme.txt", "", "no *.json file"},
+		"a bad placeholder":  {"rheo.json", strings.Replace(string(rheo), `{signature}`, `{sig}`, 1), "{sig}"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -47,7 +47,9 @@ type config struct {
 	DialectsDir   string `env:"WAYBILL_DIALECTS_DIR"`
 
 	// Dispatch lets `waybill api` start workflows itself, with a small worker beside it.
-	Dispatch      bool          `env:"WAYBILL_DISPATCH" envDefault:"true"`
+	Dispatch bool `env:"WAYBILL_DISPATCH" envDefault:"true"`
+	// Express makes first attempts without a workflow, for every tenant.
+	Express       bool          `env:"WAYBILL_EXPRESS"`
 	Starts        int           `env:"WAYBILL_STARTS" envDefault:"8"`
 	RecoveryRate  int           `env:"WAYBILL_RECOVERY_RATE" envDefault:"100"`
 	DrainTimeout  time.Duration `env:"WAYBILL_DRAIN_TIMEOUT" envDefault:"25s"`

@@ -85,7 +85,10 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 	w := worker.New(worker.Options{
 		Client: temporal, Activities: acts, Queue: queue, FastLaneOnly: !what.isolated, StopTimeout: p.DrainTimeout, Logger: p.log,
 	})
-	p.dispatcher = worker.NewDispatcher(p.store, p.engine, p.catalogue.dialects, p.Starts, p.log)
+	p.dispatcher = worker.NewDispatcher(worker.DispatcherOptions{
+		Outbox: p.store, Starter: p.engine, Dialects: p.catalogue.dialects, Starts: p.Starts, Logger: p.log,
+		Express: &worker.Express{Attempter: acts, Always: p.Express},
+	})
 	background.Go(func() {
 		w.Run(ctx)
 		p.drain(acts)

@@ -1,0 +1,130 @@
+package worker_test
+
+import (
+	"log/slog"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"waybill/webhook"
+	"waybill/worker"
+)
+
+func TestDispatcher_StartsAndMarks(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.dispatcher.Offer([]webhook.Dispatch{event(1, 2), event(2, 1)})
+	eventually(t, b.outbox.has(2, 0))
+	require.ElementsMatch(t, []webhook.EventKey{key(1), key(2)}, b.outbox.marked)
+	for _, in := range b.starter.all() {
+		require.Equal(t, "acme", in.Tenant)
+		require.Len(t, in.Policies, 1, "the dialect's, once")
+		require.Len(t, in.Policies[0].Schedule, 5)
+	}
+}
+
+// While starts fail, new events are left in the outbox at once, and the relay's probe finds out when they work again.
+func TestDispatcher_EngineDown(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.starter.setDown(true)
+	b.dispatcher.Offer([]webhook.Dispatch{event(1, 1)})
+	eventually(t, b.outbox.has(0, 1))
+	b.dispatcher.Offer([]webhook.Dispatch{event(2, 1), event(3, 1)})
+	eventually(t, b.outbox.has(0, 3))
+	require.Empty(t, b.starter.all())
+
+	b.outbox.mu.Lock()
+	b.outbox.waiting = []webhook.Dispatch{event(1, 1), event(2, 1), event(3, 1)}
+	b.outbox.mu.Unlock()
+	b.starter.setDown(false)
+	background(t, worker.NewRelay(b.outbox, b.dispatcher, slog.New(slog.DiscardHandler)).Run)
+	eventually(t, b.outbox.has(3, 3))
+	require.Equal(t, key(1), b.starter.all()[0].EventKey, "oldest first")
+	require.Equal(t, 1, b.outbox.limits[0], "one event as a probe")
+}
+
+func TestDispatcher_NeverBlocks(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.starter.gate = make(chan struct{})
+	for range 2000 {
+		b.dispatcher.Offer([]webhook.Dispatch{event(1, 1)}) // more than the queue holds
+	}
+	close(b.starter.gate)
+	eventually(t, func() bool {
+		b.outbox.mu.Lock()
+		defer b.outbox.mu.Unlock()
+		return len(b.outbox.marked)+len(b.outbox.released) == 2000
+	})
+	require.NotEmpty(t, b.outbox.released, "what does not fit is left to the relay")
+}
+
+// A process that stops finishes the starts under way, marks them, and gives back what it has not begun.
+func TestDispatcher_Stop(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *worker.DispatcherOptions) { o.Starts = 1 })
+	b.starter.gate = make(chan struct{})
+	for n := range 5 {
+		b.dispatcher.Offer([]webhook.Dispatch{event(n, 1)})
+	}
+	b.starter.gate <- struct{}{}
+	eventually(t, b.outbox.has(1, 0))
+	stopped := make(chan struct{})
+	go func() {
+		b.stop()
+		close(stopped)
+	}()
+	close(b.starter.gate)
+	<-stopped
+	require.Len(t, b.outbox.marked, len(b.starter.all()))
+	require.Equal(t, 5, len(b.outbox.marked)+len(b.outbox.released))
+}
+
+func TestDispatcher_UnknownDialect(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	e := event(1, 1)
+	e.Dialect = "gone"
+	b.dispatcher.Offer([]webhook.Dispatch{e})
+	eventually(t, b.outbox.has(0, 1))
+}
+
+func TestRelay_SurvivesTheDatabase(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.outbox.fail = errDown
+	b.outbox.waiting = []webhook.Dispatch{event(1, 1)}
+	background(t, worker.NewRelay(b.outbox, b.dispatcher, slog.New(slog.DiscardHandler)).Run)
+	tries := func(n int) func() bool {
+		return func() bool {
+			b.outbox.mu.Lock()
+			defer b.outbox.mu.Unlock()
+			return len(b.outbox.limits) >= n
+		}
+	}
+	eventually(t, tries(1))
+	b.outbox.mu.Lock()
+	b.outbox.fail = nil
+	b.outbox.mu.Unlock()
+	eventually(t, b.outbox.has(1, 0))
+}
+
+func TestUpkeep(t *testing.T) {
+	t.Parallel()
+	outbox, starter := newOutbox(), &fakeStarter{down: true}
+	due := webhook.EndpointRef{TenantID: "acme", ID: webhook.NewID[webhook.EndpointID]([16]byte{7})}
+	outbox.recover = []webhook.EndpointRef{due}
+	background(t, worker.NewUpkeep(outbox, starter, slog.New(slog.DiscardHandler)).Run)
+	eventually(t, func() bool {
+		outbox.mu.Lock()
+		defer outbox.mu.Unlock()
+		return outbox.created > 0
+	})
+	starter.setDown(false)
+	eventually(t, func() bool {
+		starter.mu.Lock()
+		defer starter.mu.Unlock()
+		return len(starter.recover) > 0 && starter.recover[0] == due
+	})
+}

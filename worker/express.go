@@ -1,0 +1,70 @@
+package worker
+
+import (
+	"context"
+	"sync"
+
+	"waybill/activities"
+	"waybill/webhook"
+	"waybill/workflows"
+)
+
+// expressEvents is how many events may be under way in express mode. Most of the time they wait for the database and
+// the receiver.
+const expressEvents = 256
+
+// Attempter makes an attempt outside of a workflow, with the same code that the activity runs.
+type Attempter interface {
+	Attempt(ctx context.Context, in activities.AttemptInput) (*activities.AttemptResult, error)
+}
+
+// Express makes the first attempt of each delivery before there is a workflow, right after the commit, and saves the
+// workflow for events that this does not settle. Until an event is marked dispatched, the relay would start its
+// workflow, which finds what was recorded.
+type Express struct {
+	Attempter Attempter
+	// Always applies it to every tenant, rather than to those that ask for it.
+	Always bool
+}
+
+func (x *Express) takes(e *webhook.Dispatch) bool {
+	return x != nil && (x.Always || e.Express) && len(e.Deliveries) > 0 && len(e.Deliveries) <= workflows.MaxDeliveries
+}
+
+// attempt makes the first attempts at the same time and writes what became of them into the workflow's input. It reports
+// whether every delivery is settled, so that no workflow is needed.
+func (x *Express) attempt(ctx context.Context, in *workflows.EventDeliveryInput) (settled bool) {
+	var attempts sync.WaitGroup
+	for i := range in.Deliveries[1:] {
+		attempts.Go(func() { x.attemptOne(ctx, in, &in.Deliveries[i+1]) })
+	}
+	x.attemptOne(ctx, in, &in.Deliveries[0])
+	attempts.Wait()
+	for i := range in.Deliveries {
+		if !in.Deliveries[i].Status.Settled() {
+			return false
+		}
+	}
+	return true
+}
+
+// attemptOne makes one attempt. A delivery that is not attempted, because the endpoint is disabled or has no room, or for
+// a fault of ours, is left to the workflow as it is.
+func (x *Express) attemptOne(ctx context.Context, in *workflows.EventDeliveryInput, d *workflows.DeliveryState) {
+	out, err := x.Attempter.Attempt(ctx, activities.AttemptInput{
+		Tenant: in.Tenant, EventKey: in.EventKey, DeliveryID: d.ID, EndpointID: d.EndpointID,
+		Number: 1, Lane: activities.LaneFast, Policy: in.Policies[d.Policy],
+	})
+	switch {
+	case err != nil:
+	case out.Spilled:
+		d.Lane = activities.LaneIsolated
+	case out.FollowOn != "":
+		d.FollowOn = out.FollowOn
+	case out.Attempt != nil || out.Status.Settled():
+		d.Status, d.Reason, d.Delay, d.Lane = out.Status, out.Reason, out.Delay, activities.LaneIsolated
+		if out.Attempt != nil {
+			d.Attempts = []webhook.AttemptSummary{*out.Attempt}
+		}
+	}
+}

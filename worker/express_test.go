@@ -1,0 +1,104 @@
+package worker_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"waybill/activities"
+	"waybill/webhook"
+	"waybill/worker"
+	"waybill/workflows"
+)
+
+type attempterFunc func(in activities.AttemptInput) (*activities.AttemptResult, error)
+
+func (f attempterFunc) Attempt(_ context.Context, in activities.AttemptInput) (*activities.AttemptResult, error) {
+	return f(in)
+}
+
+func always(out activities.AttemptResult, err error) attempterFunc {
+	return func(activities.AttemptInput) (*activities.AttemptResult, error) { return &out, err }
+}
+
+func made(status webhook.Status, delay time.Duration) activities.AttemptResult {
+	return activities.AttemptResult{Status: status, Delay: delay, Attempt: &webhook.AttemptSummary{Number: 1, StatusCode: 500}}
+}
+
+// What the first attempt settles needs no workflow; for the rest the workflow takes over where it stands.
+func TestExpress(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		attempt attempterFunc
+		want    *workflows.DeliveryState // of the workflow; nil: none
+	}{
+		"delivered":       {always(made(webhook.StatusDelivered, 0), nil), nil},
+		"exhausted":       {always(made(webhook.StatusExhausted, 0), nil), nil},
+		"canceled before": {always(activities.AttemptResult{Status: webhook.StatusCanceled}, nil), nil},
+		"to be retried": {always(made(webhook.StatusRetrying, time.Second), nil), &workflows.DeliveryState{
+			Lane: activities.LaneIsolated, Status: webhook.StatusRetrying, Delay: time.Second,
+			Attempts: []webhook.AttemptSummary{{Number: 1, StatusCode: 500}},
+		}},
+		"under way for long": {always(activities.AttemptResult{FollowOn: "q"}, nil), &workflows.DeliveryState{Lane: activities.LaneFast, FollowOn: "q"}},
+		"no room":            {always(activities.AttemptResult{Spilled: true}, nil), &workflows.DeliveryState{Lane: activities.LaneIsolated}},
+		"a fault of ours":    {always(activities.AttemptResult{}, errDown), &workflows.DeliveryState{Lane: activities.LaneFast}},
+		// The workflow asks anew: a signal to go on may come before it has started.
+		"held": {always(activities.AttemptResult{Status: webhook.StatusHeld}, nil), &workflows.DeliveryState{Lane: activities.LaneFast}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, func(o *worker.DispatcherOptions) { o.Express = &worker.Express{Attempter: test.attempt, Always: true} })
+			b.dispatcher.Offer([]webhook.Dispatch{event(1, 1)})
+			eventually(t, b.outbox.has(1, 0))
+			started := b.starter.all()
+			if test.want == nil {
+				require.Empty(t, started)
+				return
+			}
+			require.Len(t, started, 1)
+			test.want.ID, test.want.EndpointID = event(1, 1).Deliveries[0].ID, event(1, 1).Deliveries[0].EndpointID
+			require.Equal(t, *test.want, started[0].Deliveries[0])
+		})
+	}
+}
+
+// One delivery that is not settled is enough for a workflow, which leaves the others alone.
+func TestExpress_SomeSettled(t *testing.T) {
+	t.Parallel()
+	second := event(1, 3).Deliveries[1].ID
+	b := setup(t, func(o *worker.DispatcherOptions) {
+		o.Express = &worker.Express{Always: true, Attempter: attempterFunc(func(in activities.AttemptInput) (*activities.AttemptResult, error) {
+			out := made(webhook.StatusDelivered, 0)
+			if in.DeliveryID == second {
+				out = made(webhook.StatusRetrying, time.Minute)
+			}
+			return &out, nil
+		})}
+	})
+	b.dispatcher.Offer([]webhook.Dispatch{event(1, 3)})
+	eventually(t, b.outbox.has(1, 0))
+	require.Len(t, b.starter.all(), 1)
+	var statuses []webhook.Status
+	for _, d := range b.starter.all()[0].Deliveries {
+		statuses = append(statuses, d.Status)
+	}
+	require.Equal(t, []webhook.Status{webhook.StatusDelivered, webhook.StatusRetrying, webhook.StatusDelivered}, statuses)
+}
+
+// Without Always a tenant asks for it. It needs no engine.
+func TestExpress_OfTheTenant(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *worker.DispatcherOptions) {
+		o.Express = &worker.Express{Attempter: always(made(webhook.StatusDelivered, 0), nil)}
+	})
+	b.starter.setDown(true)
+	express := event(2, 1)
+	express.Express = true
+	b.dispatcher.Offer([]webhook.Dispatch{event(1, 1)})
+	eventually(t, b.outbox.has(0, 1))
+	b.dispatcher.Offer([]webhook.Dispatch{express})
+	eventually(t, b.outbox.has(1, 1))
+	require.Equal(t, []webhook.EventKey{key(2)}, b.outbox.marked)
+}

@@ -1,0 +1,198 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"waybill/schemas"
+	"waybill/webhook"
+	"waybill/worker"
+	"waybill/workflows"
+)
+
+// memOutbox is an outbox in memory. A claimed event stays claimed until it is marked or released.
+type memOutbox struct {
+	mu       sync.Mutex
+	waiting  []webhook.Dispatch
+	claimed  map[webhook.EventKey]webhook.Dispatch
+	marked   []webhook.EventKey
+	released []webhook.EventKey
+	limits   []int
+	recover  []webhook.EndpointRef
+	fail     error
+	created  int // calls of EnsurePartitions
+}
+
+func newOutbox(waiting ...webhook.Dispatch) *memOutbox {
+	return &memOutbox{waiting: waiting, claimed: map[webhook.EventKey]webhook.Dispatch{}}
+}
+
+func (o *memOutbox) ClaimDispatches(_ context.Context, limit int, _ time.Duration) ([]webhook.Dispatch, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.limits = append(o.limits, limit)
+	if o.fail != nil {
+		return nil, o.fail
+	}
+	n := min(limit, len(o.waiting))
+	out := slices.Clone(o.waiting[:n])
+	o.waiting = o.waiting[n:]
+	for _, e := range out {
+		o.claimed[e.EventKey] = e
+	}
+	return out, nil
+}
+
+func (o *memOutbox) MarkDispatched(_ context.Context, keys []webhook.EventKey) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.marked = append(o.marked, keys...)
+	return o.fail
+}
+
+func (o *memOutbox) ReleaseDispatches(_ context.Context, keys []webhook.EventKey) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.released = append(o.released, keys...)
+	for _, key := range keys {
+		if e, ok := o.claimed[key]; ok {
+			o.waiting = append(o.waiting, e)
+		}
+	}
+	return o.fail
+}
+
+func (o *memOutbox) EndpointsToRecover(context.Context, int) ([]webhook.EndpointRef, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.recover, o.fail
+}
+
+func (o *memOutbox) EnsurePartitions(context.Context) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.created++
+	return o.fail
+}
+
+// has reports how many events were marked and released.
+func (o *memOutbox) has(marked, released int) func() bool {
+	return func() bool {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		return len(o.marked) == marked && len(o.released) == released
+	}
+}
+
+// fakeStarter writes down what it starts.
+type fakeStarter struct {
+	mu      sync.Mutex
+	started []*workflows.EventDeliveryInput
+	recover []webhook.EndpointRef
+	down    bool
+	gate    chan struct{} // when set, a start waits for it
+}
+
+var errDown = errors.New("the engine does not answer")
+
+func (f *fakeStarter) Start(_ context.Context, in *workflows.EventDeliveryInput) error {
+	if f.gate != nil {
+		<-f.gate
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.down {
+		return errDown
+	}
+	f.started = append(f.started, in)
+	return nil
+}
+
+func (f *fakeStarter) StartRecovery(_ context.Context, tenant string, id webhook.EndpointID) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.down {
+		return errDown
+	}
+	f.recover = append(f.recover, webhook.EndpointRef{TenantID: tenant, ID: id})
+	return nil
+}
+
+func (f *fakeStarter) setDown(down bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.down = down
+}
+
+func (f *fakeStarter) all() []*workflows.EventDeliveryInput {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.started)
+}
+
+func key(n int) webhook.EventKey { return webhook.NewID[webhook.EventKey]([16]byte{15: byte(n)}) }
+
+// event is event n, to as many endpoints.
+func event(n, endpoints int) webhook.Dispatch {
+	e := webhook.Dispatch{EventKey: key(n), TenantID: "acme", EventID: key(n).String(), EventType: "item.sold", Dialect: "rheo"}
+	for i := range endpoints {
+		e.Deliveries = append(e.Deliveries, webhook.DispatchDelivery{
+			ID:         webhook.NewID[webhook.DeliveryID]([16]byte{1: byte(n), 15: byte(i + 1)}),
+			EndpointID: webhook.NewID[webhook.EndpointID]([16]byte{15: byte(i + 1)}),
+		})
+	}
+	return e
+}
+
+// bundle is a running dispatcher.
+type bundle struct {
+	outbox     *memOutbox
+	starter    *fakeStarter
+	dispatcher *worker.Dispatcher
+	stop       func()
+}
+
+func setup(t *testing.T, change ...func(*worker.DispatcherOptions)) *bundle {
+	t.Helper()
+	data, err := fs.ReadFile(schemas.Dialects(), "rheo.json")
+	require.NoError(t, err)
+	rheo, err := webhook.ParseDialect(data)
+	require.NoError(t, err)
+	b := &bundle{outbox: newOutbox(), starter: &fakeStarter{}}
+	options := worker.DispatcherOptions{
+		Outbox: b.outbox, Starter: b.starter, Dialects: map[string]*webhook.Dialect{"rheo": rheo}, Starts: 2, Logger: slog.New(slog.DiscardHandler),
+	}
+	for _, f := range change {
+		f(&options)
+	}
+	b.dispatcher = worker.NewDispatcher(options)
+	b.stop = background(t, b.dispatcher.Run)
+	return b
+}
+
+// background runs a loop until the returned function, or the test's end, stops it and has waited for it.
+func background(t *testing.T, run func(context.Context)) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { run(ctx) })
+	stop = func() {
+		cancel()
+		running.Wait()
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+func eventually(t *testing.T, holds func() bool) {
+	t.Helper()
+	require.Eventually(t, holds, 10*time.Second, time.Millisecond)
+}
