@@ -16,6 +16,7 @@ type tenantInput struct {
 	Dialect           string               `json:"dialect"`
 	ContactEmail      string               `json:"contact_email"`
 	AllowUnknownTypes bool                 `json:"allow_unknown_types"`
+	Express           bool                 `json:"express"`
 	Retry             *webhook.RetryPolicy `json:"retry"`
 }
 
@@ -23,6 +24,7 @@ type tenantPatch struct {
 	Name              optional[string]              `json:"name"`
 	ContactEmail      optional[string]              `json:"contact_email"`
 	AllowUnknownTypes optional[bool]                `json:"allow_unknown_types"`
+	Express           optional[bool]                `json:"express"`
 	Retry             optional[webhook.RetryPolicy] `json:"retry"`
 }
 
@@ -47,7 +49,7 @@ func (s *Server) createTenant(w http.ResponseWriter, r *http.Request, c *call) e
 	}
 	t := &webhook.Tenant{
 		ID: in.ID, Name: in.Name, Dialect: in.Dialect, ContactEmail: in.ContactEmail,
-		AllowUnknownTypes: in.AllowUnknownTypes, Retry: in.Retry, CreatedAt: s.now(),
+		AllowUnknownTypes: in.AllowUnknownTypes, Express: in.Express, Retry: in.Retry, CreatedAt: s.now(),
 	}
 	if err := t.Validate(); err != nil {
 		return err
@@ -110,6 +112,7 @@ func (s *Server) updateTenant(w http.ResponseWriter, r *http.Request, c *call) e
 		in.Name.into(&t.Name)
 		in.ContactEmail.into(&t.ContactEmail)
 		in.AllowUnknownTypes.into(&t.AllowUnknownTypes)
+		in.Express.into(&t.Express)
 		in.Retry.intoPointer(&t.Retry)
 		return t.Validate()
 	})

@@ -16,7 +16,7 @@ func TestTenants_Create(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	a := b.admin("POST", "/v1/tenants", `{"id":"acme","name":"Acme","dialect":"standard","contact_email":"ops@acme.example","retry":{"policy":"table-5"}}`).want(201)
-	require.JSONEq(t, `{"id":"acme","name":"Acme","dialect":"standard","contact_email":"ops@acme.example","allow_unknown_types":false,
+	require.JSONEq(t, `{"id":"acme","name":"Acme","dialect":"standard","contact_email":"ops@acme.example","allow_unknown_types":false,"express":false,
 		"retry":{"policy":"table-5"},"created_at":"2026-05-27T14:32:00.123456Z"}`, string(a.body))
 	require.Equal(t, "/v1/tenants/acme", a.header.Get("Location"))
 	require.Equal(t, "no-store", a.header.Get("Cache-Control"))
@@ -53,11 +53,11 @@ func TestTenants_Update(t *testing.T) {
 	const unknown = `{"type":"no.such","data":{"salePrice":1}}`
 	b.admin("POST", "/v1/tenants/acme/events", unknown).problem(422, webhook.CodeUnknownEventType)
 
-	a := b.admin("PATCH", "/v1/tenants/acme", `{"contact_email":"a@b.example","allow_unknown_types":true,"retry":{"schedule":["1s"]}}`).want(200)
+	a := b.admin("PATCH", "/v1/tenants/acme", `{"contact_email":"a@b.example","allow_unknown_types":true,"express":true,"retry":{"schedule":["1s"]}}`).want(200)
 	require.Equal(t, "a@b.example", into[object](a)["contact_email"])
 	b.admin("POST", "/v1/tenants/acme/events", unknown).want(202) // the cached tenant was dropped
 
-	a = b.admin("PATCH", "/v1/tenants/acme", `{"contact_email":null,"allow_unknown_types":null,"retry":null}`).want(200)
+	a = b.admin("PATCH", "/v1/tenants/acme", `{"contact_email":null,"allow_unknown_types":null,"express":null,"retry":null}`).want(200)
 	require.NotContains(t, into[object](a), "contact_email")
 	require.NotContains(t, into[object](a), "retry")
 	b.admin("POST", "/v1/tenants/acme/events", unknown).problem(422, webhook.CodeUnknownEventType)

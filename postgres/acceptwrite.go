@@ -51,7 +51,7 @@ func (a *acceptance) dispatch(p *webhook.Publication) webhook.Dispatch {
 	t := a.tenants[p.Event.TenantID]
 	d := webhook.Dispatch{
 		EventKey: p.Event.Key, TenantID: p.Event.TenantID, EventID: p.Event.ID, EventType: p.Event.Type,
-		Dialect: t.tenant.Dialect, Retry: t.tenant.Retry,
+		Dialect: t.tenant.Dialect, Retry: t.tenant.Retry, Express: t.tenant.Express,
 	}
 	for _, to := range p.Recipients(t.endpoints) {
 		d.Deliveries = append(d.Deliveries, webhook.DispatchDelivery{

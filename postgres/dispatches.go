@@ -19,7 +19,7 @@ const (
 		FROM due WHERE dispatches.event_key = due.event_key RETURNING dispatches.event_key`
 
 	selectDispatches = `
-		SELECT e.id, e.tenant_id, e.event_id, e.event_type, t.dialect, t.retry
+		SELECT e.id, e.tenant_id, e.event_id, e.event_type, t.dialect, t.retry, t.express
 		FROM unnest($1::uuid[]) AS claimed (event_key) JOIN events e ON e.id = claimed.event_key JOIN tenants t ON t.id = e.tenant_id
 		ORDER BY e.id`
 
@@ -67,6 +67,7 @@ func readDispatches(ctx context.Context, tx hotTx, keys []webhook.EventKey) ([]w
 		EventType string           `db:"event_type"`
 		Dialect   string           `db:"dialect"`
 		Retry     []byte           `db:"retry"`
+		Express   bool             `db:"express"`
 	}
 	if err := tx.selectHot(ctx, &events, selectDispatches, idsOf(keys)); err != nil {
 		return nil, err
@@ -95,7 +96,7 @@ func readDispatches(ctx context.Context, tx hotTx, keys []webhook.EventKey) ([]w
 			return nil, err
 		}
 		out[i] = webhook.Dispatch{
-			EventKey: e.Key, TenantID: e.TenantID, EventID: e.EventID, EventType: e.EventType, Dialect: e.Dialect, Retry: retry,
+			EventKey: e.Key, TenantID: e.TenantID, EventID: e.EventID, EventType: e.EventType, Dialect: e.Dialect, Retry: retry, Express: e.Express,
 			Deliveries: of[e.Key],
 		}
 	}

@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,3 +23,35 @@ func WaitRecording(t *testing.T, s *Store, n int) {
 
 // ForgetBodies empties the body cache, as if another process had accepted the events.
 func ForgetBodies(s *Store) { s.caches.bodies.InvalidateAll() }
+
+// HotStatements are those that find rows; the others only add some.
+var HotStatements = map[string]string{
+	"record": recordAttempts, "sendings": selectSendings, "bodies": selectBodies, "senders": selectSenders, "receivers": selectReceivers,
+	"claim": claimDispatches, "dispatches": selectDispatches, "deliveries": selectDispatchDeliveries, "mark": deleteDispatches,
+	"release": releaseDispatches, "versions": selectTenantVersions, "claimed ids": selectClaimedIDs, "receipts": selectReceipts,
+	"generated": selectGenerated,
+}
+
+var placeholder = regexp.MustCompile(`\$\d+`)
+
+// ExplainGeneric returns the plan that a connection of the store makes for a query without knowing its arguments.
+func ExplainGeneric(t *testing.T, s *Store, query string) string {
+	t.Helper()
+	conn, err := s.db.Connx(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close()) }()
+	_, err = conn.ExecContext(t.Context(), `SET plan_cache_mode = force_generic_plan`)
+	require.NoError(t, err)
+	_, err = conn.ExecContext(t.Context(), `PREPARE hot AS `+query)
+	require.NoError(t, err)
+	params := map[string]bool{}
+	for _, p := range placeholder.FindAllString(query, -1) {
+		params[p] = true
+	}
+	nulls := strings.TrimSuffix(strings.Repeat("NULL, ", len(params)), ", ")
+	var plan []string
+	require.NoError(t, conn.SelectContext(t.Context(), &plan, `EXPLAIN EXECUTE hot (`+nulls+`)`))
+	_, err = conn.ExecContext(t.Context(), `DEALLOCATE hot`)
+	require.NoError(t, err)
+	return strings.Join(plan, "\n")
+}

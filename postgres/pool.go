@@ -15,6 +15,8 @@ const (
 	connectTimeout = 5 * time.Second
 	// maxIdleTime lets a pool shrink after a crowd.
 	maxIdleTime = 5 * time.Minute
+	// maxLifetime moves a busy pool to where the host name points by now.
+	maxLifetime = 30 * time.Minute
 )
 
 // session is set on every connection.
@@ -53,6 +55,7 @@ func openPool(url, schema string, maxConns int) (*sqlx.DB, error) {
 	db.SetMaxOpenConns(maxConns)
 	db.SetMaxIdleConns(maxConns)
 	db.SetConnMaxIdleTime(maxIdleTime)
+	db.SetConnMaxLifetime(maxLifetime)
 	return sqlx.NewDb(db, "postgres"), nil
 }
 

@@ -28,13 +28,14 @@ const recordAttempts = `
 			updated_at = r.at
 		FROM r WHERE d.id = r.delivery_id AND d.tenant_id = r.tenant_id AND d.attempts < r.number
 		RETURNING d.id, d.event_id, d.event_type, d.endpoint_id, d.status, d.attempts, d.next_attempt_at, d.reason, d.created_at,
-			d.updated_at
+			d.updated_at, r.id AS attempt_id, r.started_at, r.duration_ms, r.status_code, r.outcome, r.error_class, r.error,
+			r.request_headers, r.response_headers, r.response_body, r.response_truncated
 	), inserted AS (
 		INSERT INTO attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_class, error,
 			request_headers, response_headers, response_body, response_truncated)
-		SELECT r.id, r.delivery_id, r.number, r.started_at, r.duration_ms, r.status_code, r.outcome, r.error_class, r.error,
-			coalesce(r.request_headers, '{}')::json, coalesce(r.response_headers, '{}')::json, r.response_body, r.response_truncated
-		FROM r JOIN moved ON moved.id = r.delivery_id
+		SELECT attempt_id, id, attempts, started_at, duration_ms, status_code, outcome, error_class, error,
+			coalesce(request_headers, '{}')::json, coalesce(response_headers, '{}')::json, response_body, response_truncated
+		FROM moved
 	)
 	SELECT ` + deliveryColumns + ` FROM moved`
 

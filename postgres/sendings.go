@@ -20,6 +20,14 @@ const selectSendings = `
 	JOIN endpoints e ON e.id = d.endpoint_id
 	JOIN tenants t ON t.id = d.tenant_id`
 
+// The parts, where they are not in the caches.
+const (
+	selectBodies    = `SELECT id, body, delivery_id_at, data_from, data_to FROM events WHERE id = ANY ($1::uuid[])`
+	selectSenders   = `SELECT ` + tenantColumns + `, secret_sealed FROM tenants WHERE id = ANY ($1::text[])`
+	selectReceivers = `
+		SELECT ` + endpointColumns + `, secret_sealed, deleted_at IS NOT NULL AS deleted FROM endpoints WHERE id = ANY ($1::uuid[])`
+)
+
 type sendingRow struct {
 	Place int `db:"place"` // from 1
 	webhook.Delivery
@@ -150,8 +158,7 @@ func (s *Store) loadBodies(ctx context.Context, keys []webhook.EventKey, into ma
 		return nil
 	}
 	var rows []bodyRow
-	err := s.selectHot(ctx, &rows,
-		`SELECT id, body, delivery_id_at, data_from, data_to FROM events WHERE id = ANY ($1::uuid[])`, idsOf(keys))
+	err := s.selectHot(ctx, &rows, selectBodies, idsOf(keys))
 	for i := range rows {
 		into[rows[i].Key] = rows[i].body()
 		s.caches.bodies.Set(rows[i].Key, rows[i].body())
@@ -164,8 +171,7 @@ func (s *Store) loadSenders(ctx context.Context, ids []string, into map[string]p
 		return nil
 	}
 	var rows []tenantRow
-	err := s.selectHot(ctx, &rows,
-		`SELECT `+tenantColumns+`, secret_sealed FROM tenants WHERE id = ANY ($1::text[])`, pq.StringArray(ids))
+	err := s.selectHot(ctx, &rows, selectSenders, pq.StringArray(ids))
 	for i := range rows {
 		from, err := s.readSender(&rows[i])
 		into[rows[i].ID] = part[*sender]{from, err}
@@ -190,9 +196,7 @@ func (s *Store) loadReceivers(ctx context.Context, ids []webhook.EndpointID, int
 		return nil
 	}
 	var rows []endpointRow
-	err := s.selectHot(ctx, &rows, `
-		SELECT `+endpointColumns+`, secret_sealed, deleted_at IS NOT NULL AS deleted FROM endpoints WHERE id = ANY ($1::uuid[])`,
-		idsOf(ids))
+	err := s.selectHot(ctx, &rows, selectReceivers, idsOf(ids))
 	for i := range rows {
 		to, err := s.readReceiver(&rows[i])
 		into[rows[i].ID] = part[*receiver]{to, err}

@@ -126,10 +126,10 @@ func (b *bundle) publish(p *webhook.Publication) *webhook.Receipt {
 	return r
 }
 
-// delivery publishes an event and returns its only delivery.
-func (b *bundle) delivery(tenant string) webhook.ReceiptDelivery {
+// delivery publishes an event of the tenant "acme" and returns its only delivery.
+func (b *bundle) delivery() webhook.ReceiptDelivery {
 	b.t.Helper()
-	r := b.publish(publication(tenant, ""))
+	r := b.publish(publication("acme", ""))
 	require.Len(b.t, r.Deliveries, 1)
 	return r.Deliveries[0]
 }
@@ -176,12 +176,12 @@ func target(tenant string, d webhook.ReceiptDelivery) webhook.Target {
 }
 
 // beginBlocking starts a transaction that holds back whatever query locks.
-func (b *bundle) beginBlocking(query string, args ...any) *sql.Tx {
+func (b *bundle) beginBlocking(query string) *sql.Tx {
 	b.t.Helper()
 	tx, err := b.db.BeginTx(b.t.Context(), nil)
 	require.NoError(b.t, err)
 	b.t.Cleanup(func() { _ = tx.Rollback() })
-	_, err = tx.Exec(query, args...)
+	_, err = tx.Exec(query)
 	require.NoError(b.t, err)
 	return tx
 }

@@ -132,7 +132,8 @@ func (s *Store) Close() error {
 	s.records.close()
 	s.sendings.close()
 	s.marks.close()
-	if err := s.db.Close(); err != nil {
+	// To say goodbye to a database that is away is no failure of the process.
+	if err := s.db.Close(); err != nil && !unavailable(err) {
 		return fmt.Errorf("close the database: %w", err)
 	}
 	return nil

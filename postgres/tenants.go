@@ -12,7 +12,7 @@ import (
 	"waybill/webhook"
 )
 
-const tenantColumns = `id, name, dialect, contact_email, allow_unknown_types, retry, created_at, version`
+const tenantColumns = `id, name, dialect, contact_email, allow_unknown_types, express, retry, created_at, version`
 
 type tenantRow struct {
 	webhook.Tenant
@@ -45,9 +45,9 @@ func tenantSecretPlace(id string) place { return place{"tenants.secret_sealed", 
 // CreateTenant stores a tenant; CodeConflict when the id is taken. A zero secret means that the tenant has none.
 func (s *Store) CreateTenant(ctx context.Context, t *webhook.Tenant, secret webhook.Secret) error {
 	_, err := s.db.ExecContext(ctx, `
-		INSERT INTO tenants (id, name, dialect, contact_email, allow_unknown_types, retry, secret_sealed, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		t.ID, t.Name, t.Dialect, t.ContactEmail, t.AllowUnknownTypes, optionalJSON(t.Retry, t.Retry != nil),
+		INSERT INTO tenants (id, name, dialect, contact_email, allow_unknown_types, express, retry, secret_sealed, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		t.ID, t.Name, t.Dialect, t.ContactEmail, t.AllowUnknownTypes, t.Express, optionalJSON(t.Retry, t.Retry != nil),
 		s.keys.seal([]byte(secret.Reveal()), tenantSecretPlace(t.ID)), t.CreatedAt)
 	if pq.As(err, pqerror.UniqueViolation) != nil {
 		return webhook.Errorf(webhook.CodeConflict, "the tenant %q exists already", t.ID)
@@ -108,8 +108,8 @@ func (s *Store) UpdateTenant(ctx context.Context, id string, change func(*webhoo
 		}
 		t.Version++
 		_, err = tx.ExecContext(ctx, `
-			UPDATE tenants SET name = $2, contact_email = $3, allow_unknown_types = $4, retry = $5, version = $6 WHERE id = $1`,
-			id, t.Name, t.ContactEmail, t.AllowUnknownTypes, optionalJSON(t.Retry, t.Retry != nil), t.Version)
+			UPDATE tenants SET name = $2, contact_email = $3, allow_unknown_types = $4, express = $5, retry = $6, version = $7 WHERE id = $1`,
+			id, t.Name, t.ContactEmail, t.AllowUnknownTypes, t.Express, optionalJSON(t.Retry, t.Retry != nil), t.Version)
 		return err
 	})
 	if err != nil {

@@ -15,6 +15,8 @@ type Tenant struct {
 	ContactEmail string `json:"contact_email,omitempty" db:"contact_email"`
 	// AllowUnknownTypes opts out of the catalogue: event types it does not list are accepted, unchecked.
 	AllowUnknownTypes bool `json:"allow_unknown_types" db:"allow_unknown_types"`
+	// Express asks for first attempts without a workflow (design, "The way of an event", 2).
+	Express bool `json:"express" db:"express"`
 	// Retry replaces the dialect's retry policy; nil keeps it.
 	Retry     *RetryPolicy `json:"retry,omitempty" db:"-"`
 	CreatedAt time.Time    `json:"created_at" db:"created_at"`

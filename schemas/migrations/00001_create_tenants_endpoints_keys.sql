@@ -7,6 +7,7 @@ CREATE TABLE tenants (
     dialect             text NOT NULL,
     contact_email       text NOT NULL DEFAULT '',
     allow_unknown_types boolean NOT NULL DEFAULT false,
+    express             boolean NOT NULL DEFAULT false,
     retry               json,              -- webhook.RetryPolicy as written; null: the dialect's
     secret_sealed       bytea,             -- signing secret, AES-256-GCM; null where each endpoint has its own
     created_at          timestamptz NOT NULL,

@@ -1,0 +1,135 @@
+package postgres_test
+
+import (
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"waybill/postgres"
+	"waybill/postgres/postgrestest"
+	"waybill/webhook"
+)
+
+// shortLease makes accepted events claimable at once.
+func shortLease(o *postgres.Options) { o.Lease = time.Nanosecond }
+
+func (b *bundle) claim(limit int) []webhook.Dispatch {
+	b.t.Helper()
+	d, err := b.ClaimDispatches(b.t.Context(), limit, time.Hour)
+	require.NoError(b.t, err)
+	return d
+}
+
+func keysOf(dispatches []webhook.Dispatch) []webhook.EventKey {
+	var keys []webhook.EventKey
+	for _, d := range dispatches {
+		keys = append(keys, d.EventKey)
+	}
+	return keys
+}
+
+func TestClaimDispatches(t *testing.T) {
+	t.Parallel()
+	b := setup(t, shortLease)
+	retry := &webhook.RetryPolicy{Policy: "table-5"}
+	require.NoError(t, b.CreateTenant(t.Context(), &webhook.Tenant{ID: "acme", Name: "a", Dialect: "rheo", Retry: retry, CreatedAt: now()}, webhook.Secret{}))
+	b.endpoint("acme")
+	b.endpoint("acme", func(e *webhook.Endpoint) { e.Retry = &webhook.RetryPolicy{Schedule: []webhook.Duration{1}} })
+	for range 3 {
+		b.publish(publication("acme", ""))
+	}
+	first := b.claim(2)
+	require.Equal(t, b.accepted[:2], first, "the oldest, and as OnAccepted gets them")
+	require.Equal(t, b.accepted[2:], b.claim(2))
+	require.Empty(t, b.claim(2), "all are leased")
+	require.Empty(t, b.claim(0))
+
+	require.NoError(t, b.ReleaseDispatches(t.Context(), keysOf(first[1:])))
+	require.Equal(t, first[1:], b.claim(10))
+	require.NoError(t, b.MarkDispatched(t.Context(), keysOf(b.accepted)))
+	require.Zero(t, b.count(`SELECT count(*) FROM dispatches`))
+	require.NoError(t, b.MarkDispatched(t.Context(), keysOf(b.accepted)))
+	require.NoError(t, b.MarkDispatched(t.Context(), nil))
+	require.NoError(t, b.ReleaseDispatches(t.Context(), nil))
+}
+
+func TestClaimDispatches_LeavesFreshEventsToTheirProcess(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.endpoint("acme")
+	b.publish(publication("acme", ""))
+	require.Empty(t, b.claim(10))
+	require.Equal(t, 1, b.count(`SELECT count(*) FROM dispatches WHERE lease_until BETWEEN now() + interval '5 s' AND now() + interval '10 s'`))
+}
+
+func TestClaimDispatches_LeaseEnds(t *testing.T) {
+	t.Parallel()
+	b := setup(t, shortLease)
+	b.tenant("acme")
+	b.endpoint("acme")
+	b.publish(publication("acme", ""))
+	got, err := b.ClaimDispatches(t.Context(), 10, time.Millisecond)
+	require.NoError(t, err)
+	require.Len(t, got, 1)
+	require.Eventually(t, func() bool { return len(b.claim(10)) == 1 }, 10*time.Second, time.Millisecond)
+}
+
+func TestClaimDispatches_ForgetsWhatRetentionRemoved(t *testing.T) {
+	t.Parallel()
+	b := setup(t, shortLease)
+	b.tenant("acme")
+	b.endpoint("acme")
+	b.publish(publication("acme", ""))
+	_, err := b.db.Exec(`DELETE FROM events`)
+	require.NoError(t, err)
+	require.Empty(t, b.claim(10))
+	require.Zero(t, b.count(`SELECT count(*) FROM dispatches`))
+}
+
+func TestClaimDispatches_NeverOverlap(t *testing.T) {
+	t.Parallel()
+	b := setup(t, shortLease)
+	b.tenant("acme")
+	b.endpoint("acme")
+	var all sync.WaitGroup
+	for range 200 {
+		all.Go(func() {
+			if _, err := b.Accept(t.Context(), publication("acme", "")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	var mu sync.Mutex
+	var got []webhook.EventKey
+	for i := range 6 {
+		s := b.Store
+		if i%2 == 1 {
+			s = postgrestest.Open(t, b.opts)
+		}
+		all.Go(func() {
+			for empty := 0; empty < 3; { // another claimer may hold the rest at this moment
+				claimed, err := s.ClaimDispatches(t.Context(), 7, time.Hour)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if len(claimed) == 0 {
+					empty++
+				}
+				mu.Lock()
+				got = append(got, keysOf(claimed)...)
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	got = append(got, keysOf(b.claim(200))...)
+	require.Len(t, got, 200)
+	slices.SortFunc(got, func(x, y webhook.EventKey) int { return slices.Compare([]byte(x.String()), []byte(y.String())) })
+	require.Len(t, slices.Compact(got), 200)
+}

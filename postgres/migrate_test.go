@@ -1,0 +1,147 @@
+package postgres_test
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"waybill/postgres"
+	"waybill/postgres/postgrestest"
+	"waybill/webhook"
+)
+
+func TestMigrate_TwiceAndAtOnce(t *testing.T) {
+	t.Parallel()
+	schema := postgrestest.Schema(t)
+	log := slog.New(slog.DiscardHandler)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			if err := postgres.Migrate(t.Context(), postgrestest.URL(t), schema, log); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	require.NoError(t, postgres.Migrate(t.Context(), postgrestest.URL(t), schema, log))
+	var versions []int
+	require.NoError(t, rawDB(t, schema).Select(&versions, `SELECT version_id FROM goose_db_version WHERE version_id > 0 ORDER BY id`))
+	require.NotEmpty(t, versions)
+	for i, version := range versions {
+		require.Equal(t, i+1, version, "each was applied once")
+	}
+}
+
+func TestMigrate_CreatesTheSchema(t *testing.T) {
+	t.Parallel()
+	schema := postgrestest.Schema(t) + "_New"
+	db := rawDB(t, schema)
+	t.Cleanup(func() { _, _ = db.Exec(fmt.Sprintf(`DROP SCHEMA %q CASCADE`, schema)) })
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			if err := postgres.Migrate(t.Context(), postgrestest.URL(t), schema, slog.New(slog.DiscardHandler)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	var n int
+	require.NoError(t, db.Get(&n, `SELECT count(*) FROM pg_tables WHERE schemaname = $1 AND tablename = 'events'`, schema))
+	require.Equal(t, 1, n)
+}
+
+func TestMigrate_NoDatabase(t *testing.T) {
+	t.Parallel()
+	err := postgres.Migrate(t.Context(), "postgres://u:hunter2@127.0.0.1:1/x?sslmode=disable", "", slog.New(slog.DiscardHandler))
+	requireCode(t, webhook.CodeUnavailable, err)
+	require.NotContains(t, err.Error(), "hunter2")
+}
+
+func months() (this, next string) {
+	first := time.Now().UTC()
+	first = time.Date(first.Year(), first.Month(), 1, 0, 0, 0, 0, time.UTC)
+	return first.Format("2006_01"), first.AddDate(0, 1, 0).Format("2006_01")
+}
+
+func TestEnsurePartitions(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.endpoint("acme")
+	this, next := months()
+	for _, parent := range []string{"events", "deliveries", "attempts"} {
+		var names []string
+		require.NoError(t, b.db.Select(&names, `SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+			WHERE i.inhparent = $1::regclass ORDER BY c.relname`, parent))
+		require.Equal(t, []string{parent + "_" + this, parent + "_" + next, parent + "_default"}, names)
+	}
+	b.record(record("acme", b.delivery().ID, 1, webhook.StatusDelivered))
+	for _, parent := range []string{"events", "deliveries", "attempts"} {
+		require.Equal(t, 1, b.count(`SELECT count(*) FROM `+parent+`_`+this))
+		require.Zero(t, b.count(`SELECT count(*) FROM `+parent+`_default`))
+	}
+	require.NoError(t, b.EnsurePartitions(t.Context()))
+	var options string
+	require.NoError(t, b.db.Get(&options, `SELECT reloptions::text FROM pg_class WHERE oid = ('deliveries_' || $1)::regclass`, this))
+	require.Contains(t, options, "fillfactor=80")
+	require.Equal(t, b.indexes("deliveries_default"), b.indexes("deliveries_"+this))
+}
+
+func (b *bundle) indexes(table string) []string {
+	b.t.Helper()
+	var defs []string
+	require.NoError(b.t, b.db.Select(&defs, `SELECT regexp_replace(indexdef, '^.* USING ', '') FROM pg_indexes
+		WHERE schemaname = $1 AND tablename = $2 ORDER BY 1`, b.Schema(), table))
+	require.NotEmpty(b.t, defs)
+	return defs
+}
+
+// The month's partition was missing when its first rows came.
+func TestEnsurePartitions_TakesOverFromTheDefaultPartition(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.endpoint("acme")
+	this, _ := months()
+	for _, parent := range []string{"events", "deliveries", "attempts"} {
+		_, err := b.db.Exec(`DROP TABLE ` + parent + `_` + this)
+		require.NoError(t, err)
+	}
+	p := publication("acme", "")
+	d := b.publish(p).Deliveries[0]
+	b.record(record("acme", d.ID, 1, webhook.StatusRetrying))
+	require.Equal(t, 1, b.count(`SELECT count(*) FROM deliveries_default`))
+
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			if err := b.EnsurePartitions(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	for _, parent := range []string{"events", "deliveries", "attempts"} {
+		require.Equal(t, 1, b.count(`SELECT count(*) FROM `+parent+`_`+this))
+		require.Zero(t, b.count(`SELECT count(*) FROM `+parent+`_default`))
+	}
+	require.Equal(t, webhook.StatusDelivered, b.record(record("acme", d.ID, 2, webhook.StatusDelivered)).Status)
+	h, err := b.History(t.Context(), "acme", p.Event.ID)
+	require.NoError(t, err)
+	require.Len(t, h.Deliveries[0].Attempts, 2)
+}
+
+func TestMigrations_NameNoSchema(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var elsewhere []string
+	require.NoError(t, b.db.Select(&elsewhere, `SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname = 'public' AND c.relname IN ('tenants', 'endpoints', 'events', 'deliveries', 'attempts', 'event_keys', 'dispatches')`))
+	require.Empty(t, strings.Join(elsewhere, " "))
+}

@@ -1,0 +1,278 @@
+package postgres_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"waybill/postgres"
+	"waybill/postgres/postgrestest"
+	"waybill/webhook"
+)
+
+func TestOpen_Refuses(t *testing.T) {
+	t.Parallel()
+	keys := []postgres.Key{postgrestest.Key()}
+	for name, o := range map[string]postgres.Options{
+		"no URL":        {Keys: keys},
+		"a broken URL":  {Keys: keys, URL: "postgres://user:hunter2@host:port/x"},
+		"an odd option": {Keys: keys, URL: "postgres://user:hunter2@host/x?sslmode=hunter2"},
+		"no key":        {URL: "postgres://user:hunter2@host/x"},
+	} {
+		s, err := postgres.Open(o)
+		require.Error(t, err, name)
+		require.NotContains(t, err.Error(), "hunter2", name)
+		require.Nil(t, s)
+	}
+}
+
+// proxy stands in front of the database and can go away. It starts away.
+type proxy struct {
+	address, to string
+	mu          sync.Mutex
+	listener    net.Listener
+	conns       []net.Conn
+}
+
+func newProxy(t *testing.T, to string) *proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	p := &proxy{address: l.Addr().String(), to: to}
+	t.Cleanup(p.stop)
+	return p
+}
+
+func (p *proxy) start(t *testing.T) {
+	t.Helper()
+	l, err := net.Listen("tcp", p.address)
+	require.NoError(t, err)
+	p.mu.Lock()
+	p.listener = l
+	p.mu.Unlock()
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("tcp", p.to)
+			if err != nil {
+				_ = in.Close()
+				continue
+			}
+			p.mu.Lock()
+			p.conns = append(p.conns, in, out)
+			p.mu.Unlock()
+			go func() { _, _ = io.Copy(out, in); _ = out.Close() }()
+			go func() { _, _ = io.Copy(in, out); _ = in.Close() }()
+		}
+	}()
+}
+
+func (p *proxy) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.listener != nil {
+		_ = p.listener.Close()
+	}
+	for _, c := range p.conns {
+		_ = c.Close()
+	}
+	p.listener, p.conns = nil, nil
+}
+
+func TestStore_LivesWhileTheDatabaseIsAway(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.endpoint("acme")
+	u, err := url.Parse(b.opts.URL)
+	require.NoError(t, err)
+	p := newProxy(t, u.Host)
+	o := b.opts
+	u.Host = p.address
+	o.URL = u.String()
+	s := postgrestest.Open(t, o)
+
+	use := func() error {
+		r, err := s.Accept(t.Context(), publication("acme", ""))
+		if err != nil {
+			return err
+		}
+		d := r.Deliveries[0]
+		if _, err := s.Sending(t.Context(), target("acme", d)); err != nil {
+			return err
+		}
+		_, err = s.RecordAttempt(t.Context(), record("acme", d.ID, 1, webhook.StatusDelivered))
+		return err
+	}
+	away := func() {
+		requireCode(t, webhook.CodeUnavailable, s.Ping(t.Context()))
+		requireCode(t, webhook.CodeUnavailable, use())
+		_, err := s.Tenant(t.Context(), "acme")
+		requireCode(t, webhook.CodeUnavailable, err)
+		_, err = s.UpdateTenant(t.Context(), "acme", func(*webhook.Tenant) error { return nil })
+		requireCode(t, webhook.CodeUnavailable, err)
+		_, err = s.ClaimDispatches(t.Context(), 1, time.Second)
+		requireCode(t, webhook.CodeUnavailable, err)
+		requireCode(t, webhook.CodeUnavailable, s.MarkDispatched(t.Context(), []webhook.EventKey{{}}))
+		_, err = s.Deliveries(t.Context(), "acme", webhook.DeliveryFilter{Page: webhook.Page{Limit: 1}})
+		requireCode(t, webhook.CodeUnavailable, err)
+	}
+	away()
+	p.start(t)
+	require.NoError(t, s.Ping(t.Context()))
+	require.NoError(t, use())
+	p.stop()
+	away()
+	p.start(t)
+	require.NoError(t, use(), "dead connections cost nothing once the database is back")
+	require.Equal(t, 2, b.count(`SELECT count(*) FROM events`))
+}
+
+func TestStore_ConnectionKilledInTheMiddle(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.endpoint("acme")
+	id := b.delivery().ID
+	b.record(record("acme", b.delivery().ID, 1, webhook.StatusDelivered)) // all statements are prepared
+	for table, call := range map[string]func() error{
+		"events": func() error { _, err := b.Accept(t.Context(), publication("acme", "lost")); return err },
+		"attempts": func() error {
+			_, err := b.RecordAttempt(t.Context(), record("acme", id, 1, webhook.StatusDelivered))
+			return err
+		},
+	} {
+		lock := b.beginBlocking(`LOCK TABLE ` + table + ` IN ACCESS EXCLUSIVE MODE`)
+		done := make(chan error, 1)
+		go func() { done <- call() }()
+		for _, pid := range b.waitBlocked(1) {
+			_, err := b.db.Exec(`SELECT pg_terminate_backend($1)`, pid)
+			require.NoError(t, err)
+		}
+		requireCode(t, webhook.CodeUnavailable, <-done)
+		require.NoError(t, lock.Rollback())
+	}
+	require.Equal(t, 2, b.count(`SELECT count(*) FROM events`))
+	require.Len(t, b.accepted, 2, "nothing is told of what was not committed")
+	require.False(t, b.publish(publication("acme", "lost")).Repeated)
+	require.Equal(t, webhook.StatusDelivered, b.record(record("acme", id, 1, webhook.StatusDelivered)).Status)
+}
+
+func TestStore_IdleConnectionsKilled(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.endpoint("acme")
+	var wg sync.WaitGroup
+	for range 20 { // so that the pool is full
+		wg.Go(func() { _, _ = b.Accept(t.Context(), publication("acme", "")); _, _ = b.Tenant(t.Context(), "acme") })
+	}
+	wg.Wait()
+	var killed []bool
+	require.NoError(t, b.db.Select(&killed, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1`, b.Schema()))
+	require.NotEmpty(t, killed)
+	b.publish(publication("acme", ""))
+	_, err := b.Tenant(t.Context(), "acme")
+	require.NoError(t, err)
+}
+
+func TestStore_RunIsBounded(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *postgres.Options) { o.Timeout = 200 * time.Millisecond })
+	b.tenant("acme")
+	b.endpoint("acme")
+	lock := b.beginBlocking(`LOCK TABLE events IN ACCESS EXCLUSIVE MODE`)
+	_, err := b.Accept(t.Context(), publication("acme", "slow"))
+	requireCode(t, webhook.CodeUnavailable, err)
+	require.NoError(t, lock.Rollback())
+	require.False(t, b.publish(publication("acme", "slow")).Repeated)
+}
+
+func TestStore_CallerLeaves(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.endpoint("acme")
+	ctx, cancel := context.WithCancel(t.Context())
+	lock := b.beginBlocking(`LOCK TABLE events IN ACCESS EXCLUSIVE MODE`)
+	done := make(chan error, 1)
+	go func() { _, err := b.Accept(ctx, publication("acme", "mine")); done <- err }()
+	b.waitBlocked(1)
+	cancel()
+	requireCode(t, webhook.CodeUnavailable, <-done)
+	require.NoError(t, lock.Rollback())
+	require.True(t, b.publish(publication("acme", "mine")).Repeated, "what was under way took effect, and a repetition finds out")
+}
+
+func TestStore_NotMigratedYet(t *testing.T) {
+	t.Parallel()
+	s := postgrestest.Open(t, postgres.Options{
+		URL: postgrestest.URL(t), Schema: postgrestest.Schema(t), MaxConns: 1, Keys: []postgres.Key{postgrestest.Key()},
+	})
+	require.NoError(t, s.Ping(t.Context()))
+	_, err := s.Tenant(t.Context(), "acme")
+	requireCode(t, webhook.CodeUnavailable, err)
+}
+
+func TestStore_OneConnectionIsEnough(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *postgres.Options) { o.MaxConns = 1 })
+	b.tenant("acme")
+	b.endpoint("acme")
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			r, err := b.Accept(t.Context(), publication("acme", ""))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if _, err := b.Sending(t.Context(), target("acme", r.Deliveries[0])); err != nil {
+				t.Error(err)
+			}
+			if _, err := b.RecordAttempt(t.Context(), record("acme", r.Deliveries[0].ID, 1, webhook.StatusDelivered)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	require.Equal(t, 20, b.count(`SELECT count(*) FROM attempts`))
+}
+
+func TestStore_ReadOnlyDatabase(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	u, err := url.Parse(b.opts.URL)
+	require.NoError(t, err)
+	q := u.Query()
+	q.Set("default_transaction_read_only", "on")
+	u.RawQuery = q.Encode()
+	o := b.opts
+	o.URL = u.String()
+	err = postgrestest.Open(t, o).CreateTenant(t.Context(), &webhook.Tenant{ID: "x", CreatedAt: now()}, webhook.Secret{})
+	requireCode(t, webhook.CodeUnavailable, err)
+}
+
+func TestClose_EndsTheCalls(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	require.NoError(t, b.Close())
+	_, err := b.Accept(t.Context(), publication("acme", ""))
+	requireCode(t, webhook.CodeUnavailable, err)
+	_, err = b.RecordAttempt(t.Context(), record("acme", webhook.DeliveryID{}, 1, webhook.StatusDelivered))
+	requireCode(t, webhook.CodeUnavailable, err)
+	_, err = b.Tenant(t.Context(), "acme")
+	require.Error(t, err)
+}
