@@ -55,9 +55,6 @@ func (c *config) check(command string) (*settings, error) {
 	if _, _, err := net.SplitHostPort(c.TemporalAddress); err != nil {
 		wrong("WAYBILL_TEMPORAL_ADDRESS", "is host:port such as 127.0.0.1:7233, not %q", c.TemporalAddress)
 	}
-	if c.TemporalNamespace == "" {
-		wrong("WAYBILL_TEMPORAL_NAMESPACE", "is empty")
-	}
 	if (c.TemporalTLSCert == "") != (c.TemporalTLSKey == "") {
 		wrong("WAYBILL_TEMPORAL_TLS_CERT_FILE", "and WAYBILL_TEMPORAL_TLS_KEY_FILE need each other")
 	}

@@ -151,8 +151,8 @@ func (s *Stack) Remove() error {
 	entries, err := os.ReadDir(s.Dir)
 	errs = append(errs, err)
 	for _, e := range entries {
-		// bin is shared by every stack of the checkout, and a test stack lives beside the lasting one's files.
-		if e.Name() == "bin" || strings.HasPrefix(e.Name(), testPrefix) {
+		// bin is shared by every stack of the checkout, and a test stack and its variables live beside the lasting one's files.
+		if e.Name() == "bin" || e.Name() == TestEnvFile || strings.HasPrefix(e.Name(), testPrefix) {
 			continue
 		}
 		errs = append(errs, os.RemoveAll(s.path(e.Name())))

@@ -11,6 +11,9 @@ import (
 // testPrefix begins the names of the folders of test stacks, inside .waybill.
 const testPrefix = "test-"
 
+// TestEnvFile is the file, inside .waybill, with the variables of the test stack that make stack keeps up.
+const TestEnvFile = "test.env"
+
 // OpenTest opens a stack for one test run: on free ports, in a folder of its own that Close removes. It first clears
 // away what killed test runs left.
 func OpenTest(ctx context.Context, root string, out *Printer) (*Stack, error) {

@@ -79,7 +79,7 @@ func keepUp(ctx context.Context, root string, env []string, out *stack.Printer) 
 		name, value, _ := strings.Cut(variable, "=")
 		fmt.Fprintf(&lines, "export %s='%s'\n", name, value)
 	}
-	path := filepath.Join(root, ".waybill", "test.env")
+	path := filepath.Join(root, ".waybill", stack.TestEnvFile)
 	if err := os.WriteFile(path, []byte(lines.String()), 0o600); err != nil {
 		return fmt.Errorf("write the variables: %w", err)
 	}
