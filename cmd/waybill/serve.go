@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,7 +54,7 @@ func serve(ctx context.Context, s *settings, log *slog.Logger, what parts) (err 
 	}
 	defer temporal.Close()
 	p.engine = workflows.NewClient(temporal, s.TemporalNamespace, s.RecoveryRate, log)
-	if p.store, err = p.openStore(); err != nil {
+	if p.store, err = p.openStore(what); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.store.Close()) }()
@@ -108,9 +109,13 @@ func (p *process) drain(acts *activities.Activities) {
 	}
 }
 
-func (p *process) openStore() (*postgres.Store, error) {
+func (p *process) openStore(what parts) (*postgres.Store, error) {
+	var lease time.Duration // the store's own default
+	if !what.dispatch {
+		lease = time.Millisecond // nobody here starts what is accepted here
+	}
 	return postgres.Open(postgres.Options{
-		URL: p.DatabaseURL, Schema: p.DatabaseSchema, MaxConns: p.DatabaseMaxConns, Keys: p.keys, Logger: p.log,
+		URL: p.DatabaseURL, Schema: p.DatabaseSchema, MaxConns: p.DatabaseMaxConns, Keys: p.keys, Lease: lease, Logger: p.log,
 		OnAccepted: func(events []webhook.Dispatch) {
 			if p.dispatcher != nil {
 				p.dispatcher.Offer(events)
