@@ -17,7 +17,7 @@ func TestAccept(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	retry := &webhook.RetryPolicy{Policy: "table-5"}
-	require.NoError(t, b.CreateTenant(t.Context(), &webhook.Tenant{ID: "acme", Name: "a", Dialect: "rheo", Retry: retry, CreatedAt: now()}, webhook.Secret{}))
+	require.NoError(t, b.CreateTenant(t.Context(), &webhook.Tenant{ID: "acme", Name: "a", Dialect: "rheo", Retry: retry, Express: true, CreatedAt: now()}, webhook.Secret{}))
 	b.tenant("other")
 	one := b.endpoint("acme")
 	two := b.endpoint("acme", func(e *webhook.Endpoint) { e.EventTypes = []string{"order.*"}; e.Retry = retry })
@@ -52,7 +52,7 @@ func TestAccept(t *testing.T) {
 	}, d)
 
 	require.Equal(t, []webhook.Dispatch{{
-		EventKey: p.Event.Key, TenantID: "acme", EventID: r.EventID, EventType: "order.confirmed", Dialect: "rheo", Retry: retry,
+		EventKey: p.Event.Key, TenantID: "acme", EventID: r.EventID, EventType: "order.confirmed", Dialect: "rheo", Retry: retry, Express: true,
 		Deliveries: []webhook.DispatchDelivery{
 			{ID: r.Deliveries[0].ID, EndpointID: one.ID}, {ID: r.Deliveries[1].ID, EndpointID: two.ID, Retry: retry},
 			{ID: r.Deliveries[2].ID, EndpointID: matching.ID},

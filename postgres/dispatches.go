@@ -24,10 +24,11 @@ const (
 		ORDER BY e.id`
 
 	selectDispatchDeliveries = `
-		SELECT d.event_key, d.id, d.endpoint_id, e.retry
-		FROM unnest($1::uuid[]) AS claimed (event_key) JOIN deliveries d ON d.event_key = claimed.event_key
-		JOIN endpoints e ON e.id = d.endpoint_id
-		ORDER BY d.id`
+		WITH d AS MATERIALIZED (
+			SELECT d.event_key, d.id, d.endpoint_id
+			FROM unnest($1::uuid[]) AS claimed (event_key) JOIN deliveries d ON d.event_key = claimed.event_key
+		)
+		SELECT d.event_key, d.id, d.endpoint_id, e.retry FROM d JOIN endpoints e ON e.id = d.endpoint_id ORDER BY d.id`
 
 	deleteDispatches  = `DELETE FROM dispatches WHERE event_key = ANY ($1::uuid[])`
 	releaseDispatches = `UPDATE dispatches SET lease_until = clock_timestamp() WHERE event_key = ANY ($1::uuid[])`
@@ -124,7 +125,7 @@ func (s *Store) MarkDispatched(ctx context.Context, keys []webhook.EventKey) err
 }
 
 func (s *Store) markGroup(ctx context.Context, in [][]webhook.EventKey) ([]result[struct{}], error) {
-	err := s.execKeys(ctx, deleteDispatches, slices.Concat(in...))
+	err := s.execHot(ctx, deleteDispatches, idsOf(slices.Concat(in...)))
 	return make([]result[struct{}], len(in)), failed("mark events as started", err)
 }
 
@@ -133,14 +134,5 @@ func (s *Store) ReleaseDispatches(ctx context.Context, keys []webhook.EventKey) 
 	if len(keys) == 0 {
 		return nil
 	}
-	return failed("release events", s.execKeys(ctx, releaseDispatches, keys))
-}
-
-func (s *Store) execKeys(ctx context.Context, query string, keys []webhook.EventKey) error {
-	stmt, err := s.hot.get(ctx, query)
-	if err != nil {
-		return err
-	}
-	_, err = stmt.ExecContext(ctx, idsOf(keys))
-	return err
+	return failed("release events", s.execHot(ctx, releaseDispatches, idsOf(keys)))
 }

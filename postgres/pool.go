@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"net"
 	"sync"
 	"time"
 
@@ -91,13 +92,39 @@ func (s *statements) get(ctx context.Context, query string) (*sqlx.Stmt, error) 
 	return stmt, nil
 }
 
-// selectHot runs a hot query outside of a transaction.
+// selectHot runs a hot query outside of a transaction. After a broken connection dest may hold rows twice.
 func (s *Store) selectHot(ctx context.Context, dest any, query string, args ...any) error {
-	stmt, err := s.hot.get(ctx, query)
-	if err != nil {
+	return s.overStale(func() error {
+		stmt, err := s.hot.get(ctx, query)
+		if err != nil {
+			return err
+		}
+		return stmt.SelectContext(ctx, dest, args...)
+	})
+}
+
+// execHot runs a hot statement outside of a transaction. It may run twice, so it must not matter.
+func (s *Store) execHot(ctx context.Context, query string, args ...any) error {
+	return s.overStale(func() error {
+		stmt, err := s.hot.get(ctx, query)
+		if err != nil {
+			return err
+		}
+		_, err = stmt.ExecContext(ctx, args...)
 		return err
+	})
+}
+
+// overStale repeats do while it meets connections that broke before, while they were idle: after a restart of the
+// database the whole pool has. database/sql does so only for some of the ways in which lib/pq notices.
+func (s *Store) overStale(do func() error) error {
+	for tries := s.opts.MaxConns; ; tries-- {
+		err := do()
+		var broken *net.OpError
+		if tries == 0 || !errors.As(err, &broken) || broken.Op == "dial" {
+			return err
+		}
 	}
-	return stmt.SelectContext(ctx, dest, args...)
 }
 
 // hotTx is a transaction that can run the hot statements it was begun with.

@@ -141,7 +141,11 @@ func (s *Store) Close() error {
 
 // transact runs do in one transaction and commits it. what names the call in errors.
 func (s *Store) transact(ctx context.Context, what string, do func(tx *sqlx.Tx) error) error {
-	tx, err := s.db.BeginTxx(ctx, nil)
+	var tx *sqlx.Tx
+	err := s.overStale(func() (err error) {
+		tx, err = s.db.BeginTxx(ctx, nil)
+		return err
+	})
 	if err != nil {
 		return failed(what, err)
 	}

@@ -181,9 +181,11 @@ func TestStore_IdleConnectionsKilled(t *testing.T) {
 	var killed []bool
 	require.NoError(t, b.db.Select(&killed, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1`, b.Schema()))
 	require.NotEmpty(t, killed)
-	b.publish(publication("acme", ""))
-	_, err := b.Tenant(t.Context(), "acme")
+	d := b.delivery()
+	_, err := b.Sending(t.Context(), target("acme", d))
 	require.NoError(t, err)
+	b.record(record("acme", d.ID, 1, webhook.StatusDelivered))
+	require.NoError(t, b.MarkDispatched(t.Context(), keysOf(b.accepted)))
 }
 
 func TestStore_RunIsBounded(t *testing.T) {

@@ -17,7 +17,7 @@ func TestTenants(t *testing.T) {
 	b := setup(t)
 	ctx := t.Context()
 	acme := &webhook.Tenant{
-		ID: "acme", Name: "Acme é", Dialect: "standard", ContactEmail: "ops@acme.example", AllowUnknownTypes: true,
+		ID: "acme", Name: "Acme é", Dialect: "standard", ContactEmail: "ops@acme.example", AllowUnknownTypes: true, Express: true,
 		Retry: &webhook.RetryPolicy{Schedule: []webhook.Duration{}}, CreatedAt: now(),
 	}
 	require.NoError(t, b.CreateTenant(ctx, acme, webhook.NewSecret([]byte("acme"))))
@@ -68,7 +68,7 @@ func TestUpdateTenant(t *testing.T) {
 	b := setup(t)
 	before := b.tenant("acme")
 	changed, err := b.UpdateTenant(t.Context(), "acme", func(t *webhook.Tenant) error {
-		t.Name, t.ContactEmail, t.AllowUnknownTypes = "New", "x@acme.example", true
+		t.Name, t.ContactEmail, t.AllowUnknownTypes, t.Express = "New", "x@acme.example", true, true
 		t.Retry = &webhook.RetryPolicy{Policy: "table-5"}
 		return nil
 	})
