@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -30,7 +31,7 @@ func TestEvents_Publish(t *testing.T) {
 	require.True(t, p.CallerID)
 	require.NotEqual(t, p.Event.Key.String(), p.Event.ID)
 	require.Equal(t, time.Date(2026, 5, 27, 14, 0, 0, 500000000, time.UTC), p.Event.OccurredAt)
-	require.Equal(t, []byte(`{"id":"o-1","type":"order.confirmed","data":{"n": 1}}`), p.Body.Bytes)
+	require.True(t, bytes.Equal([]byte(`{"id":"o-1","type":"order.confirmed","data":{"n": 1}}`), p.Body.Bytes), "byte for byte: %s", p.Body.Bytes)
 	require.Equal(t, p.Event.Digest(&p.Event.OccurredAt), p.Digest)
 
 	got := into[object](b.admin("GET", "/v1/tenants/acme/events/o-1", "").want(200))

@@ -28,15 +28,20 @@ func (keyMark) prefix() string      { return "key_" }
 // in SQL.
 type ID[P prefixed] struct{ uuid [16]byte }
 
-// The ids of the domain.
-type (
-	// EventKey is the key of a stored event; what callers call its id is Event.ID, a string that may be their own.
-	EventKey   = ID[eventMark]
-	EndpointID = ID[endpointMark]
-	DeliveryID = ID[deliveryMark]
-	AttemptID  = ID[attemptMark]
-	KeyID      = ID[keyMark]
-)
+// EventKey is the key of a stored event, "evt_" outside. What callers call its id is Event.ID, which may be their own.
+type EventKey = ID[eventMark]
+
+// EndpointID is an endpoint's id, "ep_" outside.
+type EndpointID = ID[endpointMark]
+
+// DeliveryID is a delivery's id, "dlv_" outside.
+type DeliveryID = ID[deliveryMark]
+
+// AttemptID is an attempt's id, "att_" outside.
+type AttemptID = ID[attemptMark]
+
+// KeyID is the id of an API key, "key_" outside; it is not the key.
+type KeyID = ID[keyMark]
 
 // NewID returns the id of entity P with the given UUID.
 func NewID[I ~struct{ uuid [16]byte }](uuid [16]byte) I { return I(struct{ uuid [16]byte }{uuid}) }
