@@ -1,0 +1,42 @@
+package main_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The API and the worker do as two processes what serve does as one, retries included.
+func TestApart_APIAndWorker(t *testing.T) {
+	t.Parallel()
+	for name, env := range map[string][]string{"api dispatches": nil, "worker dispatches": {"WAYBILL_DISPATCH=false"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := ownGroup(t, groupOptions{})
+			worker := g.own(t, "worker")
+			api := g.own(t, "api", env...)
+			tn := newTenant(t, api, "standard", fields{"retry": fields{"schedule": []string{"1s", "1s"}}})
+			r := newReceiver(t, fails(2)...)
+			e := tn.endpoint(t, r, nil)
+			published := time.Now()
+			d := tn.publish(t, confirmed, 1).Deliveries[0].ID
+			got := r.wait(t, 3)
+			for _, a := range got {
+				requireBytes(t, confirmedBody, a.body)
+			}
+			require.Less(t, got[0].at.Sub(published), 5*time.Second, "the worker looks for events once a second")
+			tn.waitDelivery(t, d, "delivered", 3)
+
+			// What one process changes the other knows at once.
+			tn.call(t, "POST", tn.path+"/endpoints/"+e.ID+"/disable", nil).is(t, 200, nil)
+			held := tn.publish(t, confirmed, 1).Deliveries[0].ID
+			tn.waitDelivery(t, held, "held", 0)
+			tn.call(t, "POST", tn.path+"/endpoints/"+e.ID+"/enable", nil).is(t, 200, nil)
+			tn.waitDelivery(t, held, "delivered", 1)
+			r.wait(t, 4)
+			api.stop(t)
+			worker.stop(t)
+		})
+	}
+}

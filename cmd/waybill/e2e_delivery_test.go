@@ -1,0 +1,108 @@
+package main_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A retry that a person asks for brings the next attempt forward; a settled delivery takes none.
+func TestDelivery_RetryNow(t *testing.T) {
+	t.Parallel()
+	tn := newTenant(t, shared(t), "standard", fields{"retry": fields{"schedule": []string{"1h", "2h"}}})
+	r := newReceiver(t, fails(2)...)
+	tn.endpoint(t, r, nil)
+	d := tn.publish(t, `{"type":"order.confirmed","data":1}`, 1).Deliveries[0].ID
+	for attempts, due := range []time.Duration{time.Hour, 2 * time.Hour} {
+		waiting := tn.waitDelivery(t, d, "retrying", attempts+1)
+		require.WithinDuration(t, time.Now().Add(due), *waiting.NextAttemptAt, time.Minute)
+		tn.call(t, "POST", tn.path+"/deliveries/"+d+"/retry", nil).is(t, 202, nil)
+		r.wait(t, attempts+2)
+	}
+	settled := tn.waitDelivery(t, d, "delivered", 3)
+	require.Nil(t, settled.NextAttemptAt)
+	tn.call(t, "POST", tn.path+"/deliveries/"+d+"/retry", nil).isProblem(t, 409, "conflict")
+	tn.call(t, "POST", tn.path+"/deliveries/"+d+"/cancel", nil).isProblem(t, 409, "conflict")
+	r.wait(t, 3)
+}
+
+// After the answer to cancel no attempt starts, and the neighbor's delivery goes its way.
+func TestDelivery_Cancel(t *testing.T) {
+	t.Parallel()
+	tn := newTenant(t, shared(t), "standard", fields{"retry": fields{"schedule": []string{"2s"}}})
+	r, neighbor := newReceiver(t, reply{status: 500}), newReceiver(t, fails(1)...)
+	e, n := tn.endpoint(t, r, nil), tn.endpoint(t, neighbor, nil)
+	sent := tn.publish(t, `{"type":"order.confirmed","data":1}`, 2)
+	d := sent.to(t, e)
+	due := *tn.waitDelivery(t, d, "retrying", 1).NextAttemptAt
+	var canceled delivery
+	tn.call(t, "POST", tn.path+"/deliveries/"+d+"/cancel", fields{"reason": "sold elsewhere"}).is(t, 200, &canceled)
+	require.Equal(t, "canceled", canceled.Status)
+	require.Equal(t, "sold elsewhere", canceled.Reason)
+
+	tn.waitDelivery(t, sent.to(t, n), "delivered", 2)
+	awaitClock(t, due.Add(500*time.Millisecond))
+	r.wait(t, 1)
+	tn.waitDelivery(t, d, "canceled", 1)
+	require.Equal(t, "canceled", tn.deliveries(t, "?status=canceled")[0].Status)
+}
+
+// The history is the running workflow's, and the log's where Temporal cannot be asked: the same story.
+func TestHistory_LiveAndLog(t *testing.T) {
+	t.Parallel()
+	s := shared(t)
+	// A process whose Temporal is nowhere.
+	apart := s.group.own(t, "api", "WAYBILL_DISPATCH=false", "WAYBILL_TEMPORAL_ADDRESS=127.0.0.1:9")
+	tn := newTenant(t, s, "standard", fields{"retry": fields{"schedule": []string{"1s", "1h"}}})
+	failing, fine := newReceiver(t, reply{status: 503}), newReceiver(t)
+	e, f := tn.endpoint(t, failing, nil), tn.endpoint(t, fine, nil)
+	sent := tn.publish(t, `{"type":"order.confirmed","data":1}`, 2)
+	tn.waitDelivery(t, sent.to(t, e), "retrying", 2)
+	tn.waitDelivery(t, sent.to(t, f), "delivered", 1)
+
+	var live *history
+	await(t, patience, "the workflow to know what the log knows", func() error {
+		if live = tn.history(t, sent.ID); live.Source != "live" {
+			return fmt.Errorf("the %s answers", live.Source)
+		}
+		return tells(live, map[string]int{sent.to(t, e): 2, sent.to(t, f): 1})
+	})
+	log := tn.through(apart).history(t, sent.ID)
+	require.Equal(t, "log", log.Source)
+	require.Equal(t, sent.ID, log.EventID)
+	requireSameStory(t, live, log)
+	for _, d := range live.Deliveries {
+		if d.ID == sent.to(t, e) {
+			require.Equal(t, 503, d.Attempts[1].StatusCode)
+			require.Equal(t, "http_status", d.Attempts[1].ErrorClass)
+			require.WithinDuration(t, time.Now().Add(time.Hour), *d.NextAttemptAt, time.Minute)
+		}
+	}
+	tn.call(t, "GET", tn.path+"/events/evt_unknown/history", nil).isProblem(t, 404, "not_found")
+}
+
+// requireSameStory compares two histories of one event. Moments may differ by what the way through Postgres and two
+// readings of the clock make of them.
+func requireSameStory(t *testing.T, live, log *history) {
+	t.Helper()
+	require.Len(t, log.Deliveries, len(live.Deliveries))
+	for _, a := range live.Deliveries {
+		at := slices.IndexFunc(log.Deliveries, func(b historyDelivery) bool { return b.ID == a.ID })
+		require.GreaterOrEqual(t, at, 0)
+		b := log.Deliveries[at]
+		require.Equal(t, a.NextAttemptAt == nil, b.NextAttemptAt == nil)
+		if a.NextAttemptAt != nil {
+			require.WithinDuration(t, *a.NextAttemptAt, *b.NextAttemptAt, 500*time.Millisecond)
+		}
+		require.Len(t, b.Attempts, len(a.Attempts))
+		for i := range a.Attempts {
+			require.WithinDuration(t, a.Attempts[i].StartedAt, b.Attempts[i].StartedAt, time.Millisecond)
+			a.Attempts[i].StartedAt = b.Attempts[i].StartedAt
+		}
+		a.NextAttemptAt = b.NextAttemptAt
+		require.Equal(t, a, b)
+	}
+}

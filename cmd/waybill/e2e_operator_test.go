@@ -1,0 +1,113 @@
+package main_test
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// operator runs Temporal's own command line against the namespace of a group.
+type operator struct {
+	path  string
+	group *group
+}
+
+func newOperator(t *testing.T, g *group) *operator {
+	t.Helper()
+	path, err := variable("WAYBILL_TEST_TEMPORAL_CLI")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &operator{path, g}
+}
+
+func (o *operator) try(args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	args = append(args, "--address", o.group.temporalAddress, "--namespace", o.group.namespace,
+		"--disable-config-file", "--disable-config-env", "--color", "never")
+	out, err := exec.CommandContext(ctx, o.path, args...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("temporal %s: %w: %s", strings.Join(args[:2], " "), err, out)
+	}
+	return string(out), nil
+}
+
+func (o *operator) run(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := o.try(args...)
+	require.NoError(t, err)
+	return out
+}
+
+// finds waits until a list query answers exactly the given workflow, or none when it is "".
+func (o *operator) finds(t *testing.T, query, workflow string) {
+	t.Helper()
+	await(t, patience, "workflows that match "+query, func() error {
+		out, err := o.try("workflow", "list", "--query", query, "--output", "jsonl")
+		if err != nil {
+			return err
+		}
+		found := strings.Fields(out)
+		if workflow == "" && len(found) == 0 || len(found) == 1 && strings.Contains(out, `"workflowId":"`+workflow+`"`) {
+			return nil
+		}
+		return fmt.Errorf("found %d: %s", len(found), out)
+	})
+}
+
+// An operator who has nothing but Temporal's command line disables and enables an endpoint for all its events, and sees
+// how an event stands.
+func TestOperator_DisableEnable(t *testing.T) {
+	t.Parallel()
+	s := newSwitchStory(t)
+	o := newOperator(t, s.tn.server.group)
+	workflow := s.tn.id + "/" + s.event
+	signal := func(name, input string) {
+		o.run(t, "workflow", "signal", "--workflow-id", workflow, "--name", name, "--input", input)
+	}
+	signal("disable_endpoint", `{"endpoint_id":"`+s.e.ID+`","reason":"ops"}`)
+	await(t, patience, "the endpoint to be disabled", func() error { return s.tn.endpointIs(t, s.e.ID, "disabled") })
+	s.whileDisabled(t, "ops")
+
+	require.Contains(t, o.run(t, "workflow", "query", "--workflow-id", workflow, "--type", "delivery_status"), s.e.ID+" held, attempts: 1, last: 500")
+	told := o.run(t, "workflow", "query", "--workflow-id", workflow, "--type", "delivery_history", "--output", "json")
+	for _, part := range []string{s.retrying, s.e.ID, `"held"`, `"status_code"`, `"http_status"`} {
+		require.Contains(t, told, part)
+	}
+	o.finds(t, "WaybillTenant = '"+s.tn.id+"' AND WaybillStatus = 'held' AND WaybillEventType = 'order.confirmed'", workflow)
+
+	signal("enable_endpoint", `{"endpoint_id":"`+s.e.ID+`"}`)
+	await(t, patience, "the endpoint to be enabled", func() error { return s.tn.endpointIs(t, s.e.ID, "enabled") })
+	s.onceEnabled(t)
+	o.finds(t, "WaybillTenant = '"+s.tn.id+"' AND WaybillStatus = 'held'", "")
+}
+
+// Workflows are found by endpoint, tenant, event type and status, and obey retry_now and cancel_delivery.
+func TestOperator_FindRetryCancel(t *testing.T) {
+	t.Parallel()
+	tn := newTenant(t, shared(t), "standard", fields{"retry": fields{"schedule": []string{"1h", "1h"}}})
+	o := newOperator(t, tn.server.group)
+	r := newReceiver(t, reply{status: 500})
+	e := tn.endpoint(t, r, nil)
+	sent := tn.publish(t, `{"type":"order.confirmed","data":1}`, 1)
+	workflow, d := tn.id+"/"+sent.ID, sent.Deliveries[0].ID
+	tn.waitDelivery(t, d, "retrying", 1)
+
+	o.finds(t, "WaybillEndpoints = '"+e.ID+"'", workflow)
+	o.finds(t, "WaybillEndpoints = '"+e.ID+"' AND WaybillStatus = 'retrying' AND ExecutionStatus = 'Running'", workflow)
+	o.finds(t, "WaybillEndpoints = '"+e.ID+"' AND WaybillStatus = 'held'", "")
+
+	o.run(t, "workflow", "signal", "--workflow-id", workflow, "--name", "retry_now", "--input", `{"endpoint_id":"`+e.ID+`"}`)
+	r.wait(t, 2)
+	retried := tn.waitDelivery(t, d, "retrying", 2)
+	require.WithinDuration(t, time.Now().Add(time.Hour), *retried.NextAttemptAt, time.Minute)
+	o.run(t, "workflow", "signal", "--workflow-id", workflow, "--name", "cancel_delivery", "--input", `{"endpoint_id":"`+e.ID+`","reason":"ops gave up"}`)
+	require.Equal(t, "ops gave up", tn.waitDelivery(t, d, "canceled", 2).Reason)
+	o.finds(t, "WaybillEndpoints = '"+e.ID+"' AND WaybillStatus = 'canceled' AND ExecutionStatus = 'Completed'", workflow)
+}

@@ -1,0 +1,146 @@
+package main_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+type readiness struct{ Status, Database, Temporal string }
+
+// waitTemporal waits until the server says that Temporal is up or down.
+func waitTemporal(t *testing.T, s *server, state string) {
+	t.Helper()
+	await(t, patience, "readyz to say that Temporal is "+state, func() error {
+		var ready readiness
+		s.admin().call(t, "GET", "/readyz", nil).is(t, 200, &ready)
+		if ready.Temporal != state {
+			return fmt.Errorf("it says %+v", ready)
+		}
+		return nil
+	})
+}
+
+// While Temporal is down events are accepted and shown, and they are delivered when it is back.
+func TestTemporalDown(t *testing.T) {
+	t.Parallel()
+	g := ownGroup(t, groupOptions{temporalProxy: true})
+	s := g.own(t, "serve")
+	tn := newTenant(t, s, "standard", fields{"retry": fields{"schedule": []string{"1h"}}})
+	r := newReceiver(t, fails(1)...)
+	tn.endpoint(t, r, nil)
+	before := tn.publish(t, confirmed, 1)
+	tn.waitDelivery(t, before.Deliveries[0].ID, "retrying", 1)
+	waitTemporal(t, s, "up")
+
+	g.temporal.cut()
+	var during []*receipt
+	for range 3 {
+		during = append(during, tn.publish(t, confirmed, 1))
+	}
+	waitTemporal(t, s, "down")
+	h := tn.history(t, before.ID)
+	require.Equal(t, "log", h.Source)
+	require.Len(t, h.Deliveries[0].Attempts, 1)
+	require.Equal(t, "pending", tn.delivery(t, during[2].Deliveries[0].ID).Status)
+	r.wait(t, 1)
+
+	g.temporal.restore()
+	for _, sent := range during {
+		tn.waitDelivery(t, sent.Deliveries[0].ID, "delivered", 1)
+	}
+	for _, got := range r.wait(t, 4) {
+		requireBytes(t, confirmedBody, got.body)
+	}
+	waitTemporal(t, s, "up")
+	await(t, patience, "the workflow to answer again", func() error {
+		if h := tn.history(t, before.ID); h.Source != "live" {
+			return fmt.Errorf("the %s answers", h.Source)
+		}
+		return nil
+	})
+}
+
+// A server that starts while Temporal is down accepts events all the same.
+func TestTemporalDown_AtStart(t *testing.T) {
+	t.Parallel()
+	g := ownGroup(t, groupOptions{temporalProxy: true})
+	g.temporal.cut()
+	s := g.own(t, "serve")
+	tn := newTenant(t, s, "standard", fields{"retry": fields{"schedule": []string{"1s"}}})
+	r := newReceiver(t, fails(1)...)
+	e := tn.endpoint(t, r, nil)
+	sent := tn.publish(t, confirmed, 1)
+	var ready readiness
+	tn.call(t, "GET", "/readyz", nil).is(t, 200, &ready)
+	require.Equal(t, readiness{"ok", "up", "down"}, ready)
+	// What an operator does meanwhile is not lost either: a disabled endpoint holds, an enabled one goes on.
+	tn.call(t, "POST", tn.path+"/endpoints/"+e.ID+"/disable", nil).is(t, 200, nil)
+	tn.call(t, "POST", tn.path+"/endpoints/"+e.ID+"/enable", nil).is(t, 200, nil)
+	require.Empty(t, r.got())
+
+	g.temporal.restore()
+	tn.waitDelivery(t, sent.Deliveries[0].ID, "delivered", 2)
+	r.wait(t, 2)
+}
+
+// Without Postgres nothing is accepted: 503 says when to try again, and stored is what was answered with 202, no more.
+func TestPostgresDown(t *testing.T) {
+	t.Parallel()
+	g := ownGroup(t, groupOptions{postgresProxy: true})
+	s := g.own(t, "serve")
+	tn := newTenant(t, s, "standard", fields{"retry": fields{"schedule": []string{"1s"}}})
+	r := newReceiver(t)
+	tn.endpoint(t, r, nil)
+	tn.publishAnother(t)
+
+	g.postgres.cut()
+	for range 3 {
+		a := tn.call(t, "POST", tn.path+"/events", `{"id":"order-4711","type":"order.confirmed","data":"while down"}`)
+		a.isProblem(t, 503, "unavailable")
+		require.Regexp(t, `^[1-9]\d*$`, a.header.Get("Retry-After"))
+	}
+	tn.call(t, "GET", "/readyz", nil).isProblem(t, 503, "unavailable")
+	tn.call(t, "GET", "/healthz", nil).is(t, 200, nil)
+	require.Equal(t, 1, g.count(t, "events", tn.id))
+
+	g.postgres.restore()
+	var sent receipt
+	await(t, patience, "events to be accepted again", func() error {
+		a := tn.call(t, "POST", tn.path+"/events", `{"id":"order-4711","type":"order.confirmed","data":"now"}`)
+		if a.status == 503 {
+			return fmt.Errorf("%s", a.body)
+		}
+		require.Empty(t, a.header.Get("Idempotent-Replayed"))
+		a.is(t, 202, &sent)
+		return nil
+	})
+	tn.waitDelivery(t, sent.Deliveries[0].ID, "delivered", 1)
+	require.Contains(t, string(r.wait(t, 2)[1].body), `"data":"now"`)
+}
+
+// A database that is away while a receiver answers costs no attempt: the record waits for it, and nothing is sent twice.
+func TestPostgresDown_DuringAttempt(t *testing.T) {
+	t.Parallel()
+	g := ownGroup(t, groupOptions{postgresProxy: true})
+	s := g.own(t, "serve")
+	tn := newTenant(t, s, "standard", fields{"retry": fields{"schedule": []string{}}})
+	r := newReceiver(t, reply{after: 2 * time.Second}, reply{})
+	tn.endpoint(t, r, nil)
+	sent := tn.publish(t, confirmed, 1)
+	r.wait(t, 1)
+	g.postgres.cut()
+	answered := r.waitAnswered(t, 1)[0].answered
+	awaitClock(t, answered.Add(500*time.Millisecond))
+	g.postgres.restore()
+	await(t, patience, "the API to answer again", func() error {
+		if a := tn.call(t, "GET", "/readyz", nil); a.status != 200 {
+			return fmt.Errorf("%s", a.body)
+		}
+		return nil
+	})
+	tn.waitDelivery(t, sent.Deliveries[0].ID, "delivered", 1)
+	r.wait(t, 1)
+}

@@ -1,0 +1,35 @@
+package main_test
+
+import (
+	"bytes"
+	"testing"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	"github.com/stretchr/testify/require"
+)
+
+// The reference library of Standard Webhooks accepts what arrives, and nothing else.
+func TestStandard_ReferenceLibrary(t *testing.T) {
+	t.Parallel()
+	tn := newTenant(t, shared(t), "standard", nil)
+	r := newReceiver(t)
+	e := tn.endpoint(t, r, nil)
+	sent := tn.publish(t, `{"type":"order.confirmed","data":{"order_id":4711,"note":"é 😀 <&>"},"occurred_at":"2026-05-27T14:32:00Z"}`, 1)
+	got := r.wait(t, 1)[0]
+
+	library, err := standardwebhooks.NewWebhook(e.Secret)
+	require.NoError(t, err)
+	require.NoError(t, library.Verify(got.body, got.header))
+	require.Equal(t, sent.ID, got.header.Get("webhook-id"))
+	requireBytes(t, `{"type":"order.confirmed","timestamp":"2026-05-27T14:32:00.000000Z","data":{"order_id":4711,"note":"é 😀 <&>"}}`, got.body)
+	require.Equal(t, "application/json", got.header.Get("Content-Type"))
+
+	require.Error(t, library.Verify(bytes.Replace(got.body, []byte("4711"), []byte("4712"), 1), got.header), "a changed body")
+	changed := got.header.Clone()
+	changed.Set("webhook-id", "evt_another")
+	require.Error(t, library.Verify(got.body, changed), "another id")
+	stranger, err := standardwebhooks.NewWebhook(tn.endpoint(t, r, nil).Secret)
+	require.NoError(t, err)
+	require.Error(t, stranger.Verify(got.body, got.header), "another endpoint's secret")
+	tn.waitDelivery(t, sent.Deliveries[0].ID, "delivered", 1)
+}
