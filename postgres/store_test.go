@@ -213,7 +213,11 @@ func TestStore_CallerLeaves(t *testing.T) {
 	cancel()
 	requireCode(t, webhook.CodeUnavailable, <-done)
 	require.NoError(t, lock.Rollback())
-	require.True(t, b.publish(publication("acme", "mine")).Repeated, "what was under way took effect, and a repetition finds out")
+	require.Eventually(t, func() bool {
+		_, err := b.Event(t.Context(), "acme", "mine")
+		return err == nil
+	}, 20*time.Second, 5*time.Millisecond, "what was under way takes effect")
+	require.True(t, b.publish(publication("acme", "mine")).Repeated, "and a repetition finds out")
 }
 
 func TestStore_NotMigratedYet(t *testing.T) {
