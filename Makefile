@@ -5,7 +5,7 @@ BIN := .waybill/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test stack lint fmt build tools clean
+.PHONY: help run demo test stack bench lint fmt build tools clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ test: ## run all tests on a stack of their own; ARGS='-run Foo ./api' for some
 
 stack: ## keep a test stack up for running `go test` by hand
 	@go build -o $(BIN)/test ./scripts/test && exec $(BIN)/test -shell
+
+bench: ## measure throughput, latency and cost on a stack of its own, a quarter of an hour; ARGS='-quick' to try it
+	@go build -o $(BIN)/bench ./scripts/bench && exec $(BIN)/bench $(ARGS)
 
 lint: ## check style, the arrows between packages, workflow determinism and go.mod
 	@go run ./scripts/lint

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Keys of the rows, in the JSON output too.
+const (
+	floorOne  = "floor/one"
+	floorTen  = "floor/ten"
+	floorRate = "floor/rate"
+
+	rowOne          = "one"
+	rowTen          = "ten"
+	rowRate         = "rate"
+	rowBatch        = "batch"
+	rowRetry        = "retry"
+	rowQuiet        = "neighbor/quiet"
+	rowBeside       = "neighbor/beside"
+	rowAcceptSingle = "accept/single"
+	rowAcceptBatch  = "accept/batch"
+	rowLogEmpty     = "history/empty"
+	rowLogFull      = "history/full"
+	rowNoneWaiting  = "backlog/none"
+	rowSomeWaiting  = "backlog/some"
+	rowManyWaiting  = "backlog/many"
+)
+
+const (
+	concurrency      = 64
+	batchSize        = 500
+	batchConcurrency = 4
+)
+
+// benchCase is one thing that users ask about.
+type benchCase struct {
+	name string
+	run  func(context.Context, *rig) error
+}
+
+// allCases lists the cases in the order in which they run. Those that leave much behind in Postgres or Temporal come
+// last, because a mode's cases share one stack.
+func allCases() []benchCase {
+	return []benchCase{
+		{"one", func(ctx context.Context, r *rig) error {
+			return r.scenario(ctx, row{Key: rowOne, Title: "one endpoint, 64 publishers", Floor: floorOne}, scenario{events: 5000, endpoints: 1})
+		}},
+		{"ten", func(ctx context.Context, r *rig) error {
+			return r.scenario(ctx, row{Key: rowTen, Title: "ten endpoints, 64 publishers", Floor: floorTen}, scenario{events: 1000, endpoints: 10})
+		}},
+		{"rate", func(ctx context.Context, r *rig) error {
+			return r.scenario(ctx, row{Key: rowRate, Title: "20 events/s for 20 s"}, scenario{events: 400, endpoints: 1, perSecond: 20})
+		}},
+		{"batch", func(ctx context.Context, r *rig) error {
+			return r.scenario(ctx, row{Key: rowBatch, Title: "batches of 500", Floor: floorOne}, scenario{events: 2500, endpoints: 1, batch: batchSize})
+		}},
+		{"retry", func(ctx context.Context, r *rig) error {
+			return r.scenario(ctx, row{Key: rowRetry, Title: "fails once, accepts after 1 s"}, scenario{
+				events: 1000, endpoints: 1, behavior: failsOnce, schedule: []string{"1s"},
+			})
+		}},
+		{"neighbor", neighborCase},
+		{"accept", acceptCase},
+		{"history", historyCase},
+		{"backlog", backlogCase},
+	}
+}
+
+func caseNames() []string {
+	var names []string
+	for _, c := range allCases() {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+// scenario is a case that publishes to endpoints which behave alike, until all have everything.
+type scenario struct {
+	events, endpoints int
+	// perSecond publishes at a fixed rate; otherwise there is a closed loop.
+	perSecond float64
+	// batch is how many events a call publishes; 0: one, and not as a batch.
+	batch int
+	// behavior defaults to accepts.
+	behavior behavior
+	// schedule is the tenant's retry schedule; none: the dialect's.
+	schedule []string
+}
+
+func (r *rig) scenario(ctx context.Context, info row, s scenario) error {
+	return r.series(ctx, info, func(ctx context.Context, share float64) (figures, error) { return r.play(ctx, s, share) })
+}
+
+// play runs a scenario once, with a tenant and endpoints of its own.
+func (r *rig) play(ctx context.Context, s scenario, share float64) (figures, error) {
+	if s.behavior == nil {
+		s.behavior = accepts
+	}
+	tenant, err := r.newTenant(ctx, s.schedule...)
+	if err != nil {
+		return nil, err
+	}
+	sinks, err := r.newEndpoints(ctx, tenant, s.endpoints, s.behavior)
+	if err != nil {
+		return nil, err
+	}
+	t := traffic{calls: r.opts.scaled(s.events, share), concurrency: concurrency, perSecond: s.perSecond}
+	call := r.api.publisher(tenant)
+	if s.batch > 0 {
+		t.calls, t.concurrency = max(1, t.calls/s.batch), batchConcurrency
+		call = r.api.batchPublisher(tenant, s.batch)
+	}
+	return r.deliver(ctx, t, call, sinks)
+}
+
+// Deliveries to the neighbors: as many to each, at a rate that leaves the machine some air.
+const (
+	neighborEvents = 500
+	neighborRate   = 50
+	hangTime       = 10 * time.Second
+)
+
+// neighborCase compares a healthy endpoint alone with the same beside an endpoint that hangs.
+func neighborCase(ctx context.Context, r *rig) error {
+	err := r.scenario(ctx, row{Key: rowQuiet, Title: fmt.Sprintf("healthy endpoint, %d/s, alone", neighborRate)}, scenario{
+		events: neighborEvents, endpoints: 1, perSecond: neighborRate,
+	})
+	if err != nil {
+		return err
+	}
+	return r.series(ctx, row{Key: rowBeside, Title: fmt.Sprintf("the same beside %d/s to one that hangs 10 s", neighborRate)}, r.playBeside)
+}
+
+// playBeside returns the figures of the healthy endpoint. Its tenant is not the hanging one's.
+func (r *rig) playBeside(ctx context.Context, share float64) (figures, error) {
+	noisy, err := r.newTenant(ctx)
+	if err != nil {
+		return nil, err
+	}
+	hung, err := r.newEndpoints(ctx, noisy, 1, hangs(hangTime))
+	if err != nil {
+		return nil, err
+	}
+	t := traffic{calls: r.opts.scaled(neighborEvents, share), perSecond: neighborRate}
+	type result struct {
+		sent *sent
+		err  error
+	}
+	beside := make(chan result, 1)
+	go func() {
+		out, err := t.drive(ctx, r.api.publisher(noisy))
+		beside <- result{out, err}
+	}()
+	f, err := r.play(ctx, scenario{events: neighborEvents, endpoints: 1, perSecond: neighborRate}, share)
+	other := <-beside
+	if err != nil {
+		return nil, err
+	}
+	if other.err != nil {
+		return nil, fmt.Errorf("publish to the hanging endpoint: %w", other.err)
+	}
+	for _, m := range []metric{cpuOf("waybill"), cpuOf("temporal"), cpuOf("postgres"), cpuOf(load)} {
+		delete(f, m) // both endpoints' together
+	}
+	// What still hangs would be in the way of the next run.
+	hung[0].releaseHung()
+	if err := r.awaitAccepted(ctx, hung, len(other.sent.events)); err != nil {
+		return nil, err
+	}
+	// Late or not, the neighbor's must all arrive too.
+	theirs := other.sent.delivering(hung)
+	f[lost] += theirs[lost]
+	f[duplicates] += theirs[duplicates]
+	return f, pause(ctx, r.opts.settle)
+}
+
+// acceptCase measures the way of an event up to its 202, in a process that delivers nothing.
+func acceptCase(ctx context.Context, r *rig) error {
+	if err := r.stopServer(); err != nil {
+		return err
+	}
+	if err := r.acceptOnly(ctx); err != nil {
+		return err
+	}
+	for _, c := range []struct {
+		row    row
+		events int
+		batch  int
+	}{
+		{row{Key: rowAcceptSingle, Title: "accept alone, 64 publishers (p: to the answer)"}, 20_000, 0},
+		{row{Key: rowAcceptBatch, Title: "accept alone, batches of 500 (p: to the answer)"}, 50_000, batchSize},
+	} {
+		err := r.series(ctx, c.row, func(ctx context.Context, share float64) (figures, error) {
+			return r.playAccept(ctx, c.events, c.batch, share)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if err := r.stopServer(); err != nil {
+		return err
+	}
+	// The next process would deliver all of it.
+	if err := r.forgetEvents(ctx); err != nil {
+		return err
+	}
+	return r.serve(ctx)
+}
+
+func (r *rig) playAccept(ctx context.Context, events, batch int, share float64) (figures, error) {
+	tenant, err := r.newTenant(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := r.newEndpoints(ctx, tenant, 1, accepts); err != nil {
+		return nil, err
+	}
+	t := traffic{calls: r.opts.scaled(events, share), concurrency: concurrency}
+	call := r.api.publisher(tenant)
+	if batch > 0 {
+		t.calls, t.concurrency = max(batchConcurrency, t.calls/batch), batchConcurrency
+		call = r.api.batchPublisher(tenant, batch)
+	}
+	return r.accept(ctx, t, call)
+}
+
+// forgetEvents empties the tables of events, with what belongs to them. Nothing may be under way.
+func (r *rig) forgetEvents(ctx context.Context) error {
+	_, err := r.db.ExecContext(ctx, `TRUNCATE events, deliveries, attempts, event_keys, dispatches`)
+	if err != nil {
+		return fmt.Errorf("empty the tables: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// patience is how long nothing may arrive before what is missing counts as lost.
+	patience = 30 * time.Second
+	// warmUpShare is how much of a run comes before the first as a warm-up, whose figures are dropped.
+	warmUpShare = 0.1
+	sayEvery    = 10 * time.Second
+)
+
+// measured is one figure-giving run; share is 1, or less for the warm-up.
+type measured func(ctx context.Context, share float64) (figures, error)
+
+// series warms up, runs several times and keeps the figures as a row of the report.
+func (r *rig) series(ctx context.Context, info row, run measured) error {
+	info.Mode = r.mode
+	if _, err := run(ctx, warmUpShare); err != nil {
+		return fmt.Errorf("warm up: %w", err)
+	}
+	profile := r.startProfile(ctx, info.Key)
+	var runs []figures
+	for n := range r.opts.runs {
+		f, err := run(ctx, 1)
+		if err != nil {
+			return fmt.Errorf("run %d: %w", n+1, err)
+		}
+		runs = append(runs, f)
+		r.out.Say("%s: %s, run %d of %d: %s", r.mode, info.Title, n+1, r.opts.runs, f)
+	}
+	info.Metrics = summarizeAll(runs)
+	r.report.add(info)
+	return profile()
+}
+
+// String says in a line what is most telling of a run.
+func (f figures) String() string {
+	var parts []string
+	for _, m := range []struct {
+		metric metric
+		format string
+	}{
+		{accepted, "%.0f accepted/s"}, {delivered, "%.0f delivered/s"}, {latencyP50, "p50 %.1f ms"}, {latencyP99, "p99 %.1f ms"},
+		{logP95, "log p95 %.1f ms"}, {lost, "%.0f lost"},
+	} {
+		if v, ok := f[m.metric]; ok {
+			parts = append(parts, fmt.Sprintf(m.format, v))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// deliver publishes and waits until every event has arrived at every sink.
+func (r *rig) deliver(ctx context.Context, t traffic, call publish, sinks []*sink) (figures, error) {
+	m, err := startMeter(ctx, r.processes())
+	if err != nil {
+		return nil, err
+	}
+	out, err := t.drive(ctx, call)
+	if err == nil {
+		err = r.awaitAccepted(ctx, sinks, len(out.events))
+	}
+	if err == nil {
+		err = pause(ctx, r.opts.settle)
+	}
+	if err != nil {
+		m.abandon()
+		return nil, err
+	}
+	r.sayRefusal(out)
+	f := out.delivering(sinks)
+	return f, m.stop(f, len(out.events)*len(sinks))
+}
+
+// accept publishes and waits for nothing but the answers.
+func (r *rig) accept(ctx context.Context, t traffic, call publish) (figures, error) {
+	m, err := startMeter(ctx, r.processes())
+	if err != nil {
+		return nil, err
+	}
+	out, err := t.drive(ctx, call)
+	if err != nil {
+		m.abandon()
+		return nil, err
+	}
+	r.sayRefusal(out)
+	f := out.accepting()
+	return f, m.stop(f, len(out.events))
+}
+
+func (r *rig) sayRefusal(out *sent) {
+	if out.refused > 0 {
+		r.out.Say("%s: %d events were refused, the first with: %v", r.mode, out.refused, out.refusal)
+	}
+}
+
+// awaitAccepted waits until each sink has accepted n events. Those that do not come are no error: they are lost.
+func (r *rig) awaitAccepted(ctx context.Context, sinks []*sink, n int) error {
+	return r.await(ctx, "delivered", n*len(sinks), func() int {
+		sum := 0
+		for _, s := range sinks {
+			_, accepted := s.count()
+			sum += min(accepted, n)
+		}
+		return sum
+	})
+}
+
+// await waits until the count is reached, or has not grown for as long as patience lasts.
+func (r *rig) await(ctx context.Context, what string, want int, count func() int) error {
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	have, grown, said := 0, time.Now(), time.Now()
+	for {
+		now := time.Now()
+		if n := count(); n > have {
+			have, grown = n, now
+		}
+		if have >= want || now.Sub(grown) > patience {
+			return nil
+		}
+		if now.Sub(said) > sayEvery {
+			said = now
+			r.out.Say("%s: %d of %d %s", r.mode, have, want, what)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (r *rig) wants(name string) bool { return slices.Contains(r.opts.cases, name) }

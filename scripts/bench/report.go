@@ -1,0 +1,202 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"text/tabwriter"
+)
+
+// row is one line of the report.
+type row struct {
+	Mode  string `json:"mode"`
+	Key   string `json:"key"`
+	Title string `json:"title"`
+	// Floor is the key of the row that this one's throughput is compared with, empty where nothing compares.
+	Floor   string             `json:"floor,omitempty"`
+	Metrics map[metric]summary `json:"metrics"`
+}
+
+// report is all that was measured.
+type report struct {
+	Machine machine `json:"machine"`
+	// Settings are the WAYBILL_ variables that the caller set, apart from secrets.
+	Settings []string `json:"settings,omitempty"`
+	Runs     int      `json:"runs"`
+	// Events multiplies the numbers of events.
+	Events float64 `json:"events"`
+	Rows   []row   `json:"rows"`
+	// PeakRSS is the most that `waybill serve` ever took in each mode, in MiB.
+	PeakRSS map[string]float64 `json:"peak_rss_mib_waybill_serve"`
+	Targets []verdict          `json:"targets"`
+}
+
+// machine is what the figures were measured on.
+type machine struct {
+	CPUs   int    `json:"cpus"`
+	Kernel string `json:"kernel"`
+	Go     string `json:"go"`
+}
+
+func newReport(o *options) *report {
+	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease") // unknown is said by its absence
+	r := &report{
+		Machine: machine{CPUs: runtime.NumCPU(), Kernel: strings.TrimSpace(string(kernel)), Go: runtime.Version()},
+		Runs:    o.runs, Events: o.scale, PeakRSS: map[string]float64{},
+	}
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, "WAYBILL_") && !strings.Contains(name, "KEY") && !strings.Contains(name, "URL") {
+			r.Settings = append(r.Settings, variable)
+		}
+	}
+	return r
+}
+
+func (r *report) add(info row) { r.Rows = append(r.Rows, info) }
+
+func (r *report) notePeak(mode string, bytes int64) {
+	r.PeakRSS[mode] = max(r.PeakRSS[mode], float64(bytes)/(1<<20))
+}
+
+// find returns the median of a metric.
+func (r *report) find(mode, key string, m metric) (float64, bool) {
+	for _, row := range r.Rows {
+		if row.Mode == mode && row.Key == key {
+			s, ok := row.Metrics[m]
+			return s.Median, ok
+		}
+	}
+	return 0, false
+}
+
+// lost returns how many deliveries never arrived, over all runs.
+func (r *report) lost() int {
+	sum := 0.0
+	for _, row := range r.Rows {
+		for _, n := range row.Metrics[lost].Runs {
+			sum += n
+		}
+	}
+	return int(sum)
+}
+
+// print writes the two tables, the queries of the log, and how the targets were met.
+func (r *report) print(out io.Writer) error {
+	fmt.Fprintf(out, "\n%d CPUs, Linux %s, %s; medians of %d runs\n", r.Machine.CPUs, r.Machine.Kernel, r.Machine.Go, r.Runs)
+	if r.Events != 1 {
+		fmt.Fprintf(out, "with %v times the usual numbers of events, so the figures are not to be compared\n", r.Events)
+	}
+	if len(r.Settings) > 0 {
+		fmt.Fprintf(out, "set by the caller: %s\n", strings.Join(r.Settings, " "))
+	}
+	speed := "mode\tcase\taccepted/s\tdelivered/s\t(min-max)\tof floor\tp50 ms\tp95 ms\tp99 ms\tlost\tduplicates"
+	cost := "mode\tcase\tCPU ms each: waybill\ttemporal\tpostgres\tsum\tload\tpeak RSS MiB: waybill\ttemporal\tpostgres\tload"
+	if err := errors.Join(r.table(out, speed, r.speedCells), r.table(out, cost, costCells)); err != nil {
+		return err
+	}
+	fmt.Fprintln(out)
+	for _, row := range r.Rows {
+		printLogQueries(out, row)
+	}
+	for _, v := range r.Targets {
+		fmt.Fprintln(out, v)
+	}
+	return nil
+}
+
+func (r *report) table(out io.Writer, head string, cells func(row) []string) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "\n"+head)
+	for _, row := range r.Rows {
+		fmt.Fprintln(table, strings.Join(append([]string{row.Mode, row.Title}, cells(row)...), "\t"))
+	}
+	return table.Flush()
+}
+
+func (r *report) speedCells(info row) []string {
+	spread := "-"
+	if s, ok := info.Metrics[delivered]; ok {
+		spread = fmt.Sprintf("%.0f-%.0f", s.Min, s.Max)
+	}
+	return []string{
+		info.cell(accepted, 0), info.cell(delivered, 0), spread, r.ofFloor(info),
+		info.cell(latencyP50, 1), info.cell(latencyP95, 1), info.cell(latencyP99, 1), info.cell(lost, 0), info.cell(duplicates, 0),
+	}
+}
+
+func costCells(info row) []string {
+	cells := make([]string, 0, 9)
+	for _, process := range systemProcesses() {
+		cells = append(cells, info.cell(cpuOf(process), 2))
+	}
+	cells = append(cells, info.cpuSum(), info.cell(cpuOf(load), 2))
+	for _, process := range append(systemProcesses(), load) {
+		cells = append(cells, info.cell(rssOf(process), 0))
+	}
+	return cells
+}
+
+// systemProcesses are Waybill and its stores, the load apart.
+func systemProcesses() []string { return []string{"waybill", "temporal", "postgres"} }
+
+func (info row) cell(m metric, decimals int) string {
+	s, ok := info.Metrics[m]
+	if !ok {
+		return "-"
+	}
+	return fmt.Sprintf("%.*f", decimals, s.Median)
+}
+
+// cpuSum is what Waybill and its stores take together, the load apart.
+func (info row) cpuSum() string {
+	sum, ok := info.cpu()
+	if !ok {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", sum)
+}
+
+func (info row) cpu() (sum float64, ok bool) {
+	for _, process := range systemProcesses() {
+		if s, has := info.Metrics[cpuOf(process)]; has {
+			sum, ok = sum+s.Median, true
+		}
+	}
+	return sum, ok
+}
+
+func (r *report) ofFloor(info row) string {
+	least, ok := r.find(info.Mode, info.Floor, delivered)
+	if !ok {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", ratio(info.Metrics[delivered].Median, least))
+}
+
+func printLogQueries(out io.Writer, info row) {
+	if _, ok := info.Metrics[logP95]; !ok {
+		return
+	}
+	fmt.Fprintf(out, "%s, %s: p95 of queries of the log %s ms", info.Mode, info.Title, info.cell(logP95, 1))
+	for _, kind := range logKinds() {
+		fmt.Fprintf(out, ", %s %s", kind, info.cell(logP95Of(kind), 1))
+	}
+	fmt.Fprint(out, "\n\n")
+}
+
+// write puts everything into a file as JSON.
+func (r *report) write(file string) error {
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode the figures: %w", err)
+	}
+	if err := os.WriteFile(file, append(text, '\n'), 0o644); err != nil {
+		return fmt.Errorf("write the figures: %w", err)
+	}
+	return nil
+}

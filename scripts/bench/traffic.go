@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// publish is one call that publishes: it returns the events that were accepted, how many were refused, and why.
+type publish func(ctx context.Context) (ids []eventID, refused int, err error)
+
+// traffic says how calls are made.
+type traffic struct {
+	calls int
+	// concurrency is how many calls are under way at once, each followed by the next: a closed loop.
+	concurrency int
+	// perSecond makes calls at a fixed rate instead, however long each takes.
+	perSecond float64
+}
+
+// published is one accepted event and the call that published it.
+type published struct {
+	event            eventID
+	called, answered time.Time
+}
+
+// sent is what came of some traffic.
+type sent struct {
+	events  []published
+	refused int
+	// refusal is why an event was refused, nil when none was.
+	refusal error
+	began   time.Time
+}
+
+// drive makes the calls. Refused events are no error, unless all are.
+func (t traffic) drive(ctx context.Context, call publish) (*sent, error) {
+	out := &sent{began: time.Now()}
+	var mu sync.Mutex
+	one := func() {
+		called := time.Now()
+		ids, refused, err := call(ctx)
+		answered := time.Now()
+		mu.Lock()
+		defer mu.Unlock()
+		for _, id := range ids {
+			out.events = append(out.events, published{event: id, called: called, answered: answered})
+		}
+		out.refused += refused
+		if err != nil && out.refusal == nil {
+			out.refusal = err
+		}
+	}
+	if t.perSecond > 0 {
+		t.atRate(ctx, one)
+	} else {
+		t.inLoop(ctx, one)
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if len(out.events) == 0 {
+		return nil, errors.Join(errors.New("no event was accepted"), out.refusal)
+	}
+	return out, nil
+}
+
+func (t traffic) inLoop(ctx context.Context, one func()) {
+	var workers sync.WaitGroup
+	var begun atomic.Int64
+	for range t.concurrency {
+		workers.Go(func() {
+			for ctx.Err() == nil && begun.Add(1) <= int64(t.calls) {
+				one()
+			}
+		})
+	}
+	workers.Wait()
+}
+
+func (t traffic) atRate(ctx context.Context, one func()) {
+	var calls sync.WaitGroup
+	defer calls.Wait()
+	interval := time.Duration(float64(time.Second) / t.perSecond)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	due := time.Now()
+	for range t.calls {
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		}
+		calls.Go(one)
+		// From moment to moment of the plan, so that a late call does not delay those after it.
+		due = due.Add(interval)
+		timer.Reset(time.Until(due))
+	}
+}
+
+// accepting returns the figures of the calls alone: latencies are from a call to its answer.
+func (s *sent) accepting() figures {
+	f := s.rates()
+	took := make([]time.Duration, len(s.events))
+	for i, p := range s.events {
+		took[i] = p.answered.Sub(p.called)
+	}
+	f.addLatencies(took)
+	return f
+}
+
+func (s *sent) rates() figures {
+	last := s.began
+	for _, p := range s.events {
+		last = later(last, p.answered)
+	}
+	return figures{accepted: perSecond(len(s.events), last.Sub(s.began)), refused: float64(s.refused)}
+}
+
+// delivering returns the figures of events each of which was to arrive at every sink: latencies are from a call to the
+// first arrival that the sink accepted.
+func (s *sent) delivering(sinks []*sink) figures {
+	f := s.rates()
+	f[lost], f[duplicates] = 0, 0
+	last := s.began
+	var took []time.Duration
+	for _, p := range s.events {
+		for _, sink := range sinks {
+			a := sink.find(p.event)
+			if a.accepted == 0 {
+				f[lost]++
+				continue
+			}
+			f[duplicates] += float64(a.accepted - 1)
+			took = append(took, a.at.Sub(p.called))
+			last = later(last, a.at)
+		}
+	}
+	f[delivered] = perSecond(len(took), last.Sub(s.began))
+	f.addLatencies(took)
+	return f
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+func perSecond(n int, took time.Duration) float64 { return ratio(float64(n), took.Seconds()) }
