@@ -12,6 +12,7 @@ import (
 
 // Defaults of Options.
 const (
+	DefaultFastWait       = 250 * time.Millisecond
 	DefaultIsolatedWait   = 2 * time.Second
 	DefaultRecordTimeout  = 10 * time.Second
 	DefaultHeartbeatEvery = 5 * time.Second
@@ -37,7 +38,9 @@ type Options struct {
 	// DefaultFastLimit and DefaultIsolatedLimit.
 	FastLimit     int
 	IsolatedLimit int
-	// IsolatedWait is how long an isolated attempt waits for a place before it is put off; 0: DefaultIsolatedWait.
+	// FastWait is how long an attempt waits for a place in the fast lane of a healthy endpoint before it is spilled, and
+	// IsolatedWait how long one waits in the isolated lane before it is put off; 0: DefaultFastWait, DefaultIsolatedWait.
+	FastWait     time.Duration
 	IsolatedWait time.Duration
 	// Queue is the task queue of this process alone, where Follow is asked for the result of an attempt that takes longer
 	// than Patience (0: DefaultPatience). Empty: a workflow task waits for its attempts to the end.
@@ -79,7 +82,7 @@ func New(o Options) *Activities {
 		engine:         o.Engine,
 		transport:      o.Transport,
 		dialects:       o.Dialects,
-		bulkhead:       newBulkhead(o.FastLimit, o.IsolatedLimit, o.IsolatedWait, o.Now),
+		bulkhead:       newBulkhead(laneLimit{o.FastLimit, o.FastWait}, laneLimit{o.IsolatedLimit, o.IsolatedWait}, o.Now),
 		metrics:        newMetrics(o.Registerer),
 		log:            o.Logger,
 		now:            o.Now,
@@ -104,6 +107,7 @@ func (o *Options) setDefaults() {
 	}
 	orDefault(&o.FastLimit, DefaultFastLimit)
 	orDefault(&o.IsolatedLimit, DefaultIsolatedLimit)
+	orDefault(&o.FastWait, DefaultFastWait)
 	orDefault(&o.IsolatedWait, DefaultIsolatedWait)
 	orDefault(&o.Patience, DefaultPatience)
 	orDefault(&o.RecordTimeout, DefaultRecordTimeout)

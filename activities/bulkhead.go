@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 
 // Limits of a bulkhead.
 const (
-	DefaultFastLimit     = 16
+	DefaultFastLimit     = 32
 	DefaultIsolatedLimit = 32
 	// slowAnswer is what takes an endpoint out of the fast lane, whether the answer came that late or is still awaited.
 	slowAnswer = time.Second
@@ -26,21 +27,27 @@ var errFull = errors.New("the endpoint has too many attempts under way")
 // bulkhead keeps each endpoint of this process from taking more than its share: it counts the attempts under way per
 // lane, and remembers which endpoints are slow. An endpoint that is healthy and idle takes no memory.
 type bulkhead struct {
-	fast, isolated int
-	wait           time.Duration
-	now            func() time.Time
+	limits map[Lane]laneLimit
+	now    func() time.Time
 
 	mu        sync.Mutex
 	endpoints map[webhook.EndpointID]*compartment
 	swept     time.Time
 }
 
+// laneLimit is how many attempts an endpoint may have under way in a lane, and how long one more waits for a place.
+type laneLimit struct {
+	places int
+	wait   time.Duration
+}
+
 // compartment is one endpoint's part of the bulkhead.
 type compartment struct {
-	fast     map[*place]struct{}
-	isolated int
-	// waiting are isolated attempts without a place, in their order. Closing a channel hands over a place.
-	waiting []chan struct{}
+	under map[*place]struct{}
+	// free is how many places each lane has left.
+	free map[Lane]int
+	// waiting are attempts without a place, in their order.
+	waiting map[Lane][]*place
 	slow    bool
 	since   time.Time // of the last change of slow
 }
@@ -50,92 +57,84 @@ type place struct {
 	b    *bulkhead
 	id   webhook.EndpointID
 	lane Lane
-	sent time.Time // zero until the request begins
+	// ready is closed when a waiting attempt is handed its place.
+	ready chan struct{}
+	sent  time.Time // zero until the request begins
 }
 
-func newBulkhead(fast, isolated int, wait time.Duration, now func() time.Time) *bulkhead {
+func newBulkhead(fast, isolated laneLimit, now func() time.Time) *bulkhead {
 	return &bulkhead{
-		fast: fast, isolated: isolated, wait: wait, now: now, endpoints: make(map[webhook.EndpointID]*compartment),
+		limits: map[Lane]laneLimit{LaneFast: fast, LaneIsolated: isolated}, now: now,
+		endpoints: make(map[webhook.EndpointID]*compartment),
 	}
 }
 
-// enter takes a place, or returns errFull: in the fast lane at once, also for a slow endpoint; in the isolated lane
-// after a wait.
+// enter takes a place, or returns errFull: after a wait, and for a slow endpoint in the fast lane at once.
 func (b *bulkhead) enter(ctx context.Context, id webhook.EndpointID, lane Lane) (*place, error) {
 	p := &place{b: b, id: id, lane: lane}
-	if lane == LaneFast {
-		return p, b.enterFast(p)
+	entered, err := b.tryEnter(p)
+	if entered || err != nil {
+		return p, err
 	}
-	ready := b.enterIsolated(id)
-	if ready == nil {
-		return p, nil
-	}
-	timer := time.NewTimer(b.wait)
+	timer := time.NewTimer(b.limits[lane].wait)
 	defer timer.Stop()
-	err := errFull
+	err = errFull
 	select {
-	case <-ready:
+	case <-p.ready:
 		return p, nil
 	case <-timer.C:
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
-	if b.giveUp(id, ready) {
+	if b.giveUp(p) {
 		return nil, err
 	}
 	return p, nil // it was handed over at the last moment
 }
 
-func (b *bulkhead) enterFast(p *place) error {
+// tryEnter takes a place, or queues for one.
+func (b *bulkhead) tryEnter(p *place) (entered bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := b.endpoints[p.id]
 	if c == nil {
 		c = b.add(p.id)
 	}
-	if now := b.now(); len(c.fast) >= b.fast || c.isSlow(now) {
-		return errFull
+	switch {
+	case p.lane == LaneFast && c.isSlow(b.now()):
+		return false, errFull
+	case c.free[p.lane] > 0:
+		c.free[p.lane]--
+		c.under[p] = struct{}{}
+		return true, nil
+	default:
+		p.ready = make(chan struct{})
+		c.waiting[p.lane] = append(c.waiting[p.lane], p)
+		return false, nil
 	}
-	c.fast[p] = struct{}{}
-	return nil
-}
-
-// enterIsolated takes a place, or returns the channel that is closed when one is free.
-func (b *bulkhead) enterIsolated(id webhook.EndpointID) chan struct{} {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	c := b.endpoints[id]
-	if c == nil {
-		c = b.add(id)
-	}
-	if c.isolated < b.isolated {
-		c.isolated++
-		return nil
-	}
-	ready := make(chan struct{})
-	c.waiting = append(c.waiting, ready)
-	return ready
 }
 
 // giveUp ends a wait; false when a place was handed over already.
-func (b *bulkhead) giveUp(id webhook.EndpointID, ready chan struct{}) bool {
+func (b *bulkhead) giveUp(p *place) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := b.endpoints[id]
+	c := b.endpoints[p.id]
 	if c == nil {
 		return false
 	}
-	for i, w := range c.waiting {
-		if w == ready {
-			c.waiting = append(c.waiting[:i], c.waiting[i+1:]...)
-			return true
-		}
+	i := slices.Index(c.waiting[p.lane], p)
+	if i < 0 {
+		return false
 	}
-	return false
+	c.waiting[p.lane] = slices.Delete(c.waiting[p.lane], i, i+1)
+	return true
 }
 
 func (b *bulkhead) add(id webhook.EndpointID) *compartment {
-	c := &compartment{fast: make(map[*place]struct{})}
+	c := &compartment{under: map[*place]struct{}{}, free: map[Lane]int{}, waiting: map[Lane][]*place{}}
+	for lane, limit := range b.limits {
+		c.free[lane] = limit.places
+	}
 	b.endpoints[id] = c
 	return c
 }
@@ -146,8 +145,8 @@ func (c *compartment) isSlow(now time.Time) bool {
 	if c.slow && now.Sub(c.since) < slowMemory {
 		return true
 	}
-	for p := range c.fast {
-		if !p.sent.IsZero() && now.Sub(p.sent) > slowAnswer {
+	for p := range c.under {
+		if p.lane == LaneFast && !p.sent.IsZero() && now.Sub(p.sent) > slowAnswer {
 			return true
 		}
 	}
@@ -177,14 +176,14 @@ func (p *place) leave() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := b.endpoints[p.id]
-	switch {
-	case p.lane == LaneFast:
-		delete(c.fast, p)
-	case len(c.waiting) > 0:
-		close(c.waiting[0])
-		c.waiting = c.waiting[1:]
-	default:
-		c.isolated--
+	delete(c.under, p)
+	if queue := c.waiting[p.lane]; len(queue) > 0 {
+		next := queue[0]
+		c.waiting[p.lane] = queue[1:]
+		c.under[next] = struct{}{}
+		close(next.ready)
+	} else {
+		c.free[p.lane]++
 	}
 	now := b.now()
 	if c.idle(now) {
@@ -198,7 +197,7 @@ func (p *place) leave() {
 // idle reports whether nothing is to be remembered.
 func (c *compartment) idle(now time.Time) bool {
 	remembered := c.slow && now.Sub(c.since) < slowMemory
-	return len(c.fast) == 0 && c.isolated == 0 && !remembered
+	return len(c.under) == 0 && !remembered
 }
 
 // sweep forgets endpoints that were slow and then got nothing more.

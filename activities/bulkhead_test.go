@@ -20,7 +20,7 @@ var (
 
 func TestBulkhead_limitsTheFastLane(t *testing.T) {
 	t.Parallel()
-	b := newBulkhead(2, 1, 0, time.Now)
+	b := newBulkhead(laneLimit{2, 0}, laneLimit{1, 0}, time.Now)
 	first := entered(t, b, oneEndpoint, LaneFast)
 	second := entered(t, b, oneEndpoint, LaneFast)
 	refused(t, b, oneEndpoint)
@@ -46,7 +46,7 @@ func TestBulkhead_keepsSlowEndpointsOut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBulkhead(2, 2, 0, time.Now)
+			b := newBulkhead(laneLimit{2, 0}, laneLimit{2, 0}, time.Now)
 			p := entered(t, b, oneEndpoint, LaneFast)
 			p.answered(answer)
 			p.leave()
@@ -65,7 +65,7 @@ func TestBulkhead_keepsSlowEndpointsOut(t *testing.T) {
 func TestBulkhead_noticesARequestThatHangs(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 5, 27, 0, 0, 0, 0, time.UTC)
-	b := newBulkhead(5, 1, 0, func() time.Time { return now })
+	b := newBulkhead(laneLimit{5, 0}, laneLimit{1, 0}, func() time.Time { return now })
 	hanging := entered(t, b, oneEndpoint, LaneFast)
 	now = now.Add(time.Minute)
 	entered(t, b, oneEndpoint, LaneFast).leave() // nothing was sent yet: that is our slowness
@@ -79,7 +79,7 @@ func TestBulkhead_noticesARequestThatHangs(t *testing.T) {
 func TestBulkhead_forgetsInTime(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 5, 27, 0, 0, 0, 0, time.UTC)
-	b := newBulkhead(5, 1, 0, func() time.Time { return now })
+	b := newBulkhead(laneLimit{5, 0}, laneLimit{1, 0}, func() time.Time { return now })
 	for i := range byte(100) {
 		p := entered(t, b, webhook.NewID[webhook.EndpointID]([16]byte{3, i}), LaneFast)
 		p.answered(&Response{ErrorClass: webhook.ErrorConnect})
@@ -91,40 +91,48 @@ func TestBulkhead_forgetsInTime(t *testing.T) {
 	require.Empty(t, b.endpoints)
 }
 
-func TestBulkhead_waitsForAPlaceInTheIsolatedLane(t *testing.T) {
+func TestBulkhead_waitsForAPlace(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := newBulkhead(1, 1, 2*time.Second, time.Now)
-		holder := entered(t, b, oneEndpoint, LaneIsolated)
-		began := time.Now()
-		_, err := b.enter(t.Context(), oneEndpoint, LaneIsolated)
-		require.ErrorIs(t, err, errFull)
-		require.Equal(t, 2*time.Second, time.Since(began))
+	for _, lane := range []Lane{LaneFast, LaneIsolated} {
+		t.Run(string(lane), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { waitForPlace(t, lane) })
+		})
+	}
+}
 
-		got := make(chan *place)
-		for range 2 {
-			go func() {
-				p, _ := b.enter(t.Context(), oneEndpoint, LaneIsolated)
-				got <- p
-			}()
-		}
-		synctest.Wait()
-		holder.leave() // hands the place to one of them, which hands it to the other
-		for range 2 {
-			p := <-got
-			require.NotNil(t, p)
-			p.leave()
-		}
-		require.Empty(t, b.endpoints)
+func waitForPlace(t *testing.T, lane Lane) {
+	t.Helper()
+	b := newBulkhead(laneLimit{1, 2 * time.Second}, laneLimit{1, 2 * time.Second}, time.Now)
+	holder := entered(t, b, oneEndpoint, lane)
+	began := time.Now()
+	_, err := b.enter(t.Context(), oneEndpoint, lane)
+	require.ErrorIs(t, err, errFull)
+	require.Equal(t, 2*time.Second, time.Since(began))
 
-		holder = entered(t, b, oneEndpoint, LaneIsolated)
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		_, err = b.enter(ctx, oneEndpoint, LaneIsolated)
-		require.ErrorIs(t, err, context.Canceled)
-		holder.leave()
-		require.Empty(t, b.endpoints)
-	})
+	got := make(chan *place)
+	for range 2 {
+		go func() {
+			p, _ := b.enter(t.Context(), oneEndpoint, lane)
+			got <- p
+		}()
+	}
+	synctest.Wait()
+	holder.leave() // hands the place to one of them, which hands it to the other
+	for range 2 {
+		p := <-got
+		require.NotNil(t, p)
+		p.leave()
+	}
+	require.Empty(t, b.endpoints)
+
+	holder = entered(t, b, oneEndpoint, lane)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = b.enter(ctx, oneEndpoint, lane)
+	require.ErrorIs(t, err, context.Canceled)
+	holder.leave()
+	require.Empty(t, b.endpoints)
 }
 
 func entered(t *testing.T, b *bulkhead, id webhook.EndpointID, lane Lane) *place {

@@ -25,11 +25,16 @@ type flightKey struct {
 	number   int
 }
 
+// resultKept is how long the result of an attempt that took long waits for Follow.
+const resultKept = time.Minute
+
 // flight is one attempt; out and err are set once done is closed.
 type flight struct {
 	done chan struct{}
 	out  *AttemptResult
 	err  error
+	// followed says that somebody was told to ask for the result.
+	followed bool
 }
 
 // join returns the flight under the key, and begins it when there is none.
@@ -42,15 +47,43 @@ func (f *flights) join(key flightKey, attempt func() (*AttemptResult, error)) *f
 	fl := &flight{done: make(chan struct{})}
 	f.under[key] = fl
 	f.running.Go(func() {
-		defer func() {
-			f.mu.Lock()
-			delete(f.under, key)
-			f.mu.Unlock()
-			close(fl.done)
-		}()
 		fl.out, fl.err = attempt()
+		f.land(key, fl)
 	})
 	return fl
+}
+
+// land ends a flight. Its result stays for a while when somebody was told to ask for it.
+func (f *flights) land(key flightKey, fl *flight) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	close(fl.done)
+	if fl.followed {
+		time.AfterFunc(resultKept, func() { f.forget(key, fl) })
+		return
+	}
+	delete(f.under, key)
+}
+
+func (f *flights) forget(key flightKey, fl *flight) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.under[key] == fl {
+		delete(f.under, key)
+	}
+}
+
+// follow reports whether the flight is still under way, and then keeps its result.
+func (f *flights) follow(fl *flight) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	select {
+	case <-fl.done:
+		return false
+	default:
+		fl.followed = true
+		return true
+	}
 }
 
 // find returns the flight under the key, nil when there is none.
@@ -72,14 +105,17 @@ func (a *Activities) attemptPatiently(ctx context.Context, in *AttemptInput) (*A
 	case <-f.done:
 		return f.out, f.err
 	case <-patience.C:
-		return &AttemptResult{FollowOn: a.queue}, nil
+		if a.flights.follow(f) {
+			return &AttemptResult{FollowOn: a.queue}, nil
+		}
+		return f.out, f.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
 // Follow waits for an attempt that began in this process' fast lane and returns its result. CodeNotFound: it is not
-// under way here, because it has just ended or the process is another; run Attempt, which knows from the record.
+// known here; run Attempt, which knows from the record.
 func (a *Activities) Follow(ctx context.Context, in AttemptInput) (*AttemptResult, error) {
 	f := a.flights.find(flightKey{in.DeliveryID, in.Number})
 	if f == nil {
@@ -88,6 +124,7 @@ func (a *Activities) Follow(ctx context.Context, in AttemptInput) (*AttemptResul
 	defer a.heartbeat(ctx)()
 	select {
 	case <-f.done:
+		a.flights.forget(flightKey{in.DeliveryID, in.Number}, f)
 		return f.out, a.translate(ctx, "follow", f.err)
 	case <-ctx.Done():
 		return nil, ctx.Err()

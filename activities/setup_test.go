@@ -184,7 +184,7 @@ func setup(t *testing.T, receive http.HandlerFunc, adjust ...func(*activities.Op
 	b.options = activities.Options{
 		Store: b.store, Engine: b.engine, Transport: newTransport(t, s), Dialects: map[string]*webhook.Dialect{"plain": plainDialect()},
 		Logger: slog.New(slog.NewTextHandler(b.logged, nil)), Registerer: b.registry,
-		IsolatedWait: time.Millisecond, RecordTimeout: 5 * time.Second,
+		FastWait: time.Millisecond, IsolatedWait: time.Millisecond, RecordTimeout: 5 * time.Second,
 	}
 	for _, f := range adjust {
 		f(&b.options)

@@ -36,13 +36,19 @@ const (
 	workflowPollers  = 4
 	isolatedPollers  = 4
 	retryStart       = time.Second
+	// cachedWorkflows bounds the memory of workflows that wait, some 25 KiB each. One that is not cached is replayed
+	// when its timer fires.
+	cachedWorkflows = 2000
 )
 
 // Worker runs workflows and the fast lane on one task queue, the isolated lane and housekeeping on another.
 type Worker struct{ opts Options }
 
 // New returns a Worker that has not begun.
-func New(o Options) *Worker { return &Worker{opts: o} }
+func New(o Options) *Worker {
+	sdkworker.SetStickyWorkflowCacheSize(cachedWorkflows)
+	return &Worker{opts: o}
+}
 
 // Run works until the context is done, then lets what is under way finish. A Temporal that is down, at the start or
 // later, is waited for.

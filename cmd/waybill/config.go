@@ -42,6 +42,9 @@ type config struct {
 	EgressCAFile     string   `env:"WAYBILL_EGRESS_CA_FILE"`
 	AllowHTTP        bool     `env:"WAYBILL_ALLOW_HTTP"`
 
+	// PprofListen serves Go's profiles; empty: nowhere. Whoever reaches it can slow the process.
+	PprofListen string `env:"WAYBILL_PPROF_LISTEN"`
+
 	MaxBodyBytes  int64  `env:"WAYBILL_MAX_BODY_BYTES" envDefault:"262144"`
 	MaxBatchBytes int64  `env:"WAYBILL_MAX_BATCH_BYTES" envDefault:"8388608"`
 	DialectsDir   string `env:"WAYBILL_DIALECTS_DIR"`

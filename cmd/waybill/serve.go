@@ -64,6 +64,11 @@ func serve(ctx context.Context, s *settings, log *slog.Logger, what parts) (err 
 	// Not ended by the signal but after the last request was answered.
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	if s.PprofListen != "" {
+		if err := servePprof(working, &background, s.PprofListen, log); err != nil {
+			return err
+		}
+	}
 	if what.dispatch {
 		if err := p.dispatch(working, &background, temporal, what); err != nil {
 			return err

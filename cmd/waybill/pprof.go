@@ -1,0 +1,30 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"sync"
+	"time"
+)
+
+// servePprof serves Go's profiles on an address of their own until the context is done.
+func servePprof(ctx context.Context, background *sync.WaitGroup, address string, log *slog.Logger) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("WAYBILL_PPROF_LISTEN: %w", err)
+	}
+	routes := http.NewServeMux()
+	routes.HandleFunc("/debug/pprof/", pprof.Index)
+	routes.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	routes.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	routes.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	server := &http.Server{Handler: routes, ReadHeaderTimeout: 10 * time.Second}
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	background.Go(func() { _ = server.Serve(listener) }) // ends with the process
+	log.Info("profiles are served", "address", listener.Addr().String())
+	return nil
+}
