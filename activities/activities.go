@@ -26,6 +26,9 @@ type Options struct {
 	// Dialects are all that tenants may have, by name.
 	Dialects map[string]*webhook.Dialect
 
+	// Failpoint is called at "before-post", "after-response" (before the record), "after-record" (before the return) and
+	// "after-disable" (before the workflows are told), for tests that kill the process there.
+	Failpoint func(name string)
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
 	// Registerer takes the metrics; nil: they are counted and shown nowhere.
@@ -63,6 +66,7 @@ type Activities struct {
 	dialects  map[string]*webhook.Dialect
 	bulkhead  *bulkhead
 	metrics   *metrics
+	failpoint func(name string)
 	log       *slog.Logger
 	now       func() time.Time
 	newUUID   func() [16]byte
@@ -84,6 +88,7 @@ func New(o Options) *Activities {
 		dialects:       o.Dialects,
 		bulkhead:       newBulkhead(laneLimit{o.FastLimit, o.FastWait}, laneLimit{o.IsolatedLimit, o.IsolatedWait}, o.Now),
 		metrics:        newMetrics(o.Registerer),
+		failpoint:      o.Failpoint,
 		log:            o.Logger,
 		now:            o.Now,
 		newUUID:        o.NewUUID,
@@ -96,6 +101,9 @@ func New(o Options) *Activities {
 }
 
 func (o *Options) setDefaults() {
+	if o.Failpoint == nil {
+		o.Failpoint = func(string) {}
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

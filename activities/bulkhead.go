@@ -12,7 +12,7 @@ import (
 
 // Limits of a bulkhead.
 const (
-	DefaultFastLimit     = 32
+	DefaultFastLimit     = 64
 	DefaultIsolatedLimit = 32
 	// slowAnswer is what takes an endpoint out of the fast lane, whether the answer came that late or is still awaited.
 	slowAnswer = time.Second

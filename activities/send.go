@@ -35,6 +35,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *webhook.Send
 	}
 	ctx = context.WithoutCancel(ctx)
 	p.sending()
+	a.failpoint("before-post")
 	answer := a.transport.Send(ctx, Request{
 		URL: s.Endpoint.URL, Headers: headers, Body: body, Timeout: s.Endpoint.RequestTimeout(d),
 	})
@@ -42,6 +43,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *webhook.Send
 	verdict := d.Judge(in.Policy, in.DeliveryID, in.Number, answer.reply())
 	a.metrics.attempt(in.Lane, &answer, verdict)
 
+	a.failpoint("after-response")
 	r := a.recordOf(in, verdict, &answer, started)
 	r.Attempt.RequestHeaders = recordedRequest(headers, d, s.Endpoint)
 	after, err := persist(ctx, a.recordTimeout, func(ctx context.Context) (*webhook.Delivery, error) {
@@ -50,6 +52,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *webhook.Send
 	if err != nil {
 		return nil, fmt.Errorf("record an attempt: %w", err)
 	}
+	a.failpoint("after-record")
 	if verdict.Gone {
 		a.disable(ctx, in)
 	}
@@ -101,6 +104,7 @@ func (a *Activities) disable(ctx context.Context, in *AttemptInput) {
 	if err != nil {
 		a.log.Warn("an endpoint that is gone could not be disabled", "tenant", in.Tenant, "endpoint", in.EndpointID, "error", err)
 	}
+	a.failpoint("after-disable")
 	if changed {
 		a.engine.EndpointDisabled(in.Tenant, in.EndpointID, reason)
 	}

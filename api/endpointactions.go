@@ -47,6 +47,7 @@ func (s *Server) disableEndpoint(w http.ResponseWriter, r *http.Request, c *call
 	if err != nil {
 		return err
 	}
+	s.opts.Failpoint("after-disable")
 	if changed {
 		s.engine.EndpointDisabled(c.tenant.ID, id, reason)
 	}

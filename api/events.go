@@ -39,6 +39,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, p *webhook.Publi
 	if err != nil {
 		return err
 	}
+	s.opts.Failpoint("before-reply")
 	if receipt.Repeated {
 		w.Header().Set("Idempotent-Replayed", "true")
 	}
@@ -70,7 +71,7 @@ func idempotencyKey(r *http.Request) (string, error) {
 	return key, nil
 }
 
-// publication makes and checks all that is stored of an event. The body's bytes are final from here on.
+// publication makes and checks all that is stored of an event.
 func (s *Server) publication(c *call, in *eventInput, idempotencyKey string) (*webhook.Publication, error) {
 	now := s.now()
 	e := &webhook.Event{
@@ -89,17 +90,12 @@ func (s *Server) publication(c *call, in *eventInput, idempotencyKey string) (*w
 	default:
 		e.ID, callerID = e.Key.String(), false
 	}
-	if err := e.Validate(c.tenant, c.dialect); err != nil {
+	p, err := webhook.NewPublication(e, c.tenant, c.dialect, s.schemas, in.OccurredAt, now)
+	if err != nil {
 		return nil, err
 	}
-	if _, known := c.dialect.EventType(e.Type); known {
-		if err := s.schemas.Validate(c.dialect.Name, e.Type, e.Data); err != nil {
-			return nil, err
-		}
-	}
-	return &webhook.Publication{
-		Event: e, Body: c.dialect.Render(e), CallerID: callerID, Digest: e.Digest(in.OccurredAt), CreatedAt: now,
-	}, nil
+	p.CallerID = callerID
+	return p, nil
 }
 
 // eventView is an event as shown. Data has the published value; white space within it may differ.

@@ -78,9 +78,3 @@ type Engine interface {
 	CancelDelivery(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error
 	Ready(ctx context.Context) error
 }
-
-// Schemas checks data against the JSON Schema of its event type.
-type Schemas interface {
-	// Validate answers CodeSchemaViolation with the fields, and nil when the type has no schema.
-	Validate(dialect, eventType string, data []byte) error
-}

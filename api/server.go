@@ -30,7 +30,7 @@ const (
 type Options struct {
 	Store    Store
 	Engine   Engine
-	Schemas  Schemas
+	Schemas  webhook.Schemas
 	Dialects map[string]*webhook.Dialect
 
 	// AdminKey may do everything. Empty: nobody is admin.
@@ -51,6 +51,9 @@ type Options struct {
 	Metrics http.Handler
 	// Registerer takes the API's own metrics; nil: they are counted and shown nowhere.
 	Registerer prometheus.Registerer
+	// Failpoint is called at "before-reply" of accepted events and at "after-disable", once the database has it and before
+	// the workflows are told, for tests that kill the process there.
+	Failpoint func(name string)
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
 
@@ -66,6 +69,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.MaxBatchBytes == 0 {
 		o.MaxBatchBytes = DefaultMaxBatchBytes
+	}
+	if o.Failpoint == nil {
+		o.Failpoint = func(string) {}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -85,7 +91,7 @@ func (o *Options) setDefaults() {
 type Server struct {
 	store    Store
 	engine   Engine
-	schemas  Schemas
+	schemas  webhook.Schemas
 	dialects map[string]*webhook.Dialect
 	log      *slog.Logger
 	opts     Options

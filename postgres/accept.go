@@ -36,11 +36,14 @@ func (s *Store) acceptGroup(ctx context.Context, in []*webhook.Publication) ([]r
 	a := &acceptance{store: s, in: in, results: make([]result[*webhook.Receipt], len(in))}
 	err := s.transactHot(ctx, "accept events", acceptQueries, func(tx hotTx) error {
 		a.tx = tx
-		return a.work(ctx)
+		err := a.work(ctx)
+		s.opts.Failpoint("before-commit")
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
+	s.opts.Failpoint("after-commit")
 	a.committed()
 	return a.results, nil
 }
@@ -48,13 +51,17 @@ func (s *Store) acceptGroup(ctx context.Context, in []*webhook.Publication) ([]r
 var acceptQueries = []string{selectTenantVersions, claimEventIDs, selectClaimedIDs, selectReceipts, insertEvents}
 
 func (a *acceptance) work(ctx context.Context) error {
-	open := a.distinct()
 	var err error
 	if a.tenants, err = a.store.readSubscribers(ctx, a.tx, tenantsOf(a.in)); err != nil {
 		return err
 	}
-	open = a.ofKnownTenants(open)
-	if a.stored, err = a.claimIDs(ctx, open); err != nil {
+	return a.accept(ctx)
+}
+
+// accept stores what can be stored, once the tenants are read.
+func (a *acceptance) accept(ctx context.Context) error {
+	var err error
+	if a.stored, err = a.claimIDs(ctx, a.ofKnownTenants(a.distinct())); err != nil {
 		return err
 	}
 	return a.write(ctx)

@@ -42,8 +42,12 @@ func (a *acceptance) write(ctx context.Context) error {
 			starts = append(starts, p.Event.Key)
 		}
 	}
+	lease := a.store.opts.Lease
+	if a.store.opts.Leave() {
+		lease, a.dispatches = 0, nil
+	}
 	args := append(events.args(), deliveries.args()...)
-	return a.tx.execHot(ctx, insertEvents, append(args, idsOf(starts), a.store.opts.Lease.Milliseconds())...)
+	return a.tx.execHot(ctx, insertEvents, append(args, idsOf(starts), lease.Milliseconds())...)
 }
 
 // dispatch gives the publication a delivery for each recipient. Their ids grow in the recipients' order.

@@ -29,7 +29,7 @@ var HotStatements = map[string]string{
 	"record": recordAttempts, "sendings": selectSendings, "bodies": selectBodies, "senders": selectSenders, "receivers": selectReceivers,
 	"claim": claimDispatches, "dispatches": selectDispatches, "deliveries": selectDispatchDeliveries, "mark": deleteDispatches,
 	"release": releaseDispatches, "versions": selectTenantVersions, "claimed ids": selectClaimedIDs, "receipts": selectReceipts,
-	"generated": selectGenerated,
+	"generated": selectGenerated, "claim outbox": claimOutbox, "delete outbox": deleteOutbox, "quarantine outbox": quarantineOutbox,
 }
 
 var placeholder = regexp.MustCompile(`\$\d+`)

@@ -25,6 +25,7 @@ var (
 	_ api.Store        = (*postgres.Store)(nil)
 	_ activities.Store = (*postgres.Store)(nil)
 	_ worker.Outbox    = (*postgres.Store)(nil)
+	_ worker.Intake    = (*postgres.Store)(nil)
 )
 
 // bundle is a store with a schema of its own, and a second way into it.

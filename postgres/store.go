@@ -44,6 +44,11 @@ type Options struct {
 	// OnAccepted is called after the commit, before the callers of Accept get their answers, with the events whose
 	// workflow is to be started. It must not block.
 	OnAccepted func([]webhook.Dispatch)
+	// Leave reports that events accepted now are left to the relay at once: they get no lease, and OnAccepted is not
+	// called for them. Nil: they never are.
+	Leave func() bool
+	// Failpoint is called at "before-commit" and "after-commit" of accepted events, for tests that kill the process there.
+	Failpoint func(name string)
 	// Logger gets what no caller can be told; default slog.Default.
 	Logger *slog.Logger
 	// NewUUID makes the ids of deliveries: UUIDv7 that only grow within the process; default google/uuid's.
@@ -60,8 +65,14 @@ func (o Options) withDefaults() Options {
 	if o.Schema == "" {
 		o.Schema = "public"
 	}
+	if o.Leave == nil {
+		o.Leave = func() bool { return false }
+	}
 	if o.OnAccepted == nil {
 		o.OnAccepted = func([]webhook.Dispatch) {}
+	}
+	if o.Failpoint == nil {
+		o.Failpoint = func(string) {}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

@@ -17,6 +17,27 @@ type Publication struct {
 	CreatedAt time.Time
 }
 
+// Schemas checks data against the JSON Schema of its event type.
+type Schemas interface {
+	// Validate answers CodeSchemaViolation with the fields, and nil when the type has no schema.
+	Validate(dialect, eventType string, data []byte) error
+}
+
+// NewPublication checks an event by its tenant's dialect and renders the body, whose bytes are final from here on. asked is
+// the moment of the event as the producer gave it, nil when it was left out; now is the moment of acceptance. The error is
+// CodeInvalid, CodeUnknownEventType or CodeSchemaViolation.
+func NewPublication(e *Event, t *Tenant, d *Dialect, s Schemas, asked *time.Time, now time.Time) (*Publication, error) {
+	if err := e.Validate(t, d); err != nil {
+		return nil, err
+	}
+	if _, known := d.EventType(e.Type); known {
+		if err := s.Validate(d.Name, e.Type, e.Data); err != nil {
+			return nil, err
+		}
+	}
+	return &Publication{Event: e, Body: d.Render(e), Digest: e.Digest(asked), CreatedAt: now}, nil
+}
+
 // Receipt is the answer to a publication.
 type Receipt struct {
 	EventID    string            `json:"id"`

@@ -14,12 +14,13 @@ import (
 // Limits of the dispatcher.
 const (
 	// DefaultStarts is how many starts are in flight at most. A start that misses its eager slot costs three times as
-	// much, so few are better than many.
-	DefaultStarts = 8
+	// much, so many are worse than few; but attempts that run at the same time share transactions.
+	DefaultStarts = 32
 	// startTimeout is below every lease, so that an event is not started by two processes at once.
 	startTimeout = 5 * time.Second
-	queueSize    = 1024
-	markBatch    = 256
+	// queueSize is what is started well within a lease.
+	queueSize = 512
+	markBatch = 256
 )
 
 // Starter starts the workflow of an event; started before is no error.
@@ -35,8 +36,9 @@ type Dispatcher struct {
 	dialects map[string]*webhook.Dialect
 	express  *Express
 	// starting has a place for each start that may be in flight.
-	starting chan struct{}
-	log      *slog.Logger
+	starting  chan struct{}
+	failpoint func(name string)
+	log       *slog.Logger
 
 	queue chan webhook.Dispatch
 	// done takes what was tried, and what was not and is to be left to the relay.
@@ -60,7 +62,10 @@ type DispatcherOptions struct {
 	Express *Express
 	// Starts is how many starts are in flight at most; 0: DefaultStarts.
 	Starts int
-	Logger *slog.Logger
+	// Failpoint is called at "after-claim" of the relay, "after-start" (before the mark) and "express-after-post" (before
+	// the mark), for tests that kill the process there.
+	Failpoint func(name string)
+	Logger    *slog.Logger
 }
 
 // NewDispatcher returns a Dispatcher that has not begun.
@@ -68,11 +73,19 @@ func NewDispatcher(o DispatcherOptions) *Dispatcher {
 	if o.Starts == 0 {
 		o.Starts = DefaultStarts
 	}
+	if o.Failpoint == nil {
+		o.Failpoint = func(string) {}
+	}
 	return &Dispatcher{
-		outbox: o.Outbox, starter: o.Starter, dialects: o.Dialects, express: o.Express, log: o.Logger,
+		outbox: o.Outbox, starter: o.Starter, dialects: o.Dialects, express: o.Express, failpoint: o.Failpoint, log: o.Logger,
 		starting: make(chan struct{}, o.Starts),
 		queue:    make(chan webhook.Dispatch, queueSize), done: make(chan started, queueSize),
 	}
+}
+
+// Full reports that new events are better left to the relay: starts fail, or events come faster than they start.
+func (d *Dispatcher) Full() bool {
+	return d.down.Load() && !d.express.always() || len(d.queue) > queueSize/2
 }
 
 // Offer takes events that were accepted a moment ago. It never blocks: what it does not take, it leaves to the relay.
@@ -104,7 +117,7 @@ func (d *Dispatcher) Run(ctx context.Context) {
 	var working, marking sync.WaitGroup
 	events := cap(d.starting)
 	if d.express != nil {
-		events += expressEvents
+		events += expressAttempts
 	}
 	for range events {
 		working.Go(func() { d.work(ctx) })
@@ -149,8 +162,12 @@ func (d *Dispatcher) dispatch(ctx context.Context, e *webhook.Dispatch) bool {
 		return false
 	}
 	in := workflows.NewEventDeliveryInput(e, dialect)
-	if d.express.takes(e) && d.express.attempt(ctx, in) {
-		return true
+	if d.express.takes(e) {
+		settled := d.express.attempt(ctx, in)
+		d.failpoint("express-after-post")
+		if settled {
+			return true
+		}
 	}
 	return d.start(ctx, in)
 }
@@ -162,6 +179,7 @@ func (d *Dispatcher) start(ctx context.Context, in *workflows.EventDeliveryInput
 	defer cancel()
 	err := d.starter.Start(ctx, in)
 	if err == nil {
+		d.failpoint("after-start")
 		if d.down.Swap(false) {
 			d.log.Info("workflows start again")
 		}

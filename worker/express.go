@@ -4,14 +4,16 @@ import (
 	"context"
 	"sync"
 
+	"golang.org/x/sync/semaphore"
+
 	"waybill/activities"
 	"waybill/webhook"
 	"waybill/workflows"
 )
 
-// expressEvents is how many events may be under way in express mode. Most of the time they wait for the database and
-// the receiver.
-const expressEvents = 256
+// expressAttempts is how many attempts of express mode may be under way. Most of the time they wait for the database and
+// the receiver; many share a transaction. More would crowd one another out of the fast lane.
+const expressAttempts = 192
 
 // Attempter makes an attempt outside of a workflow, with the same code that the activity runs.
 type Attempter interface {
@@ -25,7 +27,22 @@ type Express struct {
 	Attempter Attempter
 	// Always applies it to every tenant, rather than to those that ask for it.
 	Always bool
+
+	once   sync.Once
+	places *semaphore.Weighted
 }
+
+// enter waits for room for an event's attempts; the caller calls leave.
+func (x *Express) enter(ctx context.Context, attempts int) (leave func(), err error) {
+	x.once.Do(func() { x.places = semaphore.NewWeighted(expressAttempts) })
+	n := int64(min(attempts, expressAttempts))
+	if err := x.places.Acquire(ctx, n); err != nil {
+		return nil, err
+	}
+	return func() { x.places.Release(n) }, nil
+}
+
+func (x *Express) always() bool { return x != nil && x.Always }
 
 func (x *Express) takes(e *webhook.Dispatch) bool {
 	return x != nil && (x.Always || e.Express) && len(e.Deliveries) > 0 && len(e.Deliveries) <= workflows.MaxDeliveries
@@ -34,6 +51,11 @@ func (x *Express) takes(e *webhook.Dispatch) bool {
 // attempt makes the first attempts at the same time and writes what became of them into the workflow's input. It reports
 // whether every delivery is settled, so that no workflow is needed.
 func (x *Express) attempt(ctx context.Context, in *workflows.EventDeliveryInput) (settled bool) {
+	leave, err := x.enter(ctx, len(in.Deliveries))
+	if err != nil {
+		return false
+	}
+	defer leave()
 	var attempts sync.WaitGroup
 	for i := range in.Deliveries[1:] {
 		attempts.Go(func() { x.attemptOne(ctx, in, &in.Deliveries[i+1]) })

@@ -13,7 +13,7 @@ const (
 	pollInterval = time.Second
 	// claimLease is how long a claimed event is this process' own.
 	claimLease = 30 * time.Second
-	claimLimit = 256
+	claimLimit = 128
 )
 
 // Relay finds the events that the dispatcher did not get to: Temporal was down, or a process was killed between accept
@@ -41,16 +41,20 @@ func (r *Relay) Run(ctx context.Context) {
 	})
 }
 
-// drain relays until the outbox has nothing more to claim. While starts fail it claims a single event, as a probe.
+// drain relays until the outbox has nothing more to claim, at the pace of the dispatcher. While starts fail it claims a
+// single event, as a probe.
 func (r *Relay) drain(ctx context.Context) error {
 	for ctx.Err() == nil {
-		limit := min(claimLimit, cap(r.dispatcher.queue)-len(r.dispatcher.queue))
+		limit := claimLimit
 		if r.dispatcher.down.Load() {
 			limit = 1
 		}
 		events, err := r.outbox.ClaimDispatches(ctx, limit, claimLease)
 		if err != nil {
 			return err
+		}
+		if len(events) > 0 {
+			r.dispatcher.failpoint("after-claim")
 		}
 		if !r.give(ctx, events) || len(events) < limit || r.dispatcher.down.Load() {
 			return nil

@@ -45,6 +45,10 @@ type config struct {
 	// PprofListen serves Go's profiles; empty: nowhere. Whoever reaches it can slow the process.
 	PprofListen string `env:"WAYBILL_PPROF_LISTEN"`
 
+	// Failpoints kills the process at chosen places, for the fault suite: "name=kill:3", separated by commas. See
+	// docs/guarantees.md.
+	Failpoints string `env:"WAYBILL_FAILPOINTS"`
+
 	MaxBodyBytes  int64  `env:"WAYBILL_MAX_BODY_BYTES" envDefault:"262144"`
 	MaxBatchBytes int64  `env:"WAYBILL_MAX_BATCH_BYTES" envDefault:"8388608"`
 	DialectsDir   string `env:"WAYBILL_DIALECTS_DIR"`
@@ -53,7 +57,7 @@ type config struct {
 	Dispatch bool `env:"WAYBILL_DISPATCH" envDefault:"true"`
 	// Express makes first attempts without a workflow, for every tenant.
 	Express       bool          `env:"WAYBILL_EXPRESS"`
-	Starts        int           `env:"WAYBILL_STARTS" envDefault:"8"`
+	Starts        int           `env:"WAYBILL_STARTS" envDefault:"32"`
 	RecoveryRate  int           `env:"WAYBILL_RECOVERY_RATE" envDefault:"100"`
 	DrainTimeout  time.Duration `env:"WAYBILL_DRAIN_TIMEOUT" envDefault:"25s"`
 	ReadTimeout   time.Duration `env:"WAYBILL_READ_TIMEOUT" envDefault:"30s"`

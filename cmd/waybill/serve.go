@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"sync"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
@@ -54,7 +53,7 @@ func serve(ctx context.Context, s *settings, log *slog.Logger, what parts) (err 
 	}
 	defer temporal.Close()
 	p.engine = workflows.NewClient(temporal, s.TemporalNamespace, s.RecoveryRate, log)
-	if p.store, err = p.openStore(what); err != nil {
+	if p.store, err = p.openStore(); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.store.Close()) }()
@@ -92,7 +91,7 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 		Client: temporal, Activities: acts, Queue: queue, FastLaneOnly: !what.isolated, StopTimeout: p.DrainTimeout, Logger: p.log,
 	})
 	p.dispatcher = worker.NewDispatcher(worker.DispatcherOptions{
-		Outbox: p.store, Starter: p.engine, Dialects: p.catalogue.dialects, Starts: p.Starts, Logger: p.log,
+		Outbox: p.store, Starter: p.engine, Dialects: p.catalogue.dialects, Starts: p.Starts, Failpoint: p.failpoint, Logger: p.log,
 		Express: &worker.Express{Attempter: acts, Always: p.Express},
 	})
 	background.Go(func() {
@@ -101,6 +100,10 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 	})
 	background.Go(func() { p.dispatcher.Run(ctx) })
 	background.Go(func() { worker.NewRelay(p.store, p.dispatcher, p.log).Run(ctx) })
+	ingester := worker.NewIngester(worker.IngesterOptions{
+		Intake: p.store, Schemas: p.catalogue, Dialects: p.catalogue.dialects, MaxBytes: p.MaxBodyBytes, Registerer: p.metrics, Logger: p.log,
+	})
+	background.Go(func() { ingester.Run(ctx) })
 	background.Go(func() { worker.NewUpkeep(p.store, p.engine, p.log).Run(ctx) })
 	return nil
 }
@@ -114,17 +117,13 @@ func (p *process) drain(acts *activities.Activities) {
 	}
 }
 
-func (p *process) openStore(what parts) (*postgres.Store, error) {
-	var lease time.Duration // the store's own default
-	if !what.dispatch {
-		lease = time.Millisecond // nobody here starts what is accepted here
-	}
+func (p *process) openStore() (*postgres.Store, error) {
 	return postgres.Open(postgres.Options{
-		URL: p.DatabaseURL, Schema: p.DatabaseSchema, MaxConns: p.DatabaseMaxConns, Keys: p.keys, Lease: lease, Logger: p.log,
+		URL: p.DatabaseURL, Schema: p.DatabaseSchema, MaxConns: p.DatabaseMaxConns, Keys: p.keys, Failpoint: p.failpoint, Logger: p.log,
+		// Without a dispatcher nobody here starts what is accepted here.
+		Leave: func() bool { return p.dispatcher == nil || p.dispatcher.Full() },
 		OnAccepted: func(events []webhook.Dispatch) {
-			if p.dispatcher != nil {
-				p.dispatcher.Offer(events)
-			}
+			p.dispatcher.Offer(events)
 		},
 	})
 }
@@ -145,7 +144,7 @@ func (p *process) newActivities(queue string) (*activities.Activities, error) {
 	}
 	return activities.New(activities.Options{
 		Store: p.store, Engine: p.engine, Transport: transport, Dialects: p.catalogue.dialects,
-		Queue: queue, Logger: p.log, Registerer: p.metrics,
+		Queue: queue, Failpoint: p.failpoint, Logger: p.log, Registerer: p.metrics,
 	}), nil
 }
 

@@ -23,7 +23,7 @@ func (p *process) serveAPI(ctx context.Context) error {
 		CheckHost:    func(host string) error { return activities.CheckHost(host, p.allowCIDRs) },
 		MaxBodyBytes: p.MaxBodyBytes, MaxBatchBytes: p.MaxBatchBytes,
 		OpenAPI: schemas.OpenAPI, Metrics: promhttp.HandlerFor(p.metrics, promhttp.HandlerOpts{}), Registerer: p.metrics,
-		Logger: p.log,
+		Failpoint: p.failpoint, Logger: p.log,
 	})
 	defer handler.Close()
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.Listen)

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+)
+
+// failpointNames are the places that failpoints can be set at, in the order of an event's way.
+var failpointNames = []string{
+	"before-commit", "after-commit", "before-reply", "after-claim", "after-start", "before-post", "after-response", "after-record",
+	"express-after-post", "after-disable",
+}
+
+// failpoint is what happens at one place: from the nth pass on nobody gets past it.
+type failpoint struct {
+	nth    int64
+	passes atomic.Int64
+	act    func()
+}
+
+// parseFailpoints reads "name=action:n,...": at the nth pass (1 when left out) of the place, "kill" calls die, and
+// "hang" leaves whoever comes by to hang. An empty text is no failpoint at all, and returns nil.
+func parseFailpoints(text string, die func()) (func(name string), error) {
+	if text == "" {
+		return nil, nil
+	}
+	points := map[string]*failpoint{}
+	for entry := range strings.SplitSeq(text, ",") {
+		name, action, _ := strings.Cut(strings.TrimSpace(entry), "=")
+		if !slices.Contains(failpointNames, name) {
+			return nil, fmt.Errorf("names the place %q; there are %s", name, strings.Join(failpointNames, ", "))
+		}
+		if points[name] != nil {
+			return nil, fmt.Errorf("names the place %q twice", name)
+		}
+		p, err := parseFailpoint(action, die)
+		if err != nil {
+			return nil, fmt.Errorf("has for %s the action %q: %w", name, action, err)
+		}
+		points[name] = p
+	}
+	return func(name string) {
+		if p := points[name]; p != nil && p.passes.Add(1) >= p.nth {
+			p.act()
+		}
+	}, nil
+}
+
+func parseFailpoint(text string, die func()) (*failpoint, error) {
+	action, count, counted := strings.Cut(text, ":")
+	p := &failpoint{nth: 1}
+	if counted {
+		var err error
+		if p.nth, err = strconv.ParseInt(count, 10, 32); err != nil || p.nth < 1 {
+			return nil, errors.New("the pass is a number from 1")
+		}
+	}
+	switch action {
+	case "kill":
+		p.act = die
+	case "hang":
+		p.act = hang
+	default:
+		return nil, errors.New("an action is kill or hang, such as kill:3")
+	}
+	return p, nil
+}
+
+// dieHere is kill -9 of this very process, and does not return.
+func dieHere() {
+	_ = syscall.Kill(syscall.Getpid(), syscall.SIGKILL) // a process may always signal itself
+	hang()
+}
+
+func hang() { select {} }

@@ -1,0 +1,227 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"waybill/webhook"
+)
+
+const (
+	// claimOutbox takes rows in the order of publication and skips what another process is ingesting. It reads no texts of
+	// a row above $3 bytes, and of the others about $4 bytes; a moment that no event can have becomes one that is refused.
+	claimOutbox = `
+		WITH waiting AS MATERIALIZED (
+			SELECT o.position, CASE WHEN o.bytes > $3::bigint THEN 0 ELSE o.bytes END AS bytes FROM outbox o
+			WHERE NOT EXISTS (SELECT FROM tenants t WHERE t.id = o.tenant_id AND t.dialect <> ALL ($2::text[]))
+			ORDER BY o.position LIMIT $1 FOR UPDATE OF o SKIP LOCKED
+		), measured AS (
+			SELECT position, sum(bytes) OVER (ORDER BY position) - bytes AS before FROM waiting
+		)
+		SELECT o.position, o.event_key, o.created_at, o.bytes > $3::bigint AS too_large,
+			CASE WHEN o.bytes > $3::bigint THEN '' ELSE coalesce(o.tenant_id, '') END AS tenant_id,
+			CASE WHEN o.bytes > $3::bigint THEN '' ELSE coalesce(o.event_type, '') END AS event_type,
+			CASE WHEN o.bytes > $3::bigint THEN NULL ELSE o.event_id END AS event_id,
+			CASE WHEN o.bytes > $3::bigint THEN NULL ELSE o.data END AS data,
+			CASE WHEN o.bytes > $3::bigint THEN NULL ELSE o.attributes END AS attributes,
+			CASE WHEN o.occurred_at < '1970-01-01Z' OR o.occurred_at >= '10000-01-01Z' THEN '0001-01-01Z' ELSE o.occurred_at END AS occurred_at
+		FROM measured m JOIN outbox o ON o.position = m.position WHERE m.before < $4::bigint ORDER BY o.position`
+
+	deleteOutbox = `DELETE FROM outbox WHERE position = ANY ($1::bigint[])`
+
+	quarantineOutbox = `
+		WITH moved AS (DELETE FROM outbox WHERE position = ANY ($1::bigint[]) RETURNING *)
+		INSERT INTO outbox_quarantine (position, event_key, tenant_id, event_id, event_type, data, occurred_at, attributes, bytes, created_at,
+			code, reason, errors, quarantined_at)
+		SELECT m.position, m.event_key, m.tenant_id, m.event_id, m.event_type, m.data, m.occurred_at, m.attributes, m.bytes, m.created_at,
+			w.code, w.reason, w.errors::json, clock_timestamp()
+		FROM moved m JOIN unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) AS w (position, code, reason, errors) ON w.position = m.position`
+)
+
+var ingestQueries = append([]string{claimOutbox, deleteOutbox, quarantineOutbox}, acceptQueries...)
+
+// IngestOutbox turns rows of the outbox into events, in the order of publication, and deletes them in the same
+// transaction, so that a row becomes an event exactly once whatever happens. Rows that cannot become events go to
+// outbox_quarantine. Several processes may do so at once: each takes other rows. Nothing settled: there is nothing to do.
+func (s *Store) IngestOutbox(ctx context.Context, in webhook.Ingestion) (webhook.Ingested, error) {
+	step := &ingestion{store: s, Ingestion: in}
+	err := step.run(ctx)
+	if err == nil || webhook.ErrorCode(err) == webhook.CodeUnavailable || len(step.rows) == 0 {
+		return step.out, err
+	}
+	// One of the rows is to blame, so each goes alone.
+	var out webhook.Ingested
+	for range in.Rows {
+		settled, err := s.ingestOne(ctx, in)
+		if err != nil || settled.Settled() == 0 {
+			return out, err
+		}
+		out.Published += settled.Published
+		out.Repeated += settled.Repeated
+		out.Quarantined += settled.Quarantined
+	}
+	return out, nil
+}
+
+func (s *Store) ingestOne(ctx context.Context, in webhook.Ingestion) (webhook.Ingested, error) {
+	in.Rows = 1
+	step := &ingestion{store: s, Ingestion: in}
+	err := step.run(ctx)
+	if err == nil || webhook.ErrorCode(err) == webhook.CodeUnavailable || len(step.rows) == 0 {
+		return step.out, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
+	defer cancel()
+	reject := &ingestion{store: s}
+	reject.reject(&step.rows[0], err)
+	return reject.out, s.transactHot(ctx, "quarantine a row", ingestQueries, func(tx hotTx) error { return reject.settle(ctx, tx) })
+}
+
+// ingestion is one transaction of IngestOutbox.
+type ingestion struct {
+	webhook.Ingestion
+	store *Store
+	rows  []outboxRow
+	// prepared are the rows of the publications of the acceptance, in its order.
+	prepared []*outboxRow
+
+	done     column // positions of the rows that are events now
+	rejected rejections
+	out      webhook.Ingested
+}
+
+type outboxRow struct {
+	webhook.OutboxRow
+	Position       int64  `db:"position"`
+	TooLarge       bool   `db:"too_large"`
+	DataText       []byte `db:"data"`
+	AttributesText []byte `db:"attributes"`
+}
+
+func (g *ingestion) run(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, g.store.opts.Timeout)
+	defer cancel()
+	a := &acceptance{store: g.store}
+	err := g.store.transactHot(ctx, "ingest the outbox", ingestQueries, func(tx hotTx) error {
+		a.tx = tx
+		dialects := new(column)
+		for _, name := range g.Dialects {
+			dialects.addText(name)
+		}
+		err := tx.selectHot(ctx, &g.rows, claimOutbox, g.Rows, dialects, g.RowBytes, maxAcceptBytes)
+		if err != nil || len(g.rows) == 0 {
+			return err
+		}
+		if err := g.accept(ctx, a); err != nil {
+			return err
+		}
+		if err := g.settle(ctx, tx); err != nil {
+			return err
+		}
+		if g.out.Published > 0 {
+			g.store.opts.Failpoint("before-commit")
+		}
+		return nil
+	})
+	if err != nil {
+		g.out = webhook.Ingested{}
+		return err
+	}
+	if g.out.Published > 0 {
+		g.store.opts.Failpoint("after-commit")
+	}
+	a.committed()
+	return nil
+}
+
+// accept stores the events of the rows that are in order, as Accept does, and sorts the rows by what became of them.
+func (g *ingestion) accept(ctx context.Context, a *acceptance) error {
+	var err error
+	if a.tenants, err = g.store.readSubscribers(ctx, a.tx, g.tenants()); err != nil {
+		return err
+	}
+	for i := range g.rows {
+		g.prepare(a, &g.rows[i])
+	}
+	a.results = make([]result[*webhook.Receipt], len(a.in))
+	if err := a.accept(ctx); err != nil {
+		return err
+	}
+	for i, row := range g.prepared {
+		switch r := a.results[i]; {
+		case r.again: // after another one with the same id: the next step's
+		case r.err != nil:
+			g.reject(row, r.err)
+		default:
+			g.done.addInt(row.Position)
+			if r.out.Repeated {
+				g.out.Repeated++
+			} else {
+				g.out.Published++
+			}
+		}
+	}
+	return nil
+}
+
+func (g *ingestion) tenants() []string {
+	seen := map[string]bool{}
+	var out []string
+	for i := range g.rows {
+		if id := g.rows[i].TenantID; !seen[id] {
+			seen[id] = true
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+func (g *ingestion) prepare(a *acceptance, row *outboxRow) {
+	p, err := g.publication(a, row)
+	switch {
+	case err == nil:
+		a.in, g.prepared = append(a.in, p), append(g.prepared, row)
+	case webhook.ErrorCode(err) != webhook.CodeUnavailable:
+		g.reject(row, err)
+	}
+}
+
+// publication turns a panic into an error: a row that causes one must not block the rest.
+func (g *ingestion) publication(a *acceptance, row *outboxRow) (p *webhook.Publication, err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = fmt.Errorf("panic: %v\n%s", reason, debug.Stack())
+		}
+	}()
+	if row.TooLarge {
+		return nil, webhook.Errorf(webhook.CodeTooLarge, "the event exceeds %d bytes", g.RowBytes)
+	}
+	tenant := a.tenants[row.TenantID]
+	if tenant == nil {
+		return nil, notFound("tenant", row.TenantID)
+	}
+	row.Data, row.Attributes = row.DataText, row.AttributesText
+	return g.Prepare(&row.OutboxRow, tenant.tenant)
+}
+
+func (g *ingestion) reject(row *outboxRow, err error) {
+	if webhook.ErrorCode(err) == webhook.CodeInternal {
+		g.store.log.Error("a row of the outbox cannot be ingested", slog.Int64("position", row.Position), slog.Any("error", err))
+	}
+	g.rejected.add(row.Position, err)
+	g.out.Quarantined++
+}
+
+func (g *ingestion) settle(ctx context.Context, tx hotTx) error {
+	if g.out.Published+g.out.Repeated > 0 {
+		if err := tx.execHot(ctx, deleteOutbox, &g.done); err != nil {
+			return err
+		}
+	}
+	if g.out.Quarantined == 0 {
+		return nil
+	}
+	return tx.execHot(ctx, quarantineOutbox, g.rejected.args()...)
+}

@@ -1,0 +1,126 @@
+package webhook
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+)
+
+// OutboxRow is an event as a producer's transaction wrote it into the outbox, unchecked.
+type OutboxRow struct {
+	Key      EventKey `db:"event_key"`
+	TenantID string   `db:"tenant_id"`
+	// EventID is the producer's; nil: the event gets the Key's text.
+	EventID *string `db:"event_id"`
+	Type    string  `db:"event_type"`
+	// Data and Attributes are JSON text as written; nil: not given.
+	Data       json.RawMessage `db:"-"`
+	Attributes json.RawMessage `db:"-"`
+	// OccurredAt is nil when the producer left it out: then CreatedAt counts.
+	OccurredAt *time.Time `db:"occurred_at"`
+	// CreatedAt is when the producer's transaction began.
+	CreatedAt time.Time `db:"created_at"`
+}
+
+// Ingestion says how one step of ingestion treats the outbox.
+type Ingestion struct {
+	// Rows is how many rows the step takes at most.
+	Rows int
+	// RowBytes bounds the texts of a row; a larger one is put into quarantine unread, with CodeTooLarge.
+	RowBytes int64
+	// Dialects are the names of those that Prepare knows. Rows of tenants with another one are left to other processes.
+	Dialects []string
+	// Prepare makes a row's publication. CodeUnavailable leaves the row where it is; any other error puts it into
+	// quarantine. It must not block.
+	Prepare func(*OutboxRow, *Tenant) (*Publication, error)
+}
+
+// Ingested counts what became of the rows of one step.
+type Ingested struct {
+	// Published rows are new events, Repeated ones were published before with the same id and content.
+	Published, Repeated int
+	// Quarantined rows cannot become events.
+	Quarantined int
+}
+
+// Settled is how many rows left the outbox.
+func (i Ingested) Settled() int { return i.Published + i.Repeated + i.Quarantined }
+
+// Publication checks the row as the API checks a request, and makes its publication. now is the moment of ingestion. The
+// error is CodeInvalid, CodeUnknownEventType or CodeSchemaViolation.
+func (r *OutboxRow) Publication(t *Tenant, d *Dialect, s Schemas, now time.Time) (*Publication, error) {
+	e := &Event{Key: r.Key, TenantID: r.TenantID, ID: r.Key.String(), Type: r.Type, OccurredAt: r.CreatedAt.UTC(), Data: r.Data}
+	if r.EventID != nil {
+		e.ID = *r.EventID
+	}
+	if r.OccurredAt != nil {
+		e.OccurredAt = r.OccurredAt.UTC()
+	}
+	var found problems
+	if len(r.Data) > 0 && !json.Valid(r.Data) {
+		found.addf("data", "is not JSON, or is nested too deep") // what Postgres takes for JSON is no promise
+	}
+	var err error
+	if e.Attributes, err = readAttributes(r.Attributes); err != nil {
+		found.addf("attributes", "%s", err)
+	}
+	if err := found.err("event"); err != nil {
+		return nil, err
+	}
+	p, err := NewPublication(e, t, d, s, r.OccurredAt, now)
+	if err != nil {
+		return nil, err
+	}
+	// An id made here can have been used too: the producer knows it before the event is stored.
+	p.CallerID = true
+	return p, nil
+}
+
+// readAttributes reads a JSON object of texts. Null counts as left out.
+func readAttributes(text json.RawMessage) (map[string]string, error) {
+	text = bytes.TrimSpace(text)
+	if len(text) == 0 || string(text) == "null" {
+		return nil, nil
+	}
+	if text[0] != '{' {
+		return nil, errors.New("is not an object")
+	}
+	dec := json.NewDecoder(bytes.NewReader(text))
+	if _, err := dec.Token(); err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		value, err := dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		if err := addAttribute(out, name.(string), value); err != nil { // an object's names are strings
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func addAttribute(to map[string]string, name string, value json.Token) error {
+	text, isText := value.(string)
+	_, twice := to[name]
+	switch {
+	case value == nil:
+		return nil
+	case !isText:
+		return errors.New("has a member that is not text")
+	case twice:
+		return errors.New("has a member that is given twice")
+	case strings.ContainsRune(name+text, 0):
+		return errors.New("has a NUL character")
+	}
+	to[name] = text
+	return nil
+}

@@ -1,0 +1,142 @@
+package worker
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"waybill/webhook"
+)
+
+// Rhythm of the ingester.
+const (
+	ingestRows = 256
+	// notifyInterval is how long producers spare each other's notification: what was committed within it after a
+	// notification comes without one.
+	notifyInterval = 50 * time.Millisecond
+)
+
+// Intake is what the ingester needs of the database.
+type Intake interface {
+	// IngestOutbox settles some rows of the outbox, each exactly once, and says how many. It may answer CodeUnavailable.
+	IngestOutbox(ctx context.Context, in webhook.Ingestion) (webhook.Ingested, error)
+	// ListenOutbox calls wake when there may be new rows, until the context is done. It promises nothing.
+	ListenOutbox(ctx context.Context, wake func())
+}
+
+// Ingester publishes what producers wrote into the outbox in their own transactions. Several at once do not get in each
+// other's way.
+type Ingester struct {
+	opts IngesterOptions
+	step webhook.Ingestion
+	rows *prometheus.CounterVec
+}
+
+// IngesterOptions are the parts and the settings of an Ingester.
+type IngesterOptions struct {
+	Intake   Intake
+	Schemas  webhook.Schemas
+	Dialects map[string]*webhook.Dialect
+	// MaxBytes bounds one event's texts: type, id, data and attributes.
+	MaxBytes int64
+	// Registerer takes the ingester's metrics; nil: they are counted and shown nowhere.
+	Registerer prometheus.Registerer
+	Logger     *slog.Logger
+	// Now defaults to the machine's clock.
+	Now func() time.Time
+}
+
+// NewIngester returns an Ingester that has not begun.
+func NewIngester(o IngesterOptions) *Ingester {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	i := &Ingester{opts: o, rows: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "waybill_outbox_rows_total", Help: "Rows of the outbox that were ingested, by what became of them.",
+	}, []string{"result"})}
+	i.step = webhook.Ingestion{
+		Rows: ingestRows, RowBytes: o.MaxBytes, Dialects: slices.Sorted(maps.Keys(o.Dialects)), Prepare: i.prepare,
+	}
+	if o.Registerer != nil {
+		o.Registerer.MustRegister(i.rows)
+	}
+	i.count(webhook.Ingested{})
+	return i
+}
+
+// Run ingests until the context is done. Notifications make it quick; polling carries it.
+func (i *Ingester) Run(ctx context.Context) {
+	wake := make(chan struct{}, 1)
+	var listening sync.WaitGroup
+	defer listening.Wait()
+	listening.Go(func() {
+		i.opts.Intake.ListenOutbox(ctx, func() {
+			select {
+			case wake <- struct{}{}:
+			default:
+			}
+		})
+	})
+	ticker := time.NewTicker(pollInterval)
+	defer ticker.Stop()
+	failing := false
+	for ctx.Err() == nil {
+		err := i.drain(ctx)
+		if err != nil && !failing && ctx.Err() == nil {
+			i.opts.Logger.Warn("the outbox of producers cannot be read; trying on", "error", err)
+		}
+		failing = err != nil
+		select {
+		case <-ticker.C:
+		case <-wake:
+			i.drainAfterNotification(ctx)
+		case <-ctx.Done():
+		}
+	}
+}
+
+// drainAfterNotification ingests at once, and leaves the rest of the interval to those who come without a notification.
+func (i *Ingester) drainAfterNotification(ctx context.Context) {
+	_ = i.drain(ctx) // the next one reports
+	select {
+	case <-time.After(notifyInterval):
+	case <-ctx.Done():
+	}
+}
+
+// drain ingests until nothing is left that can be ingested here.
+func (i *Ingester) drain(ctx context.Context) error {
+	for ctx.Err() == nil {
+		done, err := i.opts.Intake.IngestOutbox(ctx, i.step)
+		i.count(done)
+		if err != nil {
+			return err
+		}
+		if done.Quarantined > 0 {
+			i.opts.Logger.Warn("rows of the outbox are in quarantine: see outbox_quarantine", "rows", done.Quarantined)
+		}
+		if done.Settled() == 0 {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (i *Ingester) count(done webhook.Ingested) {
+	i.rows.WithLabelValues("published").Add(float64(done.Published))
+	i.rows.WithLabelValues("repeated").Add(float64(done.Repeated))
+	i.rows.WithLabelValues("quarantined").Add(float64(done.Quarantined))
+}
+
+func (i *Ingester) prepare(row *webhook.OutboxRow, t *webhook.Tenant) (*webhook.Publication, error) {
+	d, ok := i.opts.Dialects[t.Dialect]
+	if !ok { // the tenant was created a moment ago, elsewhere
+		return nil, webhook.Errorf(webhook.CodeUnavailable, "the dialect %q is not loaded here", t.Dialect)
+	}
+	return row.Publication(t, d, i.opts.Schemas, i.opts.Now().UTC().Truncate(time.Microsecond))
+}

@@ -1,0 +1,169 @@
+package worker_test
+
+import (
+	"context"
+	"io/fs"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+
+	"waybill/schemas"
+	"waybill/webhook"
+	"waybill/worker"
+)
+
+// memIntake gives one prepared answer for each step, then nothing to do.
+type memIntake struct {
+	mu      sync.Mutex
+	answers []webhook.Ingested
+	fail    error
+	steps   []webhook.Ingestion
+	wake    func()
+}
+
+func (m *memIntake) IngestOutbox(_ context.Context, in webhook.Ingestion) (webhook.Ingested, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.steps = append(m.steps, in)
+	if m.fail != nil || len(m.answers) == 0 {
+		return webhook.Ingested{}, m.fail
+	}
+	next := m.answers[0]
+	m.answers = m.answers[1:]
+	return next, nil
+}
+
+func (m *memIntake) ListenOutbox(ctx context.Context, wake func()) {
+	m.mu.Lock()
+	m.wake = wake
+	m.mu.Unlock()
+	<-ctx.Done()
+}
+
+// add lets further rows be found.
+func (m *memIntake) add(answers ...webhook.Ingested) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.answers = append(m.answers, answers...)
+}
+
+func (m *memIntake) setFail(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fail = err
+}
+
+func (m *memIntake) calls() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.steps)
+}
+
+func (m *memIntake) listens() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.wake != nil
+}
+
+// anyData takes all data but the text "bad".
+type anyData struct{}
+
+func (anyData) Validate(_, _ string, data []byte) error {
+	if string(data) == `"bad"` {
+		return webhook.Errorf(webhook.CodeSchemaViolation, "bad")
+	}
+	return nil
+}
+
+func ingester(t *testing.T, m *memIntake) *prometheus.Registry {
+	t.Helper()
+	data, err := fs.ReadFile(schemas.Dialects(), "rheo.json")
+	require.NoError(t, err)
+	rheo, err := webhook.ParseDialect(data)
+	require.NoError(t, err)
+	r := prometheus.NewRegistry()
+	background(t, worker.NewIngester(worker.IngesterOptions{
+		Intake: m, Schemas: anyData{}, Dialects: map[string]*webhook.Dialect{"rheo": rheo}, MaxBytes: 1000, Registerer: r,
+		Logger: slog.New(slog.DiscardHandler),
+	}).Run)
+	return r
+}
+
+func requireRows(t *testing.T, r *prometheus.Registry, published, quarantined, repeated string) {
+	t.Helper()
+	require.NoError(t, testutil.GatherAndCompare(r, strings.NewReader(`
+		# HELP waybill_outbox_rows_total Rows of the outbox that were ingested, by what became of them.
+		# TYPE waybill_outbox_rows_total counter
+		waybill_outbox_rows_total{result="published"} `+published+`
+		waybill_outbox_rows_total{result="quarantined"} `+quarantined+`
+		waybill_outbox_rows_total{result="repeated"} `+repeated+`
+		`)))
+}
+
+// The ingester goes on until there is nothing more, counts what became of the rows, and looks again when it is woken, and
+// when it is not.
+func TestIngester(t *testing.T) {
+	t.Parallel()
+	m := &memIntake{answers: []webhook.Ingested{{Published: 256}, {Published: 3, Repeated: 2}, {Quarantined: 1}}}
+	r := ingester(t, m)
+	eventually(t, func() bool { return m.calls() >= 4 && m.listens() })
+	requireRows(t, r, "259", "1", "2")
+
+	for range 3 {
+		before := m.calls()
+		m.wake()
+		eventually(t, func() bool { return m.calls() >= before+2 }) // at once, and after those who came without waking it
+	}
+	m.add(webhook.Ingested{Published: 1})
+	before := m.calls()
+	eventually(t, func() bool { return m.calls() > before+1 })
+	requireRows(t, r, "260", "1", "2")
+}
+
+func TestIngester_SurvivesTheDatabase(t *testing.T) {
+	t.Parallel()
+	m := &memIntake{fail: errDown}
+	r := ingester(t, m)
+	eventually(t, func() bool { return m.calls() >= 1 })
+	requireRows(t, r, "0", "0", "0")
+	m.add(webhook.Ingested{Published: 1})
+	m.setFail(nil)
+	eventually(t, func() bool { return m.calls() >= 3 })
+	requireRows(t, r, "1", "0", "0")
+}
+
+// Rows are judged as the API judges requests.
+func TestIngester_Prepare(t *testing.T) {
+	t.Parallel()
+	m := &memIntake{}
+	ingester(t, m)
+	eventually(t, func() bool { return m.calls() >= 1 })
+	m.mu.Lock()
+	in := m.steps[0]
+	m.mu.Unlock()
+	require.Equal(t, []string{"rheo"}, in.Dialects)
+	require.Equal(t, int64(1000), in.RowBytes)
+	row := &webhook.OutboxRow{Key: key(1), TenantID: "acme", Type: "item.sold", Data: []byte(`{}`)}
+	tenant := &webhook.Tenant{ID: "acme", Dialect: "rheo"}
+	code := func() webhook.Code {
+		_, err := in.Prepare(row, tenant)
+		return webhook.ErrorCode(err)
+	}
+	require.Equal(t, webhook.CodeInvalid, code(), "of no time")
+	row.CreatedAt = time.Now()
+	p, err := in.Prepare(row, tenant)
+	require.NoError(t, err)
+	require.Equal(t, key(1).String(), p.Event.ID)
+	row.Data = []byte(`"bad"`)
+	require.Equal(t, webhook.CodeSchemaViolation, code())
+	row.Type = "item.lost"
+	require.Equal(t, webhook.CodeUnknownEventType, code())
+	tenant.Dialect = "elsewhere"
+	require.Equal(t, webhook.CodeUnavailable, code(), "left to a process that knows the dialect")
+}
