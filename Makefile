@@ -5,7 +5,7 @@ BIN := .waybill/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test stack bench lint fmt build tools clean
+.PHONY: help run demo test stack bench faults lint fmt build tools clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ stack: ## keep a test stack up for running `go test` by hand
 
 bench: ## measure throughput, latency and cost on a stack of its own, a quarter of an hour; ARGS='-quick' to try it
 	@go build -o $(BIN)/bench ./scripts/bench && exec $(BIN)/bench $(ARGS)
+
+faults: ## kill everything under load and prove that nothing is lost; ARGS='-scenario kill-serve -seed 7' for some
+	@go build -o $(BIN)/faults ./scripts/faults && exec $(BIN)/faults $(ARGS)
 
 lint: ## check style, the arrows between packages, workflow determinism and go.mod
 	@go run ./scripts/lint

@@ -22,9 +22,11 @@ const (
 	maxResponseHeaderBytes = 64 << 10
 	maxIdleConns           = 2048
 	maxIdleConnsPerHost    = 32
-	idleConnTimeout        = time.Minute
-	pingAfter              = 15 * time.Second
-	pingTimeout            = 10 * time.Second
+	// idleConnTimeout is shorter than receivers keep idle connections (Node: 5 s), so that they hardly ever close one in
+	// the moment that it is chosen: that attempt would fail, since a request is never sent twice within an attempt.
+	idleConnTimeout = 4 * time.Second
+	pingAfter       = 15 * time.Second
+	pingTimeout     = 10 * time.Second
 )
 
 // TransportOptions are an operator's rules for outbound calls.
@@ -180,10 +182,5 @@ func setHeaders(h http.Header, headers []webhook.Header) {
 	}
 	if spelled["User-Agent"] == "" {
 		h["User-Agent"] = []string{"Waybill"}
-	}
-	// The receiver may have closed an idle connection just when we chose it. Present without a value, this header is
-	// not sent and lets net/http use another connection, so that keeping connections costs no attempt.
-	if spelled["Idempotency-Key"] == "" && spelled["X-Idempotency-Key"] == "" {
-		h["X-Idempotency-Key"] = nil
 	}
 }

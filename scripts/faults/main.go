@@ -1,0 +1,139 @@
+// Command faults kills what Waybill is made of, under load, and proves from ledgers of its own that nothing was lost.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"waybill/scripts/stack"
+)
+
+type options struct {
+	seed     uint64
+	scenario string
+	minutes  int
+}
+
+func main() {
+	var o options
+	flag.Uint64Var(&o.seed, "seed", rand.Uint64N(1_000_000), "seed of every choice at random")
+	flag.StringVar(&o.scenario, "scenario", "", "only scenarios whose name begins with one of these, separated by commas")
+	flag.IntVar(&o.minutes, "minutes", 0, "go round the scenarios, with new seeds, until so many minutes have passed")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := suite(ctx, &o); err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+}
+
+// suite performs the wanted scenarios on a stack of its own.
+func suite(ctx context.Context, o *options) (err error) {
+	root, err := stack.FindRoot()
+	if err != nil {
+		return err
+	}
+	out := stack.NewPrinter(os.Stdout)
+	s, err := stack.OpenTest(ctx, root, out)
+	if err != nil {
+		return fmt.Errorf("bring up a stack: %w", err)
+	}
+	w := &world{
+		dir: s.Dir, binary: filepath.Join(s.Dir, "waybill"), schema: "public", stack: s,
+		databaseURL: s.DatabaseURL(s.Database), temporalAddress: s.Ports.Temporal.Addr(), temporalNS: s.Namespace,
+	}
+	defer func() { err = errors.Join(err, w.close(), s.Close()) }()
+	build := func(ctx context.Context) error { return stack.BuildWaybill(ctx, root, w.binary, out) }
+	if err := stack.Parallel(ctx, s.Up, build); err != nil {
+		return fmt.Errorf("bring up a stack: %w", err)
+	}
+	if err := w.open(ctx); err != nil {
+		return err
+	}
+	out.Say("seed %d\n%s", o.seed, header)
+	return performAll(ctx, w, o, out)
+}
+
+func performAll(ctx context.Context, w *world, o *options, out *stack.Printer) error {
+	var failed []string
+	end := time.Now().Add(time.Duration(o.minutes) * time.Minute)
+	for seed := o.seed; ; seed++ {
+		performed := 0
+		for _, sc := range scenarios() {
+			if !o.wants(sc.name) || ctx.Err() != nil {
+				continue
+			}
+			performed++
+			v, err := w.perform(ctx, &sc, seed)
+			if err != nil {
+				failed = append(failed, sc.name)
+				out.Say("%s: %v", sc.name, err)
+				continue
+			}
+			out.Say("%s", v.line(&sc))
+			if !v.ok() {
+				failed = append(failed, sc.name)
+			}
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if performed == 0 {
+			return fmt.Errorf("no scenario has a name that begins with %q", o.scenario)
+		}
+		if time.Now().After(end) {
+			break
+		}
+	}
+	if len(failed) > 0 {
+		return fmt.Errorf("seed %d: %d scenarios failed: %s", o.seed, len(failed), strings.Join(failed, ", "))
+	}
+	return nil
+}
+
+// perform runs one scenario from beginning to end.
+func (w *world) perform(ctx context.Context, sc *scenario, seed uint64) (*verdict, error) {
+	r, err := w.newRun(ctx, sc, seed)
+	if err != nil {
+		return nil, err
+	}
+	return r.perform(ctx)
+}
+
+func (o *options) wants(name string) bool {
+	for wanted := range strings.SplitSeq(o.scenario, ",") {
+		if strings.HasPrefix(name, wanted) {
+			return true
+		}
+	}
+	return false
+}
+
+// shown is how many faults a run tells in full.
+const shown = 12
+
+// header begins the table of docs/guarantees.md, of which line is a row, followed by what is wrong.
+const header = `| scenario | what happens under load | kills | sent | accepted | deliveries | lost | duplicates | unrecorded | settled |
+|---|---|---|---|---|---|---|---|---|---|`
+
+func (v *verdict) line(sc *scenario) string {
+	text := fmt.Sprintf("| %s | %s | %d | %d | %d | %d | %d | %d | %d | %.0f s |",
+		sc.name, sc.what, v.kills, v.sent, v.accepted, v.deliveries, v.lost, v.duplicates, v.unrecorded, v.settled.Seconds())
+	for _, fault := range v.faults[:min(len(v.faults), shown)] {
+		text += "\n    " + fault
+	}
+	if more := len(v.faults) - shown; more > 0 {
+		text += fmt.Sprintf("\n    and %d more", more)
+	}
+	return text
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// scenario is one way to break things.
+type scenario struct {
+	name string
+	// what says for the table of docs/guarantees.md what happens.
+	what      string
+	endpoints []behavior
+	// env is added to the environment of the first server.
+	env []string
+	// faults does the harm while the load goes on, and leaves everything running.
+	faults func(ctx context.Context, r *run) error
+	// settleWithin bounds the quiet afterwards; 0: 4 minutes.
+	settleWithin time.Duration
+}
+
+// scenarios is the table.
+func scenarios() []scenario {
+	all := []scenario{
+		{name: "kill-serve", what: "`serve` is killed six times at random moments", endpoints: usual, faults: killServe(6)},
+		{name: "kill-serve-express", what: "the same in express mode", endpoints: usual, env: []string{"WAYBILL_EXPRESS=true"}, faults: killServe(6)},
+		{name: "two-serve", what: "two `serve`, one of them killed at a time, six times", endpoints: usual, faults: twoServe},
+		{name: "drain", what: "SIGTERM to one of two `serve` under load, three times", endpoints: usual[:2], faults: rolling},
+		{name: "drain-express", what: "the same in express mode", endpoints: usual[:2], env: []string{"WAYBILL_EXPRESS=true"}, faults: rolling},
+		{name: "hostile", what: "receivers hang, reset, drip, half-close, answer 1xx for ever, redirect, send 16 MiB, send a gzip bomb", endpoints: append(slices.Clone(hostile), healthy), faults: calm(6 * time.Second)},
+	}
+	for _, name := range []string{
+		"before-commit", "after-commit", "before-reply", "after-claim", "after-start", "before-post", "after-response", "after-record", "express-after-post", "after-disable",
+	} {
+		all = append(all, atFailpoint(name))
+	}
+	return append(all, engineScenarios()...)
+}
+
+func atFailpoint(name string) scenario {
+	s := scenario{name: name, what: "`serve` is killed at random, then at the failpoint `" + name + "`, and started again", endpoints: usual}
+	var env []string
+	switch name {
+	case "express-after-post":
+		env = []string{"WAYBILL_EXPRESS=true"}
+		s.env = env
+	case "after-disable":
+		s.endpoints = append(slices.Clone(usual), switched)
+	}
+	s.faults = func(ctx context.Context, r *run) error {
+		pass := 5 + r.rnd.IntN(20)
+		if name == "after-claim" || name == "after-disable" {
+			pass = 1 // reached seldom
+		}
+		if err := r.crash(ctx, r.server, append(env, fmt.Sprintf("WAYBILL_FAILPOINTS=%s=kill:%d", name, pass))...); err != nil {
+			return err
+		}
+		if name == "after-disable" {
+			path := "/v1/tenants/" + r.tenant + "/endpoints/" + r.ids[switched.name] + "/disable"
+			if err := r.call(ctx, "POST", path, nil, nil); err == nil {
+				return errors.New("the endpoint was disabled and nobody died")
+			}
+		}
+		if err := r.died(ctx, r.server); err != nil {
+			return err
+		}
+		return errors.Join(r.server.start(ctx, env...), calm(time.Second)(ctx, r))
+	}
+	return s
+}
+
+// crash kills a server and starts it again.
+func (r *run) crash(ctx context.Context, s *server, env ...string) error {
+	pause(ctx, time.Duration(300+r.rnd.IntN(900))*time.Millisecond)
+	at := time.Now()
+	if err := s.kill(); err != nil {
+		return err
+	}
+	r.killed(at)
+	return s.start(ctx, env...)
+}
+
+// died waits until a failpoint ends the server.
+func (r *run) died(ctx context.Context, s *server) error {
+	ctx, cancel := context.WithTimeout(ctx, 40*time.Second)
+	defer cancel()
+	select {
+	case <-s.done:
+		r.killed(time.Now())
+		return nil
+	case <-ctx.Done():
+		return errors.New("the failpoint was not reached")
+	}
+}
+
+// calm does no harm for a while.
+func calm(d time.Duration) func(context.Context, *run) error {
+	return func(ctx context.Context, _ *run) error {
+		pause(ctx, d)
+		return ctx.Err()
+	}
+}
+
+func killServe(times int) func(context.Context, *run) error {
+	return func(ctx context.Context, r *run) error {
+		for range times {
+			if err := r.crash(ctx, r.server, r.scenario.env...); err != nil {
+				return err
+			}
+		}
+		return calm(time.Second)(ctx, r)
+	}
+}
+
+func twoServe(ctx context.Context, r *run) error {
+	second, err := r.startServer(ctx, "serve", r.scenario.env...)
+	if err != nil {
+		return err
+	}
+	for i := range 6 {
+		if err := r.crash(ctx, []*server{r.server, second}[i%2], r.scenario.env...); err != nil {
+			return err
+		}
+	}
+	return calm(time.Second)(ctx, r)
+}
+
+// rolling replaces servers one after the other, as a deployment does.
+func rolling(ctx context.Context, r *run) error {
+	old := r.server
+	for range 3 {
+		next, err := r.startServer(ctx, "serve", r.scenario.env...)
+		if err != nil {
+			return err
+		}
+		pause(ctx, 1500*time.Millisecond)
+		if err := old.terminate(); err != nil {
+			return err
+		}
+		old = next
+	}
+	return calm(time.Second)(ctx, r)
+}

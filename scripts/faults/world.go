@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+
+	"github.com/lib/pq"
+
+	"waybill/scripts/stack"
+)
+
+// world is a Postgres and a Temporal with Waybill's tables in them, for one scenario after another.
+type world struct {
+	dir, binary                 string
+	databaseURL, schema         string
+	temporalAddress, temporalNS string
+	apiKey, keys                string
+	db                          *sql.DB
+	// stack is there when the engine may be killed as well.
+	stack *stack.Stack
+
+	started int
+	runs    int
+	mu      sync.Mutex
+	serve   []*server // those that take requests
+}
+
+// open prepares the tables. The caller has set where everything is.
+func (w *world) open(ctx context.Context) error {
+	w.apiKey = hex.EncodeToString(randomBytes(24))
+	w.keys = "k1:" + base64.StdEncoding.EncodeToString(randomBytes(32))
+	var err error
+	if w.db, err = sql.Open("postgres", w.databaseURL); err != nil {
+		return fmt.Errorf("open the database: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, w.binary, "migrate")
+	cmd.Env = append(os.Environ(), w.env()...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("waybill migrate: %w\n%s", err, out)
+	}
+	return nil
+}
+
+func (w *world) close() error {
+	if w.db == nil {
+		return nil
+	}
+	return w.db.Close()
+}
+
+func randomBytes(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	return b
+}
+
+func (w *world) env() []string {
+	return []string{
+		"WAYBILL_LISTEN=127.0.0.1:0", "WAYBILL_LOG_LEVEL=info",
+		"WAYBILL_DATABASE_URL=" + w.databaseURL, "WAYBILL_DATABASE_SCHEMA=" + w.schema,
+		"WAYBILL_TEMPORAL_ADDRESS=" + w.temporalAddress, "WAYBILL_TEMPORAL_NAMESPACE=" + w.temporalNS,
+		"WAYBILL_API_KEY=" + w.apiKey, "WAYBILL_ENCRYPTION_KEYS=" + w.keys,
+		"WAYBILL_ALLOW_HTTP=true", "WAYBILL_EGRESS_ALLOW_CIDRS=127.0.0.0/8",
+	}
+}
+
+func (w *world) table(name string) string {
+	return pq.QuoteIdentifier(w.schema) + "." + pq.QuoteIdentifier(name)
+}
+
+// serving puts a server among those that take requests.
+func (w *world) serving(s *server) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, known := range w.serve {
+		if known == s {
+			return
+		}
+	}
+	w.serve = append(w.serve, s)
+}
+
+func (w *world) leaving(s *server) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, known := range w.serve {
+		if known == s {
+			w.serve = append(w.serve[:i:i], w.serve[i+1:]...)
+			return
+		}
+	}
+}
+
+// address returns the nth address to send a request to, in turn; "" when nobody serves.
+func (w *world) address(n int) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.serve) == 0 {
+		return ""
+	}
+	return w.serve[n%len(w.serve)].address
+}
+
+// endServers kills what a scenario left running.
+func (w *world) endServers() error {
+	w.mu.Lock()
+	left := w.serve
+	w.serve = nil
+	w.mu.Unlock()
+	var errs []error
+	for _, s := range left {
+		errs = append(errs, s.kill())
+	}
+	return errors.Join(errs...)
+}
