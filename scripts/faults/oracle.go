@@ -113,7 +113,7 @@ func (e *evidence) judgePair(v *verdict, p pair, b *behavior) {
 		}
 	}
 	judgeAttempts(v, p, d, b)
-	e.compare(v, p, d, b)
+	e.compare(v, p, d)
 	if d.status == "delivered" && !slices.ContainsFunc(arrived, func(a arrival) bool { return a.Status/100 == 2 }) {
 		v.lost++
 		v.wrong("lost: %v stands as delivered and never arrived", p)
@@ -155,7 +155,7 @@ func judgeAttempts(v *verdict, p pair, d *row, b *behavior) {
 }
 
 // compare looks for rows without arrival and arrivals without row.
-func (e *evidence) compare(v *verdict, p pair, d *row, b *behavior) {
+func (e *evidence) compare(v *verdict, p pair, d *row) {
 	arrived := e.arrivals[p]
 	var answeredRows, goodRows, good, near int
 	for _, a := range d.made {

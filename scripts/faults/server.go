@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -18,7 +19,7 @@ type server struct {
 	world   *world
 	command string
 	log     string
-	address string
+	address atomic.Pointer[string]
 	cmd     *exec.Cmd
 	done    chan struct{}
 	err     error
@@ -81,7 +82,8 @@ func (s *server) listening(from int) error {
 		}
 		return errors.New("the API does not listen yet")
 	}
-	s.address = string(found[1])
+	address := string(found[1])
+	s.address.Store(&address)
 	s.world.serving(s)
 	return nil
 }

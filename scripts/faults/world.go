@@ -106,7 +106,7 @@ func (w *world) address(n int) string {
 	if len(w.serve) == 0 {
 		return ""
 	}
-	return w.serve[n%len(w.serve)].address
+	return *w.serve[n%len(w.serve)].address.Load() // set before it is among those that serve
 }
 
 // endServers kills what a scenario left running.
