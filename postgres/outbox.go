@@ -2,9 +2,12 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+
+	"github.com/lib/pq"
 
 	"waybill/webhook"
 )
@@ -48,19 +51,18 @@ var ingestQueries = append([]string{claimOutbox, deleteOutbox, quarantineOutbox}
 func (s *Store) IngestOutbox(ctx context.Context, in webhook.Ingestion) (webhook.Ingested, error) {
 	step := &ingestion{store: s, Ingestion: in}
 	err := step.run(ctx)
-	if err == nil || webhook.ErrorCode(err) == webhook.CodeUnavailable || len(step.rows) == 0 {
+	if !blamesRow(err) {
 		return step.out, err
 	}
-	// One of the rows is to blame, so each goes alone.
 	var out webhook.Ingested
-	for range in.Rows {
-		settled, err := s.ingestOne(ctx, in)
-		if err != nil || settled.Settled() == 0 {
+	for range in.Rows { // one of them is to blame, so each goes alone
+		one, err := s.ingestOne(ctx, in)
+		if err != nil || one.Settled() == 0 {
 			return out, err
 		}
-		out.Published += settled.Published
-		out.Repeated += settled.Repeated
-		out.Quarantined += settled.Quarantined
+		out.Published += one.Published
+		out.Repeated += one.Repeated
+		out.Quarantined += one.Quarantined
 	}
 	return out, nil
 }
@@ -69,7 +71,7 @@ func (s *Store) ingestOne(ctx context.Context, in webhook.Ingestion) (webhook.In
 	in.Rows = 1
 	step := &ingestion{store: s, Ingestion: in}
 	err := step.run(ctx)
-	if err == nil || webhook.ErrorCode(err) == webhook.CodeUnavailable || len(step.rows) == 0 {
+	if !blamesRow(err) || len(step.rows) == 0 {
 		return step.out, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
@@ -77,6 +79,19 @@ func (s *Store) ingestOne(ctx context.Context, in webhook.Ingestion) (webhook.In
 	reject := &ingestion{store: s}
 	reject.reject(&step.rows[0], err)
 	return reject.out, s.transactHot(ctx, "quarantine a row", ingestQueries, func(tx hotTx) error { return reject.settle(ctx, tx) })
+}
+
+// blamesRow tells what a row caused from what would befall any row: then all stay, rather than go to quarantine in a crowd.
+func blamesRow(err error) bool {
+	var known *webhook.Error
+	if errors.As(err, &known) {
+		return known.Code != webhook.CodeUnavailable
+	}
+	if e := pq.As(err); e != nil {
+		class := e.Code.Class()
+		return class == "22" || class == "23" || class == "54" // data exception, integrity, limit exceeded
+	}
+	return false
 }
 
 // ingestion is one transaction of IngestOutbox.
@@ -114,7 +129,7 @@ func (g *ingestion) run(ctx context.Context) error {
 		if err != nil || len(g.rows) == 0 {
 			return err
 		}
-		if err := g.accept(ctx, a); err != nil {
+		if err := safely(func() error { return g.accept(ctx, a) }); err != nil {
 			return err
 		}
 		if err := g.settle(ctx, tx); err != nil {
@@ -179,7 +194,11 @@ func (g *ingestion) tenants() []string {
 }
 
 func (g *ingestion) prepare(a *acceptance, row *outboxRow) {
-	p, err := g.publication(a, row)
+	var p *webhook.Publication
+	err := safely(func() (err error) {
+		p, err = g.publication(a, row)
+		return err
+	})
 	switch {
 	case err == nil:
 		a.in, g.prepared = append(a.in, p), append(g.prepared, row)
@@ -188,13 +207,17 @@ func (g *ingestion) prepare(a *acceptance, row *outboxRow) {
 	}
 }
 
-// publication turns a panic into an error: a row that causes one must not block the rest.
-func (g *ingestion) publication(a *acceptance, row *outboxRow) (p *webhook.Publication, err error) {
+// safely turns a panic into an error: the row that causes one must not block the rest.
+func safely(do func() error) (err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
-			err = fmt.Errorf("panic: %v\n%s", reason, debug.Stack())
+			err = webhook.Errorf(webhook.CodeInternal, "an internal error; the log has it").WithCause(fmt.Errorf("panic: %v\n%s", reason, debug.Stack()))
 		}
 	}()
+	return do()
+}
+
+func (g *ingestion) publication(a *acceptance, row *outboxRow) (*webhook.Publication, error) {
 	if row.TooLarge {
 		return nil, webhook.Errorf(webhook.CodeTooLarge, "the event exceeds %d bytes", g.RowBytes)
 	}

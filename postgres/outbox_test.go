@@ -116,19 +116,25 @@ func TestIngest_SeveralAtOnce(t *testing.T) {
 	const events = 3000
 	b.exec(`SELECT publish('acme', 'a', n::text::json) FROM generate_series(1, $1) n`, events)
 	in := step(t, func(in *webhook.Ingestion) { in.Rows = 50 })
+	done := make([]webhook.Ingested, 4)
 	var ingesting sync.WaitGroup
-	for range 4 {
+	for i := range done {
 		s := postgrestest.Open(t, b.opts)
 		ingesting.Go(func() {
-			for b.count(`SELECT count(*) FROM outbox`) > 0 {
-				if _, err := drain(t.Context(), s, in); err != nil {
-					t.Error(err)
-					return
-				}
+			var err error
+			if done[i], err = drain(t.Context(), s, in); err != nil {
+				t.Error(err)
 			}
 		})
 	}
 	ingesting.Wait()
+	var all webhook.Ingested
+	for _, d := range done {
+		all.Published += d.Published
+		all.Repeated += d.Repeated
+		all.Quarantined += d.Quarantined
+	}
+	require.Equal(t, webhook.Ingested{Published: events}, all, "no row was taken twice")
 	require.Equal(t, events, b.count(`SELECT count(DISTINCT convert_from(body, 'UTF8')::json ->> 'data') FROM events`))
 	require.Equal(t, events, b.count(`SELECT count(*) FROM events`))
 	require.Equal(t, events, b.count(`SELECT count(*) FROM deliveries`))
@@ -219,6 +225,20 @@ func TestIngest_Poison(t *testing.T) {
 	for _, q := range b.quarantine() {
 		require.NotContains(t, q.Reason, "secret")
 	}
+}
+
+// What would befall any row is no row's fault: all of them stay.
+func TestIngest_FaultOfOurs(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.exec(`SELECT publish('acme', 'a', n::text::json) FROM generate_series(1, 10) n`)
+	b.exec(`ALTER TABLE events RENAME COLUMN attributes TO other`)
+	_, err := b.IngestOutbox(t.Context(), step(t))
+	requireCode(t, webhook.CodeInternal, err)
+	require.Empty(t, b.quarantine())
+	b.exec(`ALTER TABLE events RENAME COLUMN other TO attributes`)
+	require.Equal(t, webhook.Ingested{Published: 10}, b.drain())
 }
 
 // Rows of a dialect that this process does not know wait for one that does, and hold up no other.

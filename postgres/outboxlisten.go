@@ -26,7 +26,7 @@ func (s *Store) ListenOutbox(ctx context.Context, wake func()) {
 	defer func() {
 		go func() {
 			_ = l.Close()
-			for range l.Notify { //nolint:revive // nobody wants them any more
+			for range l.Notify { // nobody wants them any more
 			}
 		}()
 	}()

@@ -1,0 +1,107 @@
+package main_test
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/lib/pq"
+	"github.com/stretchr/testify/require"
+)
+
+// sqlCall is the text of a call of a SQL function of the group's schema.
+func (g *group) sqlCall(function, args string) string {
+	return pq.QuoteIdentifier(g.schema) + "." + function + "(" + args + ")"
+}
+
+func (g *group) begin(t *testing.T) *sql.Tx {
+	t.Helper()
+	tx, err := g.db.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = tx.Rollback() })
+	return tx
+}
+
+// An event of the producer's own transaction is delivered as if it had come through the API, and not if that is rolled back.
+func TestSQL_Publish(t *testing.T) {
+	t.Parallel()
+	s := shared(t)
+	tn := newTenant(t, s, "standard", nil)
+	r := newReceiver(t)
+	tn.endpoint(t, r, nil)
+	publish := `SELECT ` + s.group.sqlCall("publish", `$1, 'order.confirmed', $2, occurred_at => '2026-05-27T14:32:00Z', attributes => '{"shop": "oslo"}'`)
+	const data = `{ "n":1e2 ,"note":"é 😀" }`
+
+	undone := s.group.begin(t)
+	_, err := undone.ExecContext(t.Context(), publish, tn.id, `"never"`)
+	require.NoError(t, err)
+	require.NoError(t, undone.Rollback())
+	tx := s.group.begin(t)
+	var id string
+	require.NoError(t, tx.QueryRowContext(t.Context(), publish, tn.id, data).Scan(&id))
+	_, err = tx.ExecContext(t.Context(), publish, tn.id+"-unknown", data)
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit())
+
+	requireBytes(t, confirmedBody, r.wait(t, 1)[0].body)
+	var event struct {
+		ID         string
+		Type       string
+		Attributes map[string]string
+	}
+	tn.call(t, "GET", tn.path+"/events/"+id, nil).is(t, 200, &event)
+	require.Equal(t, id, event.ID)
+	require.Equal(t, "oslo", event.Attributes["shop"])
+	tn.waitDelivery(t, tn.deliveries(t, "")[0].ID, "delivered", 1)
+	tn.publishAnother(t)
+	r.wait(t, 2)
+
+	require.Equal(t, 1, s.group.count(t, "outbox_quarantine", tn.id+"-unknown"))
+	require.Contains(t, string(tn.call(t, "GET", "/metrics", nil).body), `waybill_outbox_rows_total{result="quarantined"}`)
+}
+
+// What a transaction published becomes events once each, however many processes look for it and whichever of them is killed.
+func TestSQL_Killed(t *testing.T) {
+	t.Parallel()
+	g := ownGroup(t, groupOptions{})
+	s, w := g.own(t, "serve"), g.own(t, "worker")
+	tn := newTenant(t, s, "standard", nil)
+	const events = 2000
+	bulk := func() {
+		t.Helper()
+		_, err := g.db.ExecContext(t.Context(),
+			`SELECT `+g.sqlCall("publish", "$1, 'order.confirmed', to_json(n)")+` FROM generate_series(1, $2) n`, tn.id, events)
+		require.NoError(t, err)
+	}
+	for round, killed := range []*server{s, w, s} {
+		bulk()
+		await(t, patience, "the first to be ingested", func() error {
+			if g.count(t, "events", tn.id) <= round*events {
+				return errors.New("none is")
+			}
+			return nil
+		})
+		killed.kill(t)
+		await(t, patience, "the rest to be ingested by the other", func() error {
+			if left := g.count(t, "outbox", tn.id); left > 0 {
+				return fmt.Errorf("%d are left", left)
+			}
+			return nil
+		})
+		killed.restart(t)
+	}
+	require.Equal(t, 3*events, g.count(t, "events", tn.id))
+	require.Zero(t, g.count(t, "outbox_quarantine", tn.id))
+
+	// What is committed while no process runs is found by the next.
+	r := newReceiver(t)
+	tn.endpoint(t, r, nil)
+	w.kill(t)
+	s.kill(t)
+	_, err := g.db.ExecContext(t.Context(), `SELECT `+g.sqlCall("publish", "$1, 'order.confirmed', '7'"), tn.id)
+	require.NoError(t, err)
+	s.restart(t)
+	require.True(t, strings.HasSuffix(string(r.wait(t, 1)[0].body), `"data":7}`))
+}
