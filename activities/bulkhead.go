@@ -160,14 +160,15 @@ func (p *place) sending() {
 	p.sent = p.b.now()
 }
 
-// answered notes how the endpoint did: one quick answer makes it healthy, one slow or failed makes it slow.
+// answered notes how the endpoint did: one slow answer makes it slow, one quick answer healthy, whatever it says. An
+// endpoint that fails at once keeps nobody waiting.
 func (p *place) answered(r *Response) {
-	healthy := r.Duration <= slowAnswer && r.ErrorClass == "" && r.StatusCode < 500
+	slow := r.Duration > slowAnswer || r.ErrorClass == webhook.ErrorTimeout
 	p.b.mu.Lock()
 	defer p.b.mu.Unlock()
 	c := p.b.endpoints[p.id]
 	p.sent = time.Time{}
-	c.slow, c.since = !healthy, p.b.now()
+	c.slow, c.since = slow, p.b.now()
 }
 
 // leave gives the place back.

@@ -41,8 +41,7 @@ func TestBulkhead_keepsSlowEndpointsOut(t *testing.T) {
 	for name, answer := range map[string]*Response{
 		"a slow answer": {StatusCode: 200, Duration: 1100 * time.Millisecond},
 		"a timeout":     {ErrorClass: webhook.ErrorTimeout, Duration: time.Millisecond},
-		"no connection": {ErrorClass: webhook.ErrorConnect},
-		"a 503":         {StatusCode: 503},
+		"no connection": {ErrorClass: webhook.ErrorConnect, Duration: 2 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -54,7 +53,7 @@ func TestBulkhead_keepsSlowEndpointsOut(t *testing.T) {
 			entered(t, b, otherEndpoint, LaneFast).leave()
 
 			p = entered(t, b, oneEndpoint, LaneIsolated)
-			p.answered(&Response{StatusCode: 404})
+			p.answered(&Response{StatusCode: 503})
 			p.leave()
 			entered(t, b, oneEndpoint, LaneFast).leave()
 			require.Empty(t, b.endpoints)
@@ -82,7 +81,7 @@ func TestBulkhead_forgetsInTime(t *testing.T) {
 	b := newBulkhead(laneLimit{5, 0}, laneLimit{1, 0}, func() time.Time { return now })
 	for i := range byte(100) {
 		p := entered(t, b, webhook.NewID[webhook.EndpointID]([16]byte{3, i}), LaneFast)
-		p.answered(&Response{ErrorClass: webhook.ErrorConnect})
+		p.answered(&Response{ErrorClass: webhook.ErrorTimeout})
 		p.leave()
 	}
 	require.Len(t, b.endpoints, 100)

@@ -69,8 +69,14 @@ func TestActivities_Attempt_givesItsPlaceBack(t *testing.T) {
 // What one answer says of the endpoint decides the lane of the next attempt.
 func TestActivities_Attempt_spillsToASlowEndpoint(t *testing.T) {
 	t.Parallel()
-	var code atomic.Int64
-	b := setup(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(int(code.Load())) })
+	var hangs atomic.Bool
+	b := setup(t, func(_ http.ResponseWriter, r *http.Request) {
+		if hangs.Load() {
+			<-r.Context().Done()
+		}
+	})
+	timeout := webhook.Duration(200 * time.Millisecond)
+	b.store.sending.Endpoint.Timeout = &timeout
 	attempt := func(lane activities.Lane) *activities.AttemptResult {
 		in := input()
 		in.Lane = lane
@@ -78,10 +84,10 @@ func TestActivities_Attempt_spillsToASlowEndpoint(t *testing.T) {
 		require.NoError(t, err)
 		return out
 	}
-	code.Store(503)
+	hangs.Store(true)
 	require.False(t, attempt(activities.LaneFast).Spilled)
 	require.True(t, attempt(activities.LaneFast).Spilled)
-	code.Store(200)
+	hangs.Store(false)
 	require.True(t, attempt(activities.LaneFast).Spilled)
 	require.Equal(t, webhook.StatusDelivered, attempt(activities.LaneIsolated).Status)
 	require.Equal(t, webhook.StatusDelivered, attempt(activities.LaneFast).Status)
@@ -92,9 +98,9 @@ waybill_attempts_total{error_class="",lane="fast",outcome="delivered"} 1
 waybill_attempts_total{error_class="",lane="isolated",outcome="delivered"} 1
 waybill_attempts_total{error_class="http_status",lane="fast",outcome="rejected"} 0
 waybill_attempts_total{error_class="http_status",lane="isolated",outcome="rejected"} 0
-`+zeros("blocked", "connect", "dns", "protocol", "redirect", "timeout", "tls")+`
-waybill_attempts_total{error_class="http_status",lane="fast",outcome="retryable"} 1
-waybill_attempts_total{error_class="http_status",lane="isolated",outcome="retryable"} 0
+`+zeros("blocked", "connect", "dns", "http_status", "protocol", "redirect", "tls")+`
+waybill_attempts_total{error_class="timeout",lane="fast",outcome="retryable"} 1
+waybill_attempts_total{error_class="timeout",lane="isolated",outcome="retryable"} 0
 # HELP waybill_attempts_spilled_total Attempts the fast lane had no room for.
 # TYPE waybill_attempts_spilled_total counter
 waybill_attempts_spilled_total 2

@@ -12,7 +12,7 @@ type Lane string
 // The lanes.
 const (
 	LaneFast     Lane = "fast"     // a local activity inside the workflow task
-	LaneIsolated Lane = "isolated" // an activity on a queue of its own, fair among endpoints
+	LaneIsolated Lane = "isolated" // an activity on a queue of its own, fair among endpoints, for those that are slow
 )
 
 // AttemptInput asks for one attempt of a delivery.

@@ -84,7 +84,7 @@ func (x *Express) attemptOne(ctx context.Context, in *workflows.EventDeliveryInp
 	case out.FollowOn != "":
 		d.FollowOn = out.FollowOn
 	case out.Attempt != nil || out.Status.Settled():
-		d.Status, d.Reason, d.Delay, d.Lane = out.Status, out.Reason, out.Delay, activities.LaneIsolated
+		d.Status, d.Reason, d.Delay = out.Status, out.Reason, out.Delay
 		if out.Attempt != nil {
 			d.Attempts = []webhook.AttemptSummary{*out.Attempt}
 		}

@@ -38,7 +38,7 @@ func TestExpress(t *testing.T) {
 		"exhausted":       {always(made(webhook.StatusExhausted, 0), nil), nil},
 		"canceled before": {always(activities.AttemptResult{Status: webhook.StatusCanceled}, nil), nil},
 		"to be retried": {always(made(webhook.StatusRetrying, time.Second), nil), &workflows.DeliveryState{
-			Lane: activities.LaneIsolated, Status: webhook.StatusRetrying, Delay: time.Second,
+			Lane: activities.LaneFast, Status: webhook.StatusRetrying, Delay: time.Second,
 			Attempts: []webhook.AttemptSummary{{Number: 1, StatusCode: 500}},
 		}},
 		"under way for long": {always(activities.AttemptResult{FollowOn: "q"}, nil), &workflows.DeliveryState{Lane: activities.LaneFast, FollowOn: "q"}},

@@ -112,8 +112,8 @@ func (d *delivery) summary() string {
 // number is the next attempt's.
 func (d *delivery) number() int { return len(d.state.Attempts) + 1 }
 
-// attempt makes the next attempt, in the fast lane if it is the first and the worker has room, and takes over how the
-// delivery then stands. A failed delivery goes on in the isolated lane: its endpoint is not healthy.
+// attempt makes the next attempt, in the fast lane if the worker has room for the endpoint, and takes over how the delivery
+// then stands.
 func (d *delivery) attempt(ctx workflow.Context) error {
 	d.asked.now, d.asked.enabled = false, false
 	queue := d.state.FollowOn
@@ -139,7 +139,6 @@ func (d *delivery) attempt(ctx workflow.Context) error {
 			return err
 		}
 	}
-	d.state.Lane = activities.LaneIsolated
 	d.take(ctx, out)
 	return nil
 }

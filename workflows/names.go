@@ -12,7 +12,7 @@ import (
 const (
 	// TaskQueue carries workflow tasks; fast-lane attempts run inside them.
 	TaskQueue = "waybill"
-	// IsolatedQueue carries the attempts of slow and failing endpoints, and housekeeping.
+	// IsolatedQueue carries the attempts of slow endpoints, and housekeeping.
 	IsolatedQueue = "waybill-isolated"
 )
 

@@ -95,6 +95,10 @@ func record(ctx context.Context, c client.Client, dir string, s *story) error {
 	if err != nil {
 		return err
 	}
+	last := history.Events[len(history.Events)-1].GetEventType()
+	if s.continues != (last == enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW) {
+		return fmt.Errorf("the history ends with %s", last)
+	}
 	if s.open || s.continues {
 		_ = c.TerminateWorkflow(ctx, id, "", "the history is recorded")
 	}

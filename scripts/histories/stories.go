@@ -205,7 +205,7 @@ func stories() []*story {
 			return after(webhook.StatusHeld, workflows.SignalEnableEndpoint, false)(ctx, r)
 		}},
 		{name: "in-parts", deliveries: workflows.MaxDeliveries + 1, attempt: failing(0, 0)},
-		{name: "continued-as-new", deliveries: 40, attempt: exhausting(31, 0), continues: true},
+		{name: "continued-as-new", deliveries: 60, attempt: exhausting(31, 10*time.Millisecond), continues: true},
 		{name: "recovery", recovery: true},
 	}
 }
