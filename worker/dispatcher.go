@@ -85,7 +85,7 @@ func NewDispatcher(o DispatcherOptions) *Dispatcher {
 
 // Full reports that new events are better left to the relay: starts fail, or events come faster than they start.
 func (d *Dispatcher) Full() bool {
-	return d.down.Load() && !d.express.always() || len(d.queue) > queueSize/2
+	return d.down.Load() && !d.express.takesAll() || len(d.queue) > queueSize/2
 }
 
 // Offer takes events that were accepted a moment ago. It never blocks: what it does not take, it leaves to the relay.

@@ -24,38 +24,31 @@ type Attempter interface {
 // workflow for events that this does not settle. Until an event is marked dispatched, the relay would start its
 // workflow, which finds what was recorded.
 type Express struct {
-	Attempter Attempter
-	// Always applies it to every tenant, rather than to those that ask for it.
-	Always bool
-
-	once   sync.Once
-	places *semaphore.Weighted
+	attempter Attempter
+	// everybody applies it to every tenant, rather than to those that ask for it.
+	everybody bool
+	places    *semaphore.Weighted
 }
 
-// enter waits for room for an event's attempts; the caller calls leave.
-func (x *Express) enter(ctx context.Context, attempts int) (leave func(), err error) {
-	x.once.Do(func() { x.places = semaphore.NewWeighted(expressAttempts) })
-	n := int64(min(attempts, expressAttempts))
-	if err := x.places.Acquire(ctx, n); err != nil {
-		return nil, err
-	}
-	return func() { x.places.Release(n) }, nil
+// NewExpress returns an Express for the tenants that ask for it, or for everybody.
+func NewExpress(a Attempter, everybody bool) *Express {
+	return &Express{attempter: a, everybody: everybody, places: semaphore.NewWeighted(expressAttempts)}
 }
 
-func (x *Express) always() bool { return x != nil && x.Always }
+func (x *Express) takesAll() bool { return x != nil && x.everybody }
 
 func (x *Express) takes(e *webhook.Dispatch) bool {
-	return x != nil && (x.Always || e.Express) && len(e.Deliveries) > 0 && len(e.Deliveries) <= workflows.MaxDeliveries
+	return x != nil && (x.everybody || e.Express) && len(e.Deliveries) > 0 && len(e.Deliveries) <= workflows.MaxDeliveries
 }
 
 // attempt makes the first attempts at the same time and writes what became of them into the workflow's input. It reports
 // whether every delivery is settled, so that no workflow is needed.
 func (x *Express) attempt(ctx context.Context, in *workflows.EventDeliveryInput) (settled bool) {
-	leave, err := x.enter(ctx, len(in.Deliveries))
-	if err != nil {
+	places := int64(min(len(in.Deliveries), expressAttempts))
+	if err := x.places.Acquire(ctx, places); err != nil {
 		return false
 	}
-	defer leave()
+	defer x.places.Release(places)
 	var attempts sync.WaitGroup
 	for i := range in.Deliveries[1:] {
 		attempts.Go(func() { x.attemptOne(ctx, in, &in.Deliveries[i+1]) })
@@ -73,7 +66,7 @@ func (x *Express) attempt(ctx context.Context, in *workflows.EventDeliveryInput)
 // attemptOne makes one attempt. A delivery that is not attempted, because the endpoint is disabled or has no room, or for
 // a fault of ours, is left to the workflow as it is.
 func (x *Express) attemptOne(ctx context.Context, in *workflows.EventDeliveryInput, d *workflows.DeliveryState) {
-	out, err := x.Attempter.Attempt(ctx, activities.AttemptInput{
+	out, err := x.attempter.Attempt(ctx, activities.AttemptInput{
 		Tenant: in.Tenant, EventKey: in.EventKey, DeliveryID: d.ID, EndpointID: d.EndpointID,
 		Number: 1, Lane: activities.LaneFast, Policy: in.Policies[d.Policy],
 	})

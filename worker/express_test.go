@@ -49,7 +49,7 @@ func TestExpress(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, func(o *worker.DispatcherOptions) { o.Express = &worker.Express{Attempter: test.attempt, Always: true} })
+			b := setup(t, func(o *worker.DispatcherOptions) { o.Express = worker.NewExpress(test.attempt, true) })
 			b.dispatcher.Offer([]webhook.Dispatch{event(1, 1)})
 			eventually(t, b.outbox.has(1, 0))
 			started := b.starter.all()
@@ -69,13 +69,13 @@ func TestExpress_SomeSettled(t *testing.T) {
 	t.Parallel()
 	second := event(1, 3).Deliveries[1].ID
 	b := setup(t, func(o *worker.DispatcherOptions) {
-		o.Express = &worker.Express{Always: true, Attempter: attempterFunc(func(in activities.AttemptInput) (*activities.AttemptResult, error) {
+		o.Express = worker.NewExpress(attempterFunc(func(in activities.AttemptInput) (*activities.AttemptResult, error) {
 			out := made(webhook.StatusDelivered, 0)
 			if in.DeliveryID == second {
 				out = made(webhook.StatusRetrying, time.Minute)
 			}
 			return &out, nil
-		})}
+		}), true)
 	})
 	b.dispatcher.Offer([]webhook.Dispatch{event(1, 3)})
 	eventually(t, b.outbox.has(1, 0))
@@ -87,11 +87,11 @@ func TestExpress_SomeSettled(t *testing.T) {
 	require.Equal(t, []webhook.Status{webhook.StatusDelivered, webhook.StatusRetrying, webhook.StatusDelivered}, statuses)
 }
 
-// Without Always a tenant asks for it. It needs no engine.
+// Unless everybody has it, a tenant asks for it. It needs no engine.
 func TestExpress_OfTheTenant(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(o *worker.DispatcherOptions) {
-		o.Express = &worker.Express{Attempter: always(made(webhook.StatusDelivered, 0), nil)}
+		o.Express = worker.NewExpress(always(made(webhook.StatusDelivered, 0), nil), false)
 	})
 	b.starter.setDown(true)
 	express := event(2, 1)

@@ -92,7 +92,7 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 	})
 	p.dispatcher = worker.NewDispatcher(worker.DispatcherOptions{
 		Outbox: p.store, Starter: p.engine, Dialects: p.catalogue.dialects, Starts: p.Starts, Failpoint: p.failpoint, Logger: p.log,
-		Express: &worker.Express{Attempter: acts, Always: p.Express},
+		Express: worker.NewExpress(acts, p.Express),
 	})
 	background.Go(func() {
 		w.Run(ctx)
@@ -121,10 +121,8 @@ func (p *process) openStore() (*postgres.Store, error) {
 	return postgres.Open(postgres.Options{
 		URL: p.DatabaseURL, Schema: p.DatabaseSchema, MaxConns: p.DatabaseMaxConns, Keys: p.keys, Failpoint: p.failpoint, Logger: p.log,
 		// Without a dispatcher nobody here starts what is accepted here.
-		Leave: func() bool { return p.dispatcher == nil || p.dispatcher.Full() },
-		OnAccepted: func(events []webhook.Dispatch) {
-			p.dispatcher.Offer(events)
-		},
+		Leave:      func() bool { return p.dispatcher == nil || p.dispatcher.Full() },
+		OnAccepted: func(events []webhook.Dispatch) { p.dispatcher.Offer(events) },
 	})
 }
 

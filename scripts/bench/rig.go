@@ -170,7 +170,7 @@ func (r *rig) stopServer() error {
 		return nil
 	}
 	// The most it ever took can be read only while it lives. One that died is reported by whoever saw it.
-	if m, err := procFS("/proc").memory(r.server.cmd.Process.Pid); err == nil {
+	if m, err := procFS("/proc").memory(r.server.PID()); err == nil {
 		r.report.notePeak(r.mode, m.peak)
 	}
 	err := r.server.stop()
@@ -183,7 +183,7 @@ func (r *rig) processes() []measuredProcess {
 	if r.server == nil {
 		return r.engine
 	}
-	return append([]measuredProcess{{name: "waybill", pid: r.server.cmd.Process.Pid}}, r.engine...)
+	return append([]measuredProcess{{name: "waybill", pid: r.server.PID()}}, r.engine...)
 }
 
 // newTenant creates a tenant that nobody else has.

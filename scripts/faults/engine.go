@@ -99,7 +99,7 @@ func allDown(order []string) func(context.Context, *run) error {
 	return func(ctx context.Context, r *run) error {
 		pause(ctx, 2*time.Second)
 		from := time.Now()
-		if err := r.server.kill(); err != nil {
+		if err := r.server.Kill(); err != nil {
 			return err
 		}
 		for _, name := range []string{"temporal", "postgres"} {

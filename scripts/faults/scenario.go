@@ -76,7 +76,7 @@ func atFailpoint(name string) scenario {
 func (r *run) crash(ctx context.Context, s *server, env ...string) error {
 	pause(ctx, time.Duration(300+r.rnd.IntN(900))*time.Millisecond)
 	at := time.Now()
-	if err := s.kill(); err != nil {
+	if err := s.Kill(); err != nil {
 		return err
 	}
 	r.killed(at)
@@ -88,7 +88,7 @@ func (r *run) died(ctx context.Context, s *server) error {
 	ctx, cancel := context.WithTimeout(ctx, 40*time.Second)
 	defer cancel()
 	select {
-	case <-s.done:
+	case <-s.Done():
 		r.killed(time.Now())
 		return nil
 	case <-ctx.Done():

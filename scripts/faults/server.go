@@ -7,11 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"runtime"
-	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
+
+	"waybill/scripts/stack"
 )
 
 // server is one waybill process at a time, which can be killed and started again.
@@ -20,9 +19,7 @@ type server struct {
 	command string
 	log     string
 	address atomic.Pointer[string]
-	cmd     *exec.Cmd
-	done    chan struct{}
-	err     error
+	*stack.Child
 }
 
 // startServer starts a command of waybill that serves the API, and waits until it listens. env overrules the world's.
@@ -33,36 +30,20 @@ func (w *world) startServer(ctx context.Context, command string, env ...string) 
 }
 
 func (s *server) start(ctx context.Context, env ...string) error {
-	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
+	before, err := os.ReadFile(s.log)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("start waybill: %w", err)
 	}
-	defer func() { _ = log.Close() }() // the child holds its own copy
-	before, err := log.Stat()
+	cmd := exec.Command(s.world.binary, s.command) //nolint:noctx // it is killed and stopped by hand
+	cmd.Env = append(append(os.Environ(), s.world.env()...), env...)
+	child, err := stack.StartChild(cmd, s.log)
 	if err != nil {
 		return err
 	}
-	s.cmd = exec.Command(s.world.binary, s.command) //nolint:noctx // it is killed and stopped by hand
-	s.cmd.Env = append(append(os.Environ(), s.world.env()...), env...)
-	s.cmd.Stdout, s.cmd.Stderr = log, log
-	s.cmd.SysProcAttr = childAttributes()
-	s.done = make(chan struct{})
-	started := make(chan error)
-	go func(cmd *exec.Cmd, done chan struct{}) {
-		runtime.LockOSThread() // Linux ends the child when the thread ends that started it
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			s.err = cmd.Wait()
-			close(done)
-		}
-	}(s.cmd, s.done)
-	if err := <-started; err != nil {
-		return fmt.Errorf("start waybill: %w", err)
-	}
-	err = until(ctx, 30*time.Second, func() error { return s.listening(int(before.Size())) })
+	s.Child = child
+	err = until(ctx, 30*time.Second, func() error { return s.listening(len(before)) })
 	if err != nil {
-		return fmt.Errorf("waybill %s does not serve: %w\n%s", s.command, err, s.tail())
+		return fmt.Errorf("waybill %s does not serve: %w\n%s", s.command, err, s.Tail())
 	}
 	return nil
 }
@@ -90,46 +71,23 @@ func (s *server) listening(from int) error {
 
 func (s *server) ended() bool {
 	select {
-	case <-s.done:
+	case <-s.Done():
 		return true
 	default:
 		return false
 	}
 }
 
-// kill is kill -9.
-func (s *server) kill() error {
-	if err := s.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("kill waybill: %w", err)
-	}
-	<-s.done
-	return nil
-}
-
 // terminate asks the process to stop and expects it to end well.
 func (s *server) terminate() error {
 	s.world.leaving(s)
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("stop waybill: %w", err)
+	if err := s.Stop(40 * time.Second); err != nil {
+		return err
 	}
-	select {
-	case <-s.done:
-	case <-time.After(40 * time.Second):
-		return errors.Join(errors.New("waybill did not stop within 40s"), s.kill())
-	}
-	if s.err != nil {
-		return fmt.Errorf("waybill was to stop and ended with %w\n%s", s.err, s.tail())
+	if err := s.Err(); err != nil {
+		return fmt.Errorf("waybill was to stop and ended with %w\n%s", err, s.Tail())
 	}
 	return nil
-}
-
-func (s *server) tail() string {
-	text, err := os.ReadFile(s.log)
-	if err != nil {
-		return err.Error()
-	}
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return strings.Join(lines[max(0, len(lines)-15):], "\n")
 }
 
 // until polls ok until it returns nil or the limit has passed, and returns what it said last.

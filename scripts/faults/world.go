@@ -117,7 +117,7 @@ func (w *world) endServers() error {
 	w.mu.Unlock()
 	var errs []error
 	for _, s := range left {
-		errs = append(errs, s.kill())
+		errs = append(errs, s.Kill())
 	}
 	return errors.Join(errs...)
 }
