@@ -1,0 +1,175 @@
+package api_test
+
+import (
+	"context"
+	"maps"
+	"runtime"
+	"slices"
+	"time"
+
+	"waybill/webhook"
+)
+
+func (m *memStore) Accept(_ context.Context, p *webhook.Publication) (*webhook.Receipt, error) {
+	leave, err := m.enter("Accept")
+	m.running++
+	m.crowd = max(m.crowd, m.running)
+	leave()
+	for range 100 { // a commit, during which others arrive
+		runtime.Gosched()
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.running--
+	if err != nil {
+		return nil, err
+	}
+	key := p.Event.TenantID + "/" + p.Event.ID
+	if before, ok := m.events[key]; ok {
+		if before.Digest != p.Digest {
+			return nil, webhook.Errorf(webhook.CodeEventIDConflict, "the event id %q was used for another event", p.Event.ID)
+		}
+		again := m.receipts[key]
+		again.Repeated = true
+		return &again, nil
+	}
+	receipt := webhook.Receipt{EventID: p.Event.ID}
+	for _, to := range p.Recipients(m.endpointsOf(p.Event.TenantID)) {
+		d := webhook.Delivery{
+			ID: webhook.NewID[webhook.DeliveryID](m.uuid()), EventID: p.Event.ID, EventType: p.Event.Type,
+			EndpointID: to, Status: webhook.StatusPending, CreatedAt: p.CreatedAt, UpdatedAt: p.CreatedAt,
+		}
+		m.deliveries[d.ID], m.owners[d.ID] = d, p.Event.TenantID
+		receipt.Deliveries = append(receipt.Deliveries, webhook.ReceiptDelivery{ID: d.ID, EndpointID: to})
+	}
+	m.events[key], m.receipts[key] = *p, receipt
+	return &receipt, nil
+}
+
+func (m *memStore) Event(_ context.Context, tenant, id string) (*webhook.StoredEvent, error) {
+	leave, err := m.enter("Event")
+	defer leave()
+	if err != nil {
+		return nil, err
+	}
+	p, ok := m.events[tenant+"/"+id]
+	if !ok {
+		return nil, missing("event", id)
+	}
+	e := webhook.StoredEvent{Event: *p.Event, Body: p.Body, CreatedAt: p.CreatedAt}
+	e.Data = p.Body.Data()
+	return &e, nil
+}
+
+func (m *memStore) History(_ context.Context, tenant, id string) (*webhook.History, error) {
+	leave, err := m.enter("History")
+	defer leave()
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := m.events[tenant+"/"+id]; !ok {
+		return nil, missing("event", id)
+	}
+	h := &webhook.History{EventID: id}
+	for _, d := range m.receipts[tenant+"/"+id].Deliveries {
+		h.Deliveries = append(h.Deliveries, webhook.DeliveryHistory{ID: d.ID, EndpointID: d.EndpointID, Status: m.deliveries[d.ID].Status})
+	}
+	return h, nil
+}
+
+func (m *memStore) Deliveries(_ context.Context, tenant string, f webhook.DeliveryFilter) ([]webhook.Delivery, error) {
+	leave, err := m.enter("Deliveries")
+	defer leave()
+	m.filters = append(m.filters, f)
+	all := slices.DeleteFunc(slices.Collect(maps.Values(m.deliveries)), func(d webhook.Delivery) bool {
+		return m.owners[d.ID] != tenant || f.Status != "" && d.Status != f.Status
+	})
+	return pageOf(all, f.Page, func(d webhook.Delivery) string { return d.ID.String() }), err
+}
+
+func (m *memStore) findDelivery(tenant string, id webhook.DeliveryID) (webhook.Delivery, error) {
+	d, ok := m.deliveries[id]
+	if !ok || m.owners[id] != tenant {
+		return d, missing("delivery", id.String())
+	}
+	return d, nil
+}
+
+func (m *memStore) Delivery(_ context.Context, tenant string, id webhook.DeliveryID) (*webhook.Delivery, error) {
+	leave, err := m.enter("Delivery")
+	defer leave()
+	if err != nil {
+		return nil, err
+	}
+	d, err := m.findDelivery(tenant, id)
+	return &d, err
+}
+
+func (m *memStore) CancelDelivery(_ context.Context, tenant string, id webhook.DeliveryID, reason string, at time.Time) (*webhook.Delivery, error) {
+	leave, err := m.enter("CancelDelivery")
+	defer leave()
+	if err != nil {
+		return nil, err
+	}
+	d, err := m.findDelivery(tenant, id)
+	if err != nil {
+		return nil, err
+	}
+	if d.Status.Settled() {
+		return nil, webhook.Errorf(webhook.CodeConflict, "the delivery is %s", d.Status)
+	}
+	d.Status, d.Reason, d.UpdatedAt = webhook.StatusCanceled, reason, at
+	m.deliveries[id] = d
+	return &d, nil
+}
+
+func (m *memStore) Attempts(_ context.Context, _ string, delivery webhook.DeliveryID, p webhook.Page) ([]webhook.Attempt, error) {
+	leave, err := m.enter("Attempts")
+	defer leave()
+	of := slices.DeleteFunc(slices.Collect(maps.Values(m.attempts)), func(a webhook.Attempt) bool { return a.DeliveryID != delivery })
+	return pageOf(of, p, func(a webhook.Attempt) string { return a.ID.String() }), err
+}
+
+func (m *memStore) Attempt(_ context.Context, tenant string, id webhook.AttemptID) (*webhook.Attempt, error) {
+	leave, err := m.enter("Attempt")
+	defer leave()
+	a, ok := m.attempts[id]
+	if err == nil && (!ok || m.owners[a.DeliveryID] != tenant) {
+		err = missing("attempt", id.String())
+	}
+	return &a, err
+}
+
+// settle gives a delivery a status.
+func (m *memStore) settle(id webhook.DeliveryID, status webhook.Status) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d := m.deliveries[id]
+	d.Status = status
+	m.deliveries[id] = d
+}
+
+// record adds an attempt.
+func (m *memStore) record(a webhook.Attempt) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.attempts[a.ID] = a
+}
+
+func (m *memStore) published(tenant, id string) webhook.Publication {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.events[tenant+"/"+id]
+}
+
+// breakWith makes the methods named (none: all) fail from now on.
+func (m *memStore) breakWith(err error, methods ...string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fail = func(method string) error {
+		if len(methods) == 0 || slices.Contains(methods, method) {
+			return err
+		}
+		return nil
+	}
+}
