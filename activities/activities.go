@@ -13,7 +13,7 @@ import (
 // Defaults of Options.
 const (
 	DefaultFastWait       = 250 * time.Millisecond
-	DefaultIsolatedWait   = 2 * time.Second
+	DefaultIsolatedWait   = 5 * time.Second
 	DefaultRecordTimeout  = 10 * time.Second
 	DefaultHeartbeatEvery = 5 * time.Second
 )
@@ -82,11 +82,12 @@ type Activities struct {
 func New(o Options) *Activities {
 	o.setDefaults()
 	return &Activities{
-		store:          o.Store,
-		engine:         o.Engine,
-		transport:      o.Transport,
-		dialects:       o.Dialects,
-		bulkhead:       newBulkhead(laneLimit{o.FastLimit, o.FastWait}, laneLimit{o.IsolatedLimit, o.IsolatedWait}, o.Now),
+		store:     o.Store,
+		engine:    o.Engine,
+		transport: o.Transport,
+		dialects:  o.Dialects,
+		bulkhead: newBulkhead(
+			laneLimit{o.FastLimit, o.FastWait, fastQueue}, laneLimit{o.IsolatedLimit, o.IsolatedWait, o.IsolatedLimit}, o.Now),
 		metrics:        newMetrics(o.Registerer),
 		failpoint:      o.Failpoint,
 		log:            o.Logger,

@@ -19,22 +19,17 @@ const looks = 5
 // result; an error is a fault of ours. Type "busy": the endpoint has too many attempts under way, run it again later.
 // Outside of an activity it works as well, without heartbeats.
 func (a *Activities) Attempt(ctx context.Context, in AttemptInput) (*AttemptResult, error) {
-	run := int32(1)
-	if activity.IsActivity(ctx) {
-		info := activity.GetInfo(ctx)
-		run = info.Attempt
-		if !info.IsLocalActivity {
-			defer a.heartbeat(ctx)()
-		}
+	if activity.IsActivity(ctx) && !activity.GetInfo(ctx).IsLocalActivity {
+		defer a.heartbeat(ctx)()
 	}
 	attempt := a.attempt
 	if in.Lane == LaneFast && a.queue != "" {
 		attempt = a.attemptPatiently
 	}
 	out, err := attempt(ctx, &in)
-	if errors.Is(err, errFull) {
+	if full := (*fullError)(nil); errors.As(err, &full) {
 		a.metrics.busy.Inc()
-		return nil, busyError(&in, run)
+		return nil, busyError(full)
 	}
 	return out, a.translate(ctx, "attempt", err)
 }
@@ -65,9 +60,9 @@ func (a *Activities) heartbeat(ctx context.Context) (stop func()) {
 // attempt is Attempt without Temporal. errFull: there is no place in the isolated lane.
 func (a *Activities) attempt(ctx context.Context, in *AttemptInput) (*AttemptResult, error) {
 	p, err := a.bulkhead.enter(ctx, in.EndpointID, in.Lane)
-	if errors.Is(err, errFull) && in.Lane == LaneFast {
+	if full := (*fullError)(nil); errors.As(err, &full) && in.Lane == LaneFast {
 		a.metrics.spilled.Inc()
-		return &AttemptResult{Spilled: true}, nil
+		return &AttemptResult{Spilled: true, Delay: full.stayAway}, nil
 	}
 	if err != nil {
 		return nil, err

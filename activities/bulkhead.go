@@ -14,6 +14,9 @@ import (
 const (
 	DefaultFastLimit     = 64
 	DefaultIsolatedLimit = 32
+	// fastQueue is how many attempts wait for a place in the fast lane of an endpoint; more would wait in vain. In the
+	// isolated lane as many may wait as be under way, so that an endpoint takes few of a worker's slots.
+	fastQueue = 1024
 	// slowAnswer is what takes an endpoint out of the fast lane, whether the answer came that late or is still awaited.
 	slowAnswer = time.Second
 	// slowMemory is how long an endpoint stays slow that nothing was sent to since.
@@ -21,8 +24,15 @@ const (
 	sweepInterval = time.Minute
 )
 
-// errFull says that an endpoint has as many attempts under way as its lane takes.
+// errFull says that an endpoint has as many attempts under way as its lane takes. It comes as a *fullError.
 var errFull = errors.New("the endpoint has too many attempts under way")
+
+// fullError is errFull with how long the attempt should stay away until it may expect a place in the isolated lane; 0:
+// there is one now.
+type fullError struct{ stayAway time.Duration }
+
+func (*fullError) Error() string { return errFull.Error() }
+func (*fullError) Unwrap() error { return errFull }
 
 // bulkhead keeps each endpoint of this process from taking more than its share: it counts the attempts under way per
 // lane, and remembers which endpoints are slow. An endpoint that is healthy and idle takes no memory.
@@ -35,10 +45,12 @@ type bulkhead struct {
 	swept     time.Time
 }
 
-// laneLimit is how many attempts an endpoint may have under way in a lane, and how long one more waits for a place.
+// laneLimit is how many attempts an endpoint may have under way in a lane, how long one more waits for a place, and how
+// many may wait at the same time.
 type laneLimit struct {
 	places int
 	wait   time.Duration
+	queue  int
 }
 
 // compartment is one endpoint's part of the bulkhead.
@@ -50,6 +62,7 @@ type compartment struct {
 	waiting map[Lane][]*place
 	slow    bool
 	since   time.Time // of the last change of slow
+	bookings
 }
 
 // place is an attempt's right to be under way. It is given back by leave.
@@ -69,7 +82,8 @@ func newBulkhead(fast, isolated laneLimit, now func() time.Time) *bulkhead {
 	}
 }
 
-// enter takes a place, or returns errFull: after a wait, and for a slow endpoint in the fast lane at once.
+// enter takes a place, or returns errFull: after a wait; at once where the endpoint is slow and the lane the fast one, or
+// where many wait already.
 func (b *bulkhead) enter(ctx context.Context, id webhook.EndpointID, lane Lane) (*place, error) {
 	p := &place{b: b, id: id, lane: lane}
 	entered, err := b.tryEnter(p)
@@ -78,7 +92,6 @@ func (b *bulkhead) enter(ctx context.Context, id webhook.EndpointID, lane Lane) 
 	}
 	timer := time.NewTimer(b.limits[lane].wait)
 	defer timer.Stop()
-	err = errFull
 	select {
 	case <-p.ready:
 		return p, nil
@@ -86,10 +99,15 @@ func (b *bulkhead) enter(ctx context.Context, id webhook.EndpointID, lane Lane) 
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
-	if b.giveUp(p) {
+	full, gone := b.giveUp(p)
+	switch {
+	case !gone:
+		return p, nil // it was handed over at the last moment
+	case err != nil:
 		return nil, err
+	default:
+		return nil, full
 	}
-	return p, nil // it was handed over at the last moment
 }
 
 // tryEnter takes a place, or queues for one.
@@ -102,11 +120,13 @@ func (b *bulkhead) tryEnter(p *place) (entered bool, err error) {
 	}
 	switch {
 	case p.lane == LaneFast && c.isSlow(b.now()):
-		return false, errFull
+		return false, b.full(c)
 	case c.free[p.lane] > 0:
 		c.free[p.lane]--
 		c.under[p] = struct{}{}
 		return true, nil
+	case len(c.waiting[p.lane]) >= b.limits[p.lane].queue:
+		return false, b.full(c)
 	default:
 		p.ready = make(chan struct{})
 		c.waiting[p.lane] = append(c.waiting[p.lane], p)
@@ -115,19 +135,19 @@ func (b *bulkhead) tryEnter(p *place) (entered bool, err error) {
 }
 
 // giveUp ends a wait; false when a place was handed over already.
-func (b *bulkhead) giveUp(p *place) bool {
+func (b *bulkhead) giveUp(p *place) (*fullError, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := b.endpoints[p.id]
 	if c == nil {
-		return false
+		return nil, false
 	}
 	i := slices.Index(c.waiting[p.lane], p)
 	if i < 0 {
-		return false
+		return nil, false
 	}
 	c.waiting[p.lane] = slices.Delete(c.waiting[p.lane], i, i+1)
-	return true
+	return b.full(c), true
 }
 
 func (b *bulkhead) add(id webhook.EndpointID) *compartment {
@@ -169,6 +189,7 @@ func (p *place) answered(r *Response) {
 	c := p.b.endpoints[p.id]
 	p.sent = time.Time{}
 	c.slow, c.since = slow, p.b.now()
+	c.took(r.Duration)
 }
 
 // leave gives the place back.

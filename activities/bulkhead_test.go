@@ -20,7 +20,7 @@ var (
 
 func TestBulkhead_limitsTheFastLane(t *testing.T) {
 	t.Parallel()
-	b := newBulkhead(laneLimit{2, 0}, laneLimit{1, 0}, time.Now)
+	b := newBulkhead(laneLimit{2, 0, 5}, laneLimit{1, 0, 5}, time.Now)
 	first := entered(t, b, oneEndpoint, LaneFast)
 	second := entered(t, b, oneEndpoint, LaneFast)
 	refused(t, b, oneEndpoint)
@@ -45,7 +45,7 @@ func TestBulkhead_keepsSlowEndpointsOut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBulkhead(laneLimit{2, 0}, laneLimit{2, 0}, time.Now)
+			b := newBulkhead(laneLimit{2, 0, 5}, laneLimit{2, 0, 5}, time.Now)
 			p := entered(t, b, oneEndpoint, LaneFast)
 			p.answered(answer)
 			p.leave()
@@ -64,7 +64,7 @@ func TestBulkhead_keepsSlowEndpointsOut(t *testing.T) {
 func TestBulkhead_noticesARequestThatHangs(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 5, 27, 0, 0, 0, 0, time.UTC)
-	b := newBulkhead(laneLimit{5, 0}, laneLimit{1, 0}, func() time.Time { return now })
+	b := newBulkhead(laneLimit{5, 0, 5}, laneLimit{1, 0, 5}, func() time.Time { return now })
 	hanging := entered(t, b, oneEndpoint, LaneFast)
 	now = now.Add(time.Minute)
 	entered(t, b, oneEndpoint, LaneFast).leave() // nothing was sent yet: that is our slowness
@@ -75,10 +75,40 @@ func TestBulkhead_noticesARequestThatHangs(t *testing.T) {
 	refused(t, b, oneEndpoint)
 }
 
+// What finds no place comes back when there is to be one, and not all at the same moment.
+func TestBulkhead_booksPlaces(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 5, 27, 0, 0, 0, 0, time.UTC)
+	b := newBulkhead(laneLimit{1, 0, 5}, laneLimit{2, 0, 0}, func() time.Time { return now })
+	stayAway := func(lane Lane) time.Duration {
+		var full *fullError
+		_, err := b.enter(t.Context(), oneEndpoint, lane)
+		require.ErrorAs(t, err, &full)
+		return full.stayAway
+	}
+	fast := entered(t, b, oneEndpoint, LaneFast)
+	fast.sending()
+	now = now.Add(8 * time.Second)
+	require.Zero(t, stayAway(LaneFast), "the isolated lane has places")
+	first, second := entered(t, b, oneEndpoint, LaneIsolated), entered(t, b, oneEndpoint, LaneIsolated)
+	require.Equal(t, 4*time.Second, stayAway(LaneFast), "a request takes 8 s, and there are two places")
+	require.Equal(t, 8*time.Second, stayAway(LaneIsolated))
+	require.Equal(t, 12*time.Second, stayAway(LaneIsolated))
+	now = now.Add(2 * time.Second)
+	require.Equal(t, 15*time.Second, stayAway(LaneIsolated), "and meanwhile ten")
+	for range 10 {
+		require.LessOrEqual(t, stayAway(LaneIsolated), maxStayAway)
+	}
+	first.leave()
+	require.Zero(t, stayAway(LaneFast))
+	second.leave()
+	fast.leave()
+}
+
 func TestBulkhead_forgetsInTime(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 5, 27, 0, 0, 0, 0, time.UTC)
-	b := newBulkhead(laneLimit{5, 0}, laneLimit{1, 0}, func() time.Time { return now })
+	b := newBulkhead(laneLimit{5, 0, 5}, laneLimit{1, 0, 5}, func() time.Time { return now })
 	for i := range byte(100) {
 		p := entered(t, b, webhook.NewID[webhook.EndpointID]([16]byte{3, i}), LaneFast)
 		p.answered(&Response{ErrorClass: webhook.ErrorTimeout})
@@ -102,7 +132,7 @@ func TestBulkhead_waitsForAPlace(t *testing.T) {
 
 func waitForPlace(t *testing.T, lane Lane) {
 	t.Helper()
-	b := newBulkhead(laneLimit{1, 2 * time.Second}, laneLimit{1, 2 * time.Second}, time.Now)
+	b := newBulkhead(laneLimit{1, 2 * time.Second, 5}, laneLimit{1, 2 * time.Second, 5}, time.Now)
 	holder := entered(t, b, oneEndpoint, lane)
 	began := time.Now()
 	_, err := b.enter(t.Context(), oneEndpoint, lane)

@@ -3,7 +3,6 @@ package activities
 import (
 	"context"
 	"errors"
-	"hash/fnv"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -14,11 +13,8 @@ import (
 // errorTypeBusy is the type of the error that puts an attempt off.
 const errorTypeBusy = "busy"
 
-// Delays between runs of an attempt that finds its endpoint busy.
-const (
-	firstBusyDelay = time.Second
-	maxBusyDelay   = 30 * time.Second
-)
+// minBusyDelay separates the runs of an attempt that finds its endpoint busy.
+const minBusyDelay = time.Second
 
 // translate turns an error into what Temporal keeps of it: the code as its type, and the message that is written for
 // the caller. The cause, which may quote SQL or an address, goes to the log alone.
@@ -46,15 +42,10 @@ func retryable(code webhook.Code) bool {
 	return code == webhook.CodeUnavailable || code == webhook.CodeInternal
 }
 
-// busyError asks Temporal to run the attempt again later, ever later, and not at the same moment as others.
-func busyError(in *AttemptInput, run int32) error {
-	delay := min(firstBusyDelay<<min(max(run-1, 0), 10), maxBusyDelay)
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(in.DeliveryID.String()))
-	_, _ = h.Write([]byte{byte(run)})
-	jitter := float64(h.Sum32()) / (1 << 32)
-	return temporal.NewApplicationErrorWithOptions(errFull.Error(), errorTypeBusy, temporal.ApplicationErrorOptions{
-		NextRetryDelay: time.Duration((1 + jitter) / 2 * float64(delay)),
+// busyError asks Temporal to run the attempt again when its endpoint is to have a place.
+func busyError(full *fullError) error {
+	return temporal.NewApplicationErrorWithOptions(full.Error(), errorTypeBusy, temporal.ApplicationErrorOptions{
+		NextRetryDelay: max(full.stayAway, minBusyDelay),
 		Category:       temporal.ApplicationErrorCategoryBenign,
 	})
 }

@@ -4,7 +4,6 @@ package activities
 var (
 	ParseRetryAfter = parseRetryAfter
 	Clean           = clean
-	BusyError       = busyError
 )
 
 // Limits that tests check against.

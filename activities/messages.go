@@ -28,7 +28,8 @@ type AttemptInput struct {
 
 // AttemptResult tells how the delivery stands after an attempt, or why none was made.
 type AttemptResult struct {
-	// Spilled: nothing was sent, because the fast lane has no room for this endpoint now; take the isolated lane.
+	// Spilled: nothing was sent, because the fast lane has no room for this endpoint now; take the isolated lane, after
+	// Delay.
 	Spilled bool `json:"spilled,omitempty"`
 	// FollowOn: the attempt is under way and takes long; ask for its result on this task queue.
 	FollowOn string `json:"follow_on,omitempty"`
@@ -36,7 +37,7 @@ type AttemptResult struct {
 	Status webhook.Status `json:"status,omitempty"`
 	// Reason says why the delivery is held or canceled.
 	Reason string `json:"reason,omitempty"`
-	// Delay separates now from the next attempt while retrying.
+	// Delay separates now from the next attempt while retrying, or spilled.
 	Delay time.Duration `json:"delay,omitempty"`
 	// Attempt is what was recorded; nil when nothing was sent.
 	Attempt *webhook.AttemptSummary `json:"attempt,omitempty"`

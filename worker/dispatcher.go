@@ -16,6 +16,9 @@ const (
 	// DefaultStarts is how many starts are in flight at most. A start that misses its eager slot costs three times as
 	// much, so many are worse than few; but attempts that run at the same time share transactions.
 	DefaultStarts = 32
+	// leftoverStarts is how many of them may be for events that express mode did not settle. Their next attempts are
+	// not due at once, and they must not take the processor from first attempts.
+	leftoverStarts = 8
 	// startTimeout is below every lease, so that an event is not started by two processes at once.
 	startTimeout = 5 * time.Second
 	// queueSize is what is started well within a lease.
@@ -35,8 +38,9 @@ type Dispatcher struct {
 	starter  Starter
 	dialects map[string]*webhook.Dialect
 	express  *Express
-	// starting has a place for each start that may be in flight.
+	// starting has a place for each start that may be in flight, leftovers for those after attempts of express mode.
 	starting  chan struct{}
+	leftovers chan struct{}
 	failpoint func(name string)
 	log       *slog.Logger
 
@@ -78,8 +82,8 @@ func NewDispatcher(o DispatcherOptions) *Dispatcher {
 	}
 	return &Dispatcher{
 		outbox: o.Outbox, starter: o.Starter, dialects: o.Dialects, express: o.Express, failpoint: o.Failpoint, log: o.Logger,
-		starting: make(chan struct{}, o.Starts),
-		queue:    make(chan webhook.Dispatch, queueSize), done: make(chan started, queueSize),
+		starting: make(chan struct{}, o.Starts), leftovers: make(chan struct{}, min(o.Starts, leftoverStarts)),
+		queue: make(chan webhook.Dispatch, queueSize), done: make(chan started, queueSize),
 	}
 }
 
@@ -168,13 +172,15 @@ func (d *Dispatcher) dispatch(ctx context.Context, e *webhook.Dispatch) bool {
 		if settled {
 			return true
 		}
+		return d.start(ctx, in, d.leftovers)
 	}
-	return d.start(ctx, in)
+	return d.start(ctx, in, d.starting)
 }
 
-func (d *Dispatcher) start(ctx context.Context, in *workflows.EventDeliveryInput) bool {
-	d.starting <- struct{}{}
-	defer func() { <-d.starting }()
+// start starts the workflow of one event, once there is room among those in flight.
+func (d *Dispatcher) start(ctx context.Context, in *workflows.EventDeliveryInput, room chan struct{}) bool {
+	room <- struct{}{}
+	defer func() { <-room }()
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	err := d.starter.Start(ctx, in)

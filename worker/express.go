@@ -73,7 +73,7 @@ func (x *Express) attemptOne(ctx context.Context, in *workflows.EventDeliveryInp
 	switch {
 	case err != nil:
 	case out.Spilled:
-		d.Lane = activities.LaneIsolated
+		d.Lane, d.Delay = activities.LaneIsolated, out.Delay
 	case out.FollowOn != "":
 		d.FollowOn = out.FollowOn
 	case out.Attempt != nil || out.Status.Settled():

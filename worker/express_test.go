@@ -43,7 +43,10 @@ func TestExpress(t *testing.T) {
 		}},
 		"under way for long": {always(activities.AttemptResult{FollowOn: "q"}, nil), &workflows.DeliveryState{Lane: activities.LaneFast, FollowOn: "q"}},
 		"no room":            {always(activities.AttemptResult{Spilled: true}, nil), &workflows.DeliveryState{Lane: activities.LaneIsolated}},
-		"a fault of ours":    {always(activities.AttemptResult{}, errDown), &workflows.DeliveryState{Lane: activities.LaneFast}},
+		"no room for now": {always(activities.AttemptResult{Spilled: true, Delay: time.Second}, nil), &workflows.DeliveryState{
+			Lane: activities.LaneIsolated, Delay: time.Second,
+		}},
+		"a fault of ours": {always(activities.AttemptResult{}, errDown), &workflows.DeliveryState{Lane: activities.LaneFast}},
 		// The workflow asks anew: a signal to go on may come before it has started.
 		"held": {always(activities.AttemptResult{Status: webhook.StatusHeld}, nil), &workflows.DeliveryState{Lane: activities.LaneFast}},
 	} {

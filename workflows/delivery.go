@@ -133,6 +133,10 @@ func (d *delivery) attempt(ctx workflow.Context) error {
 	if err != nil {
 		return err
 	}
+	if out != nil && out.Spilled {
+		d.putOff(ctx, out.Delay)
+		return nil
+	}
 	if out == nil {
 		in.Lane = activities.LaneIsolated
 		if out, err = d.attemptIsolated(ctx, in); err != nil {
@@ -143,8 +147,15 @@ func (d *delivery) attempt(ctx workflow.Context) error {
 	return nil
 }
 
-// attemptFast makes the attempt inside the workflow task. It returns nil when the attempt has to take the isolated lane:
-// the fast lane has no room, or there was a fault of ours, for which the isolated lane has the retries.
+// putOff has the attempt made in the isolated lane, when the endpoint is to have a place there.
+func (d *delivery) putOff(ctx workflow.Context, delay time.Duration) {
+	d.state.Lane = activities.LaneIsolated
+	d.state.NextAttemptAt = workflow.Now(ctx).Add(delay)
+}
+
+// attemptFast makes the attempt inside the workflow task. It returns nil when the attempt has to take the isolated lane
+// at once: it has room and the fast lane has none, or there was a fault of ours, for which the isolated lane has the
+// retries.
 func (d *delivery) attemptFast(ctx workflow.Context, in activities.AttemptInput) (*activities.AttemptResult, error) {
 	var a *activities.Activities
 	var out activities.AttemptResult
@@ -153,7 +164,7 @@ func (d *delivery) attemptFast(ctx workflow.Context, in activities.AttemptInput)
 		return nil, ctx.Err()
 	}
 	switch {
-	case err != nil || out.Spilled:
+	case err != nil || out.Spilled && out.Delay == 0:
 		return nil, nil
 	case out.FollowOn != "":
 		return d.follow(ctx, in, out.FollowOn)
@@ -171,7 +182,7 @@ func (d *delivery) follow(ctx workflow.Context, in activities.AttemptInput, queu
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	if err != nil || out.Spilled {
+	if err != nil || out.Spilled && out.Delay == 0 {
 		return nil, nil
 	}
 	return &out, nil

@@ -48,6 +48,31 @@ func TestEventDelivery_Spilled(t *testing.T) {
 	}
 }
 
+// What the isolated lane has no place for either is put off, unless somebody asks for it now.
+func TestEventDelivery_PutOff(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		ask  bool
+		made time.Duration
+	}{"waits": {false, 10 * time.Second}, "asked for": {true, 3 * time.Second}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStory(t, "rheo")
+			s.refuse = func() (*activities.AttemptResult, error) {
+				return &activities.AttemptResult{Spilled: true, Delay: 10 * time.Second}, nil
+			}
+			s.at(3*time.Second, func() {
+				require.Equal(t, webhook.StatusPending, s.history().Status)
+				if test.ask {
+					s.env.SignalWorkflow(workflows.SignalRetryNow, workflows.EndpointSignal{})
+				}
+			})
+			s.deliver(s.event(1))
+			require.Equal(t, []made{{endpointID(1), 1, activities.LaneIsolated, test.made}}, s.made)
+		})
+	}
+}
+
 // An attempt that takes long leaves the workflow task, and is asked for at the process that makes it.
 func TestEventDelivery_Follows(t *testing.T) {
 	t.Parallel()

@@ -178,6 +178,7 @@ func stories() []*story {
 		{name: "delivered-after-retries", deliveries: 2, attempt: failing(2, second)},
 		{name: "exhausted", deliveries: 1, attempt: exhausting(3, second)},
 		{name: "spilled", deliveries: 1, attempt: fastLane(activities.AttemptResult{Spilled: true}, nil)},
+		{name: "put-off", deliveries: 1, attempt: fastLane(activities.AttemptResult{Spilled: true, Delay: second}, nil)},
 		{name: "fault-of-ours", deliveries: 1, attempt: fastLane(activities.AttemptResult{}, errors.New("the database is down"))},
 		{name: "followed", deliveries: 1, attempt: fastLane(activities.AttemptResult{FollowOn: workflows.IsolatedQueue}, nil)},
 		{name: "retrying", deliveries: 1, attempt: failing(9, hour), then: waitFor(webhook.StatusRetrying), open: true},
