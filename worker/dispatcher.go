@@ -16,9 +16,6 @@ const (
 	// DefaultStarts is how many starts are in flight at most. A start that misses its eager slot costs three times as
 	// much, so many are worse than few; but attempts that run at the same time share transactions.
 	DefaultStarts = 32
-	// leftoverStarts is how many of them may be for events that express mode did not settle. Their next attempts are
-	// not due at once, and they must not take the processor from first attempts.
-	leftoverStarts = 8
 	// startTimeout is below every lease, so that an event is not started by two processes at once.
 	startTimeout = 5 * time.Second
 	// queueSize is what is started well within a lease.
@@ -38,13 +35,14 @@ type Dispatcher struct {
 	starter  Starter
 	dialects map[string]*webhook.Dialect
 	express  *Express
-	// starting has a place for each start that may be in flight, leftovers for those after attempts of express mode.
+	// starting has a place for each start that may be in flight.
 	starting  chan struct{}
-	leftovers chan struct{}
 	failpoint func(name string)
 	log       *slog.Logger
 
 	queue chan webhook.Dispatch
+	// leftovers are events that express mode did not settle.
+	leftovers chan *workflows.EventDeliveryInput
 	// done takes what was tried, and what was not and is to be left to the relay.
 	done chan started
 	// down is set while starts fail: then new events stay in the outbox and the relay tries.
@@ -82,8 +80,9 @@ func NewDispatcher(o DispatcherOptions) *Dispatcher {
 	}
 	return &Dispatcher{
 		outbox: o.Outbox, starter: o.Starter, dialects: o.Dialects, express: o.Express, failpoint: o.Failpoint, log: o.Logger,
-		starting: make(chan struct{}, o.Starts), leftovers: make(chan struct{}, min(o.Starts, leftoverStarts)),
-		queue: make(chan webhook.Dispatch, queueSize), done: make(chan started, queueSize),
+		starting: make(chan struct{}, o.Starts),
+		queue:    make(chan webhook.Dispatch, queueSize), done: make(chan started, queueSize),
+		leftovers: make(chan *workflows.EventDeliveryInput, queueSize),
 	}
 }
 
@@ -126,6 +125,11 @@ func (d *Dispatcher) Run(ctx context.Context) {
 	for range events {
 		working.Go(func() { d.work(ctx) })
 	}
+	if d.express != nil {
+		for range leftoverStarts {
+			working.Go(func() { d.startLeftovers(ctx) })
+		}
+	}
 	stop := make(chan struct{})
 	marking.Go(func() { d.mark(stop) })
 	working.Wait()
@@ -140,6 +144,8 @@ func (d *Dispatcher) leaveQueued() {
 		select {
 		case e := <-d.queue:
 			d.done <- started{e.EventKey, false}
+		case in := <-d.leftovers:
+			d.done <- started{in.EventKey, false}
 		default:
 			return
 		}
@@ -150,37 +156,34 @@ func (d *Dispatcher) work(ctx context.Context) {
 	for {
 		select {
 		case e := <-d.queue:
-			d.done <- started{e.EventKey, d.dispatch(context.WithoutCancel(ctx), &e)}
+			d.dispatch(context.WithoutCancel(ctx), &e)
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// dispatch settles one event or starts its workflow, and reports whether the outbox may forget it. What is under way is
-// finished even when the process is told to stop.
-func (d *Dispatcher) dispatch(ctx context.Context, e *webhook.Dispatch) bool {
+// dispatch settles one event or starts its workflow. What is under way is finished even when the process is told to
+// stop.
+func (d *Dispatcher) dispatch(ctx context.Context, e *webhook.Dispatch) {
 	dialect, ok := d.dialects[e.Dialect]
 	if !ok {
 		d.log.Error("an event waits for a dialect that is not loaded", "tenant", e.TenantID, "event", e.EventID, "dialect", e.Dialect)
-		return false
+		d.done <- started{e.EventKey, false}
+		return
 	}
 	in := workflows.NewEventDeliveryInput(e, dialect)
 	if d.express.takes(e) {
-		settled := d.express.attempt(ctx, in)
-		d.failpoint("express-after-post")
-		if settled {
-			return true
-		}
-		return d.start(ctx, in, d.leftovers)
+		d.dispatchExpress(ctx, in)
+		return
 	}
-	return d.start(ctx, in, d.starting)
+	d.done <- started{in.EventKey, d.start(ctx, in)}
 }
 
 // start starts the workflow of one event, once there is room among those in flight.
-func (d *Dispatcher) start(ctx context.Context, in *workflows.EventDeliveryInput, room chan struct{}) bool {
-	room <- struct{}{}
-	defer func() { <-room }()
+func (d *Dispatcher) start(ctx context.Context, in *workflows.EventDeliveryInput) bool {
+	d.starting <- struct{}{}
+	defer func() { <-d.starting }()
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	err := d.starter.Start(ctx, in)

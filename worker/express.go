@@ -15,6 +15,10 @@ import (
 // the receiver; many share a transaction. More would crowd one another out of the fast lane.
 const expressAttempts = 192
 
+// leftoverStarts is how many workflows are started at the same time for events that express mode did not settle. Their
+// next attempts are not due at once, and they must not take the processor from first attempts.
+const leftoverStarts = 8
+
 // Attempter makes an attempt outside of a workflow, with the same code that the activity runs.
 type Attempter interface {
 	Attempt(ctx context.Context, in activities.AttemptInput) (*activities.AttemptResult, error)
@@ -39,6 +43,32 @@ func (x *Express) takesAll() bool { return x != nil && x.everybody }
 
 func (x *Express) takes(e *webhook.Dispatch) bool {
 	return x != nil && (x.everybody || e.Express) && len(e.Deliveries) > 0 && len(e.Deliveries) <= workflows.MaxDeliveries
+}
+
+// dispatchExpress makes the first attempts of an event and leaves the rest to a workflow.
+func (d *Dispatcher) dispatchExpress(ctx context.Context, in *workflows.EventDeliveryInput) {
+	settled := d.express.attempt(ctx, in)
+	d.failpoint("express-after-post")
+	if settled {
+		d.done <- started{in.EventKey, true}
+		return
+	}
+	select {
+	case d.leftovers <- in:
+	default: // many wait already: the lease runs out, and the relay starts it from what was recorded
+	}
+}
+
+// startLeftovers starts the workflows of events that express mode did not settle.
+func (d *Dispatcher) startLeftovers(ctx context.Context) {
+	for {
+		select {
+		case in := <-d.leftovers:
+			d.done <- started{in.EventKey, d.start(context.WithoutCancel(ctx), in)}
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // attempt makes the first attempts at the same time and writes what became of them into the workflow's input. It reports
