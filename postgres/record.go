@@ -54,29 +54,23 @@ func (s *Store) recordGroup(ctx context.Context, in []*webhook.Record) ([]result
 	for _, i := range places {
 		rows.add(in[i])
 	}
-	err := s.transactHot(ctx, "record attempts", []string{recordAttempts}, func(tx hotTx) error {
-		var moved []webhook.Delivery
-		if err := tx.selectHot(ctx, &moved, recordAttempts, rows.args()...); err != nil {
-			return err
+	// The statement is its own transaction, which saves two round trips. When its answer is lost and it runs again, it
+	// finds the deliveries moved.
+	var moved []webhook.Delivery
+	if err := s.selectHot(ctx, &moved, recordAttempts, rows.args()...); err != nil {
+		return nil, failed("record attempts", err)
+	}
+	byID := make(map[webhook.DeliveryID]*webhook.Delivery, len(moved))
+	for i := range moved {
+		byID[moved[i].ID] = &moved[i]
+	}
+	for _, i := range places {
+		r := in[i]
+		if results[i].out = byID[r.Attempt.DeliveryID]; results[i].out == nil {
+			results[i].out, results[i].err = findDelivery(ctx, s.db, r.TenantID, r.Attempt.DeliveryID)
 		}
-		byID := make(map[webhook.DeliveryID]*webhook.Delivery, len(moved))
-		for i := range moved {
-			byID[moved[i].ID] = &moved[i]
-		}
-		for _, i := range places {
-			r := in[i]
-			if results[i].out = byID[r.Attempt.DeliveryID]; results[i].out != nil {
-				continue
-			}
-			var err error
-			results[i].out, err = findDelivery(ctx, tx, r.TenantID, r.Attempt.DeliveryID)
-			if results[i].err = err; err != nil && webhook.ErrorCode(err) != webhook.CodeNotFound {
-				return err
-			}
-		}
-		return nil
-	})
-	return results, err
+	}
+	return results, nil
 }
 
 // oncePerDelivery returns the places of the records to write now, one of each delivery, in the order in which every

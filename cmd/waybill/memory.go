@@ -1,0 +1,24 @@
+package main
+
+import (
+	"runtime/debug"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// What the garbage collector may take, unless GOGC and GOMEMLIMIT say otherwise. Little of what Waybill allocates lives
+// for long: with the runtime's own 100 % it collects many times a second, which costs more than the memory is worth.
+const (
+	gcPercent   = 400
+	memoryLimit = 200 << 20 // bytes; beyond it the collector works harder, nothing fails
+)
+
+func tuneMemory(environ []string) {
+	variables := env.ToMap(environ)
+	if variables["GOGC"] == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	if variables["GOMEMLIMIT"] == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
+}
