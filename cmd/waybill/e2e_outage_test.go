@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -158,6 +159,35 @@ func TestPostgresDown(t *testing.T) {
 		tn.waitDelivery(t, sent.Deliveries[0].ID, "delivered", 1)
 		require.Contains(t, string(r.wait(t, stored)[stored-1].body), `"data":"now"`)
 	}
+}
+
+// A database that hangs is as good as one that is away: it is given up on, and so are the connections to it.
+func TestPostgresHangs(t *testing.T) {
+	t.Parallel()
+	g := ownGroup(t, groupOptions{postgresProxy: true})
+	s := g.own(t, "serve")
+	tn := newTenant(t, s, "standard", nil)
+	r := newReceiver(t)
+	tn.endpoint(t, r, nil)
+	tn.publishAnother(t)
+
+	resume := sync.OnceFunc(g.postgres.stall())
+	t.Cleanup(resume)
+	requireAway(t, tn.call(t, "POST", tn.path+"/events", confirmed))
+	requireAway(t, tn.call(t, "GET", "/readyz", nil))
+	tn.call(t, "GET", "/healthz", nil).is(t, 200, nil)
+
+	resume()
+	await(t, recovery, "events to be accepted again", func() error {
+		a := tn.call(t, "POST", tn.path+"/events", confirmed)
+		if a.status == 503 {
+			return fmt.Errorf("%s", a.body)
+		}
+		a.is(t, 202, nil)
+		return nil
+	})
+	waitPostgres(t, s, 200)
+	tn.publishAnother(t)
 }
 
 // A database that is away while a receiver answers costs no attempt: the record waits for it, and nothing is sent twice.
