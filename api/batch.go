@@ -43,7 +43,11 @@ func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, c *call) e
 	if len(in.Events) == 0 || len(in.Events) > maxBatch {
 		return invalid("batch", webhook.FieldError{Field: "events", Detail: fmt.Sprintf("has %d events; a batch has 1 to %d", len(in.Events), maxBatch)})
 	}
+	if err := s.backlog.Admit(len(in.Events)); err != nil {
+		return err // of the whole batch: to send half of it again is more trouble than all of it
+	}
 	b := batch{server: s, request: r, call: c, results: make([]batchResult, len(in.Events))}
+	defer func() { s.backlog.Done(len(in.Events), b.waiting()) }()
 	b.publish(in.Events)
 	return writeJSON(w, http.StatusOK, batchView{b.results})
 }
@@ -110,6 +114,15 @@ func (b *batch) safely(ctx context.Context, p *webhook.Publication) (receipt *we
 		}
 	}()
 	return b.server.store.Accept(ctx, p)
+}
+
+// waiting returns how many of the events wait to be dispatched now, for all that is known.
+func (b *batch) waiting() int {
+	n := 0
+	for _, r := range b.results {
+		n += waiting(b.request.Context(), r.Receipt, r.Repeated)
+	}
+	return n
 }
 
 func (b *batch) failed(err error) batchResult {

@@ -29,6 +29,7 @@ var replies = map[webhook.Code]reply{
 	webhook.CodeInvalid:          {http.StatusUnprocessableEntity, "A field is not acceptable"},
 	webhook.CodeUnknownEventType: {http.StatusUnprocessableEntity, "The event type is unknown"},
 	webhook.CodeSchemaViolation:  {http.StatusUnprocessableEntity, "The data breaks its schema"},
+	webhook.CodeBacklogFull:      {http.StatusTooManyRequests, "Too many events wait to be dispatched"},
 	webhook.CodeInternal:         {http.StatusInternalServerError, "Internal error"},
 	webhook.CodeUnavailable:      {http.StatusServiceUnavailable, "Temporarily unavailable"},
 }
@@ -52,6 +53,8 @@ func (s *Server) Error(w http.ResponseWriter, r *http.Request, err error) {
 	switch p.Status {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="waybill"`)
+	case http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", "5") // a backlog that is full takes longer to shrink than a database to come back
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "1")
 	}

@@ -35,7 +35,7 @@ func (s *Server) publishEvent(w http.ResponseWriter, r *http.Request, c *call) e
 
 // accept stores the publication and answers with the receipt. A repetition gets the first answer again, and a header.
 func (s *Server) accept(w http.ResponseWriter, r *http.Request, p *webhook.Publication) error {
-	receipt, err := s.store.Accept(r.Context(), p)
+	receipt, err := s.admitted(r.Context(), p)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,15 @@ type Store interface {
 	Ping(ctx context.Context) error
 }
 
+// Backlog bounds how many accepted events wait to be dispatched.
+type Backlog interface {
+	// Admit makes room for events that are about to be stored, or answers CodeBacklogFull, or CodeUnavailable when that
+	// cannot be told. Done has to follow.
+	Admit(events int) error
+	// Done says that the store has answered for events that were admitted, and how many of them wait to be dispatched now.
+	Done(admitted, waiting int)
+}
+
 // TenantStore keeps tenants.
 type TenantStore interface {
 	// CreateTenant answers CodeConflict when the id is taken. A zero secret means that the tenant has none.

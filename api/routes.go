@@ -39,9 +39,7 @@ const (
 
 // routes lists the API, a line each. A route below {tenant} finds the tenant and its dialect in its call.
 func (s *Server) routes() []route {
-	list := []route{
-		{"GET", "/healthz", public, s.getHealth},
-		{"GET", "/readyz", public, s.getReadiness},
+	return append(s.operationRoutes(), []route{
 		{"GET", "/openapi.yaml", public, s.getOpenAPI},
 
 		{"GET", "/v1/dialects", anyKey, s.listDialects},
@@ -78,6 +76,14 @@ func (s *Server) routes() []route {
 		{"POST", deliveryPath + "/cancel", manage, s.cancelDelivery},
 		{"GET", deliveryPath + "/attempts", read, s.listAttempts},
 		{"GET", deliveryPath + "/attempts/{attempt}", read, s.getAttempt},
+	}...)
+}
+
+// operationRoutes lists what every process serves, whatever else it does.
+func (s *Server) operationRoutes() []route {
+	list := []route{
+		{"GET", "/healthz", public, s.getHealth},
+		{"GET", "/readyz", public, s.getReadiness},
 	}
 	if s.opts.Metrics != nil {
 		list = append(list, route{"GET", "/metrics", public, s.getMetrics})
@@ -114,7 +120,7 @@ func (s *Server) serve(rt route) http.Handler {
 }
 
 func (s *Server) noRoute(w http.ResponseWriter, r *http.Request) {
-	s.Error(w, r, webhook.Errorf(webhook.CodeNotFound, "there is nothing at this path; GET /openapi.yaml lists the paths"))
+	s.Error(w, r, webhook.Errorf(webhook.CodeNotFound, "there is nothing at this path; the API's paths are in its /openapi.yaml"))
 }
 
 // noMethod answers 405 with the methods that the path has.

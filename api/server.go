@@ -40,6 +40,8 @@ type Options struct {
 	// CheckHost refuses a host that no endpoint may have, such as a literal private address; its text goes to the
 	// caller. Nil: no check. It must not resolve names: the transport judges addresses at dial time.
 	CheckHost func(host string) error
+	// Backlog sheds publications while too many events wait; nil: it never does.
+	Backlog Backlog
 	// MaxBodyBytes bounds a request body, and each event of a batch; 0: DefaultMaxBodyBytes.
 	MaxBodyBytes int64
 	// MaxBatchBytes bounds the body of a batch; 0: DefaultMaxBatchBytes.
@@ -70,6 +72,9 @@ func (o *Options) setDefaults() {
 	if o.MaxBatchBytes == 0 {
 		o.MaxBatchBytes = DefaultMaxBatchBytes
 	}
+	if o.Backlog == nil {
+		o.Backlog = noBacklog{}
+	}
 	if o.Failpoint == nil {
 		o.Failpoint = func(string) {}
 	}
@@ -91,6 +96,7 @@ func (o *Options) setDefaults() {
 type Server struct {
 	store    Store
 	engine   Engine
+	backlog  Backlog
 	schemas  webhook.Schemas
 	dialects map[string]*webhook.Dialect
 	log      *slog.Logger
@@ -104,10 +110,16 @@ type Server struct {
 }
 
 // New returns a Server that is ready to serve.
-func New(o Options) *Server {
+func New(o Options) *Server { return newServer(o, (*Server).routes) }
+
+// NewOperation returns a Server of nothing but what watches over a process: /healthz, /readyz, /metrics. Of the parts it
+// needs Store and Engine.
+func NewOperation(o Options) *Server { return newServer(o, (*Server).operationRoutes) }
+
+func newServer(o Options, list func(*Server) []route) *Server {
 	o.setDefaults()
 	s := &Server{
-		store: o.Store, engine: o.Engine, schemas: o.Schemas, dialects: o.Dialects, log: o.Logger, opts: o,
+		store: o.Store, engine: o.Engine, backlog: o.Backlog, schemas: o.Schemas, dialects: o.Dialects, log: o.Logger, opts: o,
 		keys:    newCache[keyHash, *webhook.APIKey](10_000, keyStaleness),
 		tenants: newCache[string, *webhook.Tenant](10_000, tenantStaleness),
 	}
@@ -116,7 +128,7 @@ func New(o Options) *Server {
 		s.adminKey = &hash
 	}
 	s.opts.AdminKey = ""
-	routes := s.routes()
+	routes := list(s)
 	s.metrics = newMetrics(o.Registerer, routes)
 	s.handler = s.observe(s.router(routes))
 	return s

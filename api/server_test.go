@@ -95,6 +95,30 @@ func TestServesSpecAndMetrics(t *testing.T) {
 	require.Equal(t, 404, a.Code)
 }
 
+// A process without the API is watched over all the same, and has nothing else to offer.
+func TestOperation(t *testing.T) {
+	t.Parallel()
+	store, engine := newMemStore(nil), &fakeEngine{}
+	s := api.NewOperation(api.Options{
+		Store: store, Engine: engine, Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("up 1\n")) }),
+	})
+	t.Cleanup(s.Close)
+	get := func(path string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		return w
+	}
+	require.JSONEq(t, `{"status":"ok"}`, get("/healthz").Body.String())
+	require.Equal(t, "up 1\n", get("/metrics").Body.String())
+	engine.ready = func() error { return errors.New("down") }
+	require.JSONEq(t, `{"status":"ok","database":"up","temporal":"down"}`, get("/readyz").Body.String())
+	store.breakWith(errors.New("down"))
+	require.Equal(t, 503, get("/readyz").Code)
+	for _, path := range []string{"/v1/tenants", "/v1/dialects", "/openapi.yaml"} {
+		require.Equal(t, 404, get(path).Code)
+	}
+}
+
 func TestRequestID(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -148,6 +172,7 @@ func TestMetrics(t *testing.T) {
 	require.NoError(t, testutil.GatherAndCompare(reg, strings.NewReader(`
 # HELP waybill_api_problems_total Problem documents answered, those within a batch included, by code.
 # TYPE waybill_api_problems_total counter
+waybill_api_problems_total{code="backlog_full"} 0
 waybill_api_problems_total{code="conflict"} 0
 waybill_api_problems_total{code="event_id_conflict"} 0
 waybill_api_problems_total{code="forbidden"} 0

@@ -30,6 +30,10 @@ const (
 		)
 		SELECT d.event_key, d.id, d.endpoint_id, e.retry FROM d JOIN endpoints e ON e.id = d.endpoint_id ORDER BY d.id`
 
+	// countDispatches stops counting at $1: what is beyond makes no difference. In order, because a bitmap would be made of
+	// the whole table first.
+	countDispatches = `SELECT count(*) FROM (SELECT FROM dispatches ORDER BY event_key LIMIT $1) AS waiting`
+
 	deleteDispatches  = `DELETE FROM dispatches WHERE event_key = ANY ($1::uuid[])`
 	releaseDispatches = `UPDATE dispatches SET lease_until = clock_timestamp() WHERE event_key = ANY ($1::uuid[])`
 )
@@ -113,6 +117,16 @@ func forgetLost(ctx context.Context, tx hotTx, keys []webhook.EventKey, found []
 		return nil
 	}
 	return tx.execHot(ctx, deleteDispatches, idsOf(keys))
+}
+
+// CountDispatches returns how many events wait for their workflow to start, most at most. Those that were accepted before
+// the call and not marked are among them.
+func (s *Store) CountDispatches(ctx context.Context, most int) (int, error) {
+	var n []int
+	if err := s.selectHot(ctx, &n, countDispatches, most); err != nil {
+		return 0, failed("count the events to start", err)
+	}
+	return n[len(n)-1], nil // after a broken connection there may be a row of that one too
 }
 
 // MarkDispatched forgets events whose workflow has started. Calls that come at the same time share a statement.

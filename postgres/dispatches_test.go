@@ -56,6 +56,27 @@ func TestClaimDispatches(t *testing.T) {
 	require.NoError(t, b.ReleaseDispatches(t.Context(), nil))
 }
 
+func TestCountDispatches(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	count := func(most int) int {
+		n, err := b.CountDispatches(t.Context(), most)
+		require.NoError(t, err)
+		return n
+	}
+	b.tenant("acme")
+	b.publish(publication("acme", "")) // to nobody
+	require.Zero(t, count(10))
+	b.endpoint("acme")
+	for range 3 {
+		b.publish(publication("acme", ""))
+	}
+	require.Equal(t, 3, count(10), "leased or not")
+	require.Equal(t, 2, count(2))
+	require.NoError(t, b.MarkDispatched(t.Context(), keysOf(b.accepted[:1])))
+	require.Equal(t, 2, count(10))
+}
+
 func TestClaimDispatches_LeavesFreshEventsToTheirProcess(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -25,7 +25,7 @@ const (
 // Options. CodeUnavailable: the database cannot be reached, try again.
 func Migrate(ctx context.Context, url, schema string, log *slog.Logger) error {
 	o := Options{Schema: schema, Logger: log}.withDefaults()
-	db, err := openPool(url, o.Schema, 2)
+	db, err := openPool(url, o.Schema, 2, 0)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,8 @@ import (
 
 const (
 	connectTimeout = 5 * time.Second
+	// cancelTime is what a statement has on top of Options.Timeout to be canceled in order.
+	cancelTime = 2 * time.Second
 	// maxIdleTime lets a pool shrink after a crowd.
 	maxIdleTime = 5 * time.Minute
 	// maxLifetime moves a busy pool to where the host name points by now.
@@ -30,8 +32,9 @@ var session = map[string]string{
 	"enable_mergejoin": "off",
 }
 
-// openPool does not connect. The schema travels in the connection's start-up packet, so that every connection has it.
-func openPool(url, schema string, maxConns int) (*sqlx.DB, error) {
+// openPool does not connect. The schema travels in the connection's start-up packet, so that every connection has it. A
+// connection whose server takes longer than answer for a statement is lost; 0: it may take any time.
+func openPool(url, schema string, maxConns int, answer time.Duration) (*sqlx.DB, error) {
 	cfg, err := pq.NewConfig(url)
 	if err != nil || url == "" {
 		// The parser's own text may quote the password.
@@ -52,6 +55,7 @@ func openPool(url, schema string, maxConns int) (*sqlx.DB, error) {
 	if err != nil {
 		return nil, errors.New("the database URL asks for something that cannot be done")
 	}
+	connector.Dialer(dialer{answer})
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(maxConns)
 	db.SetMaxIdleConns(maxConns)

@@ -35,7 +35,8 @@ type Options struct {
 	// Lease is how long a just accepted event is left to this process before the relay of any may claim it; default 10s.
 	Lease time.Duration
 	// Timeout bounds one run of a group: the statements that Accept, RecordAttempt, Sending and MarkDispatched share with
-	// other calls, and which therefore outlive the context of any one of them; default 10s.
+	// other calls, and which therefore outlive the context of any one of them; default 10s. No statement may take longer
+	// by more than 2 s: then the server hangs, and the connection is given up.
 	Timeout time.Duration
 	// MaxGroup is how many calls share one run at most; default 256.
 	MaxGroup int
@@ -113,7 +114,7 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := openPool(o.URL, o.Schema, o.MaxConns)
+	db, err := openPool(o.URL, o.Schema, o.MaxConns, o.Timeout+cancelTime)
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,7 @@ const (
 	CodeTooLarge         Code = "payload_too_large"  // the request body exceeds the limit
 	CodeUnsupportedMedia Code = "unsupported_media"  // the request body is not declared as JSON, or is compressed
 	CodeMethodNotAllowed Code = "method_not_allowed" // the path exists, not with this method
+	CodeBacklogFull      Code = "backlog_full"       // too many events wait to be dispatched; nothing was stored; try again later
 	CodeUnavailable      Code = "unavailable"        // a part we need is down; nothing was stored; try again
 	CodeInternal         Code = "internal"           // our fault; the text stays in the log
 )

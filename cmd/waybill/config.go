@@ -17,7 +17,11 @@ import (
 // config is all that can be set. Each field is an environment variable; a flag of the same name without WAYBILL_, in
 // lower case and with dashes, overrules it. README.md lists them.
 type config struct {
-	Listen   string `env:"WAYBILL_LISTEN" envDefault:"127.0.0.1:8080"`
+	Listen string `env:"WAYBILL_LISTEN" envDefault:"127.0.0.1:8080"`
+	// WorkerListen is where `waybill worker` serves health and metrics; empty: nowhere, so that several can run on one machine
+	// and beside an API.
+	WorkerListen string `env:"WAYBILL_WORKER_LISTEN"`
+
 	APIKey   string `env:"WAYBILL_API_KEY"`
 	LogLevel string `env:"WAYBILL_LOG_LEVEL" envDefault:"info"`
 	// LogFormat is "text" or "json".
@@ -52,6 +56,9 @@ type config struct {
 	MaxBodyBytes  int64  `env:"WAYBILL_MAX_BODY_BYTES" envDefault:"262144"`
 	MaxBatchBytes int64  `env:"WAYBILL_MAX_BATCH_BYTES" envDefault:"8388608"`
 	DialectsDir   string `env:"WAYBILL_DIALECTS_DIR"`
+	// MaxBacklog is how many events may be accepted and not yet dispatched before the API answers 429; 0: any number. The
+	// default is an hour of Temporal being away at some 280 events a second, and about 2 GB of events of 1 KiB.
+	MaxBacklog int `env:"WAYBILL_MAX_BACKLOG" envDefault:"1000000"`
 
 	// Dispatch lets `waybill api` start workflows itself, with a small worker beside it.
 	Dispatch bool `env:"WAYBILL_DISPATCH" envDefault:"true"`

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"waybill/worker"
 )
 
 const testKey = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
@@ -37,6 +39,8 @@ func TestConfig_Defaults(t *testing.T) {
 	require.Equal(t, []uint16{80, 443, 8080, 8443}, s.EgressPorts)
 	require.Equal(t, 25*time.Second, s.DrainTimeout)
 	require.False(t, s.AllowHTTP)
+	require.Equal(t, worker.DefaultMaxBacklog, s.MaxBacklog)
+	require.Empty(t, s.WorkerListen, "no two processes want the same address by default")
 	require.Len(t, s.keys, 1)
 	require.Equal(t, "k1", s.keys[0].ID)
 }
@@ -65,11 +69,11 @@ func TestConfig_Check(t *testing.T) {
 		"WAYBILL_DATABASE_URL=mysql://hush-hush", "WAYBILL_DATABASE_URL=", "WAYBILL_API_KEY=hush-hush", "WAYBILL_API_KEY=",
 		"WAYBILL_ENCRYPTION_KEYS=", "WAYBILL_ENCRYPTION_KEYS=hush-hush", "WAYBILL_ENCRYPTION_KEYS=k1:aHVzaC1odXNo",
 		"WAYBILL_ENCRYPTION_KEYS=" + testKey + "," + testKey,
-		"WAYBILL_LOG_LEVEL=loud", "WAYBILL_LOG_FORMAT=xml", "WAYBILL_LISTEN=8080", "WAYBILL_TEMPORAL_ADDRESS=temporal",
+		"WAYBILL_LOG_LEVEL=loud", "WAYBILL_LOG_FORMAT=xml", "WAYBILL_LISTEN=8080", "WAYBILL_WORKER_LISTEN=8081", "WAYBILL_TEMPORAL_ADDRESS=temporal",
 		"WAYBILL_TEMPORAL_TLS_CERT_FILE=cert.pem", "WAYBILL_TEMPORAL_TLS=perhaps",
 		"WAYBILL_EGRESS_ALLOW_CIDRS=10.0.0.0", "WAYBILL_EGRESS_PORTS=443,http", "WAYBILL_ALLOW_HTTP=si",
 		"WAYBILL_DATABASE_MAX_CONNS=0", "WAYBILL_DATABASE_MAX_CONNS=many", "WAYBILL_MAX_BODY_BYTES=-1", "WAYBILL_MAX_BATCH_BYTES=1",
-		"WAYBILL_STARTS=0", "WAYBILL_RECOVERY_RATE=0", "WAYBILL_DRAIN_TIMEOUT=25", "WAYBILL_DRAIN_TIMEOUT=0s",
+		"WAYBILL_MAX_BACKLOG=-1", "WAYBILL_MAX_BACKLOG=10000001", "WAYBILL_STARTS=0", "WAYBILL_RECOVERY_RATE=0", "WAYBILL_DRAIN_TIMEOUT=25", "WAYBILL_DRAIN_TIMEOUT=0s",
 		"WAYBILL_LISTN=127.0.0.1:1",
 	} {
 		_, err := parse(nil, good(wrong))

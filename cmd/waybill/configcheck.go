@@ -57,6 +57,9 @@ func (c *config) check(command string) (*settings, error) {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		wrong("WAYBILL_LISTEN", "is host:port such as 127.0.0.1:8080, not %q", c.Listen)
 	}
+	if _, _, err := net.SplitHostPort(c.WorkerListen); c.WorkerListen != "" && err != nil {
+		wrong("WAYBILL_WORKER_LISTEN", "is host:port such as 127.0.0.1:8081, not %q", c.WorkerListen)
+	}
 	if _, _, err := net.SplitHostPort(c.TemporalAddress); err != nil {
 		wrong("WAYBILL_TEMPORAL_ADDRESS", "is host:port such as 127.0.0.1:7233, not %q", c.TemporalAddress)
 	}
@@ -81,6 +84,7 @@ func (c *config) checkNumbers(wrong func(variable, format string, args ...any)) 
 		{"WAYBILL_DATABASE_MAX_CONNS", int64(c.DatabaseMaxConns), 2, 1000},
 		{"WAYBILL_MAX_BODY_BYTES", c.MaxBodyBytes, 1 << 10, 1 << 20},
 		{"WAYBILL_MAX_BATCH_BYTES", c.MaxBatchBytes, c.MaxBodyBytes, 64 << 20},
+		{"WAYBILL_MAX_BACKLOG", int64(c.MaxBacklog), 0, 10_000_000}, // that many take a second to count
 		{"WAYBILL_STARTS", int64(c.Starts), 1, 1000},
 		{"WAYBILL_RECOVERY_RATE", int64(c.RecoveryRate), 1, 10_000},
 	} {

@@ -1,6 +1,8 @@
 package main_test
 
 import (
+	"errors"
+	"regexp"
 	"testing"
 	"time"
 
@@ -39,4 +41,37 @@ func TestApart_APIAndWorker(t *testing.T) {
 			worker.stop(t)
 		})
 	}
+}
+
+var watched = regexp.MustCompile(`msg="health and metrics are served" address=(\S+)`)
+
+// A worker can be watched like an API: whether it lives, what it can reach, what it counts. It serves nothing else.
+func TestApart_WorkerIsWatched(t *testing.T) {
+	t.Parallel()
+	g := ownGroup(t, groupOptions{postgresProxy: true})
+	w := g.own(t, "worker", "WAYBILL_WORKER_LISTEN=127.0.0.1:0")
+	await(t, patience, "the worker to listen", func() error {
+		found := watched.FindStringSubmatch(w.read())
+		if found == nil {
+			return errors.New("it does not")
+		}
+		w.address = found[1]
+		return nil
+	})
+	c := w.admin()
+	c.call(t, "GET", "/healthz", nil).is(t, 200, nil)
+	var ready readiness
+	c.call(t, "GET", "/readyz", nil).is(t, 200, &ready)
+	require.Equal(t, readiness{"ok", "up", "up"}, ready)
+	metrics := c.call(t, "GET", "/metrics", nil)
+	metrics.is(t, 200, nil)
+	require.Contains(t, string(metrics.body), "waybill_outbox_rows_total")
+	c.call(t, "GET", "/v1/tenants", nil).isProblem(t, 404, "not_found")
+
+	g.postgres.cut()
+	waitPostgres(t, w, 503)
+	c.call(t, "GET", "/healthz", nil).is(t, 200, nil)
+	g.postgres.restore()
+	waitPostgres(t, w, 200)
+	w.stop(t)
 }

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -86,7 +87,31 @@ func TestTemporalDown_AtStart(t *testing.T) {
 	r.wait(t, 2)
 }
 
+// recovery is how long a process may take to find that its database is back.
+const recovery = 10 * time.Second
+
+// waitPostgres waits until readyz answers 200, the database is up, or 503.
+func waitPostgres(t *testing.T, s *server, status int) {
+	t.Helper()
+	await(t, recovery, fmt.Sprintf("readyz to answer %d", status), func() error {
+		if a := s.admin().call(t, "GET", "/readyz", nil); a.status != status {
+			return fmt.Errorf("%d %s", a.status, a.body)
+		}
+		return nil
+	})
+}
+
+// requireAway expects 503 of every answer, and when to try again.
+func requireAway(t *testing.T, answers ...*answer) {
+	t.Helper()
+	for _, a := range answers {
+		a.isProblem(t, 503, "unavailable")
+		require.Regexp(t, `^[1-9]\d*$`, a.header.Get("Retry-After"))
+	}
+}
+
 // Without Postgres nothing is accepted: 503 says when to try again, and stored is what was answered with 202, no more.
+// The same process accepts again soon after the database is back, as often as it goes and comes.
 func TestPostgresDown(t *testing.T) {
 	t.Parallel()
 	g := ownGroup(t, groupOptions{postgresProxy: true})
@@ -94,31 +119,75 @@ func TestPostgresDown(t *testing.T) {
 	tn := newTenant(t, s, "standard", fields{"retry": fields{"schedule": []string{"1s"}}})
 	r := newReceiver(t)
 	tn.endpoint(t, r, nil)
+	stored := 0
+	for range 2 {
+		for _, a := range tn.crowd(t, 20) { // so that there are many connections to lose
+			a.is(t, 202, nil)
+			stored++
+		}
+		await(t, patience, "all to be delivered and recorded", func() error {
+			if n := len(tn.deliveries(t, "?status=delivered&limit=200")); n != stored {
+				return fmt.Errorf("%d are", n)
+			}
+			return nil
+		})
+
+		g.postgres.cut()
+		event := fields{"id": fmt.Sprintf("order-%d", stored), "type": "order.confirmed", "data": "while down"}
+		for range 3 {
+			requireAway(t, tn.call(t, "POST", tn.path+"/events", event))
+		}
+		requireAway(t, tn.crowd(t, 20)...)
+		requireAway(t, tn.call(t, "GET", "/readyz", nil))
+		tn.call(t, "GET", "/healthz", nil).is(t, 200, nil)
+		require.Equal(t, stored, g.count(t, "events", tn.id))
+
+		g.postgres.restore()
+		event["data"] = "now"
+		var sent receipt
+		await(t, recovery, "events to be accepted again", func() error {
+			a := tn.call(t, "POST", tn.path+"/events", event)
+			if a.status == 503 {
+				return fmt.Errorf("%s", a.body)
+			}
+			require.Empty(t, a.header.Get("Idempotent-Replayed"))
+			a.is(t, 202, &sent)
+			return nil
+		})
+		stored++
+		waitPostgres(t, s, 200)
+		tn.waitDelivery(t, sent.Deliveries[0].ID, "delivered", 1)
+		require.Contains(t, string(r.wait(t, stored)[stored-1].body), `"data":"now"`)
+	}
+}
+
+// A database that hangs is as good as one that is away: it is given up on, and so are the connections to it.
+func TestPostgresHangs(t *testing.T) {
+	t.Parallel()
+	g := ownGroup(t, groupOptions{postgresProxy: true})
+	s := g.own(t, "serve")
+	tn := newTenant(t, s, "standard", nil)
+	r := newReceiver(t)
+	tn.endpoint(t, r, nil)
 	tn.publishAnother(t)
 
-	g.postgres.cut()
-	for range 3 {
-		a := tn.call(t, "POST", tn.path+"/events", `{"id":"order-4711","type":"order.confirmed","data":"while down"}`)
-		a.isProblem(t, 503, "unavailable")
-		require.Regexp(t, `^[1-9]\d*$`, a.header.Get("Retry-After"))
-	}
-	tn.call(t, "GET", "/readyz", nil).isProblem(t, 503, "unavailable")
+	resume := sync.OnceFunc(g.postgres.stall())
+	t.Cleanup(resume)
+	requireAway(t, tn.call(t, "POST", tn.path+"/events", confirmed))
+	requireAway(t, tn.call(t, "GET", "/readyz", nil))
 	tn.call(t, "GET", "/healthz", nil).is(t, 200, nil)
-	require.Equal(t, 1, g.count(t, "events", tn.id))
 
-	g.postgres.restore()
-	var sent receipt
-	await(t, patience, "events to be accepted again", func() error {
-		a := tn.call(t, "POST", tn.path+"/events", `{"id":"order-4711","type":"order.confirmed","data":"now"}`)
+	resume()
+	await(t, recovery, "events to be accepted again", func() error {
+		a := tn.call(t, "POST", tn.path+"/events", confirmed)
 		if a.status == 503 {
 			return fmt.Errorf("%s", a.body)
 		}
-		require.Empty(t, a.header.Get("Idempotent-Replayed"))
-		a.is(t, 202, &sent)
+		a.is(t, 202, nil)
 		return nil
 	})
-	tn.waitDelivery(t, sent.Deliveries[0].ID, "delivered", 1)
-	require.Contains(t, string(r.wait(t, 2)[1].body), `"data":"now"`)
+	waitPostgres(t, s, 200)
+	tn.publishAnother(t)
 }
 
 // A database that is away while a receiver answers costs no attempt: the record waits for it, and nothing is sent twice.
@@ -135,12 +204,7 @@ func TestPostgresDown_DuringAttempt(t *testing.T) {
 	answered := r.waitAnswered(t, 1)[0].answered
 	awaitClock(t, answered.Add(500*time.Millisecond))
 	g.postgres.restore()
-	await(t, patience, "the API to answer again", func() error {
-		if a := tn.call(t, "GET", "/readyz", nil); a.status != 200 {
-			return fmt.Errorf("%s", a.body)
-		}
-		return nil
-	})
+	waitPostgres(t, s, 200)
 	tn.waitDelivery(t, sent.Deliveries[0].ID, "delivered", 1)
 	r.wait(t, 1)
 }

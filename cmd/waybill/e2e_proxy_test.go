@@ -15,6 +15,8 @@ type proxy struct {
 	mu    sync.Mutex
 	down  bool
 	conns map[net.Conn]struct{}
+	// flow is held while nothing is passed on.
+	flow sync.RWMutex
 }
 
 func newProxy(target string) (*proxy, error) {
@@ -45,6 +47,13 @@ func (p *proxy) restore() {
 	p.down = false
 }
 
+// stall keeps all connections, takes new ones and passes nothing on until the returned function is called: what a server
+// that hangs looks like, or a network that loses every packet.
+func (p *proxy) stall() (resume func()) {
+	p.flow.Lock()
+	return p.flow.Unlock
+}
+
 func (p *proxy) close() error {
 	p.cut()
 	return p.listener.Close()
@@ -72,12 +81,24 @@ func (p *proxy) serve(near net.Conn) {
 	defer p.drop(far)
 	done := make(chan struct{}, 2)
 	pass := func(to, from net.Conn) {
-		_, _ = io.Copy(to, from)
+		_, _ = io.Copy(flowing{to, &p.flow}, from)
 		done <- struct{}{}
 	}
 	go pass(near, far)
 	go pass(far, near)
 	<-done
+}
+
+// flowing writes while flow is free.
+type flowing struct {
+	to   io.Writer
+	flow *sync.RWMutex
+}
+
+func (f flowing) Write(b []byte) (int, error) {
+	f.flow.RLock()
+	defer f.flow.RUnlock()
+	return f.to.Write(b)
 }
 
 // keep remembers a connection, or resets it while the proxy is down.

@@ -73,11 +73,22 @@ func serve(ctx context.Context, s *settings, log *slog.Logger, what parts) (err 
 			return err
 		}
 	}
-	if what.api {
-		return p.serveAPI(ctx)
+	switch {
+	case what.api:
+		return p.serveAPI(ctx, p.watchBacklog(working, &background))
+	case s.WorkerListen != "":
+		return p.serveOperation(ctx)
 	}
 	<-ctx.Done()
 	return nil
+}
+
+// watchBacklog reads the backlog once before anything is accepted, so that a new process keeps to the limit too.
+func (p *process) watchBacklog(ctx context.Context, background *sync.WaitGroup) *worker.Backlog {
+	b := worker.NewBacklog(worker.BacklogOptions{Counter: p.store, Limit: p.MaxBacklog, Registerer: p.metrics, Logger: p.log})
+	b.Read(ctx)
+	background.Go(func() { b.Run(ctx) })
+	return b
 }
 
 // dispatch runs the worker and all that starts workflows.

@@ -15,31 +15,50 @@ import (
 	"waybill/schemas"
 )
 
-// serveAPI answers HTTP until the context is done, and then lets the requests under way finish.
-func (p *process) serveAPI(ctx context.Context) error {
-	handler := api.New(api.Options{
-		Store: p.store, Engine: p.engine, Schemas: p.catalogue, Dialects: p.catalogue.dialects,
-		AdminKey: p.APIKey, AllowHTTP: p.AllowHTTP,
-		CheckHost:    func(host string) error { return activities.CheckHost(host, p.allowCIDRs) },
-		MaxBodyBytes: p.MaxBodyBytes, MaxBatchBytes: p.MaxBatchBytes,
-		OpenAPI: schemas.OpenAPI, Metrics: promhttp.HandlerFor(p.metrics, promhttp.HandlerOpts{}), Registerer: p.metrics,
-		Failpoint: p.failpoint, Logger: p.log,
-	})
+// serveAPI serves the HTTP API until the context is done.
+func (p *process) serveAPI(ctx context.Context, backlog api.Backlog) error {
+	options := p.operationOptions()
+	options.Schemas, options.Dialects = p.catalogue, p.catalogue.dialects
+	options.AdminKey, options.AllowHTTP = p.APIKey, p.AllowHTTP
+	options.CheckHost = func(host string) error { return activities.CheckHost(host, p.allowCIDRs) }
+	options.Backlog = backlog
+	options.MaxBodyBytes, options.MaxBatchBytes = p.MaxBodyBytes, p.MaxBatchBytes
+	options.OpenAPI, options.Failpoint = schemas.OpenAPI, p.failpoint
+	return p.listen(ctx, "WAYBILL_LISTEN", p.Listen, api.New(options), "the API listens")
+}
+
+// serveOperation serves the health and the metrics of a process without the API until the context is done.
+func (p *process) serveOperation(ctx context.Context) error {
+	handler := api.NewOperation(p.operationOptions())
+	return p.listen(ctx, "WAYBILL_WORKER_LISTEN", p.WorkerListen, handler, "health and metrics are served")
+}
+
+// operationOptions are what health and metrics need.
+func (p *process) operationOptions() api.Options {
+	return api.Options{
+		Store: p.store, Engine: p.engine, Metrics: promhttp.HandlerFor(p.metrics, promhttp.HandlerOpts{}), Registerer: p.metrics,
+		Logger: p.log,
+	}
+}
+
+// listen serves on the address that a variable sets until the context is done, and then lets the requests under way
+// finish.
+func (p *process) listen(ctx context.Context, variable, address string, handler *api.Server, says string) error {
 	defer handler.Close()
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.Listen)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return fmt.Errorf("WAYBILL_LISTEN: %w", err)
+		return fmt.Errorf("%s: %w", variable, err)
 	}
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: p.HeaderTimeout, ReadTimeout: p.ReadTimeout, WriteTimeout: p.ReadTimeout + 30*time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 	}
-	p.log.Info("the API listens", "address", listener.Addr().String())
+	p.log.Info(says, "address", listener.Addr().String())
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {
 	case err := <-failed:
-		return fmt.Errorf("serve the API: %w", err)
+		return fmt.Errorf("%s: serve: %w", variable, err)
 	case <-ctx.Done():
 	}
 	p.log.Info("stopping", "within", p.DrainTimeout.String())

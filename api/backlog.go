@@ -1,0 +1,31 @@
+package api
+
+import (
+	"context"
+
+	"waybill/webhook"
+)
+
+// noBacklog admits everything.
+type noBacklog struct{}
+
+func (noBacklog) Admit(int) error { return nil }
+func (noBacklog) Done(int, int)   {}
+
+// admitted stores a publication that the backlog has room for.
+func (s *Server) admitted(ctx context.Context, p *webhook.Publication) (receipt *webhook.Receipt, err error) {
+	if err := s.backlog.Admit(1); err != nil {
+		return nil, err
+	}
+	defer func() { s.backlog.Done(1, waiting(ctx, receipt, receipt != nil && receipt.Repeated)) }()
+	return s.store.Accept(ctx, p)
+}
+
+// waiting returns 1 for an event that waits to be dispatched now, else 0. What became of the event of a caller who has
+// gone is not known, so it counts.
+func waiting(ctx context.Context, r *webhook.Receipt, repeated bool) int {
+	if r == nil && ctx.Err() != nil || r != nil && !repeated && len(r.Deliveries) > 0 {
+		return 1
+	}
+	return 0
+}
