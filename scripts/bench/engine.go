@@ -136,6 +136,7 @@ func (e *engine) dropSchema() error {
 	if err != nil {
 		return err
 	}
-	_, err = db.Exec(`DROP SCHEMA IF EXISTS ` + pq.QuoteIdentifier(e.schema) + ` CASCADE`)
+	// Interrupted or not, nothing is left behind.
+	_, err = db.ExecContext(context.Background(), `DROP SCHEMA IF EXISTS `+pq.QuoteIdentifier(e.schema)+` CASCADE`)
 	return errors.Join(err, db.Close())
 }

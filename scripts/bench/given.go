@@ -16,7 +16,7 @@ func (o *options) givenFlags(set *flag.FlagSet) {
 	set.StringVar(&o.namespace, "temporal-namespace", "",
 		"a `namespace` with Waybill's search attributes in which no other Waybill works; otherwise one is made and deleted again")
 	set.StringVar(&o.url, "url", "", "measure a Waybill that runs already and may call this machine: `http://host:port`")
-	set.StringVar(&o.apiKey, "api-key", os.Getenv("WAYBILL_API_KEY"), "the administrator's key of that Waybill; WAYBILL_API_KEY otherwise")
+	set.StringVar(&o.apiKey, "api-key", "", "the administrator's key of that Waybill; WAYBILL_API_KEY otherwise")
 }
 
 // given reports whether no stack is to be brought up.
@@ -26,6 +26,8 @@ func (o *options) given() bool { return o.databaseURL != "" || o.temporal != "" 
 func (o *options) checkGiven() error {
 	if o.url == "" {
 		o.apiKey = ""
+	} else if o.apiKey == "" {
+		o.apiKey = os.Getenv("WAYBILL_API_KEY") // no default of the flag, which the usage would show
 	}
 	o.url = strings.TrimSuffix(o.url, "/")
 	return errors.Join(

@@ -61,11 +61,13 @@ const (
 			SELECT since, now() - interval '1 minute' - since AS long
 			FROM (SELECT (date_trunc('month', now() AT TIME ZONE 'UTC') - interval '2 months') AT TIME ZONE 'UTC' AS since) AS s
 		), numbered AS (
-			SELECT e, since + long * (e::float8 / $1) AS at, hashint8(e) & 2147483647 AS h FROM span, generate_series($2::bigint, $3::bigint) AS e
+			SELECT e, since + long * (e::float8 / $1) AS at, hashint8(e) & 2147483647 AS h
+			FROM span, generate_series($2::bigint, $3::bigint) AS e
 		), spread AS (
 			SELECT *, lpad(to_hex(floor(extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || lpad(to_hex(e & 4095), 3, '0') AS head,
 				CASE WHEN h % 2 = 0 THEN 1 ELSE 2 + h / 2 % (cardinality($4::text[]) - 1) END AS tenant,
-				CASE WHEN h / 64 % 1000 = 0 THEN 'bench.rare' WHEN h / 64 % 1000 < 300 THEN 'bench.changed' ELSE 'bench.happened' END AS type
+				CASE WHEN h / 64 % 1000 = 0 THEN 'bench.rare'
+					WHEN h / 64 % 1000 < 300 THEN 'bench.changed' ELSE 'bench.happened' END AS type
 			FROM numbered
 		), events_of_log AS (
 			SELECT *, (head || '8' || lpad(to_hex(e), 15, '0'))::uuid AS id FROM spread
@@ -81,7 +83,8 @@ const (
 			FROM events_of_log, generate_series(0, 3) AS k
 		)`
 	insertDeliveries = logDeliveries + `
-		INSERT INTO deliveries (id, tenant_id, event_key, event_id, event_type, endpoint_id, status, attempts, failed_at, created_at, updated_at)
+		INSERT INTO deliveries (id, tenant_id, event_key, event_id, event_type, endpoint_id,
+			status, attempts, failed_at, created_at, updated_at)
 		SELECT id, ($4::text[])[tenant], event_key, 'evt_' || replace(event_key::text, '-', ''), type, endpoint,
 			CASE WHEN failed THEN 'exhausted' ELSE 'delivered' END, CASE WHEN failed THEN 6 ELSE 1 END, CASE WHEN failed THEN at END, at,
 			CASE WHEN failed THEN at + interval '31 s' ELSE at END
@@ -92,7 +95,8 @@ const (
 		SELECT (head || '9' || lpad(to_hex(n * 8 + number), 15, '0'))::uuid, id, number, at + (2 ^ (number - 1) - 1) * interval '1 s', 12,
 			CASE WHEN failed THEN 500 ELSE 200 END, CASE WHEN failed THEN 'retryable' ELSE 'delivered' END,
 			CASE WHEN failed THEN 'http_status' ELSE '' END, CASE WHEN failed THEN 'the receiver answered 500' ELSE '' END,
-			json_build_object('Content-Type', 'application/json', 'User-Agent', 'Waybill/1.0', 'webhook-id', 'evt_' || replace(event_key::text, '-', ''),
+			json_build_object('Content-Type', 'application/json', 'User-Agent', 'Waybill/1.0',
+				'webhook-id', 'evt_' || replace(event_key::text, '-', ''),
 				'webhook-timestamp', floor(extract(epoch FROM at))::text, 'webhook-signature', '[redacted]'),
 			'{"Content-Length":"0"}', '', false
 		FROM rows, generate_series(1, CASE WHEN failed THEN 6 ELSE 1 END) AS number`

@@ -51,7 +51,7 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	o := options{settle: time.Second}
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
 	set.SetOutput(out)
-	cases := set.String("cases", "", "what to measure: "+strings.Join(caseNames(), ", ")+"; all of it unless said otherwise. floor alone needs no Waybill")
+	cases := set.String("cases", "", "what to measure, of "+strings.Join(caseNames(), ", ")+"; otherwise all")
 	modes := set.String("modes", modeWorkflow, "workflow, express or both")
 	set.IntVar(&o.runs, "runs", 3, "how often each case runs; the median counts")
 	set.Float64Var(&o.scale, "events", 1, "multiplies every number of events")
