@@ -82,8 +82,8 @@ func (c *apiClient) call(ctx context.Context, method, path string, in, out any) 
 }
 
 // createTenant creates a tenant whose retry schedule is the given one; none means the dialect's.
-func (c *apiClient) createTenant(ctx context.Context, id string, schedule ...string) error {
-	tenant := map[string]any{"id": id, "name": id, "dialect": "standard"}
+func (c *apiClient) createTenant(ctx context.Context, id string, express bool, schedule ...string) error {
+	tenant := map[string]any{"id": id, "name": id, "dialect": "standard", "express": express}
 	if len(schedule) > 0 {
 		tenant["retry"] = map[string]any{"schedule": schedule}
 	}

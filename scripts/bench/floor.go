@@ -125,9 +125,10 @@ func (f *floor) starter(sinks []*sink) publish {
 // The numbers of starts in flight that are tried; the best is taken.
 func floorStarts() []int { return []int{2, 4, 8, 16, 32} }
 
-// measureFloor measures before Waybill runs, so that it has the machine for itself.
+// measureFloor measures before Waybill runs, so that it has the machine for itself: one POST always, and the rest where
+// a case is to be compared with it.
 func (r *rig) measureFloor(ctx context.Context) error {
-	f, err := startFloor(ctx, r.stack.Ports.Temporal.Addr(), r.stack.Namespace)
+	f, err := startFloor(ctx, r.engine.temporal, r.engine.namespace)
 	if err != nil {
 		return err
 	}
@@ -138,13 +139,20 @@ func (r *rig) measureFloor(ctx context.Context) error {
 	}
 	for _, c := range []struct {
 		row       row
+		wanted    bool
 		endpoints int
 		traffic   traffic
 	}{
-		{row{Key: floorOne, Title: fmt.Sprintf("floor: one POST, %d starts in flight", starts)}, 1, traffic{calls: 2000, concurrency: starts}},
-		{row{Key: floorTen, Title: "floor: ten POSTs"}, 10, traffic{calls: 500, concurrency: starts}},
-		{row{Key: floorRate, Title: "floor: 20 workflows/s"}, 1, traffic{calls: 200, perSecond: 20}},
+		{
+			row{Key: floorOne, Title: fmt.Sprintf("floor: one POST, %d starts in flight", starts)}, true,
+			1, traffic{calls: 1500, concurrency: starts},
+		},
+		{row{Key: floorTen, Title: "floor: ten POSTs"}, r.wants(rowTen), 10, traffic{calls: 500, concurrency: starts}},
+		{row{Key: floorRate, Title: "floor: 20 workflows/s"}, r.wants(rowRate), 1, traffic{calls: 200, perSecond: 20}},
 	} {
+		if !c.wanted {
+			continue
+		}
 		err := r.series(ctx, c.row, func(ctx context.Context, share float64) (figures, error) {
 			return r.runFloor(ctx, f, c.endpoints, c.traffic, share)
 		})
@@ -161,7 +169,7 @@ func (r *rig) tuneFloor(ctx context.Context, f *floor) (best int, err error) {
 		return 0, fmt.Errorf("warm up: %w", err)
 	}
 	for _, starts := range floorStarts() {
-		got, err := r.runFloor(ctx, f, 1, traffic{calls: 600, concurrency: starts}, 1)
+		got, err := r.runFloor(ctx, f, 1, traffic{calls: 400, concurrency: starts}, 1)
 		if err != nil {
 			return 0, err
 		}
@@ -182,5 +190,6 @@ func (r *rig) runFloor(ctx context.Context, f *floor, endpoints int, t traffic, 
 		}
 	}
 	t.calls = r.opts.scaled(t.calls, share)
-	return r.deliver(ctx, t, f.starter(sinks), sinks)
+	got, _, err := r.deliver(ctx, t, f.starter(sinks), sinks)
+	return got, err
 }

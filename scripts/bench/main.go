@@ -1,10 +1,11 @@
 // Command bench measures Waybill: how many events it accepts and delivers a second, how long they take, what each costs
 // in CPU and memory, and whether any is lost. It brings up a stack of its own with the usual configuration files and
-// removes it afterwards, publishes through the HTTP API to receivers of its own, and measures in the same run what bare
-// Temporal does on the same server: the floor, which throughput is a ratio of.
+// removes it afterwards, or takes a given one, publishes through the HTTP API to receivers of its own, and measures in
+// the same run what bare Temporal does on the same server: the floor, which throughput is a ratio of.
 //
 // Run it with: make bench ARGS='-quick'. Everything shares one machine, the load included. Variables such as
-// WAYBILL_STARTS reach the Waybill that is measured, and are shown with the figures.
+// WAYBILL_STARTS reach the Waybill that is measured, and are shown with the figures. With -without the stack lacks a
+// setting that it is shipped with, to see what that is worth.
 package main
 
 import (

@@ -14,6 +14,9 @@ const (
 	// warmUpShare is how much of a run comes before the first as a warm-up, whose figures are dropped.
 	warmUpShare = 0.1
 	sayEvery    = 10 * time.Second
+	// arrivalsEvery is how often arrivals are counted, and tableEvery how often rows are.
+	arrivalsEvery = 10 * time.Millisecond
+	tableEvery    = 500 * time.Millisecond
 )
 
 // measured is one figure-giving run; share is 1, or less for the warm-up.
@@ -57,11 +60,11 @@ func (f figures) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// deliver publishes and waits until every event has arrived at every sink.
-func (r *rig) deliver(ctx context.Context, t traffic, call publish, sinks []*sink) (figures, error) {
+// deliver publishes and waits until every event has arrived at every sink. It returns what was published, too.
+func (r *rig) deliver(ctx context.Context, t traffic, call publish, sinks []*sink) (figures, *sent, error) {
 	m, err := startMeter(ctx, r.processes())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	out, err := t.drive(ctx, call)
 	if err == nil {
@@ -72,11 +75,11 @@ func (r *rig) deliver(ctx context.Context, t traffic, call publish, sinks []*sin
 	}
 	if err != nil {
 		m.abandon()
-		return nil, err
+		return nil, nil, err
 	}
 	r.sayRefusal(out)
 	f := out.delivering(sinks)
-	return f, m.stop(f, len(out.events)*len(sinks))
+	return f, out, m.stop(f, len(out.events)*len(sinks))
 }
 
 // accept publishes and waits for nothing but the answers.
@@ -103,24 +106,29 @@ func (r *rig) sayRefusal(out *sent) {
 
 // awaitAccepted waits until each sink has accepted n events. Those that do not come are no error: they are lost.
 func (r *rig) awaitAccepted(ctx context.Context, sinks []*sink, n int) error {
-	return r.await(ctx, "delivered", n*len(sinks), func() int {
+	return r.await(ctx, "delivered", n*len(sinks), arrivalsEvery, func(context.Context) (int, error) {
 		sum := 0
 		for _, s := range sinks {
 			_, accepted := s.count()
 			sum += min(accepted, n)
 		}
-		return sum
+		return sum, nil
 	})
 }
 
 // await waits until the count is reached, or has not grown for as long as patience lasts.
-func (r *rig) await(ctx context.Context, what string, want int, count func() int) error {
-	ticker := time.NewTicker(10 * time.Millisecond)
+func (r *rig) await(ctx context.Context, what string, want int, every time.Duration, count func(context.Context) (int, error)) error {
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	have, grown, said := 0, time.Now(), time.Now()
+	began := time.Now()
+	have, grown, said := 0, began, began
 	for {
+		n, err := count(ctx)
+		if err != nil {
+			return err
+		}
 		now := time.Now()
-		if n := count(); n > have {
+		if n > have {
 			have, grown = n, now
 		}
 		if have >= want || now.Sub(grown) > patience {
@@ -128,7 +136,7 @@ func (r *rig) await(ctx context.Context, what string, want int, count func() int
 		}
 		if now.Sub(said) > sayEvery {
 			said = now
-			r.out.Say("%s: %d of %d %s", r.mode, have, want, what)
+			r.out.Say("%s: %d of %d %s, %.0f/s", r.mode, have, want, what, perSecond(have, now.Sub(began)))
 		}
 		select {
 		case <-ticker.C:

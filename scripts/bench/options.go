@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"waybill/scripts/stack"
 )
 
 // The modes: every event is a workflow, or only those that attempt 1 did not settle.
@@ -23,29 +25,43 @@ type options struct {
 	runs         int
 	// scale multiplies every number of events.
 	scale float64
+	// fanOut is how many endpoints each waiting event of the backlog has.
+	fanOut int
 	// settle is left after the last arrival for what follows it: the record, the end of the workflow.
 	settle   time.Duration
 	jsonFile string
 	// pprofDir takes CPU profiles of Waybill; empty: none are made.
 	pprofDir string
+
+	// without are the shipped settings that the stack is brought up without.
+	without []stack.Setting
+	// What is there already; all empty: a stack is brought up. url and apiKey are of a Waybill that runs.
+	databaseURL, temporal, namespace, url, apiKey string
 }
 
-// quickScale makes the default cases take about a minute in all.
-const quickScale = 0.03
+const (
+	// quickScale makes the default cases take about a minute in all.
+	quickScale = 0.03
+	// usualFanOut sets the backlog up in a tenth of the time, and of the workflows.
+	usualFanOut = 10
+)
 
 // parseOptions reads the command line. It prints the usage to out and returns flag.ErrHelp when args ask for help.
 func parseOptions(args []string, out io.Writer) (*options, error) {
 	o := options{settle: time.Second}
-	known := caseNames()
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
 	set.SetOutput(out)
-	cases := set.String("cases", strings.Join(known, ","), "what to measure; the floor is always measured")
+	cases := set.String("cases", "", "what to measure, of "+strings.Join(caseNames(), ", ")+"; otherwise all")
 	modes := set.String("modes", modeWorkflow, "workflow, express or both")
 	set.IntVar(&o.runs, "runs", 3, "how often each case runs; the median counts")
 	set.Float64Var(&o.scale, "events", 1, "multiplies every number of events")
+	set.IntVar(&o.fanOut, "backlog-fan-out", usualFanOut, "endpoints of each waiting event; 1: each waiting delivery has a workflow of its own")
 	quick := set.Bool("quick", false, fmt.Sprintf("the same as -runs 1 -events %v: to see that it works, the figures mean nothing", quickScale))
 	set.StringVar(&o.jsonFile, "json", "", "write the figures of every run to this `file`")
 	set.StringVar(&o.pprofDir, "pprof", "", "write a CPU profile of waybill in each case to this `folder`")
+	without := set.String("without", "", "leave out these `settings` of the stack: "+joined(stack.Settings()))
+	stock := set.Bool("stock", false, "leave out all of them")
+	o.givenFlags(set)
 	if err := set.Parse(args); err != nil {
 		return nil, err
 	}
@@ -53,15 +69,63 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 		o.runs, o.scale, o.settle = 1, quickScale, 200*time.Millisecond
 	}
 	o.modes = strings.Split(*modes, ",")
-	wanted := strings.Split(*cases, ",")
-	o.cases = slices.DeleteFunc(slices.Clone(known), func(name string) bool { return !slices.Contains(wanted, name) })
 	return &o, errors.Join(
-		refuseUnknown("cases", wanted, known),
+		o.chooseCases(*cases),
+		o.chooseSettings(*without, *stock),
+		o.checkGiven(),
 		refuseUnknown("modes", o.modes, []string{modeWorkflow, modeExpress}),
 		refuse(set.NArg() > 0, "unexpected argument %q", set.Arg(0)),
 		refuse(o.runs < 1 || o.runs > 100, "-runs is from 1 to 100, not %d", o.runs),
 		refuse(!(o.scale > 0 && o.scale <= 100), "-events is above 0 and at most 100, not %v", o.scale),
+		refuse(o.fanOut < 1 || o.fanOut > 200, "-backlog-fan-out is from 1 to 200, not %d", o.fanOut),
 	)
+}
+
+// chooseCases takes the cases named, or all that can be measured.
+func (o *options) chooseCases(named string) error {
+	var errs []error
+	wanted := strings.Split(named, ",")
+	if named != "" {
+		errs = append(errs, refuseUnknown("cases", wanted, caseNames()))
+	}
+	for _, c := range allCases() {
+		impossible := o.cannot(c)
+		switch {
+		case named == "" && impossible == nil, named != "" && slices.Contains(wanted, c.name):
+			o.cases = append(o.cases, c.name)
+			errs = append(errs, impossible)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (o *options) chooseSettings(named string, stock bool) error {
+	if stock {
+		o.without = stack.Settings()
+	}
+	if named == "" {
+		return nil
+	}
+	var known []string
+	for _, s := range stack.Settings() {
+		known = append(known, string(s))
+	}
+	names := strings.Split(named, ",")
+	if !stock {
+		for _, name := range names {
+			o.without = append(o.without, stack.Setting(name))
+		}
+	}
+	return refuseUnknown("without", names, known)
+}
+
+// joined lists settings for a person.
+func joined(settings []stack.Setting) string {
+	names := make([]string, len(settings))
+	for i, s := range settings {
+		names[i] = string(s)
+	}
+	return strings.Join(names, ", ")
 }
 
 func refuseUnknown(name string, given, known []string) error {

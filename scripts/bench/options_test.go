@@ -7,26 +7,64 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"waybill/scripts/stack"
 )
 
 func TestParseOptions(t *testing.T) {
 	t.Parallel()
 	o, err := parseOptions(nil, io.Discard)
 	require.NoError(t, err)
-	require.Equal(t, &options{cases: caseNames(), modes: []string{"workflow"}, runs: 3, scale: 1, settle: time.Second}, o)
+	require.Equal(t, &options{cases: caseNames(), modes: []string{"workflow"}, runs: 3, scale: 1, fanOut: 10, settle: time.Second}, o)
 
 	o, err = parseOptions([]string{"-quick", "-cases", "rate,one", "-modes", "workflow,express", "-json", "x.json"}, io.Discard)
 	require.NoError(t, err)
-	require.Equal(t, &options{cases: []string{"one", "rate"}, modes: []string{"workflow", "express"}, runs: 1, scale: quickScale, jsonFile: "x.json", settle: 200 * time.Millisecond}, o)
+	require.Equal(t, &options{cases: []string{"one", "rate"}, modes: []string{"workflow", "express"}, runs: 1, scale: quickScale, fanOut: 10, jsonFile: "x.json", settle: 200 * time.Millisecond}, o)
 
 	for _, bad := range [][]string{
-		{"-cases", "one,none"}, {"-modes", "fast"}, {"-runs", "0"}, {"-events", "0"}, {"-events", "NaN"}, {"-events", "x"}, {"one"},
+		{"-cases", "one,none"}, {"-backlog-fan-out", "0"}, {"-without", "pgx,none"}, {"-modes", "fast"}, {"-runs", "0"}, {"-events", "0"}, {"-events", "NaN"}, {"-events", "x"}, {"one"},
 	} {
 		_, err := parseOptions(bad, io.Discard)
 		require.Error(t, err, bad)
 	}
 	_, err = parseOptions([]string{"-h"}, io.Discard)
 	require.ErrorIs(t, err, flag.ErrHelp)
+}
+
+func TestParseOptions_Without(t *testing.T) {
+	t.Parallel()
+	o, err := parseOptions([]string{"-without", "gogc,pgx"}, io.Discard)
+	require.NoError(t, err)
+	require.Equal(t, []stack.Setting{stack.WithoutGOGC, stack.WithoutPGX}, o.without)
+	o, err = parseOptions([]string{"-stock", "-without", "pgx"}, io.Discard)
+	require.NoError(t, err)
+	require.Equal(t, stack.Settings(), o.without)
+}
+
+func TestParseOptions_Given(t *testing.T) {
+	t.Parallel()
+	const database, address, running = "-database-url=postgres://u:secret@db/x", "-temporal-address=temporal:7233", "-url=http://127.0.0.1:1/"
+	o, err := parseOptions([]string{database, address}, io.Discard)
+	require.NoError(t, err)
+	require.Equal(t, caseNames(), o.cases)
+
+	o, err = parseOptions([]string{running, "-api-key=k"}, io.Discard)
+	require.NoError(t, err)
+	require.Equal(t, "http://127.0.0.1:1", o.url)
+	require.Equal(t, []string{"one", "ten", "rate", "batch", "retry", "neighbor"}, o.cases, "what leaves that Waybill as it is")
+	o, err = parseOptions([]string{running, "-api-key=k", address}, io.Discard)
+	require.NoError(t, err)
+	require.Contains(t, o.cases, caseFloor)
+
+	for _, bad := range [][]string{
+		{database}, {address}, {running}, {database, running, "-api-key=k"}, {running, "-api-key=k", "-temporal-namespace=n"},
+		{running, "-api-key=k", "-cases=one,accept"}, {running, "-api-key=k", "-cases=floor"}, {database, address, "-stock"},
+		{"-database-url=mysql://u:secret@db/x", address}, {"-url=127.0.0.1:1", "-api-key=k"},
+	} {
+		_, err := parseOptions(bad, io.Discard)
+		require.Error(t, err, bad)
+		require.NotContains(t, err.Error(), "secret")
+	}
 }
 
 func TestOptions_Scaled(t *testing.T) {

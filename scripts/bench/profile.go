@@ -32,7 +32,7 @@ func (r *rig) startProfile(ctx context.Context, key string) (finish func() error
 }
 
 func (r *rig) profile(ctx context.Context, file string) error {
-	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", r.stack.Ports.Demo.Addr(), profileSeconds)
+	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", r.engine.profiles, profileSeconds)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err

@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"strings"
 	"text/tabwriter"
+
+	"waybill/scripts/stack"
 )
 
 // row is one line of the report.
@@ -26,10 +28,15 @@ type report struct {
 	Machine machine `json:"machine"`
 	// Settings are the WAYBILL_ variables that the caller set, apart from secrets.
 	Settings []string `json:"settings,omitempty"`
-	Runs     int      `json:"runs"`
+	// Without are the shipped settings of the stack that were left out.
+	Without []stack.Setting `json:"without,omitempty"`
+	// Given says that Postgres and Temporal, or Waybill as a whole, were there already.
+	Given bool `json:"given,omitempty"`
+	Runs  int  `json:"runs"`
 	// Events multiplies the numbers of events.
 	Events float64 `json:"events"`
 	Rows   []row   `json:"rows"`
+	Totals []total `json:"totals"`
 	// PeakRSS is the most that `waybill serve` ever took in each mode, in MiB.
 	PeakRSS map[string]float64 `json:"peak_rss_mib_waybill_serve"`
 	Targets []verdict          `json:"targets"`
@@ -46,11 +53,12 @@ func newReport(o *options) *report {
 	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease") // unknown is said by its absence
 	r := &report{
 		Machine: machine{CPUs: runtime.NumCPU(), Kernel: strings.TrimSpace(string(kernel)), Go: runtime.Version()},
-		Runs:    o.runs, Events: o.scale, PeakRSS: map[string]float64{},
+		Runs:    o.runs, Events: o.scale, PeakRSS: map[string]float64{}, Without: o.without, Given: o.given(),
 	}
 	for _, variable := range os.Environ() {
 		name, _, _ := strings.Cut(variable, "=")
-		if strings.HasPrefix(name, "WAYBILL_") && !strings.Contains(name, "KEY") && !strings.Contains(name, "URL") {
+		secret := strings.Contains(name, "KEY") || strings.Contains(name, "URL")
+		if strings.HasPrefix(name, "WAYBILL_") && !strings.HasPrefix(name, "WAYBILL_TEST_") && !secret {
 			r.Settings = append(r.Settings, variable)
 		}
 	}
@@ -74,22 +82,17 @@ func (r *report) find(mode, key string, m metric) (float64, bool) {
 	return 0, false
 }
 
-// lost returns how many deliveries never arrived, over all runs.
-func (r *report) lost() int {
-	sum := 0.0
-	for _, row := range r.Rows {
-		for _, n := range row.Metrics[lost].Runs {
-			sum += n
-		}
-	}
-	return int(sum)
-}
-
 // print writes the two tables, the queries of the log, and how the targets were met.
 func (r *report) print(out io.Writer) error {
 	fmt.Fprintf(out, "\n%d CPUs, Linux %s, %s; medians of %d runs\n", r.Machine.CPUs, r.Machine.Kernel, r.Machine.Go, r.Runs)
 	if r.Events != 1 {
 		fmt.Fprintf(out, "with %v times the usual numbers of events, so the figures are not to be compared\n", r.Events)
+	}
+	if len(r.Without) > 0 {
+		fmt.Fprintf(out, "WITHOUT %s\n", joined(r.Without))
+	}
+	if r.Given {
+		fmt.Fprintln(out, "on what was given: the cost of processes that were not started here is not known")
 	}
 	if len(r.Settings) > 0 {
 		fmt.Fprintf(out, "set by the caller: %s\n", strings.Join(r.Settings, " "))
@@ -102,6 +105,9 @@ func (r *report) print(out io.Writer) error {
 	fmt.Fprintln(out)
 	for _, row := range r.Rows {
 		printLogQueries(out, row)
+	}
+	for _, t := range r.Totals {
+		fmt.Fprintln(out, t)
 	}
 	for _, v := range r.Targets {
 		fmt.Fprintln(out, v)
@@ -161,13 +167,16 @@ func (info row) cpuSum() string {
 	return fmt.Sprintf("%.2f", sum)
 }
 
+// cpu returns false when the cost of a store is not known. A floor has no Waybill.
 func (info row) cpu() (sum float64, ok bool) {
 	for _, process := range systemProcesses() {
-		if s, has := info.Metrics[cpuOf(process)]; has {
-			sum, ok = sum+s.Median, true
+		s, has := info.Metrics[cpuOf(process)]
+		if !has && process != "waybill" {
+			return 0, false
 		}
+		sum += s.Median
 	}
-	return sum, ok
+	return sum, true
 }
 
 func (r *report) ofFloor(info row) string {
@@ -186,7 +195,7 @@ func printLogQueries(out io.Writer, info row) {
 	for _, kind := range logKinds() {
 		fmt.Fprintf(out, ", %s %s", kind, info.cell(logP95Of(kind), 1))
 	}
-	fmt.Fprint(out, "\n\n")
+	fmt.Fprintf(out, "; peak RSS of waybill meanwhile %s MiB\n\n", info.cell(logRSS, 0))
 }
 
 // write puts everything into a file as JSON.

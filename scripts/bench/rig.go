@@ -6,18 +6,19 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
-
-	_ "github.com/lib/pq" // the driver "postgres"
+	"slices"
+	"strconv"
+	"time"
 
 	"waybill/scripts/stack"
 )
 
-// rig is a stack of its own, with Waybill in one mode.
+// rig is an engine with Waybill in one mode on it.
 type rig struct {
 	opts   *options
 	mode   string
@@ -26,45 +27,55 @@ type rig struct {
 	// fail ends everything, with the reason.
 	fail context.CancelCauseFunc
 
-	stack    *stack.Stack
+	engine *engine
+	// parts are the engine's processes whose cost can be told.
+	parts    []measuredProcess
 	binary   string
 	key      string
 	keys     string
-	db       *sql.DB
-	engine   []measuredProcess
 	receiver *receiver
-	api      *apiClient
-	// server is the waybill process that runs now, nil when none does.
-	server  *server
+	// db is nil beside a Waybill that was given.
+	db  *sql.DB
+	api *apiClient
+	// server is the waybill process that runs now, nil when none does that was started here.
+	server *server
+	// tag makes names of this run that no other has.
+	tag     string
 	tenants int
+	// played is what was to be delivered so far.
+	played []played
 }
 
-// measureMode brings up a stack, measures the floor and then the cases, and takes the stack down again.
+// measureMode brings up a stack, or takes what is given, measures the floor and then the cases, and takes down again what
+// it brought up.
 func measureMode(ctx context.Context, o *options, mode string, rep *report, out *stack.Printer) (err error) {
-	root, err := stack.FindRoot()
-	if err != nil {
-		return err
-	}
-	s, err := stack.OpenTest(ctx, root, out)
+	tag := strconv.FormatInt(time.Now().UnixMilli(), 36)
+	e, err := openEngine(ctx, o, tag, out)
 	if err != nil {
 		return fmt.Errorf("bring up a stack: %w", err)
 	}
-	ctx, fail := context.WithCancelCause(s.Watch(ctx))
+	ctx, fail := context.WithCancelCause(e.watch(ctx))
 	defer fail(nil)
 	r := &rig{
-		opts: o, mode: mode, out: out, report: rep, fail: fail, stack: s, binary: filepath.Join(s.Dir, "waybill"),
+		opts: o, mode: mode, out: out, report: rep, fail: fail, engine: e, binary: filepath.Join(e.dir, "waybill"), tag: tag,
 		key: hex.EncodeToString(randomKey()), keys: "k1:" + base64.StdEncoding.EncodeToString(randomKey()), receiver: newReceiver(),
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
 	if err := r.open(ctx); err != nil {
 		return err
 	}
-	if err := r.measureFloor(ctx); err != nil {
-		return fmt.Errorf("measure the floor: %w", err)
+	if e.temporal != "" {
+		if err := r.measureFloor(ctx); err != nil {
+			return fmt.Errorf("measure the floor: %w", err)
+		}
+	}
+	if r.floorOnly() {
+		return nil
 	}
 	if err := r.serve(ctx); err != nil {
 		return err
 	}
+	defer func() { rep.total(mode, r.played) }()
 	for _, c := range allCases() {
 		if !r.wants(c.name) {
 			continue
@@ -82,43 +93,40 @@ func randomKey() []byte {
 	return key
 }
 
+// floorOnly reports whether there is nothing to measure of Waybill.
+func (r *rig) floorOnly() bool { return slices.Equal(r.opts.cases, []string{caseFloor}) }
+
 func (r *rig) open(ctx context.Context) error {
-	err := stack.Parallel(ctx, r.stack.Up, func(ctx context.Context) error {
-		return stack.BuildWaybill(ctx, r.stack.Root, r.binary, r.out)
-	})
+	builds := !r.floorOnly() && r.opts.url == ""
+	err := stack.Parallel(ctx,
+		func(ctx context.Context) (err error) {
+			r.parts, err = r.engine.up(ctx)
+			return err
+		},
+		func(ctx context.Context) error {
+			if !builds {
+				return nil
+			}
+			root, err := stack.FindRoot()
+			if err != nil {
+				return err
+			}
+			return stack.BuildWaybill(ctx, root, r.binary, r.out)
+		},
+	)
 	if err != nil {
 		return fmt.Errorf("bring up a stack: %w", err)
 	}
-	if err := r.stack.Migrate(ctx, stack.Waybill{Binary: r.binary, APIKey: r.key}); err != nil {
+	if !builds {
+		r.api = newAPIClient(r.opts.url, r.opts.apiKey)
+		return nil
+	}
+	r.api = newAPIClient("http://"+r.engine.api, r.key)
+	if err := r.migrate(ctx); err != nil {
 		return fmt.Errorf("prepare Waybill's tables: %w", err)
 	}
-	for _, name := range []string{"temporal", "postgres"} {
-		pid, err := r.processID(name)
-		if err != nil {
-			return err
-		}
-		r.engine = append(r.engine, measuredProcess{name: name, pid: pid})
-	}
-	if r.db, err = sql.Open("postgres", r.stack.DatabaseURL(r.stack.Database)); err != nil {
-		return fmt.Errorf("open the database: %w", err)
-	}
-	r.api = newAPIClient("http://"+r.stack.Ports.API.Addr(), r.key)
-	return nil
-}
-
-// processID reads the record that the stack keeps of each of its processes.
-func (r *rig) processID(name string) (int, error) {
-	var record struct {
-		PID int `json:"pid"`
-	}
-	text, err := os.ReadFile(filepath.Join(r.stack.Dir, "run", name+".pid"))
-	if err == nil {
-		err = json.Unmarshal(text, &record)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("find the process %s: %w", name, err)
-	}
-	return record.PID, nil
+	r.db, err = r.engine.openDatabase()
+	return err
 }
 
 // close ends everything, the senders before the receiver and the stack last.
@@ -132,17 +140,20 @@ func (r *rig) close() error {
 	if r.db != nil {
 		errs = append(errs, r.db.Close())
 	}
-	return errors.Join(append(errs, r.stack.Close())...)
+	return errors.Join(append(errs, r.engine.close())...)
 }
 
-// serve starts `waybill serve`.
+// serve starts `waybill serve`, unless a Waybill was given.
 func (r *rig) serve(ctx context.Context) error {
+	if r.opts.url != "" {
+		return getOK(ctx, r.api.base+"/readyz")
+	}
 	var env []string
 	if r.mode == modeExpress {
 		env = append(env, "WAYBILL_EXPRESS=true")
 	}
 	if r.opts.pprofDir != "" {
-		env = append(env, "WAYBILL_PPROF_LISTEN="+r.stack.Ports.Demo.Addr())
+		env = append(env, "WAYBILL_PPROF_LISTEN="+r.engine.profiles)
 	}
 	return r.startServer(ctx, "serve", env...)
 }
@@ -153,15 +164,30 @@ func (r *rig) acceptOnly(ctx context.Context) error {
 }
 
 func (r *rig) startServer(ctx context.Context, command string, env ...string) (err error) {
-	env = append([]string{
-		"WAYBILL_DATABASE_URL=" + r.stack.DatabaseURL(r.stack.Database), "WAYBILL_LISTEN=" + r.stack.Ports.API.Addr(),
-		"WAYBILL_TEMPORAL_ADDRESS=" + r.stack.Ports.Temporal.Addr(), "WAYBILL_TEMPORAL_NAMESPACE=" + r.stack.Namespace,
+	logFile := filepath.Join(r.engine.dir, "waybill.log")
+	r.server, err = startServer(ctx, r.binary, []string{command}, append(r.settings(), env...), logFile, r.api.base, r.fail)
+	return err
+}
+
+// settings are the variables of every waybill that is started.
+func (r *rig) settings() []string {
+	return []string{
+		"WAYBILL_DATABASE_URL=" + r.engine.databaseURL, "WAYBILL_DATABASE_SCHEMA=" + r.engine.schema, "WAYBILL_LISTEN=" + r.engine.api,
+		"WAYBILL_TEMPORAL_ADDRESS=" + r.engine.temporal, "WAYBILL_TEMPORAL_NAMESPACE=" + r.engine.namespace,
 		"WAYBILL_API_KEY=" + r.key, "WAYBILL_ENCRYPTION_KEYS=" + r.keys,
 		"WAYBILL_ALLOW_HTTP=true", "WAYBILL_EGRESS_ALLOW_CIDRS=127.0.0.0/8",
-	}, env...)
-	logFile := filepath.Join(r.stack.Dir, "log", "waybill.log")
-	r.server, err = startServer(ctx, r.binary, []string{command}, env, logFile, r.api.base, r.fail)
-	return err
+	}
+}
+
+// migrate runs `waybill migrate` to its end.
+func (r *rig) migrate(ctx context.Context) error {
+	cmd := exec.CommandContext(ctx, r.binary, "migrate")
+	cmd.Env = append(os.Environ(), r.settings()...)
+	said, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, said)
+	}
+	return nil
 }
 
 // stopServer stops the waybill process, if one runs.
@@ -181,16 +207,17 @@ func (r *rig) stopServer() error {
 // processes lists what is measured now.
 func (r *rig) processes() []measuredProcess {
 	if r.server == nil {
-		return r.engine
+		return r.parts
 	}
-	return append([]measuredProcess{{name: "waybill", pid: r.server.PID()}}, r.engine...)
+	return append([]measuredProcess{{name: "waybill", pid: r.server.PID()}}, r.parts...)
 }
 
 // newTenant creates a tenant that nobody else has.
 func (r *rig) newTenant(ctx context.Context, schedule ...string) (string, error) {
 	r.tenants++
-	id := fmt.Sprintf("bench-%d", r.tenants)
-	return id, r.api.createTenant(ctx, id, schedule...)
+	id := fmt.Sprintf("bench-%s-%d", r.tag, r.tenants)
+	// A Waybill that is started here is in express mode as a whole.
+	return id, r.api.createTenant(ctx, id, r.opts.url != "" && r.mode == modeExpress, schedule...)
 }
 
 // newEndpoints creates endpoints that behave alike and returns where their deliveries arrive.

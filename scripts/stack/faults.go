@@ -51,3 +51,9 @@ func EnsureNamespace(ctx context.Context, cli, address, namespace string) error 
 	c := temporalCLI{path: cli, address: address, namespace: namespace}
 	return until(ctx, "namespace "+namespace, time.Minute, c.ensureNamespace, nil)
 }
+
+// DeleteNamespace removes a namespace with its workflows. Temporal does the larger part of it afterwards.
+func DeleteNamespace(ctx context.Context, cli, address, namespace string) error {
+	_, err := temporalCLI{path: cli, address: address}.run(ctx, "operator", "namespace", "delete", "--namespace", namespace, "--yes")
+	return err
+}

@@ -170,7 +170,7 @@ func (s *Stack) writePostgresConf(data string, who *account) error {
 		return fmt.Errorf("read Postgres' settings: %w", err)
 	}
 	path := filepath.Join(data, "postgresql.conf")
-	if err := os.WriteFile(path, conf, 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(s.postgresSettings(string(conf))), 0o600); err != nil {
 		return fmt.Errorf("write Postgres' settings: %w", err)
 	}
 	return who.give(path)

@@ -7,19 +7,18 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/lib/pq"
 )
 
 // setUpSchema creates or updates Temporal's two databases and trims the visibility indexes.
 func (s *Stack) setUpSchema(ctx context.Context, tools *Tools) error {
-	indexes, err := os.ReadFile(s.temporalConfig("visibility-indexes.sql"))
+	indexes, err := s.visibilityIndexes()
 	if err != nil {
-		return fmt.Errorf("read the visibility indexes: %w", err)
+		return err
 	}
 	// What is in place is noted in the database, where it cannot outlive the data. The tool needs seconds to find out.
-	sum := sha256.Sum256(indexes)
+	sum := sha256.Sum256([]byte(indexes))
 	stamp := "waybill: " + SQLTool.Version + " " + hex.EncodeToString(sum[:6])
 	if done, err := s.stamped(ctx, stamp); err != nil || done {
 		return err
@@ -36,7 +35,7 @@ func (s *Stack) setUpSchema(ctx context.Context, tools *Tools) error {
 		return fmt.Errorf("set up Temporal's database: %w", err)
 	}
 	return s.withDatabase("temporal_visibility", func(db *sql.DB) error {
-		if _, err := db.ExecContext(ctx, string(indexes)); err != nil {
+		if _, err := db.ExecContext(ctx, indexes); err != nil {
 			return fmt.Errorf("trim the visibility indexes: %w", err)
 		}
 		if _, err := db.ExecContext(ctx, "COMMENT ON DATABASE temporal_visibility IS "+pq.QuoteLiteral(stamp)); err != nil {

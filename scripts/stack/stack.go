@@ -23,7 +23,10 @@ type Options struct {
 	Database, Namespace string
 	// WebUI starts Temporal's Web UI too.
 	WebUI bool
-	Out   *Printer
+	// Without names shipped settings that are left out; as a rule there are none. It is for an empty stack: what made
+	// its data stays.
+	Without []Setting
+	Out     *Printer
 }
 
 // Stack is one running set of processes. Open makes it, Close ends it.

@@ -25,21 +25,27 @@ func (s *Stack) temporalConfig(name string) string {
 
 // startTemporal brings up the server and makes the namespace ready for Waybill's workflows.
 func (s *Stack) startTemporal(ctx context.Context, tools *Tools) error {
-	env := []string{
-		// The live heap is small and the garbage plenty: collecting only when memory runs short saves a fifth of the CPU.
-		"GOGC=off", "GOMEMLIMIT=1500MiB",
-		"POSTGRES_SEEDS=127.0.0.1", "DB_PORT=" + s.Ports.Postgres.String(),
-		"POSTGRES_USER=" + superuser, "POSTGRES_PWD=" + s.password,
-		"BIND_ON_IP=127.0.0.1", "TEMPORAL_BROADCAST_ADDRESS=127.0.0.1",
-		"FRONTEND_GRPC_PORT=" + s.Ports.Temporal.String(),
-		"DYNAMIC_CONFIG_FILE_PATH=" + s.temporalConfig("dynamicconfig.yaml"),
+	config, err := s.serverConfig()
+	if err != nil {
+		return err
 	}
+	dynamic, err := s.dynamicConfig()
+	if err != nil {
+		return err
+	}
+	env := append(s.serverCollection(),
+		"POSTGRES_SEEDS=127.0.0.1", "DB_PORT="+s.Ports.Postgres.String(),
+		"POSTGRES_USER="+superuser, "POSTGRES_PWD="+s.password,
+		"BIND_ON_IP=127.0.0.1", "TEMPORAL_BROADCAST_ADDRESS=127.0.0.1",
+		"FRONTEND_GRPC_PORT="+s.Ports.Temporal.String(),
+		"DYNAMIC_CONFIG_FILE_PATH="+dynamic,
+	)
 	for name, port := range s.Ports.internal {
 		env = append(env, name+"="+port.String())
 	}
 	p, err := s.start(processSpec{
 		name: "temporal", path: tools.Path(TemporalServer), env: env, dir: s.Dir,
-		args: []string{"--config-file", s.temporalConfig("server.yaml"), "--allow-no-auth", "start"},
+		args: []string{"--config-file", config, "--allow-no-auth", "start"},
 		stop: syscall.SIGTERM, grace: 20 * time.Second, orphaned: syscall.SIGKILL,
 		hint: "Start again with make run; if it stays like this, `make clean` starts over with empty data.",
 	})

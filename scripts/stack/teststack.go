@@ -15,8 +15,8 @@ const testPrefix = "test-"
 const TestEnvFile = "test.env"
 
 // OpenTest opens a stack for one test run: on free ports, in a folder of its own that Close removes. It first clears
-// away what killed test runs left.
-func OpenTest(ctx context.Context, root string, out *Printer) (*Stack, error) {
+// away what killed test runs left. The settings named are left out.
+func OpenTest(ctx context.Context, root string, out *Printer, without ...Setting) (*Stack, error) {
 	state := filepath.Join(root, ".waybill")
 	if err := removeAbandoned(ctx, state, out); err != nil {
 		return nil, err
@@ -27,7 +27,7 @@ func OpenTest(ctx context.Context, root string, out *Printer) (*Stack, error) {
 	}
 	return Open(ctx, Options{
 		Root: root, Dir: filepath.Join(state, fmt.Sprintf("%s%d", testPrefix, os.Getpid())), Temporary: true,
-		Ports: ports, Database: "waybill_test", Namespace: "waybill-test", Out: out,
+		Ports: ports, Database: "waybill_test", Namespace: "waybill-test", Without: without, Out: out,
 	})
 }
 
