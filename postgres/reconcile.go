@@ -56,7 +56,10 @@ const (
 				AND (d.held_at, d.id) > ($4::timestamptz, $5::uuid) ORDER BY d.held_at, d.id LIMIT $6)
 		) AS stalled ORDER BY since, id LIMIT $6`
 
-	countStalled = `SELECT (SELECT count(*) ` + overdue + `) + (SELECT count(*) ` + heldTooLong + `)`
+	// countStalled stops at 10,000 of either kind: the metric need not know better, and the statement must end.
+	countStalled = `
+		SELECT (SELECT count(*) FROM (SELECT ` + overdue + ` LIMIT 10000) AS late) +
+			(SELECT count(*) FROM (SELECT ` + heldTooLong + ` LIMIT 10000) AS held)`
 
 	// recoverForgotten goes from endpoint to endpoint that holds anything, not from delivery to delivery, and asks how long
 	// only of those that should hold nothing: as a scalar, because of EXISTS the planner would make a join.
@@ -110,7 +113,7 @@ func (s *Store) StalledDeliveries(ctx context.Context, still webhook.Standstill,
 	return found, failed("list stalled deliveries", err)
 }
 
-// CountStalled counts what StalledDeliveries lists.
+// CountStalled counts what StalledDeliveries lists, up to 10,000 that are overdue and as many that are held too long.
 func (s *Store) CountStalled(ctx context.Context, still webhook.Standstill) (int, error) {
 	var n []int
 	if err := s.selectHot(ctx, &n, countStalled, standstillArgs(still)...); err != nil {
