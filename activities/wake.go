@@ -34,9 +34,8 @@ func (a *Activities) Wake(ctx context.Context, in WakeInput) (*WakeResult, error
 func (a *Activities) wake(ctx context.Context, in *WakeInput) (*WakeResult, error) {
 	out := &WakeResult{Last: in.After, Version: in.Version}
 	e, err := a.store.Endpoint(ctx, in.Tenant, in.EndpointID)
-	deleted := webhook.ErrorCode(err) == webhook.CodeNotFound
 	switch {
-	case deleted:
+	case webhook.ErrorCode(err) == webhook.CodeNotFound: // deleted: what it held is canceled by the workflows
 	case err != nil:
 		return nil, fmt.Errorf("read an endpoint: %w", err)
 	case e.DisabledAt != nil || in.Version != 0 && in.Version != e.Version:
@@ -59,7 +58,7 @@ func (a *Activities) wake(ctx context.Context, in *WakeInput) (*WakeResult, erro
 	if out.Woken = len(page.IDs); out.Woken > 0 {
 		out.Last = page.IDs[out.Woken-1]
 	}
-	if out.Done = out.Woken < limit; out.Done && !deleted {
+	if out.Done = out.Woken < limit; out.Done {
 		if err := a.store.RecoveryDone(ctx, in.Tenant, in.EndpointID, out.Version); err != nil {
 			return nil, fmt.Errorf("end a recovery: %w", err)
 		}

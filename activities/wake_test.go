@@ -109,7 +109,7 @@ func TestActivities_Wake_wakesForADeletedEndpoint(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, activities.WakeResult{Last: heldID(3), Woken: 3, Done: true}, *out)
 	require.Contains(t, b.engine.told, "wake evt_3")
-	require.Empty(t, *done)
+	require.Len(t, *done, 1, "or the recovery would be started again and again")
 }
 
 // A page that failed half-way is released and so no longer listed as held: its next run knows it by the heartbeat.

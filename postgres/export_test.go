@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"regexp"
 	"strings"
 	"testing"
@@ -30,6 +31,16 @@ var HotStatements = map[string]string{
 	"claim": claimDispatches, "dispatches": selectDispatches, "deliveries": selectDispatchDeliveries, "mark": deleteDispatches,
 	"count": countDispatches, "release": releaseDispatches, "versions": selectTenantVersions, "claimed ids": selectClaimedIDs, "receipts": selectReceipts,
 	"generated": selectGenerated, "claim outbox": claimOutbox, "delete outbox": deleteOutbox, "quarantine outbox": quarantineOutbox,
+}
+
+// ReconcilerStatements are those that look for what stands still.
+var ReconcilerStatements = map[string]string{
+	"sweep": sweepDeliveries, "stalled": selectStalled, "count": countStalled, "recover": recoverForgotten, "unknown": selectUnknownEvents,
+}
+
+// FinishIndexes builds the missing indexes of partitions above small bytes concurrently.
+func FinishIndexes(ctx context.Context, s *Store, small int64) error {
+	return finishIndexes(ctx, s.db, s.opts.Schema, small)
 }
 
 var placeholder = regexp.MustCompile(`\$\d+`)

@@ -44,6 +44,9 @@ func Migrate(ctx context.Context, url, schema string, log *slog.Logger) error {
 	for _, m := range applied {
 		o.Logger.InfoContext(ctx, "migrated", "schema", o.Schema, "migration", m.Source.Path, "duration", m.Duration)
 	}
+	if err := finishIndexes(ctx, db, o.Schema, smallPartition); err != nil {
+		return err
+	}
 	return ensurePartitions(ctx, db)
 }
 

@@ -102,6 +102,35 @@ func (b *bundle) indexes(table string) []string {
 	return defs
 }
 
+// An index that a migration declares is built for the partitions that are there, each process minding the others, and also
+// after one that died on the way.
+func TestMigrate_BuildsIndexesOfPartitions(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.endpoint("acme")
+	id := b.retrying(now().Add(-time.Hour))
+	this, _ := months()
+	_, err := b.db.Exec(`DROP INDEX deliveries_due;
+		CREATE INDEX deliveries_due ON ONLY deliveries (next_attempt_at, id) WHERE next_attempt_at IS NOT NULL;
+		CREATE INDEX deliveries_due_` + this + ` ON deliveries_` + this + ` (id)`)
+	require.NoError(t, err)
+	valid := `SELECT count(*) FROM pg_index WHERE indexrelid = 'deliveries_due'::regclass AND indisvalid`
+	require.Zero(t, b.count(valid))
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			if err := postgres.FinishIndexes(t.Context(), b.Store, -1); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	require.Equal(t, 1, b.count(valid))
+	require.Equal(t, b.indexes("deliveries_default"), b.indexes("deliveries_"+this))
+	require.Equal(t, []webhook.DeliveryID{id}, b.stalled())
+}
+
 // The month's partition was missing when its first rows came.
 func TestEnsurePartitions_TakesOverFromTheDefaultPartition(t *testing.T) {
 	t.Parallel()

@@ -42,3 +42,22 @@ func TestHotStatements_PlanStaysGoodWhileTablesGrow(t *testing.T) {
 	wg.Wait()
 	plansAreGood()
 }
+
+// Whoever looks for what stands still goes by an index that has nothing else, and not through the tables.
+func TestReconcilerStatements_Plan(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for name, query := range postgres.ReconcilerStatements {
+		plan := postgres.ExplainGeneric(t, b.Store, query)
+		require.NotRegexp(t, `Seq Scan on (deliveries|events)`, plan, name)
+	}
+	for name, conditions := range map[string][]string{
+		"sweep":   {`Index Cond: \(\(id > sweep."position"\) AND \(id < uuid_floor`},
+		"stalled": {`_due_\S+ [^\n]*\n\s*Index Cond: \(\(next_attempt_at < `, `_held_since_\S+ [^\n]*\n\s*Index Cond: \(\(held_at < `},
+		"recover": {`Index Cond: \(endpoint_id > h.endpoint_id\)`},
+	} {
+		for _, condition := range conditions {
+			require.Regexp(t, condition, postgres.ExplainGeneric(t, b.Store, postgres.ReconcilerStatements[name]), name)
+		}
+	}
+}

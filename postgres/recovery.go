@@ -65,7 +65,8 @@ func (s *Store) HeldDeliveries(ctx context.Context, tenant string, endpoint webh
 }
 
 // ReleaseDeliveries makes held deliveries pending, or retrying where an attempt was made, unless the endpoint is disabled
-// again. Those that are not held, or not of this endpoint, stay as they are.
+// again. Their next attempt is due at once, so that the reconciler finds those that nobody wakes. Those that are not
+// held, or not of this endpoint, stay as they are.
 func (s *Store) ReleaseDeliveries(ctx context.Context, tenant string, endpoint webhook.EndpointID, ids []webhook.DeliveryID, at time.Time) error {
 	if len(ids) == 0 {
 		return nil
@@ -77,7 +78,7 @@ func (s *Store) ReleaseDeliveries(ctx context.Context, tenant string, endpoint w
 		}
 		_, err = tx.ExecContext(ctx, `
 			UPDATE deliveries SET status = CASE WHEN attempts = 0 THEN 'pending' ELSE 'retrying' END, held_at = NULL, reason = '',
-				updated_at = $4
+				next_attempt_at = $4, updated_at = $4
 			WHERE id = ANY ($1::uuid[]) AND tenant_id = $2 AND endpoint_id = $3 AND status = 'held'`, idsOf(ids), tenant, endpoint, at)
 		return err
 	})

@@ -27,6 +27,7 @@ var (
 	_ worker.Outbox    = (*postgres.Store)(nil)
 	_ worker.Intake    = (*postgres.Store)(nil)
 	_ worker.Counter   = (*postgres.Store)(nil)
+	_ worker.Log       = (*postgres.Store)(nil)
 )
 
 // bundle is a store with a schema of its own, and a second way into it.

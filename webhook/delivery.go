@@ -62,7 +62,8 @@ type Delivery struct {
 	Status     Status     `json:"status" db:"status"`
 	// Attempts is how many attempts were recorded.
 	Attempts int `json:"attempts" db:"attempts"`
-	// NextAttemptAt is when the next attempt is due while retrying.
+	// NextAttemptAt is when the next attempt is due while retrying, and since when it is due while pending, once a delivery
+	// was released or found to stand still.
 	NextAttemptAt *time.Time `json:"next_attempt_at,omitempty" db:"next_attempt_at"`
 	// Reason says why the delivery is held or canceled.
 	Reason    string    `json:"reason,omitempty" db:"reason"`

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"waybill/webhook"
+	"waybill/workflows"
 )
 
 // Outbox is what the dispatcher and the relay need of the database. Every method may answer CodeUnavailable. Leases are
@@ -21,4 +22,37 @@ type Outbox interface {
 	EndpointsToRecover(ctx context.Context, limit int) ([]webhook.EndpointRef, error)
 	// EnsurePartitions creates the partitions of this month and the next.
 	EnsurePartitions(ctx context.Context) error
+}
+
+// Log is what the reconciler needs of the database. Every method may answer CodeUnavailable. Times are measured by the
+// database's clock.
+type Log interface {
+	// ClaimReconciler makes holder, a UUID, the process that reconciles for the time of the lease, and reports whether it
+	// is.
+	ClaimReconciler(ctx context.Context, holder string, lease time.Duration) (bool, error)
+	// SweepDeliveries looks for pending deliveries that are older than after, limit at a time, and reports whether there
+	// may be more to look at.
+	SweepDeliveries(ctx context.Context, after time.Duration, limit int) (more bool, err error)
+	// StalledDeliveries lists the deliveries that stand still, longest first, from the one after after.
+	StalledDeliveries(ctx context.Context, still webhook.Standstill, after webhook.Stalled, limit int) ([]webhook.Stalled, error)
+	// CountStalled counts them.
+	CountStalled(ctx context.Context, still webhook.Standstill) (int, error)
+	// RecoverForgotten marks for recovery the endpoints that hold deliveries although nothing disables them.
+	RecoverForgotten(ctx context.Context, after time.Duration) ([]webhook.EndpointRef, error)
+	// Standing returns an event as the log has it; CodeNotFound when it is not stored.
+	Standing(ctx context.Context, key webhook.EventKey) (*webhook.Standing, error)
+	// UnknownEvents returns those of the events that are not stored.
+	UnknownEvents(ctx context.Context, events []webhook.EventRef) ([]webhook.EventRef, error)
+}
+
+// Restarter is what the reconciler needs of the workflows.
+type Restarter interface {
+	// Lives reports whether an event's workflow is there and not closed.
+	Lives(ctx context.Context, tenant, eventID string) (bool, error)
+	// Restart starts the workflow of an event anew; one that lives stays as it is.
+	Restart(ctx context.Context, in *workflows.EventDeliveryInput) error
+	// WakeDelivery tells an event's workflow that its endpoint is enabled. CodeNotFound: none lives.
+	WakeDelivery(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID) error
+	// LivingEvents calls visit with the events whose workflows were started before a moment and live, page by page.
+	LivingEvents(ctx context.Context, before time.Time, visit func([]webhook.EventRef) error) error
 }

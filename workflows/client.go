@@ -38,10 +38,14 @@ func NewClient(c client.Client, namespace string, recoveryRate int, log *slog.Lo
 // Start starts EventDelivery for an event, eagerly where a worker shares this client. That it was started before is
 // no error: the event is then on its way.
 func (c *Client) Start(ctx context.Context, in *EventDeliveryInput) error {
+	return c.start(ctx, in, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE)
+}
+
+func (c *Client) start(ctx context.Context, in *EventDeliveryInput, reuse enumspb.WorkflowIdReusePolicy) error {
 	_, err := c.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                    EventDeliveryID(in.Tenant, in.EventID),
 		TaskQueue:             TaskQueue,
-		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		WorkflowIDReusePolicy: reuse,
 		// With this the SDK answers with an error rather than with the run that exists.
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		EnableEagerStart:                         true,

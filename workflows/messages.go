@@ -28,7 +28,8 @@ type EventDeliveryInput struct {
 }
 
 // DeliveryState is one delivery as the workflow knows it. At the start of an event only the first four members are
-// set; continue-as-new carries the others over, and so does a start after attempts that were made elsewhere.
+// set; continue-as-new carries the others over, and so does a start after attempts that were made elsewhere,
+// or of an event whose workflow was lost.
 type DeliveryState struct {
 	ID         webhook.DeliveryID `json:"id"`
 	EndpointID webhook.EndpointID `json:"endpoint_id"`

@@ -58,5 +58,8 @@ func EndpointRecoveryID(tenant string, endpoint webhook.EndpointID) string {
 	return fmt.Sprintf("%s/recovery/%s", tenant, endpoint)
 }
 
+// partMark tells the parts of large events by their workflow ids.
+const partMark = "/part/"
+
 // partID is the workflow id of part n (from 1) of a large event.
-func partID(id string, n int) string { return fmt.Sprintf("%s/part/%d", id, n) }
+func partID(id string, n int) string { return fmt.Sprintf("%s%s%d", id, partMark, n) }

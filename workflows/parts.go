@@ -48,8 +48,9 @@ func (p *parts) start(ctx workflow.Context, deliveries []DeliveryState) {
 	part.Deliveries = deliveries
 	id := partID(p.id, len(p.ids)+1)
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:            id,
-		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		WorkflowID: id,
+		// The event may be started again after its workflow was lost, and the part of before may be closed by then.
+		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		// Whoever cancels or ends the event means its parts too, and they are to say so in the log.
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_REQUEST_CANCEL,
 		TypedSearchAttributes: temporal.NewSearchAttributes(part.searchAttributes()...),

@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"time"
+
 	"go.temporal.io/sdk/temporal"
 
 	"waybill/activities"
@@ -28,6 +30,47 @@ func NewEventDeliveryInput(event *webhook.Dispatch, d *webhook.Dialect) *EventDe
 		in.Deliveries[i] = DeliveryState{ID: to.ID, EndpointID: to.EndpointID, Lane: activities.LaneFast, Policy: policy}
 	}
 	return in
+}
+
+// Limits of what a workflow that is started anew is told of the log: Temporal takes an input of 2 MiB.
+const (
+	maxCarriedBytes = 1 << 20
+	// attemptBytes is what an attempt takes beside the text of its error.
+	attemptBytes = 250
+)
+
+// NewRestartInput returns the input for an event whose workflow was lost: what the log has is the state to go on from. An
+// event with a very long log starts from the first attempts, which find in the log what was made already.
+func NewRestartInput(s *webhook.Standing, d *webhook.Dialect) *EventDeliveryInput {
+	in := NewEventDeliveryInput(&s.Dispatch, d)
+	carried := 0
+	log := make(map[webhook.DeliveryID]*webhook.DeliveryHistory, len(s.Log))
+	for i := range s.Log {
+		log[s.Log[i].ID] = &s.Log[i]
+		for _, a := range s.Log[i].Attempts {
+			carried += attemptBytes + len(a.Error)
+		}
+	}
+	if carried > maxCarriedBytes {
+		return in
+	}
+	for i := range in.Deliveries {
+		if stands := log[in.Deliveries[i].ID]; stands != nil {
+			in.Deliveries[i].goOn(stands, s.HeldAt[stands.ID], d.HoldFor.Std())
+		}
+	}
+	return in
+}
+
+// goOn makes what the log says the state to go on from.
+func (s *DeliveryState) goOn(log *webhook.DeliveryHistory, heldAt time.Time, holdFor time.Duration) {
+	s.Status, s.Reason, s.Attempts = log.Status, log.Reason, log.Attempts
+	switch {
+	case s.Status == webhook.StatusRetrying && log.NextAttemptAt != nil:
+		s.NextAttemptAt = *log.NextAttemptAt
+	case s.Status == webhook.StatusHeld && holdFor > 0:
+		s.NextAttemptAt = heldAt.Add(holdFor)
+	}
 }
 
 // searchAttributes are what operators find the workflow by.

@@ -62,6 +62,8 @@ type config struct {
 
 	// Dispatch lets `waybill api` start workflows itself, with a small worker beside it.
 	Dispatch bool `env:"WAYBILL_DISPATCH" envDefault:"true"`
+	// ReconcileAfter is how long a delivery stands still before its workflow is looked for.
+	ReconcileAfter time.Duration `env:"WAYBILL_RECONCILE_AFTER" envDefault:"5m"`
 	// Express makes first attempts without a workflow, for every tenant.
 	Express       bool          `env:"WAYBILL_EXPRESS"`
 	Starts        int           `env:"WAYBILL_STARTS" envDefault:"32"`

@@ -102,6 +102,9 @@ func (c *config) checkNumbers(wrong func(variable, format string, args ...any)) 
 			wrong(d.variable, "is from 1s to 10m, not %s", d.value)
 		}
 	}
+	if c.ReconcileAfter < time.Second || c.ReconcileAfter > 24*time.Hour {
+		wrong("WAYBILL_RECONCILE_AFTER", "is from 1s to 24h, not %s", c.ReconcileAfter)
+	}
 }
 
 // parseKeys reads "id:base64,id:base64". Errors never show key material.

@@ -17,7 +17,7 @@ const usage = `usage: waybill <command> [flags]
 
   serve     the API and a worker in one process
   api       the API alone; starts workflows itself unless -dispatch=false
-  worker    a worker alone: attempts, relay, upkeep
+  worker    a worker alone: attempts, relay, reconciler, upkeep
   migrate   bring the database's tables up to date
 
 Every setting is an environment variable and a flag: waybill serve -h lists them.

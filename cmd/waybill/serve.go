@@ -116,6 +116,10 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 	})
 	background.Go(func() { ingester.Run(ctx) })
 	background.Go(func() { worker.NewUpkeep(p.store, p.engine, p.log).Run(ctx) })
+	reconciler := worker.NewReconciler(worker.ReconcilerOptions{
+		Log: p.store, Restarter: p.engine, Dialects: p.catalogue.dialects, After: p.ReconcileAfter, Registerer: p.metrics, Logger: p.log,
+	})
+	background.Go(func() { reconciler.Run(ctx) })
 	return nil
 }
 

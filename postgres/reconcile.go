@@ -1,0 +1,140 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"waybill/webhook"
+)
+
+const (
+	claimReconciler = `
+		UPDATE reconciler_lease SET holder = $1, lease_until = clock_timestamp() + $2::bigint * interval '1 millisecond'
+		WHERE holder = $1 OR lease_until <= clock_timestamp() RETURNING one`
+
+	// sweepDeliveries moves one sweep on by a page. A delivery that it finds pending is due since it was created, and is
+	// found by that until it is settled, whether its workflow is yet to start, runs or is lost. What another process sweeps
+	// at this moment is left to it. now() rather than clock_timestamp(), so that the bound is one of the index.
+	sweepDeliveries = `
+		WITH sweep AS MATERIALIZED (
+			SELECT behind, position FROM reconciler_sweeps WHERE behind = $1::interval FOR UPDATE SKIP LOCKED
+		), page AS MATERIALIZED (
+			SELECT d.id, d.status, d.next_attempt_at FROM sweep CROSS JOIN LATERAL (
+				SELECT id, status, next_attempt_at FROM deliveries
+				WHERE id > sweep.position AND id < uuid_floor(now() - sweep.behind - $2::bigint * interval '1 millisecond') ORDER BY id LIMIT $3
+			) AS d
+		), marked AS (
+			UPDATE deliveries d SET next_attempt_at = d.created_at FROM page
+			WHERE d.id = page.id AND page.status = 'pending' AND page.next_attempt_at IS NULL AND d.status = 'pending'
+		), moved AS (
+			UPDATE reconciler_sweeps s SET position = last.id FROM (SELECT id FROM page ORDER BY id DESC LIMIT 1) AS last WHERE s.behind = $1::interval
+		)
+		SELECT count(*) FROM page`
+
+	// overdue finds by deliveries_due what is late by more than $1 ms. The relay starts what is in dispatches, and of an
+	// event that retention removed nothing can be delivered.
+	overdue = `
+		FROM deliveries d
+		WHERE d.next_attempt_at < now() - $1::bigint * interval '1 millisecond' AND d.status IN ('pending', 'retrying')
+			AND NOT EXISTS (SELECT FROM dispatches w WHERE w.event_key = d.event_key)
+			AND EXISTS (SELECT FROM events e WHERE e.id = d.event_key)`
+
+	// heldTooLong finds by deliveries_held_since what is held for more than $1 ms longer than its dialect, of $2, does: $3 ms.
+	heldTooLong = `
+		FROM deliveries d JOIN tenants t ON t.id = d.tenant_id
+			JOIN unnest($2::text[], $3::bigint[]) AS hold (dialect, ms) ON hold.dialect = t.dialect
+		WHERE d.held_at < now() - ($1::bigint + (SELECT min(ms) FROM unnest($3::bigint[]) AS ms)) * interval '1 millisecond'
+			AND d.held_at < now() - ($1::bigint + hold.ms) * interval '1 millisecond' AND d.status = 'held'
+			AND EXISTS (SELECT FROM events e WHERE e.id = d.event_key)`
+
+	selectStalled = `
+		SELECT * FROM (
+			(SELECT d.id, d.tenant_id, d.event_id, d.event_key, d.status, d.next_attempt_at AS since ` + overdue + `
+				AND (d.next_attempt_at, d.id) > ($4::timestamptz, $5::uuid) ORDER BY d.next_attempt_at, d.id LIMIT $6)
+			UNION ALL
+			(SELECT d.id, d.tenant_id, d.event_id, d.event_key, d.status, d.held_at AS since ` + heldTooLong + `
+				AND (d.held_at, d.id) > ($4::timestamptz, $5::uuid) ORDER BY d.held_at, d.id LIMIT $6)
+		) AS stalled ORDER BY since, id LIMIT $6`
+
+	// countStalled stops at 10,000 of either kind: the metric need not know better, and the statement must end.
+	countStalled = `
+		SELECT (SELECT count(*) FROM (SELECT ` + overdue + ` LIMIT 10000) AS late) +
+			(SELECT count(*) FROM (SELECT ` + heldTooLong + ` LIMIT 10000) AS held)`
+
+	// recoverForgotten goes from endpoint to endpoint that holds anything, not from delivery to delivery, and asks how long
+	// only of those that should hold nothing: as a scalar, because of EXISTS the planner would make a join.
+	recoverForgotten = `
+		WITH RECURSIVE holding AS (
+			(SELECT endpoint_id FROM deliveries WHERE held_at IS NOT NULL ORDER BY endpoint_id LIMIT 1)
+			UNION ALL
+			SELECT next.endpoint_id FROM holding h CROSS JOIN LATERAL (
+				SELECT d.endpoint_id FROM deliveries d WHERE d.held_at IS NOT NULL AND d.endpoint_id > h.endpoint_id ORDER BY d.endpoint_id LIMIT 1
+			) AS next
+		), enabled AS MATERIALIZED (
+			SELECT e.id FROM holding h JOIN endpoints e ON e.id = h.endpoint_id
+			WHERE (e.disabled_at IS NULL OR e.deleted_at IS NOT NULL) AND NOT e.recovery_due
+		)
+		UPDATE endpoints e SET recovery_due = true FROM enabled
+		WHERE e.id = enabled.id AND (e.disabled_at IS NULL OR e.deleted_at IS NOT NULL) AND NOT e.recovery_due
+			AND (SELECT true FROM deliveries d WHERE d.endpoint_id = enabled.id AND d.status = 'held'
+				AND d.held_at < now() - $1::bigint * interval '1 millisecond' LIMIT 1)
+		RETURNING e.tenant_id, e.id`
+)
+
+// sweeps are the rows of reconciler_sweeps.
+var sweeps = []string{"0", "1 hour"}
+
+// ClaimReconciler makes holder, a UUID, the process that reconciles for the time of the lease, and reports whether it is:
+// while another's lease lasts it is not. A holder renews its own.
+func (s *Store) ClaimReconciler(ctx context.Context, holder string, lease time.Duration) (bool, error) {
+	var claimed []bool
+	err := s.selectHot(ctx, &claimed, claimReconciler, holder, lease.Milliseconds())
+	return len(claimed) > 0, failed("claim the reconciler", err)
+}
+
+// SweepDeliveries looks at up to limit deliveries of each sweep that are older than after and that it has not looked at,
+// so that StalledDeliveries finds the pending ones, and reports whether there may be more.
+func (s *Store) SweepDeliveries(ctx context.Context, after time.Duration, limit int) (more bool, err error) {
+	for _, sweep := range sweeps {
+		var looked []int
+		if err := s.selectHot(ctx, &looked, sweepDeliveries, sweep, after.Milliseconds(), limit); err != nil {
+			return false, failed("sweep deliveries", err)
+		}
+		more = more || len(looked) > 0 && looked[len(looked)-1] == limit
+	}
+	return more, nil
+}
+
+// StalledDeliveries lists the deliveries that stand still and that SweepDeliveries has come by, longest first, from the
+// one after after.
+func (s *Store) StalledDeliveries(ctx context.Context, still webhook.Standstill, after webhook.Stalled, limit int) ([]webhook.Stalled, error) {
+	var found []webhook.Stalled
+	err := s.selectHot(ctx, &found, selectStalled, append(standstillArgs(still), after.Since, after.ID, limit)...)
+	return found, failed("list stalled deliveries", err)
+}
+
+// CountStalled counts what StalledDeliveries lists, up to 10,000 that are overdue and as many that are held too long.
+func (s *Store) CountStalled(ctx context.Context, still webhook.Standstill) (int, error) {
+	var n []int
+	if err := s.selectHot(ctx, &n, countStalled, standstillArgs(still)...); err != nil {
+		return 0, failed("count stalled deliveries", err)
+	}
+	return n[len(n)-1], nil
+}
+
+func standstillArgs(still webhook.Standstill) []any {
+	dialects, holds := new(column), new(column)
+	for dialect, hold := range still.Holds {
+		dialects.addText(dialect)
+		holds.addInt(hold.Milliseconds())
+	}
+	return []any{still.After.Milliseconds(), dialects, holds}
+}
+
+// RecoverForgotten marks for recovery the endpoints that have held a delivery for longer than after although they are
+// enabled or deleted and no recovery is due, and returns them.
+func (s *Store) RecoverForgotten(ctx context.Context, after time.Duration) ([]webhook.EndpointRef, error) {
+	var marked []webhook.EndpointRef
+	err := s.selectHot(ctx, &marked, recoverForgotten, after.Milliseconds())
+	return marked, failed("recover forgotten endpoints", err)
+}

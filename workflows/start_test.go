@@ -1,0 +1,67 @@
+package workflows_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"waybill/webhook"
+	"waybill/workflows"
+)
+
+// standing is an event with a delivery in each of the statuses, and a dialect that holds for a day.
+func standing(statuses ...webhook.Status) (*webhook.Standing, *webhook.Dialect) {
+	s := &webhook.Standing{
+		Dispatch: webhook.Dispatch{TenantID: "acme", EventID: "order-1", EventType: "order.confirmed"}, HeldAt: map[webhook.DeliveryID]time.Time{},
+	}
+	for i, status := range statuses {
+		d := webhook.DispatchDelivery{
+			ID: webhook.NewID[webhook.DeliveryID]([16]byte{1: byte(i >> 8), 2: byte(i)}), EndpointID: webhook.NewID[webhook.EndpointID]([16]byte{1: byte(i)}),
+		}
+		s.Deliveries = append(s.Deliveries, d)
+		s.Log = append(s.Log, webhook.DeliveryHistory{ID: d.ID, EndpointID: d.EndpointID, Status: status})
+	}
+	return s, &webhook.Dialect{Name: "standard", HoldFor: webhook.Duration(24 * time.Hour)}
+}
+
+func TestNewRestartInput(t *testing.T) {
+	t.Parallel()
+	s, d := standing(webhook.StatusRetrying, webhook.StatusHeld, webhook.StatusPending, webhook.StatusDelivered)
+	due, since := time.Now().Add(time.Hour), time.Now().Add(-time.Hour)
+	s.Log[0].NextAttemptAt, s.Log[0].Attempts = &due, []webhook.AttemptSummary{{Number: 1, StatusCode: 500}}
+	s.Log[1].Reason, s.HeldAt[s.Log[1].ID] = "off", since
+	s.Log[2].NextAttemptAt = &since // found to stand still
+	s.Log[3].Attempts = []webhook.AttemptSummary{{Number: 1, StatusCode: 200}}
+
+	in := workflows.NewRestartInput(s, d)
+	for i, d := range in.Deliveries {
+		require.Equal(t, s.Log[i].Status, d.Status)
+		require.Equal(t, s.Log[i].Attempts, d.Attempts)
+	}
+	require.Equal(t, due, in.Deliveries[0].NextAttemptAt)
+	require.Equal(t, since.Add(24*time.Hour), in.Deliveries[1].NextAttemptAt)
+	require.Equal(t, "off", in.Deliveries[1].Reason)
+	require.Zero(t, in.Deliveries[2].NextAttemptAt, "at once")
+
+	d.HoldFor = 0
+	require.Zero(t, workflows.NewRestartInput(s, d).Deliveries[1].NextAttemptAt, "held for good")
+}
+
+// What does not fit into an input is left to the log, where the attempts find it.
+func TestNewRestartInput_LongLog(t *testing.T) {
+	t.Parallel()
+	many := make([]webhook.Status, 1000)
+	for i := range many {
+		many[i] = webhook.StatusRetrying
+	}
+	s, d := standing(many...)
+	for i := range s.Log {
+		for n := range 5 {
+			s.Log[i].Attempts = append(s.Log[i].Attempts, webhook.AttemptSummary{Number: n + 1, Error: strings.Repeat("x", 100)})
+		}
+	}
+	in := workflows.NewRestartInput(s, d)
+	require.Equal(t, workflows.NewEventDeliveryInput(&s.Dispatch, d), in)
+}
