@@ -98,7 +98,9 @@ func (a *Activities) attempt(ctx context.Context, in *AttemptInput) (*AttemptRes
 	return nil, webhook.Errorf(webhook.CodeUnavailable, "the endpoint is disabled and enabled all the time")
 }
 
-// recordedBefore answers for an attempt whose record was committed by a run that died before it could say so.
+// recordedBefore answers for an attempt whose record was committed by a run that died before it could say so. The delay
+// to the next begins anew: what has passed of it is known by the clock of that run's process only, which may be another's,
+// and a retry may come late but not early.
 func (a *Activities) recordedBefore(ctx context.Context, in *AttemptInput, d *webhook.Delivery) (*AttemptResult, error) {
 	made, err := a.store.RecordedAttempt(ctx, in.DeliveryID, in.Number)
 	if err != nil {
@@ -106,6 +108,10 @@ func (a *Activities) recordedBefore(ctx context.Context, in *AttemptInput, d *we
 	}
 	out := a.stands(d)
 	out.Attempt = made
+	if d.Status == webhook.StatusRetrying && d.NextAttemptAt != nil {
+		end := made.StartedAt.Add(time.Duration(made.DurationMS) * time.Millisecond)
+		out.Delay = max(d.NextAttemptAt.Sub(end), 0)
+	}
 	return out, nil
 }
 

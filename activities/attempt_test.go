@@ -148,8 +148,9 @@ func TestActivities_Attempt_disablesWhatIsGone(t *testing.T) {
 func TestActivities_Attempt_sendsNothing(t *testing.T) {
 	t.Parallel()
 	disabledAt := time.Now()
-	summary := &webhook.AttemptSummary{Number: 1, StatusCode: 500, Outcome: webhook.OutcomeRetryable, ErrorClass: webhook.ErrorHTTPStatus}
-	soon := time.Now().Add(time.Hour)
+	// The clock of the process that recorded it was hours ahead.
+	ahead := time.Now().Add(5 * time.Hour).UTC().Round(0)
+	summary := &webhook.AttemptSummary{Number: 1, StartedAt: ahead.Add(-time.Hour), StatusCode: 500, Outcome: webhook.OutcomeRetryable, ErrorClass: webhook.ErrorHTTPStatus}
 	held := webhook.Delivery{ID: deliveryID, Status: webhook.StatusHeld, Reason: "disabled by hand"}
 	canceled := webhook.Delivery{ID: deliveryID, Status: webhook.StatusCanceled, Reason: "a person gave up"}
 	disabled := func(s *fakeStore) { s.sending.Endpoint.DisabledAt = &disabledAt }
@@ -168,7 +169,7 @@ func TestActivities_Attempt_sendsNothing(t *testing.T) {
 		},
 		"an earlier run recorded the attempt": {
 			prepare: func(s *fakeStore) {
-				s.sending.Delivery.Attempts, s.sending.Delivery.Status, s.sending.Delivery.NextAttemptAt = 1, webhook.StatusRetrying, &soon
+				s.sending.Delivery.Attempts, s.sending.Delivery.Status, s.sending.Delivery.NextAttemptAt = 1, webhook.StatusRetrying, &ahead
 				s.onRecorded = func(number int) (*webhook.AttemptSummary, error) { return summary, wrongNumber(number, 1) }
 			},
 			want: activities.AttemptResult{Status: webhook.StatusRetrying, Attempt: summary}, delay: time.Hour,

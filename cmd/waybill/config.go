@@ -49,7 +49,7 @@ type config struct {
 	// PprofListen serves Go's profiles; empty: nowhere. Whoever reaches it can slow the process.
 	PprofListen string `env:"WAYBILL_PPROF_LISTEN"`
 
-	// Failpoints kills the process at chosen places, for the fault suite: "name=kill:3", separated by commas. See
+	// Failpoints kills the process at chosen places or sets its clock, for the fault suite: "name=kill:3,clock=+1h". See
 	// docs/guarantees.md.
 	Failpoints string `env:"WAYBILL_FAILPOINTS"`
 

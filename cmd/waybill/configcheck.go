@@ -22,6 +22,8 @@ type settings struct {
 	allowCIDRs []netip.Prefix
 	// failpoint is called at places in the code where a test may want the process to die.
 	failpoint func(name string)
+	// clock is the machine's unless a test wants a wrong one.
+	clock clock
 }
 
 // check reads what is more than text and reports everything that is wrong, each with its variable. What `waybill
@@ -51,9 +53,11 @@ func (c *config) check(command string) (*settings, error) {
 	if s.allowCIDRs, err = parsePrefixes(c.EgressAllowCIDRs); err != nil {
 		wrong("WAYBILL_EGRESS_ALLOW_CIDRS", "%s", err)
 	}
-	if s.failpoint, err = parseFailpoints(c.Failpoints, dieHere); err != nil {
+	var skew time.Duration
+	if s.failpoint, skew, err = parseFailpoints(c.Failpoints, dieHere); err != nil {
 		wrong("WAYBILL_FAILPOINTS", "%s", err)
 	}
+	s.clock = skewed(skew)
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		wrong("WAYBILL_LISTEN", "is host:port such as 127.0.0.1:8080, not %q", c.Listen)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // failpointNames are the places that failpoints can be set at, in the order of an event's way.
@@ -23,32 +24,43 @@ type failpoint struct {
 	act    func()
 }
 
+// clockPoint, in the place of a place, sets the clock: "clock=+1h".
+const clockPoint = "clock"
+
 // parseFailpoints reads "name=action:n,...": at the nth pass (1 when left out) of the place, "kill" calls die, and
-// "hang" leaves whoever comes by to hang. An empty text is no failpoint at all, and returns nil.
-func parseFailpoints(text string, die func()) (func(name string), error) {
+// "hang" leaves whoever comes by to hang. "clock=+1h" is no place: skew is how far the process' clock is to be ahead. An
+// empty text is no failpoint at all, and returns nil and 0.
+func parseFailpoints(text string, die func()) (pass func(name string), skew time.Duration, err error) {
 	if text == "" {
-		return nil, nil
+		return nil, 0, nil
 	}
 	points := map[string]*failpoint{}
 	for entry := range strings.SplitSeq(text, ",") {
 		name, action, _ := strings.Cut(strings.TrimSpace(entry), "=")
+		if name == clockPoint {
+			if skew, err = time.ParseDuration(action); err != nil || skew == 0 {
+				return nil, 0, fmt.Errorf("has for %s %q: it is how far to be ahead or behind, such as +1h or -90s", name, action)
+			}
+			continue
+		}
 		if !slices.Contains(failpointNames, name) {
-			return nil, fmt.Errorf("names the place %q; there are %s", name, strings.Join(failpointNames, ", "))
+			return nil, 0, fmt.Errorf("names the place %q; there are %s", name, strings.Join(failpointNames, ", "))
 		}
 		if points[name] != nil {
-			return nil, fmt.Errorf("names the place %q twice", name)
+			return nil, 0, fmt.Errorf("names the place %q twice", name)
 		}
 		p, err := parseFailpoint(action, die)
 		if err != nil {
-			return nil, fmt.Errorf("has for %s the action %q: %w", name, action, err)
+			return nil, 0, fmt.Errorf("has for %s the action %q: %w", name, action, err)
 		}
 		points[name] = p
 	}
-	return func(name string) {
+	pass = func(name string) {
 		if p := points[name]; p != nil && p.passes.Add(1) >= p.nth {
 			p.act()
 		}
-	}, nil
+	}
+	return pass, skew, nil
 }
 
 func parseFailpoint(text string, die func()) (*failpoint, error) {

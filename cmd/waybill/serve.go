@@ -113,6 +113,7 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 	background.Go(func() { worker.NewRelay(p.store, p.dispatcher, p.log).Run(ctx) })
 	ingester := worker.NewIngester(worker.IngesterOptions{
 		Intake: p.store, Schemas: p.catalogue, Dialects: p.catalogue.dialects, MaxBytes: p.MaxBodyBytes, Registerer: p.metrics, Logger: p.log,
+		Now: p.clock.now,
 	})
 	background.Go(func() { ingester.Run(ctx) })
 	background.Go(func() { worker.NewUpkeep(p.store, p.engine, p.log).Run(ctx) })
@@ -135,6 +136,7 @@ func (p *process) drain(acts *activities.Activities) {
 func (p *process) openStore() (*postgres.Store, error) {
 	return postgres.Open(postgres.Options{
 		URL: p.DatabaseURL, Schema: p.DatabaseSchema, MaxConns: p.DatabaseMaxConns, Keys: p.keys, Failpoint: p.failpoint, Logger: p.log,
+		NewUUID: p.clock.newUUID,
 		// Without a dispatcher nobody here starts what is accepted here.
 		Leave:      func() bool { return p.dispatcher == nil || p.dispatcher.Full() },
 		OnAccepted: func(events []webhook.Dispatch) { p.dispatcher.Offer(events) },
@@ -157,7 +159,7 @@ func (p *process) newActivities(queue string) (*activities.Activities, error) {
 	}
 	return activities.New(activities.Options{
 		Store: p.store, Engine: p.engine, Transport: transport, Dialects: p.catalogue.dialects,
-		Queue: queue, Failpoint: p.failpoint, Logger: p.log, Registerer: p.metrics,
+		Queue: queue, Failpoint: p.failpoint, Logger: p.log, Registerer: p.metrics, Now: p.clock.now, NewUUID: p.clock.newUUID,
 	}), nil
 }
 

@@ -24,6 +24,7 @@ func (p *process) serveAPI(ctx context.Context, backlog api.Backlog) error {
 	options.Backlog = backlog
 	options.MaxBodyBytes, options.MaxBatchBytes = p.MaxBodyBytes, p.MaxBatchBytes
 	options.OpenAPI, options.Failpoint = schemas.OpenAPI, p.failpoint
+	options.Now, options.NewUUID = p.clock.now, p.clock.newUUID
 	return p.listen(ctx, "WAYBILL_LISTEN", p.Listen, api.New(options), "the API listens")
 }
 

@@ -30,10 +30,11 @@ var patient = []string{"500ms", "1s", "2s", "4s", "8s", "15s", "30s", "30s", "30
 func always(status int) func(string, int) int { return func(string, int) int { return status } }
 
 // healthy answers 200; flaky refuses the first two arrivals of every third event; dead refuses all and is to be tried
-// three times; switched is healthy and disabled along the way.
+// three times; switched is healthy and disabled along the way; stubborn refuses all until it is disabled.
 var (
 	healthy  = behavior{name: "healthy", schedule: patient, status: always(200), settles: []string{"delivered"}}
 	switched = behavior{name: "switched", schedule: patient, status: always(200), settles: []string{"delivered", "held"}}
+	stubborn = behavior{name: "stubborn", schedule: patient, status: always(503), settles: []string{"held"}}
 	flaky    = behavior{name: "flaky", schedule: patient, settles: []string{"delivered"}, status: func(event string, number int) int {
 		if event[len(event)-1]%3 == 0 && number <= 2 {
 			return 503

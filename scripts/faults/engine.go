@@ -21,16 +21,27 @@ func engineScenarios() []scenario {
 		{name: "temporal-down", what: "Temporal is away for 20 s while events are accepted", faults: func(ctx context.Context, r *run) error {
 			return r.around(ctx, 20*time.Second, kill("temporal"), start("temporal"))
 		}},
+		persistenceFaults(),
 		{name: "kill-backends", what: "every backend of Waybill's in Postgres is terminated, five times", faults: killBackends},
 		{name: "kill-postmaster", what: "Postgres' postmaster is killed and started again", faults: func(ctx context.Context, r *run) error {
 			return r.around(ctx, 500*time.Millisecond, kill("postgres"), start("postgres"))
+		}},
+		{name: "sql-kill-postmaster", what: "half of the events are published by SQL, and the postmaster is killed and started again, twice", sql: true, faults: func(ctx context.Context, r *run) error {
+			for range 2 {
+				if err := r.around(ctx, 500*time.Millisecond, kill("postgres"), start("postgres")); err != nil {
+					return err
+				}
+			}
+			return nil
 		}},
 		{name: "postgres-immediate", what: "Postgres is shut down immediately and started again", faults: func(ctx context.Context, r *run) error {
 			return r.around(ctx, 500*time.Millisecond, stopPostgres, start("postgres"))
 		}},
 	}
+	all = append(all, fullDisk())
 	for _, order := range [][]string{
 		{"postgres", "temporal", "serve"}, {"postgres", "serve", "temporal"}, {"serve", "postgres", "temporal"},
+		{"temporal", "postgres", "serve"}, {"temporal", "serve", "postgres"}, {"serve", "temporal", "postgres"},
 	} {
 		all = append(all, scenario{
 			name: "all-down-" + strings.Join(order, "-"), what: "all three are killed and started again in the order " + strings.Join(order, ", "),
@@ -80,6 +91,15 @@ func (r *run) around(ctx context.Context, away time.Duration, breaks, mends step
 	return calm(2*time.Second)(ctx, r)
 }
 
+// logged makes sure that what was to happen did, by what a part of the engine logged of it.
+func (r *run) logged(name, text string) error {
+	times, err := r.stack.Logged(name, text)
+	if err == nil && times == 0 {
+		err = fmt.Errorf("%s did not log %q", name, text)
+	}
+	return err
+}
+
 func killBackends(ctx context.Context, r *run) error {
 	for range 5 {
 		pause(ctx, time.Duration(500+r.rnd.IntN(500))*time.Millisecond)
@@ -93,8 +113,8 @@ func killBackends(ctx context.Context, r *run) error {
 	return calm(2*time.Second)(ctx, r)
 }
 
-// allDown kills the server, Temporal and Postgres and starts them in an order. Temporal never comes before Postgres: it
-// ends without its database, and whatever supervises it starts it again until that is there.
+// allDown kills the server, Temporal and Postgres and starts them in an order. Temporal ends without its database, and is
+// started again until that is there, as whatever supervises it would.
 func allDown(order []string) func(context.Context, *run) error {
 	return func(ctx context.Context, r *run) error {
 		pause(ctx, 2*time.Second)
@@ -107,16 +127,23 @@ func allDown(order []string) func(context.Context, *run) error {
 				return err
 			}
 		}
+		temporal := make(chan error, 1)
 		starts := map[string]func() error{
 			"postgres": func() error { return r.stack.StartPostgres(ctx) },
 			"serve":    func() error { return r.server.start(ctx) },
-			"temporal": func() error { return r.stack.StartTemporal(ctx) },
+			"temporal": func() error {
+				go func() { temporal <- r.stack.Supervise(ctx, "temporal") }()
+				return nil
+			},
 		}
 		for _, name := range order {
 			if err := starts[name](); err != nil {
 				return fmt.Errorf("start %s: %w", name, err)
 			}
 			pause(ctx, 2*time.Second)
+		}
+		if err := <-temporal; err != nil {
+			return fmt.Errorf("start temporal: %w", err)
 		}
 		r.outage(from, time.Now().Add(afterOutage))
 		return calm(2*time.Second)(ctx, r)

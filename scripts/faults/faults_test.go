@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"testing"
@@ -43,16 +44,33 @@ func testWorld(t *testing.T) *world {
 // A selection of what make faults performs.
 func TestNothingLost(t *testing.T) {
 	t.Parallel()
-	selection := []scenario{{name: "kill-serve", what: "`serve` is killed twice", endpoints: usual, faults: killServe(2)}, atFailpoint("after-commit")}
-	for _, sc := range selection {
-		t.Run(sc.name, func(t *testing.T) {
-			t.Parallel()
-			v, err := testWorld(t).perform(t.Context(), &sc, seed)
-			require.NoError(t, err)
-			t.Log(v.line(&sc))
-			require.Empty(t, v.faults)
-			require.Equal(t, 2, v.kills)
-		})
+	ahead := clockScenarios()[0]
+	ahead.what, ahead.faults = "the clock of `serve` is an hour ahead of the database's", calm(time.Second)
+	for kills, selection := range map[int][]scenario{
+		0: {ahead, sqlDisable()},
+		2: {{name: "kill-serve", what: "`serve` is killed twice", endpoints: usual, faults: killServe(2)}, atFailpoint("after-commit")},
+	} {
+		for _, sc := range selection {
+			t.Run(sc.name, func(t *testing.T) {
+				t.Parallel()
+				v, err := testWorld(t).perform(t.Context(), &sc, seed)
+				require.NoError(t, err)
+				t.Log(v.line(&sc))
+				require.Empty(t, v.faults)
+				require.Equal(t, kills, v.kills)
+			})
+		}
+	}
+}
+
+// sqlDisable publishes half of the events by SQL and disables an endpoint.
+func sqlDisable() scenario {
+	return scenario{
+		name: "sql-disable", what: "half of the events are published by SQL, and an endpoint is disabled", endpoints: []behavior{healthy, switched}, sql: true,
+		faults: func(ctx context.Context, r *run) error {
+			pause(ctx, time.Second)
+			return errors.Join(r.disable(ctx, switched.name), calm(2*time.Second)(ctx, r))
+		},
 	}
 }
 

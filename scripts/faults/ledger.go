@@ -10,11 +10,14 @@ import (
 	"time"
 )
 
-// sent is what the submitter wrote down before it asked, answered what it was told. Status 0: no answer came.
+// sent is what the submitter wrote down before it asked, answered what it was told. Status 0: no answer came. What comes
+// by SQL is answered 202 by the end of its COMMIT.
 type sent struct {
-	Event string    `json:"event"`
-	Body  string    `json:"body_sha256"` // of what every receiver must get
-	At    time.Time `json:"at"`
+	Event string `json:"event"`
+	Body  string `json:"body_sha256"` // of what every receiver must get
+	// Withdrawn: its transaction is to be rolled back, so nobody may ever get it.
+	Withdrawn bool      `json:"withdrawn,omitempty"`
+	At        time.Time `json:"at"`
 }
 
 type answered struct {
@@ -31,6 +34,12 @@ type arrival struct {
 	Signed   bool      `json:"signed"`
 	Number   int       `json:"number"`
 	Status   int       `json:"status"` // what it is about to answer; 0: something that is no answer
+	At       time.Time `json:"at"`
+}
+
+// disabled is an endpoint whose disabling was answered.
+type disabled struct {
+	Endpoint string    `json:"endpoint"`
 	At       time.Time `json:"at"`
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -65,13 +66,20 @@ func suite(ctx context.Context, o *options) (err error) {
 }
 
 func performAll(ctx context.Context, w *world, o *options, out *stack.Printer) error {
-	var failed []string
+	var failed, left []string
 	end := time.Now().Add(time.Duration(o.minutes) * time.Minute)
 	for seed := o.seed; ; seed++ {
 		performed := 0
 		for _, sc := range scenarios() {
 			if !o.wants(sc.name) || ctx.Err() != nil {
 				continue
+			}
+			if sc.impossible != nil {
+				if why := sc.impossible(); why != nil {
+					left = append(left, sc.name)
+					out.Say("%s: NOT RUN: %v", sc.name, why)
+					continue
+				}
 			}
 			performed++
 			v, err := w.perform(ctx, &sc, seed)
@@ -88,12 +96,18 @@ func performAll(ctx context.Context, w *world, o *options, out *stack.Printer) e
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if performed == 0 && len(left) > 0 {
+			return fmt.Errorf("nothing was run: %s cannot be performed here", strings.Join(left, ", "))
+		}
 		if performed == 0 {
 			return fmt.Errorf("no scenario has a name that begins with %q", o.scenario)
 		}
 		if time.Now().After(end) {
 			break
 		}
+	}
+	if len(left) > 0 {
+		out.Say("seed %d: not run, and so not shown: %s", o.seed, strings.Join(slices.Compact(left), ", "))
 	}
 	if len(failed) > 0 {
 		return fmt.Errorf("seed %d: %d scenarios failed: %s", o.seed, len(failed), strings.Join(failed, ", "))

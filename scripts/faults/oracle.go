@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -17,7 +18,11 @@ type evidence struct {
 	log      map[pair]*row
 	stored   map[string]bool
 	arrivals map[pair][]arrival
+	disables []disabled
+	refusals int // answers 503
 	windows  []window
+	// timeless: the log's times are of clocks that disagree, and tell no delays.
+	timeless bool
 }
 
 // judge compares the ledgers with the log.
@@ -41,11 +46,15 @@ func (r *run) judge(ctx context.Context) (*verdict, error) {
 		}
 	}
 	e.unexpected(v)
+	e.judgeDisabled(v)
 	if v.duplicates > 0 && v.kills == 0 {
 		v.wrong("%d duplicates, and nothing was killed", v.duplicates)
 	}
 	if most := v.kills * e.inFlight(); v.duplicates > most {
 		v.wrong("%d duplicates are more than %d kills can explain", v.duplicates, v.kills)
+	}
+	if r.scenario.refuses && e.refusals == 0 {
+		v.wrong("nothing was answered 503, so nothing is shown")
 	}
 	if v.accepted == 0 {
 		v.wrong("nothing was accepted, so nothing is shown")
@@ -56,13 +65,18 @@ func (r *run) judge(ctx context.Context) (*verdict, error) {
 func (r *run) gather(ctx context.Context, v *verdict) (*evidence, error) {
 	e := &evidence{
 		bodies: map[string]string{}, accepted: map[string]bool{}, stored: map[string]bool{}, arrivals: map[pair][]arrival{}, windows: r.windows,
+		timeless: len(r.scenario.skews) > 1,
 	}
 	all, err := readLedger[sent](r.path("sent"))
 	if err != nil {
 		return nil, err
 	}
+	sentAt := map[string]time.Time{}
 	for _, s := range all {
-		e.bodies[s.Event] = s.Body
+		sentAt[s.Event] = s.At
+		if !s.Withdrawn {
+			e.bodies[s.Event] = s.Body
+		}
 	}
 	answers, err := readLedger[answered](r.path("answers"))
 	if err != nil {
@@ -72,7 +86,9 @@ func (r *run) gather(ctx context.Context, v *verdict) (*evidence, error) {
 		switch a.Status {
 		case http.StatusAccepted:
 			e.accepted[a.Event] = true
-		case 0, http.StatusServiceUnavailable:
+		case http.StatusServiceUnavailable:
+			e.refusals++
+		case 0:
 		default:
 			v.wrong("%s was answered %d: only 202, 503 and no answer make sense", a.Event, a.Status)
 		}
@@ -85,7 +101,13 @@ func (r *run) gather(ctx context.Context, v *verdict) (*evidence, error) {
 		p := pair{a.Event, a.Endpoint}
 		e.arrivals[p] = append(e.arrivals[p], a)
 	}
+	if e.disables, err = readLedger[disabled](r.path("disables")); err != nil {
+		return nil, err
+	}
 	if e.log, err = r.readLog(ctx, v); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(r.checkOutbox(ctx, v), r.checkClocks(ctx, v, sentAt), r.checkPartitions(ctx, v)); err != nil {
 		return nil, err
 	}
 	for p := range e.log {
@@ -113,6 +135,10 @@ func (e *evidence) judgePair(v *verdict, p pair, b *behavior) {
 		}
 	}
 	judgeAttempts(v, p, d, b)
+	if !e.timeless {
+		judgeDelays(v, p, d, b)
+	}
+	judgeArrivals(v, p, d, b, arrived)
 	e.compare(v, p, d)
 	if d.status == "delivered" && !slices.ContainsFunc(arrived, func(a arrival) bool { return a.Status/100 == 2 }) {
 		v.lost++
@@ -143,7 +169,13 @@ func judgeAttempts(v *verdict, p pair, d *row, b *behavior) {
 		if delivered := a.outcome == "delivered"; delivered != (d.status == "delivered" && i == len(d.made)-1) {
 			v.wrong("%v, %s, has attempt %d as %s", p, d.status, a.number, a.outcome)
 		}
-		if i == 0 {
+	}
+}
+
+// judgeDelays holds the times in the log to the retry policy.
+func judgeDelays(v *verdict, p pair, d *row, b *behavior) {
+	for i, a := range d.made {
+		if i == 0 || i > len(b.schedule) {
 			continue
 		}
 		before := d.made[i-1]
@@ -151,6 +183,28 @@ func judgeAttempts(v *verdict, p pair, d *row, b *behavior) {
 		if gap := a.started.Sub(before.started.Add(before.duration)); gap < delay-slack {
 			v.wrong("%v: attempt %d came %s after the one before, the policy has %s", p, a.number, gap, delay)
 		}
+	}
+}
+
+// judgeArrivals holds the times at the receiver, the only clock that a receiver goes by, to the retry policy. Requests that
+// were never recorded are in between: of all arrivals some must keep the delays, as many as were recorded.
+func judgeArrivals(v *verdict, p pair, d *row, b *behavior, arrived []arrival) {
+	apart := 0
+	var last time.Time
+	for _, a := range slices.SortedFunc(slices.Values(arrived), func(a, b arrival) int { return a.At.Compare(b.At) }) {
+		if apart > len(b.schedule) {
+			return
+		}
+		if apart > 0 {
+			delay, _ := time.ParseDuration(b.schedule[apart-1]) // ours
+			if a.At.Sub(last) < delay-slack {
+				continue
+			}
+		}
+		apart, last = apart+1, a.At
+	}
+	if apart < len(d.made) && !slices.ContainsFunc(d.made, func(a attemptRow) bool { return a.status == 0 }) {
+		v.wrong("%v: only %d of %d arrivals are as far apart as the policy has it, for %d attempts", p, apart, len(arrived), len(d.made))
 	}
 }
 

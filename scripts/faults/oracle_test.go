@@ -42,6 +42,7 @@ func TestOracle_SeesEachFault(t *testing.T) {
 		"the policy has 3":        func(_ *evidence, d *row) { d.status = "exhausted" },
 		"attempted 4 times":       func(_ *evidence, d *row) { d.made = append(d.made, d.made...) },
 		"1 arrivals are not in":   func(e *evidence, _ *row) { e.arrivals[p] = append(e.arrivals[p], e.arrivals[p][1]) },
+		"only 1 of 2 arrivals":    func(e *evidence, _ *row) { e.arrivals[p][1].At = e.arrivals[p][0].At.Add(900 * time.Millisecond) },
 		"has attempt 1 as delive": func(_ *evidence, d *row) { d.made[0].outcome = "delivered" },
 	} {
 		e, b := delivered(p)
@@ -69,6 +70,35 @@ func TestOracle_NearKill(t *testing.T) {
 	require.Empty(t, v.faults)
 	require.Equal(t, 1, v.duplicates)
 	require.Equal(t, 1, v.unrecorded)
+}
+
+// Requests that were never recorded may be anywhere among those that keep the delays.
+func TestOracle_DelaysBesidesUnrecorded(t *testing.T) {
+	t.Parallel()
+	p := pair{"e1", "flaky"}
+	e, b := delivered(p)
+	for i, after := range []time.Duration{50 * time.Millisecond, 900 * time.Millisecond} {
+		extra := e.arrivals[p][0]
+		extra.At, extra.Number = extra.At.Add(after), 3+i
+		e.arrivals[p] = append(e.arrivals[p], extra)
+	}
+	var v verdict
+	judgeArrivals(&v, p, e.log[p], &b, e.arrivals[p])
+	require.Empty(t, v.faults)
+}
+
+func TestOracle_SeesArrivalsAfterDisabling(t *testing.T) {
+	t.Parallel()
+	p := pair{"e1", "flaky"}
+	e, _ := delivered(p)
+	last := e.arrivals[p][1].At
+	e.disables = []disabled{{p.endpoint, last.Add(-time.Second)}, {"healthy", last.Add(-time.Hour)}}
+	var v verdict
+	e.judgeDisabled(&v)
+	require.Empty(t, v.faults)
+	e.disables[0].At = last.Add(-time.Second - time.Millisecond)
+	e.judgeDisabled(&v)
+	require.Len(t, v.faults, 1)
 }
 
 func TestOracle_SeesTheUnexpected(t *testing.T) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,7 +29,8 @@ type run struct {
 	sent     *ledger
 	answers  *ledger
 	arrivals *ledger
-	// server is the first `waybill serve`, up when the scenario begins.
+	disables *ledger
+	// server is the first to be started, up when the scenario begins.
 	server *server
 	http   *http.Client
 	// front, when set, is asked in place of the server.
@@ -76,7 +78,7 @@ func (w *world) newRun(ctx context.Context, sc *scenario, seed uint64) (*run, er
 func (r *run) path(name string) string { return filepath.Join(r.dir, name) }
 
 func (r *run) open(ctx context.Context) (err error) {
-	for name, l := range map[string]**ledger{"sent": &r.sent, "answers": &r.answers, "arrivals": &r.arrivals} {
+	for name, l := range map[string]**ledger{"sent": &r.sent, "answers": &r.answers, "arrivals": &r.arrivals, "disables": &r.disables} {
 		if *l, err = openLedger(r.path(name)); err != nil {
 			return err
 		}
@@ -84,7 +86,7 @@ func (r *run) open(ctx context.Context) (err error) {
 	if r.receiver, err = newReceiver(ctx, r.arrivals); err != nil {
 		return err
 	}
-	if r.server, err = r.startServer(ctx, "serve", r.scenario.env...); err != nil {
+	if r.server, err = r.startServer(ctx, cmp.Or(r.scenario.command, "serve"), r.scenario.env...); err != nil {
 		return err
 	}
 	tenant := map[string]any{"id": r.tenant, "name": r.tenant, "dialect": "standard"}
@@ -146,7 +148,8 @@ func (r *run) settle(ctx context.Context) error {
 		limit = 4 * time.Minute
 	}
 	query := `SELECT (SELECT count(*) FROM ` + r.table("deliveries") + ` WHERE tenant_id = $1 AND status IN ('pending', 'retrying')),
-		(SELECT count(*) FROM ` + r.table("dispatches") + ` d JOIN ` + r.table("events") + ` e ON e.id = d.event_key WHERE e.tenant_id = $1)`
+		(SELECT count(*) FROM ` + r.table("dispatches") + ` d JOIN ` + r.table("events") + ` e ON e.id = d.event_key WHERE e.tenant_id = $1)
+		+ (SELECT count(*) FROM ` + r.table("outbox") + ` WHERE tenant_id = $1)`
 	return until(ctx, limit, func() error {
 		var open, waiting int
 		if err := r.db.QueryRowContext(ctx, query, r.tenant).Scan(&open, &waiting); err != nil {
@@ -161,7 +164,7 @@ func (r *run) settle(ctx context.Context) error {
 
 // close ends the processes, those that may still send first, and the ledgers last.
 func (r *run) close() error {
-	err := errors.Join(r.endServers(), r.receiver.close(), r.sent.close(), r.answers.close(), r.arrivals.close())
+	err := errors.Join(r.endServers(), r.receiver.close(), r.sent.close(), r.answers.close(), r.arrivals.close(), r.disables.close())
 	r.http.CloseIdleConnections()
 	return err
 }

@@ -14,8 +14,20 @@ type scenario struct {
 	// what says for the table of docs/guarantees.md what happens.
 	what      string
 	endpoints []behavior
+	// command is what the first server runs as; "": serve.
+	command string
 	// env is added to the environment of the first server.
 	env []string
+	// rate is how many events a second are begun; 0: perSecond.
+	rate int
+	// sql has every second event published by waybill.publish.
+	sql bool
+	// skews are by how much the clocks of the servers are wrong; none: they are right.
+	skews []time.Duration
+	// refuses: some events must be answered 503, or what was to happen did not.
+	refuses bool
+	// impossible, unless nil, returns why the scenario cannot be performed here.
+	impossible func() error
 	// faults does the harm while the load goes on, and leaves everything running.
 	faults func(ctx context.Context, r *run) error
 	// settleWithin bounds the quiet afterwards; 0: 4 minutes.
@@ -37,6 +49,9 @@ func scenarios() []scenario {
 	} {
 		all = append(all, atFailpoint(name))
 	}
+	all = append(all, apartScenarios()...)
+	all = append(all, clockScenarios()...)
+	all = append(all, disableWaiting(), sqlKillServe())
 	return append(all, engineScenarios()...)
 }
 
@@ -59,15 +74,20 @@ func atFailpoint(name string) scenario {
 			return err
 		}
 		if name == "after-disable" {
-			path := "/v1/tenants/" + r.tenant + "/endpoints/" + r.ids[switched.name] + "/disable"
-			if err := r.call(ctx, "POST", path, nil, nil); err == nil {
+			if err := r.disable(ctx, switched.name); err == nil {
 				return errors.New("the endpoint was disabled and nobody died")
 			}
 		}
-		if err := r.died(ctx, r.server); err != nil {
+		if err := errors.Join(r.died(ctx, r.server), r.server.start(ctx, env...)); err != nil {
 			return err
 		}
-		return errors.Join(r.server.start(ctx, env...), calm(time.Second)(ctx, r))
+		if name == "after-disable" {
+			// Nobody was promised anything; ask again.
+			if err := r.disable(ctx, switched.name); err != nil {
+				return err
+			}
+		}
+		return calm(2*time.Second)(ctx, r)
 	}
 	return s
 }

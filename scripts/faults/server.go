@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,7 @@ type server struct {
 	*stack.Child
 }
 
-// startServer starts a command of waybill that serves the API, and waits until it listens. env overrules the world's.
+// startServer starts serve, api or worker, and waits until it listens or works. env overrules the world's.
 func (w *world) startServer(ctx context.Context, command string, env ...string) (*server, error) {
 	w.started++
 	s := &server{world: w, command: command, log: fmt.Sprintf("%s/waybill-%d.log", w.dir, w.started)}
@@ -41,9 +42,13 @@ func (s *server) start(ctx context.Context, env ...string) error {
 		return err
 	}
 	s.Child = child
-	err = until(ctx, 30*time.Second, func() error { return s.listening(len(before)) })
+	ready := s.listening
+	if s.command == "worker" {
+		ready = s.working
+	}
+	err = until(ctx, 30*time.Second, func() error { return ready(len(before)) })
 	if err != nil {
-		return fmt.Errorf("waybill %s does not serve: %w\n%s", s.command, err, s.Tail())
+		return fmt.Errorf("waybill %s is not ready: %w\n%s", s.command, err, s.Tail())
 	}
 	return nil
 }
@@ -65,6 +70,19 @@ func (s *server) listening(from int) error {
 	}
 	address := string(found[1])
 	s.address.Store(&address)
+	s.world.serving(s)
+	return nil
+}
+
+// working looks for what Temporal's SDK logs once a worker polls.
+func (s *server) working(from int) error {
+	text, err := os.ReadFile(s.log)
+	if err != nil {
+		return err
+	}
+	if !bytes.Contains(text[from:], []byte("Started Worker")) && !s.ended() {
+		return errors.New("the worker does not work yet")
+	}
 	s.world.serving(s)
 	return nil
 }

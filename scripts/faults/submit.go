@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -35,7 +36,7 @@ func (r *run) submit(ctx context.Context) error {
 			}
 		})
 	}
-	ticker := time.NewTicker(time.Second / perSecond)
+	ticker := time.NewTicker(time.Second / time.Duration(cmp.Or(r.scenario.rate, perSecond)))
 	defer ticker.Stop()
 	var err error
 	for n := 1; ctx.Err() == nil && err == nil; n++ {
@@ -51,18 +52,39 @@ func (r *run) submit(ctx context.Context) error {
 	return err
 }
 
+// event is one that is to be published.
+type event struct {
+	id, data string
+	// sql has it published in a transaction, withdrawn that transaction rolled back.
+	sql, withdrawn bool
+}
+
+// event returns the nth. With SQL, two of four come that way, and one of ten of those is withdrawn.
+func (r *run) event(n int) *event {
+	return &event{
+		id:   fmt.Sprintf("%s-%06d", r.tenant, n),
+		data: fmt.Sprintf(`{ "n":%d, "note":"é \u00e9 😀", "fill":"%x" }`, n, r.tenant),
+		sql:  r.scenario.sql && n%4 >= 2, withdrawn: r.scenario.sql && n%20 == 7,
+	}
+}
+
 // submitOne fails only when the ledger does.
 func (r *run) submitOne(ctx context.Context, n int) error {
-	id := fmt.Sprintf("%s-%06d", r.tenant, n)
-	data := fmt.Sprintf(`{ "n":%d, "note":"é \u00e9 😀", "fill":"%x" }`, n, r.tenant)
-	sum := sha256.Sum256([]byte(`{"type":"` + eventType + `","timestamp":"2026-05-27T14:32:00.000000Z","data":` + data + `}`))
-	if err := r.sent.append(sent{id, hex.EncodeToString(sum[:]), time.Now()}); err != nil {
+	e := r.event(n)
+	sum := sha256.Sum256([]byte(`{"type":"` + eventType + `","timestamp":"2026-05-27T14:32:00.000000Z","data":` + e.data + `}`))
+	if err := r.sent.append(sent{e.id, hex.EncodeToString(sum[:]), e.withdrawn, time.Now()}); err != nil {
 		return err
 	}
-	body := []byte(`{"type":"` + eventType + `","id":"` + id + `","occurred_at":"` + occurred + `","data":` + data + `}`)
+	publish := r.publish
+	if e.sql {
+		publish = r.transact
+	}
 	for try := n; ; try++ {
-		status := r.publish(ctx, try, body)
-		if err := r.answers.append(answered{id, status, time.Now()}); err != nil {
+		status := publish(ctx, try, e)
+		if e.withdrawn {
+			return nil
+		}
+		if err := r.answers.append(answered{e.id, status, time.Now()}); err != nil {
 			return err
 		}
 		if status == http.StatusAccepted || n%2 == 0 || !pause(ctx, time.Duration(50+n%100)*time.Millisecond) {
@@ -73,11 +95,12 @@ func (r *run) submitOne(ctx context.Context, n int) error {
 
 // publish asks one of the servers and returns its status, 0 when no answer came. A question under way is answered even
 // when the load ends.
-func (r *run) publish(ctx context.Context, n int, body []byte) int {
+func (r *run) publish(ctx context.Context, n int, e *event) int {
 	base := "http://" + r.address(n)
 	if front := r.front.Load(); front != nil {
 		base = *front
 	}
+	body := []byte(`{"type":"` + eventType + `","id":"` + e.id + `","occurred_at":"` + occurred + `","data":` + e.data + `}`)
 	status, _, err := r.ask(context.WithoutCancel(ctx), base, "POST", "/v1/tenants/"+r.tenant+"/events", body)
 	if err != nil {
 		return 0

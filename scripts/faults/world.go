@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 
 	"github.com/lib/pq"
@@ -31,6 +32,7 @@ type world struct {
 	runs    int
 	mu      sync.Mutex
 	serve   []*server // those that take requests
+	workers []*server // those that do not
 }
 
 // open prepares the tables. The caller has set where everything is.
@@ -76,16 +78,17 @@ func (w *world) table(name string) string {
 	return pq.QuoteIdentifier(w.schema) + "." + pq.QuoteIdentifier(name)
 }
 
-// serving puts a server among those that take requests.
+// serving puts a server among those that take requests, or a worker among those that do not.
 func (w *world) serving(s *server) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, known := range w.serve {
-		if known == s {
-			return
-		}
+	among := &w.serve
+	if s.command == "worker" {
+		among = &w.workers
 	}
-	w.serve = append(w.serve, s)
+	if !slices.Contains(*among, s) {
+		*among = append(*among, s)
+	}
 }
 
 func (w *world) leaving(s *server) {
@@ -112,8 +115,8 @@ func (w *world) address(n int) string {
 // endServers kills what a scenario left running.
 func (w *world) endServers() error {
 	w.mu.Lock()
-	left := w.serve
-	w.serve = nil
+	left := slices.Concat(w.serve, w.workers)
+	w.serve, w.workers = nil, nil
 	w.mu.Unlock()
 	var errs []error
 	for _, s := range left {

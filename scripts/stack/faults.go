@@ -1,8 +1,10 @@
 package stack
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -12,6 +14,9 @@ import (
 // Kill ends "postgres" or "temporal" as kill -9 does, without telling Watch. Postgres' backends end by themselves when
 // they miss their postmaster. The process is gone when Kill returns.
 func (s *Stack) Kill(name string) error { return s.signal(name, syscall.SIGKILL) }
+
+// StopPostgres has Postgres end its sessions and stop in good order.
+func (s *Stack) StopPostgres() error { return s.signal("postgres", syscall.SIGINT) }
 
 // StopImmediately has Postgres abandon its sessions and leave recovery to the next start.
 func (s *Stack) StopImmediately() error { return s.signal("postgres", syscall.SIGQUIT) }
@@ -42,7 +47,51 @@ func (s *Stack) StartPostgres(ctx context.Context) error {
 
 // StartTemporal starts Temporal again and waits until it answers.
 func (s *Stack) StartTemporal(ctx context.Context) error {
-	return s.startTemporal(ctx, NewTools(filepath.Join(s.Root, ".waybill", "bin"), s.Out))
+	return s.launchTemporal(ctx, s.tools())
+}
+
+// Supervise brings "postgres" or "temporal" back as a supervisor would: what has ended, on a full disk or without its
+// database, is started again until it answers. One that runs is waited for.
+func (s *Stack) Supervise(ctx context.Context, name string) error {
+	ready, again := s.ping, s.startPostgres
+	if name == "temporal" {
+		ready = temporalCLI{path: s.tools().Path(TemporalCLI), address: s.Ports.Temporal.Addr(), namespace: s.Namespace}.health
+		again = s.StartTemporal
+	}
+	return until(ctx, name+" to stay up", 3*time.Minute, func(ctx context.Context) error {
+		if s.runs(name) {
+			return ready(ctx)
+		}
+		return again(ctx)
+	}, nil)
+}
+
+func (s *Stack) tools() *Tools { return NewTools(filepath.Join(s.Root, ".waybill", "bin"), s.Out) }
+
+// runs reports whether a process of that name runs, and forgets it when it has ended.
+func (s *Stack) runs(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.procs = slices.DeleteFunc(s.procs, func(p *Process) bool { return p.Name == name && p.ended() })
+	return slices.ContainsFunc(s.procs, func(p *Process) bool { return p.Name == name })
+}
+
+// FailPersistence has the next Temporal to start fail a share of what it asks its database, 0.05 for one in twenty; 0
+// for none. It makes the same choices for the same seed, 0 aside.
+func (s *Stack) FailPersistence(rate float64, seed uint64) {
+	s.temporalFaults = nil
+	if rate > 0 {
+		s.temporalFaults = []string{fmt.Sprintf("PERSISTENCE_FAULT_RATE=%g", rate), fmt.Sprintf("PERSISTENCE_FAULT_SEED=%d", seed)}
+	}
+}
+
+// Logged counts a text in what "postgres" or "temporal" has logged since it was started.
+func (s *Stack) Logged(name, text string) (int, error) {
+	log, err := os.ReadFile(s.path("log", name+".log"))
+	if err != nil {
+		return 0, fmt.Errorf("read the log of %s: %w", name, err)
+	}
+	return bytes.Count(log, []byte(text)), nil
 }
 
 // EnsureNamespace makes a namespace with Waybill's search attributes by the operator's command line, and waits until

@@ -88,8 +88,12 @@ func (s *Stack) start(spec processSpec) (*Process, error) {
 func (p *Process) wait(exited chan<- *Process) {
 	p.err = p.cmd.Wait()
 	close(p.done)
-	if !p.stopping.Load() {
-		exited <- p
+	if p.stopping.Load() {
+		return
+	}
+	select {
+	case exited <- p:
+	default: // one that ends again and again, with nobody watching
 	}
 }
 

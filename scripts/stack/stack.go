@@ -36,6 +36,8 @@ type Stack struct {
 	keeper   *keeper
 	password string
 	exited   chan *Process
+	// temporalFaults tells the next Temporal to start which faults to make; see FailPersistence.
+	temporalFaults []string
 
 	mu    sync.Mutex
 	procs []*Process
@@ -75,8 +77,7 @@ func (s *Stack) prepare(ctx context.Context) error {
 
 // Up brings up Postgres, Temporal, the namespace and, if asked for, the Web UI. It returns once all of them answer.
 func (s *Stack) Up(ctx context.Context) error {
-	bins := filepath.Join(s.Root, ".waybill", "bin")
-	tools := NewTools(bins, s.Out)
+	tools := s.tools()
 	err := Parallel(ctx,
 		func(ctx context.Context) error { return tools.Ensure(ctx, s.wantedTools()...) },
 		s.startPostgres,
@@ -146,7 +147,7 @@ func (s *Stack) Remove() error {
 	if err != nil {
 		return err
 	}
-	errs := []error{os.RemoveAll(data)}
+	errs := []error{leaveSmallDisk(data), os.RemoveAll(data)}
 	// Outside of our folder the data has one made for it alone.
 	if parent := filepath.Dir(data); data != "" && parent != s.Dir {
 		errs = append(errs, os.Remove(parent))

@@ -25,6 +25,10 @@ func (s *Stack) temporalConfig(name string) string {
 
 // startTemporal brings up the server and makes the namespace ready for Waybill's workflows.
 func (s *Stack) startTemporal(ctx context.Context, tools *Tools) error {
+	return s.Out.During("starting Temporal", func() error { return s.launchTemporal(ctx, tools) })
+}
+
+func (s *Stack) launchTemporal(ctx context.Context, tools *Tools) error {
 	config, err := s.serverConfig()
 	if err != nil {
 		return err
@@ -43,6 +47,7 @@ func (s *Stack) startTemporal(ctx context.Context, tools *Tools) error {
 	for name, port := range s.Ports.internal {
 		env = append(env, name+"="+port.String())
 	}
+	env = append(env, s.temporalFaults...)
 	p, err := s.start(processSpec{
 		name: "temporal", path: tools.Path(TemporalServer), env: env, dir: s.Dir,
 		args: []string{"--config-file", config, "--allow-no-auth", "start"},
@@ -53,12 +58,10 @@ func (s *Stack) startTemporal(ctx context.Context, tools *Tools) error {
 		return err
 	}
 	cli := temporalCLI{path: tools.Path(TemporalCLI), address: s.Ports.Temporal.Addr(), namespace: s.Namespace}
-	return s.Out.During("starting Temporal", func() error {
-		if err := until(ctx, "Temporal", 2*time.Minute, cli.health, p.failure); err != nil {
-			return err
-		}
-		return until(ctx, "namespace "+s.Namespace, time.Minute, cli.ensureNamespace, p.failure)
-	})
+	if err := until(ctx, "Temporal", 2*time.Minute, cli.health, p.failure); err != nil {
+		return err
+	}
+	return until(ctx, "namespace "+s.Namespace, time.Minute, cli.ensureNamespace, p.failure)
 }
 
 // temporalCLI drives the operator's command line, so that the stack needs nothing an operator does not have.
