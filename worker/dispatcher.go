@@ -143,10 +143,11 @@ func (d *Dispatcher) leaveQueued() {
 }
 
 func (d *Dispatcher) work(ctx context.Context) {
-	for {
+	// Of two ready cases select takes either: with a full queue some worker would go on for several starts.
+	for ctx.Err() == nil {
 		select {
 		case e := <-d.queue:
-			d.done <- started{e.EventKey, d.dispatch(context.WithoutCancel(ctx), &e)}
+			d.done <- started{e.EventKey, d.dispatch(ctx, &e)}
 		case <-ctx.Done():
 			return
 		}
@@ -154,7 +155,7 @@ func (d *Dispatcher) work(ctx context.Context) {
 }
 
 // dispatch settles one event or starts its workflow, and reports whether the outbox may forget it. What is under way is
-// finished even when the process is told to stop.
+// finished even when the context is done; what only waits for its start is not begun.
 func (d *Dispatcher) dispatch(ctx context.Context, e *webhook.Dispatch) bool {
 	dialect, ok := d.dialects[e.Dialect]
 	if !ok {
@@ -163,6 +164,8 @@ func (d *Dispatcher) dispatch(ctx context.Context, e *webhook.Dispatch) bool {
 	}
 	in := workflows.NewEventDeliveryInput(e, dialect)
 	if d.express.takes(e) {
+		// Its attempts may be under way in this process still, so that nobody else may start it meanwhile.
+		ctx = context.WithoutCancel(ctx)
 		settled := d.express.attempt(ctx, in)
 		d.failpoint("express-after-post")
 		if settled {
@@ -173,9 +176,16 @@ func (d *Dispatcher) dispatch(ctx context.Context, e *webhook.Dispatch) bool {
 }
 
 func (d *Dispatcher) start(ctx context.Context, in *workflows.EventDeliveryInput) bool {
-	d.starting <- struct{}{}
+	select {
+	case d.starting <- struct{}{}:
+	case <-ctx.Done():
+		return false
+	}
 	defer func() { <-d.starting }()
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	if ctx.Err() != nil {
+		return false // of two ready cases select takes either
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
 	defer cancel()
 	err := d.starter.Start(ctx, in)
 	if err == nil {
