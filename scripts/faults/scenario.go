@@ -16,10 +16,18 @@ type scenario struct {
 	endpoints []behavior
 	// env is added to the environment of the first server.
 	env []string
+	// in makes a world for this scenario alone; nil: the suite's. An errNotRun tells why the scenario cannot be performed.
+	in func(ctx context.Context, w *world) (*world, error)
+	// before prepares what the load is to meet; nil: nothing.
+	before func(ctx context.Context, r *run) error
+	// perSecond is how many events are begun a second; 0: 40.
+	perSecond int
 	// faults does the harm while the load goes on, and leaves everything running.
 	faults func(ctx context.Context, r *run) error
 	// settleWithin bounds the quiet afterwards; 0: 4 minutes.
 	settleWithin time.Duration
+	// also judges what the oracle does not know of, once it has judged the rest; nil: nothing.
+	also func(ctx context.Context, r *run, v *verdict) error
 }
 
 // scenarios is the table.
@@ -37,6 +45,7 @@ func scenarios() []scenario {
 	} {
 		all = append(all, atFailpoint(name))
 	}
+	all = append(all, rollingRestart(), thousandsWaiting())
 	return append(all, engineScenarios()...)
 }
 

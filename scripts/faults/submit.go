@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -14,7 +15,7 @@ const (
 	eventType = "fault.happened"
 	// occurred is every event's, so that the bytes that receivers must get are known beforehand.
 	occurred = "2026-05-27T14:32:00Z"
-	// submitters ask at the same time; perSecond is how many events all of them begin.
+	// submitters ask at the same time; perSecond is how many events all of them begin, unless the scenario says otherwise.
 	submitters = 8
 	perSecond  = 40
 )
@@ -35,7 +36,7 @@ func (r *run) submit(ctx context.Context) error {
 			}
 		})
 	}
-	ticker := time.NewTicker(time.Second / perSecond)
+	ticker := time.NewTicker(time.Second / time.Duration(cmp.Or(r.scenario.perSecond, perSecond)))
 	defer ticker.Stop()
 	var err error
 	for n := 1; ctx.Err() == nil && err == nil; n++ {
@@ -51,15 +52,21 @@ func (r *run) submit(ctx context.Context) error {
 	return err
 }
 
-// submitOne fails only when the ledger does.
-func (r *run) submitOne(ctx context.Context, n int) error {
-	id := fmt.Sprintf("%s-%06d", r.tenant, n)
+// begin writes the nth event down and returns its id and what to publish.
+func (r *run) begin(n int) (id string, body []byte, err error) {
+	id = fmt.Sprintf("%s-%06d", r.tenant, n)
 	data := fmt.Sprintf(`{ "n":%d, "note":"é \u00e9 😀", "fill":"%x" }`, n, r.tenant)
 	sum := sha256.Sum256([]byte(`{"type":"` + eventType + `","timestamp":"2026-05-27T14:32:00.000000Z","data":` + data + `}`))
-	if err := r.sent.append(sent{id, hex.EncodeToString(sum[:]), time.Now()}); err != nil {
+	err = r.sent.append(sent{id, hex.EncodeToString(sum[:]), time.Now()})
+	return id, []byte(`{"type":"` + eventType + `","id":"` + id + `","occurred_at":"` + occurred + `","data":` + data + `}`), err
+}
+
+// submitOne fails only when the ledger does.
+func (r *run) submitOne(ctx context.Context, n int) error {
+	id, body, err := r.begin(n)
+	if err != nil {
 		return err
 	}
-	body := []byte(`{"type":"` + eventType + `","id":"` + id + `","occurred_at":"` + occurred + `","data":` + data + `}`)
 	for try := n; ; try++ {
 		status := r.publish(ctx, try, body)
 		if err := r.answers.append(answered{id, status, time.Now()}); err != nil {
