@@ -120,7 +120,7 @@ func (d *Dispatcher) offer(e webhook.Dispatch) bool {
 
 // Run starts what is offered until the context is done, finishes the starts under way and marks them.
 func (d *Dispatcher) Run(ctx context.Context) {
-	var working, marking sync.WaitGroup
+	var working, starting, marking sync.WaitGroup
 	events := cap(d.starting)
 	if d.express != nil {
 		events += expressAttempts
@@ -128,14 +128,14 @@ func (d *Dispatcher) Run(ctx context.Context) {
 	for range events {
 		working.Go(func() { d.work(ctx) })
 	}
-	if d.express != nil {
-		for range leftoverStarts {
-			working.Go(func() { d.startLeftovers(ctx) })
-		}
+	for range leftoverStarts {
+		starting.Go(func() { d.startLeftovers(ctx) })
 	}
 	stop := make(chan struct{})
 	marking.Go(func() { d.mark(stop) })
 	working.Wait()
+	close(d.leftovers)
+	starting.Wait()
 	d.leaveQueued()
 	close(stop)
 	marking.Wait()
@@ -147,8 +147,6 @@ func (d *Dispatcher) leaveQueued() {
 		select {
 		case e := <-d.queue:
 			d.done <- started{e.EventKey, false}
-		case in := <-d.leftovers:
-			d.done <- started{in.EventKey, false}
 		default:
 			return
 		}
@@ -156,18 +154,19 @@ func (d *Dispatcher) leaveQueued() {
 }
 
 func (d *Dispatcher) work(ctx context.Context) {
-	for {
+	// Of two ready cases select takes either: with a full queue some worker would go on for several starts.
+	for ctx.Err() == nil {
 		select {
 		case e := <-d.queue:
-			d.dispatch(context.WithoutCancel(ctx), &e)
+			d.dispatch(ctx, &e)
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// dispatch settles one event or starts its workflow. What is under way is finished even when the process is told to
-// stop.
+// dispatch settles one event or starts its workflow. What is under way is finished even when the context is done; what
+// only waits for its start is not begun.
 func (d *Dispatcher) dispatch(ctx context.Context, e *webhook.Dispatch) {
 	dialect, ok := d.dialects[e.Dialect]
 	if !ok {
@@ -177,7 +176,7 @@ func (d *Dispatcher) dispatch(ctx context.Context, e *webhook.Dispatch) {
 	}
 	in := workflows.NewEventDeliveryInput(e, dialect)
 	if d.express.takes(e) {
-		d.dispatchExpress(ctx, in)
+		d.dispatchExpress(context.WithoutCancel(ctx), in)
 		return
 	}
 	d.done <- started{in.EventKey, d.start(ctx, in)}
@@ -185,9 +184,16 @@ func (d *Dispatcher) dispatch(ctx context.Context, e *webhook.Dispatch) {
 
 // start starts the workflow of one event, once there is room among those in flight.
 func (d *Dispatcher) start(ctx context.Context, in *workflows.EventDeliveryInput) bool {
-	d.starting <- struct{}{}
+	select {
+	case d.starting <- struct{}{}:
+	case <-ctx.Done():
+		return false
+	}
 	defer func() { <-d.starting }()
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	if ctx.Err() != nil {
+		return false // of two ready cases select takes either
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
 	defer cancel()
 	err := d.starter.Start(ctx, in)
 	if err == nil {

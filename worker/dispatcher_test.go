@@ -1,13 +1,16 @@
 package worker_test
 
 import (
+	"context"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"waybill/webhook"
 	"waybill/worker"
+	"waybill/workflows"
 )
 
 func TestDispatcher_StartsAndMarks(t *testing.T) {
@@ -81,6 +84,42 @@ func TestDispatcher_Stop(t *testing.T) {
 	<-stopped
 	require.Len(t, b.outbox.marked, len(b.starter.all()))
 	require.Equal(t, 5, len(b.outbox.marked)+len(b.outbox.released))
+}
+
+// lastStarter has the process told to stop by its first start.
+type lastStarter struct {
+	stop   context.CancelFunc
+	starts atomic.Int32
+}
+
+func (s *lastStarter) Start(context.Context, *workflows.EventDeliveryInput) error {
+	s.starts.Add(1)
+	s.stop()
+	return nil
+}
+
+// Starts may be slow, so that a process that stops must not begin more of them, however many wait. Again and again, since a
+// dispatcher that tosses a coin is right half of the time.
+func TestDispatcher_BeginsNothingWhileStopping(t *testing.T) {
+	t.Parallel()
+	var options worker.DispatcherOptions
+	setup(t, func(o *worker.DispatcherOptions) { options = *o })
+	for round := range 20 {
+		ctx, stop := context.WithCancel(t.Context())
+		starter, outbox := &lastStarter{stop: stop}, newOutbox()
+		options.Starter, options.Outbox, options.Starts, options.Express = starter, outbox, 1, nil
+		if round%2 == 1 {
+			// Its many goroutines take events of other tenants too, which then wait for the one place.
+			options.Express = worker.NewExpress(nil, false)
+		}
+		d := worker.NewDispatcher(options)
+		for n := range 10 {
+			d.Offer([]webhook.Dispatch{event(n, 1)})
+		}
+		d.Run(ctx)
+		require.EqualValues(t, 1, starter.starts.Load())
+		require.True(t, outbox.has(1, 9)(), "the others are given back")
+	}
 }
 
 func TestDispatcher_UnknownDialect(t *testing.T) {

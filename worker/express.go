@@ -53,21 +53,22 @@ func (d *Dispatcher) dispatchExpress(ctx context.Context, in *workflows.EventDel
 		d.done <- started{in.EventKey, true}
 		return
 	}
+	if in.UnderWay() {
+		d.leftovers <- in // nobody else may start it: another process would make the same attempt
+		return
+	}
 	select {
 	case d.leftovers <- in:
 	default: // many wait already: the lease runs out, and the relay starts it from what was recorded
 	}
 }
 
-// startLeftovers starts the workflows of events that express mode did not settle.
+// startLeftovers starts the workflows of events that express mode did not settle, to the last, unless Temporal is down
+// when the context is done.
 func (d *Dispatcher) startLeftovers(ctx context.Context) {
-	for {
-		select {
-		case in := <-d.leftovers:
-			d.done <- started{in.EventKey, d.start(context.WithoutCancel(ctx), in)}
-		case <-ctx.Done():
-			return
-		}
+	for in := range d.leftovers {
+		ok := (ctx.Err() == nil || !d.down.Load()) && d.start(context.WithoutCancel(ctx), in)
+		d.done <- started{in.EventKey, ok}
 	}
 }
 

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -71,6 +72,11 @@ func (s *DeliveryState) goOn(log *webhook.DeliveryHistory, heldAt time.Time, hol
 	case s.Status == webhook.StatusHeld && holdFor > 0:
 		s.NextAttemptAt = heldAt.Add(holdFor)
 	}
+}
+
+// UnderWay reports whether an attempt of the event is under way that began before its workflow.
+func (in *EventDeliveryInput) UnderWay() bool {
+	return slices.ContainsFunc(in.Deliveries, func(d DeliveryState) bool { return d.FollowOn != "" })
 }
 
 // searchAttributes are what operators find the workflow by.

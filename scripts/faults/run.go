@@ -78,17 +78,28 @@ func (w *world) newRun(ctx context.Context, sc *scenario, seed uint64) (*run, er
 func (r *run) path(name string) string { return filepath.Join(r.dir, name) }
 
 func (r *run) open(ctx context.Context) (err error) {
-	for name, l := range map[string]**ledger{"sent": &r.sent, "answers": &r.answers, "arrivals": &r.arrivals, "disables": &r.disables} {
-		if *l, err = openLedger(r.path(name)); err != nil {
-			return err
-		}
-	}
-	if r.receiver, err = newReceiver(ctx, r.arrivals); err != nil {
+	if err := r.openLedgers(ctx); err != nil {
 		return err
 	}
 	if r.server, err = r.startServer(ctx, cmp.Or(r.scenario.command, "serve"), r.scenario.env...); err != nil {
 		return err
 	}
+	return r.subscribe(ctx)
+}
+
+// openLedgers begins what is written down, and the receiver.
+func (r *run) openLedgers(ctx context.Context) (err error) {
+	for name, l := range map[string]**ledger{"sent": &r.sent, "answers": &r.answers, "arrivals": &r.arrivals, "disables": &r.disables} {
+		if *l, err = openLedger(r.path(name)); err != nil {
+			return err
+		}
+	}
+	r.receiver, err = newReceiver(ctx, r.arrivals)
+	return err
+}
+
+// subscribe makes the tenant and the endpoints.
+func (r *run) subscribe(ctx context.Context) error {
 	tenant := map[string]any{"id": r.tenant, "name": r.tenant, "dialect": "standard"}
 	if err := r.call(ctx, "POST", "/v1/tenants", tenant, nil); err != nil {
 		return err
@@ -114,6 +125,11 @@ func (r *run) open(ctx context.Context) (err error) {
 
 // perform runs the scenario under load, lets everything settle and judges.
 func (r *run) perform(ctx context.Context) (*verdict, error) {
+	if r.scenario.before != nil {
+		if err := r.scenario.before(ctx, r); err != nil {
+			return nil, errors.Join(fmt.Errorf("prepare %s: %w", r.scenario.name, err), r.close())
+		}
+	}
 	loading, stop := context.WithCancel(ctx)
 	var load sync.WaitGroup
 	failed := make(chan error, 1)
@@ -131,6 +147,9 @@ func (r *run) perform(ctx context.Context) (*verdict, error) {
 		return nil, fmt.Errorf("%s: %w", r.scenario.name, err)
 	}
 	v, err := r.judge(ctx)
+	if err == nil && r.scenario.also != nil {
+		err = r.scenario.also(ctx, r, v)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("judge %s: %w", r.scenario.name, err)
 	}

@@ -28,10 +28,16 @@ type scenario struct {
 	refuses bool
 	// impossible, unless nil, returns why the scenario cannot be performed here.
 	impossible func() error
+	// in makes a world for this scenario alone; nil: the suite's. An errNotRun tells why the scenario cannot be performed.
+	in func(ctx context.Context, w *world) (*world, error)
+	// before prepares what the load is to meet; nil: nothing.
+	before func(ctx context.Context, r *run) error
 	// faults does the harm while the load goes on, and leaves everything running.
 	faults func(ctx context.Context, r *run) error
 	// settleWithin bounds the quiet afterwards; 0: 4 minutes.
 	settleWithin time.Duration
+	// also judges what the oracle does not know of, once it has judged the rest; nil: nothing.
+	also func(ctx context.Context, r *run, v *verdict) error
 }
 
 // scenarios is the table.
@@ -51,7 +57,7 @@ func scenarios() []scenario {
 	}
 	all = append(all, apartScenarios()...)
 	all = append(all, clockScenarios()...)
-	all = append(all, disableWaiting(), sqlKillServe())
+	all = append(all, disableWaiting(), sqlKillServe(), rollingRestart(), thousandsWaiting())
 	return append(all, engineScenarios()...)
 }
 

@@ -15,7 +15,7 @@ const (
 	eventType = "fault.happened"
 	// occurred is every event's, so that the bytes that receivers must get are known beforehand.
 	occurred = "2026-05-27T14:32:00Z"
-	// submitters ask at the same time; perSecond is how many events all of them begin.
+	// submitters ask at the same time; perSecond is how many events all of them begin, unless the scenario says otherwise.
 	submitters = 8
 	perSecond  = 40
 )
@@ -68,11 +68,22 @@ func (r *run) event(n int) *event {
 	}
 }
 
-// submitOne fails only when the ledger does.
-func (r *run) submitOne(ctx context.Context, n int) error {
+// body is what publishes the event by HTTP.
+func (e *event) body() []byte {
+	return []byte(`{"type":"` + eventType + `","id":"` + e.id + `","occurred_at":"` + occurred + `","data":` + e.data + `}`)
+}
+
+// begin writes the nth event down.
+func (r *run) begin(n int) (*event, error) {
 	e := r.event(n)
 	sum := sha256.Sum256([]byte(`{"type":"` + eventType + `","timestamp":"2026-05-27T14:32:00.000000Z","data":` + e.data + `}`))
-	if err := r.sent.append(sent{e.id, hex.EncodeToString(sum[:]), e.withdrawn, time.Now()}); err != nil {
+	return e, r.sent.append(sent{e.id, hex.EncodeToString(sum[:]), e.withdrawn, time.Now()})
+}
+
+// submitOne fails only when the ledger does.
+func (r *run) submitOne(ctx context.Context, n int) error {
+	e, err := r.begin(n)
+	if err != nil {
 		return err
 	}
 	publish := r.publish
@@ -100,8 +111,7 @@ func (r *run) publish(ctx context.Context, n int, e *event) int {
 	if front := r.front.Load(); front != nil {
 		base = *front
 	}
-	body := []byte(`{"type":"` + eventType + `","id":"` + e.id + `","occurred_at":"` + occurred + `","data":` + e.data + `}`)
-	status, _, err := r.ask(context.WithoutCancel(ctx), base, "POST", "/v1/tenants/"+r.tenant+"/events", body)
+	status, _, err := r.ask(context.WithoutCancel(ctx), base, "POST", "/v1/tenants/"+r.tenant+"/events", e.body())
 	if err != nil {
 		return 0
 	}

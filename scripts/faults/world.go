@@ -27,6 +27,11 @@ type world struct {
 	db                          *sql.DB
 	// stack is there when the engine may be killed as well.
 	stack *stack.Stack
+	// out, when set, takes what a long scenario has to tell meanwhile.
+	out *stack.Printer
+	// old is the git revision of the binary to roll from, and backlog how many events wait for a dead endpoint.
+	old     string
+	backlog int
 
 	started int
 	runs    int
@@ -43,6 +48,11 @@ func (w *world) open(ctx context.Context) error {
 	if w.db, err = sql.Open("postgres", w.databaseURL); err != nil {
 		return fmt.Errorf("open the database: %w", err)
 	}
+	return w.migrate(ctx)
+}
+
+// migrate brings the tables to where the binary wants them.
+func (w *world) migrate(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, w.binary, "migrate")
 	cmd.Env = append(os.Environ(), w.env()...)
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -56,6 +66,12 @@ func (w *world) close() error {
 		return nil
 	}
 	return w.db.Close()
+}
+
+func (w *world) say(format string, args ...any) {
+	if w.out != nil {
+		w.out.Say(format, args...)
+	}
 }
 
 func randomBytes(n int) []byte {

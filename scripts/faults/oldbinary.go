@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"waybill/scripts/stack"
+)
+
+// buildOld builds waybill as it was at the wanted revision, once, and returns the binary. errNotRun: there is no such
+// revision here.
+func (w *world) buildOld(ctx context.Context) (string, error) {
+	if w.stack == nil {
+		return "", fmt.Errorf("%w: the old binary is built from a checkout and needs a stack", errNotRun)
+	}
+	root := w.stack.Root
+	commit, err := oldCommit(ctx, root, w.old)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", errNotRun, err)
+	}
+	binary := filepath.Join(w.dir, "waybill-"+commit)
+	if _, err := os.Stat(binary); err == nil {
+		return binary, nil
+	}
+	source := filepath.Join(w.dir, "source-"+commit)
+	if _, err := git(ctx, root, "worktree", "add", "--detach", source, commit); err != nil {
+		return "", err
+	}
+	defer func() { _, _ = git(context.WithoutCancel(ctx), root, "worktree", "remove", "--force", source) }() // it goes with the stack anyway
+	w.say("rolling-restart: the old binary is that of %s", commit)
+	return binary, stack.BuildWaybill(ctx, source, binary, w.out)
+}
+
+// oldCommit finds the revision, or if none is given the newest tag, or without a tag the last commit that recorded a known
+// history anew: before the first release workflows were changed without a version, and that is the last time that
+// binaries before and after it did not understand each other's workflows.
+func oldCommit(ctx context.Context, root, revision string) (string, error) {
+	inside, err := git(ctx, root, "rev-parse", "--show-prefix")
+	if err != nil || inside != "" {
+		return "", errors.New("this is no git checkout, from which an old binary could be built")
+	}
+	if revision != "" {
+		commit, err := git(ctx, root, "rev-parse", "--verify", "--quiet", revision+"^{commit}")
+		if err != nil {
+			return "", fmt.Errorf("this checkout has no revision %q", revision)
+		}
+		return commit, nil
+	}
+	if shallow, err := git(ctx, root, "rev-parse", "--is-shallow-repository"); err != nil || shallow == "true" {
+		return "", errors.New("this checkout is shallow, so that its past is not known; git fetch --unshallow gets it")
+	}
+	if tag, err := git(ctx, root, "describe", "--tags", "--abbrev=0"); err == nil {
+		return git(ctx, root, "rev-parse", "--verify", tag+"^{commit}")
+	}
+	commit, err := git(ctx, root, "log", "-1", "--format=%H", "--diff-filter=M", "--", "workflows/testdata/histories")
+	if err == nil && commit == "" {
+		return "", errors.New("there is neither a tag nor a commit that recorded a history anew; name a revision by -old")
+	}
+	return commit, err
+}
+
+// git runs git in a folder and returns what it says.
+func git(ctx context.Context, dir string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...)
+	out, err := cmd.Output()
+	if err != nil {
+		var ended *exec.ExitError
+		if errors.As(err, &ended) {
+			err = fmt.Errorf("%w: %s", err, strings.TrimSpace(string(ended.Stderr)))
+		}
+		return "", fmt.Errorf("git %s: %w", args[0], err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
