@@ -27,7 +27,10 @@ func SmallDiskPossible() error {
 	if err == nil {
 		err = syscall.Unmount(dir, 0)
 	}
-	return errors.Join(err, os.Remove(dir))
+	if err = errors.Join(err, os.Remove(dir)); err != nil {
+		return fmt.Errorf("a small disk is mounted, which takes root: %w", err)
+	}
+	return nil
 }
 
 // EnterSmallDisk moves the data of Postgres, which must not run, to a disk with so many bytes free.
