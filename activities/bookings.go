@@ -1,6 +1,11 @@
 package activities
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"waybill/webhook"
+)
 
 // maxStayAway bounds how late an attempt notices that its endpoint has become quick again.
 const maxStayAway = 30 * time.Second
@@ -30,6 +35,26 @@ func (b *bulkhead) full(c *compartment) *fullError {
 		c.booked = latest
 	}
 	return &fullError{c.booked.Sub(now)}
+}
+
+// StayAway returns for how long an event to these endpoints may as well wait, because all of them are slow and have as
+// many attempts under way as they may; 0: one of them has room.
+func StayAway(a *Activities, endpoints []webhook.EndpointID) time.Duration {
+	b := a.bulkhead
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.now()
+	if slices.ContainsFunc(endpoints, func(id webhook.EndpointID) bool {
+		c := b.endpoints[id]
+		return c == nil || !c.isSlow(now) || c.free[LaneIsolated] > 0
+	}) {
+		return 0
+	}
+	shortest := maxStayAway
+	for _, id := range endpoints {
+		shortest = min(shortest, b.full(b.endpoints[id]).stayAway)
+	}
+	return shortest
 }
 
 // oldest returns the age of the request that has been under way for longest.

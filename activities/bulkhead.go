@@ -18,7 +18,7 @@ const (
 	// isolated lane as many may wait as be under way, so that an endpoint takes few of a worker's slots.
 	fastQueue = 1024
 	// slowAnswer is what takes an endpoint out of the fast lane, whether the answer came that late or is still awaited.
-	slowAnswer = time.Second
+	slowAnswer = 500 * time.Millisecond
 	// slowMemory is how long an endpoint stays slow that nothing was sent to since.
 	slowMemory    = 10 * time.Minute
 	sweepInterval = time.Minute

@@ -39,7 +39,7 @@ func TestBulkhead_limitsTheFastLane(t *testing.T) {
 func TestBulkhead_keepsSlowEndpointsOut(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]*Response{
-		"a slow answer": {StatusCode: 200, Duration: 1100 * time.Millisecond},
+		"a slow answer": {StatusCode: 200, Duration: 600 * time.Millisecond},
 		"a timeout":     {ErrorClass: webhook.ErrorTimeout, Duration: time.Millisecond},
 		"no connection": {ErrorClass: webhook.ErrorConnect, Duration: 2 * time.Second},
 	} {
@@ -103,6 +103,26 @@ func TestBulkhead_booksPlaces(t *testing.T) {
 	require.Zero(t, stayAway(LaneFast))
 	second.leave()
 	fast.leave()
+}
+
+// An event need not be begun while none of its endpoints has room.
+func TestStayAway(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 5, 27, 0, 0, 0, 0, time.UTC)
+	a := &Activities{bulkhead: newBulkhead(laneLimit{1, 0, 5}, laneLimit{1, 0, 0}, func() time.Time { return now })}
+	stayAway := func(ids ...webhook.EndpointID) time.Duration { return StayAway(a, ids) }
+	require.Zero(t, stayAway(oneEndpoint), "nothing is known")
+	fast := entered(t, a.bulkhead, oneEndpoint, LaneFast)
+	require.Zero(t, stayAway(oneEndpoint), "busy, not slow")
+	fast.sending()
+	now = now.Add(4 * time.Second)
+	require.Zero(t, stayAway(oneEndpoint), "slow, and the isolated lane has room")
+	isolated := entered(t, a.bulkhead, oneEndpoint, LaneIsolated)
+	require.Equal(t, 4*time.Second, stayAway(oneEndpoint))
+	require.Zero(t, stayAway(oneEndpoint, otherEndpoint), "the other is ready")
+	require.Equal(t, 8*time.Second, stayAway(oneEndpoint))
+	fast.leave()
+	isolated.leave()
 }
 
 func TestBulkhead_forgetsInTime(t *testing.T) {

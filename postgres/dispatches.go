@@ -13,7 +13,7 @@ const (
 	// planner makes of the update.
 	claimDispatches = `
 		WITH due AS MATERIALIZED (
-			SELECT event_key FROM dispatches WHERE lease_until <= clock_timestamp() ORDER BY event_key LIMIT $1 FOR UPDATE SKIP LOCKED
+			SELECT event_key FROM dispatches WHERE lease_until <= now() ORDER BY lease_until LIMIT $1 FOR UPDATE SKIP LOCKED
 		)
 		UPDATE dispatches SET lease_until = clock_timestamp() + $2::bigint * interval '1 millisecond'
 		FROM due WHERE dispatches.event_key = due.event_key RETURNING dispatches.event_key`
@@ -35,10 +35,12 @@ const (
 	countDispatches = `SELECT count(*) FROM (SELECT FROM dispatches ORDER BY event_key LIMIT $1) AS waiting`
 
 	deleteDispatches  = `DELETE FROM dispatches WHERE event_key = ANY ($1::uuid[])`
-	releaseDispatches = `UPDATE dispatches SET lease_until = clock_timestamp() WHERE event_key = ANY ($1::uuid[])`
+	releaseDispatches = `
+		UPDATE dispatches SET lease_until = clock_timestamp() + r.after * interval '1 millisecond'
+		FROM unnest($1::uuid[], $2::bigint[]) AS r (event_key, after) WHERE dispatches.event_key = r.event_key`
 )
 
-// ClaimDispatches takes up to limit events whose lease is over, oldest first, and leases them by the database's clock.
+// ClaimDispatches takes up to limit events whose lease is over, for longest first, and leases them by the database's clock.
 // Claims of several processes never overlap.
 func (s *Store) ClaimDispatches(ctx context.Context, limit int, lease time.Duration) ([]webhook.Dispatch, error) {
 	if limit <= 0 {
@@ -143,10 +145,16 @@ func (s *Store) markGroup(ctx context.Context, in [][]webhook.EventKey) ([]resul
 	return make([]result[struct{}], len(in)), failed("mark events as started", err)
 }
 
-// ReleaseDispatches ends the lease of events whose workflow could not be started, so that any relay may claim them.
-func (s *Store) ReleaseDispatches(ctx context.Context, keys []webhook.EventKey) error {
-	if len(keys) == 0 {
+// ReleaseDispatches ends the leases of events whose workflow was not started, each after its time, so that any relay may
+// claim them then.
+func (s *Store) ReleaseDispatches(ctx context.Context, releases []webhook.Release) error {
+	if len(releases) == 0 {
 		return nil
 	}
-	return failed("release events", s.execHot(ctx, releaseDispatches, idsOf(keys)))
+	keys, after := new(column), new(column)
+	for _, r := range releases {
+		keys.addID(r.EventKey)
+		after.addInt(r.After.Milliseconds())
+	}
+	return failed("release events", s.execHot(ctx, releaseDispatches, keys, after))
 }

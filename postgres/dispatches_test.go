@@ -47,8 +47,8 @@ func TestClaimDispatches(t *testing.T) {
 	require.Empty(t, b.claim(2), "all are leased")
 	require.Empty(t, b.claim(0))
 
-	require.NoError(t, b.ReleaseDispatches(t.Context(), keysOf(first[1:])))
-	require.Equal(t, first[1:], b.claim(10))
+	require.NoError(t, b.ReleaseDispatches(t.Context(), []webhook.Release{{EventKey: first[0].EventKey, After: time.Hour}, {EventKey: first[1].EventKey}}))
+	require.Equal(t, first[1:], b.claim(10), "the other one is nobody's for an hour")
 	require.NoError(t, b.MarkDispatched(t.Context(), keysOf(b.accepted)))
 	require.Zero(t, b.count(`SELECT count(*) FROM dispatches`))
 	require.NoError(t, b.MarkDispatched(t.Context(), keysOf(b.accepted)))

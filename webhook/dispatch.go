@@ -1,5 +1,7 @@
 package webhook
 
+import "time"
+
 // Dispatch is an accepted event whose workflow is to be started: ids and retry policies, nothing else.
 type Dispatch struct {
 	EventKey  EventKey
@@ -12,6 +14,12 @@ type Dispatch struct {
 	// Express is the tenant's.
 	Express    bool
 	Deliveries []DispatchDelivery
+}
+
+// Release gives an event back whose workflow was not started: from After on anybody may try.
+type Release struct {
+	EventKey EventKey
+	After    time.Duration
 }
 
 // DispatchDelivery is one delivery of a Dispatch.

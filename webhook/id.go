@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // prefixed is implemented by the marker types that tell ids of different entities apart.
@@ -56,6 +57,15 @@ func (id ID[P]) String() string {
 func (id ID[P]) UUID() string {
 	h := hex.EncodeToString(id.uuid[:])
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}
+
+// Time returns the moment that a UUIDv7 was made at, to the millisecond, in UTC (RFC 9562, section 5.7).
+func (id ID[P]) Time() time.Time {
+	var ms int64
+	for _, b := range id.uuid[:6] {
+		ms = ms<<8 | int64(b)
+	}
+	return time.UnixMilli(ms).UTC()
 }
 
 // IsZero reports whether the id was never set.

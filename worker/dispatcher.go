@@ -20,10 +20,10 @@ const (
 	startTimeout = 5 * time.Second
 	// queueSize is what is started well within a lease.
 	queueSize = 512
-	markBatch = 256
-	// markWait gathers marks, for which nobody waits: a mark that is lost with the process costs a start that changes
-	// nothing.
-	markWait = 50 * time.Millisecond
+	// maxPutOff bounds how long an event waits in the outbox for endpoints that are slow. After that it waits in a workflow.
+	maxPutOff = 5 * time.Minute
+	// unknownDialect is how long an event is left alone whose dialect this process does not know.
+	unknownDialect = 10 * time.Second
 )
 
 // Starter starts the workflow of an event; started before is no error.
@@ -40,22 +40,17 @@ type Dispatcher struct {
 	express  *Express
 	// starting has a place for each start that may be in flight.
 	starting  chan struct{}
+	stayAway  func([]webhook.EndpointID) time.Duration
 	failpoint func(name string)
 	log       *slog.Logger
 
 	queue chan webhook.Dispatch
 	// leftovers are events that express mode did not settle.
 	leftovers chan *workflows.EventDeliveryInput
-	// done takes what was tried, and what was not and is to be left to the relay.
-	done chan started
+	// done takes what became of events, to be written down.
+	done chan outcome
 	// down is set while starts fail: then new events stay in the outbox and the relay tries.
 	down atomic.Bool
-}
-
-// started is one event that was tried.
-type started struct {
-	key webhook.EventKey
-	ok  bool
 }
 
 // DispatcherOptions are the parts and the settings of a Dispatcher.
@@ -67,6 +62,9 @@ type DispatcherOptions struct {
 	Express *Express
 	// Starts is how many starts are in flight at most; 0: DefaultStarts.
 	Starts int
+	// StayAway returns for how long an event to these endpoints may as well wait, because all of them are slow and busy; nil:
+	// none does.
+	StayAway func([]webhook.EndpointID) time.Duration
 	// Failpoint is called at "after-claim" of the relay, "after-start" (before the mark) and "express-after-post" (before
 	// the mark), for tests that kill the process there.
 	Failpoint func(name string)
@@ -78,13 +76,16 @@ func NewDispatcher(o DispatcherOptions) *Dispatcher {
 	if o.Starts == 0 {
 		o.Starts = DefaultStarts
 	}
+	if o.StayAway == nil {
+		o.StayAway = func([]webhook.EndpointID) time.Duration { return 0 }
+	}
 	if o.Failpoint == nil {
 		o.Failpoint = func(string) {}
 	}
 	return &Dispatcher{
-		outbox: o.Outbox, starter: o.Starter, dialects: o.Dialects, express: o.Express, failpoint: o.Failpoint, log: o.Logger,
+		outbox: o.Outbox, starter: o.Starter, dialects: o.Dialects, express: o.Express, stayAway: o.StayAway, failpoint: o.Failpoint, log: o.Logger,
 		starting: make(chan struct{}, o.Starts),
-		queue:    make(chan webhook.Dispatch, queueSize), done: make(chan started, queueSize),
+		queue:    make(chan webhook.Dispatch, queueSize), done: make(chan outcome, queueSize),
 		leftovers: make(chan *workflows.EventDeliveryInput, queueSize),
 	}
 }
@@ -99,7 +100,7 @@ func (d *Dispatcher) Offer(events []webhook.Dispatch) {
 	for _, e := range events {
 		if !d.offer(e) {
 			select {
-			case d.done <- started{e.EventKey, false}:
+			case d.done <- outcome{key: e.EventKey}:
 			default: // the lease runs out by itself
 			}
 		}
@@ -146,7 +147,7 @@ func (d *Dispatcher) leaveQueued() {
 	for {
 		select {
 		case e := <-d.queue:
-			d.done <- started{e.EventKey, false}
+			d.done <- outcome{key: e.EventKey}
 		default:
 			return
 		}
@@ -171,7 +172,11 @@ func (d *Dispatcher) dispatch(ctx context.Context, e *webhook.Dispatch) {
 	dialect, ok := d.dialects[e.Dialect]
 	if !ok {
 		d.log.Error("an event waits for a dialect that is not loaded", "tenant", e.TenantID, "event", e.EventID, "dialect", e.Dialect)
-		d.done <- started{e.EventKey, false}
+		d.done <- outcome{key: e.EventKey, after: unknownDialect}
+		return
+	}
+	if after := d.putOff(e); after > 0 {
+		d.done <- outcome{key: e.EventKey, after: after}
 		return
 	}
 	in := workflows.NewEventDeliveryInput(e, dialect)
@@ -179,7 +184,21 @@ func (d *Dispatcher) dispatch(ctx context.Context, e *webhook.Dispatch) {
 		d.dispatchExpress(context.WithoutCancel(ctx), in)
 		return
 	}
-	d.done <- started{in.EventKey, d.start(ctx, in)}
+	d.done <- outcome{key: in.EventKey, ok: d.start(ctx, in)}
+}
+
+// putOff returns for how long an event is to stay in the outbox, because there is nobody to deliver it to at the moment. A
+// workflow that only waits costs Temporal as much as one that delivers: beside an endpoint that hangs, it would keep the
+// others' events waiting.
+func (d *Dispatcher) putOff(e *webhook.Dispatch) time.Duration {
+	if age := time.Since(e.EventKey.Time()); len(e.Deliveries) == 0 || age.Abs() > maxPutOff {
+		return 0
+	}
+	endpoints := make([]webhook.EndpointID, len(e.Deliveries))
+	for i, to := range e.Deliveries {
+		endpoints[i] = to.EndpointID
+	}
+	return d.stayAway(endpoints)
 }
 
 // start starts the workflow of one event, once there is room among those in flight.
@@ -207,64 +226,4 @@ func (d *Dispatcher) start(ctx context.Context, in *workflows.EventDeliveryInput
 		d.log.Warn("workflows do not start; accepted events wait in the outbox", "error", err)
 	}
 	return false
-}
-
-// mark writes down what was tried, many at a time.
-func (d *Dispatcher) mark(stop <-chan struct{}) {
-	for {
-		select {
-		case first := <-d.done:
-			d.markBatch(d.gather([]started{first}, time.After(markWait), stop))
-		case <-stop:
-			for batch := d.gather(nil, nil, stop); len(batch) > 0; batch = d.gather(nil, nil, stop) {
-				d.markBatch(batch)
-			}
-			return
-		}
-	}
-}
-
-// gather adds to a batch what comes until the time is over; once stopped, what is there already.
-func (d *Dispatcher) gather(batch []started, over <-chan time.Time, stop <-chan struct{}) []started {
-	for len(batch) < markBatch {
-		select {
-		case next := <-d.done:
-			batch = append(batch, next)
-			continue
-		default:
-		}
-		select {
-		case next := <-d.done:
-			batch = append(batch, next)
-		case <-over:
-			return batch
-		case <-stop:
-			return batch
-		}
-	}
-	return batch
-}
-
-func (d *Dispatcher) markBatch(batch []started) {
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-	defer cancel()
-	var dispatched, failed []webhook.EventKey
-	for _, s := range batch {
-		if s.ok {
-			dispatched = append(dispatched, s.key)
-		} else {
-			failed = append(failed, s.key)
-		}
-	}
-	// When either fails, the lease runs out and the relay starts the event once more, which changes nothing.
-	if len(dispatched) > 0 {
-		if err := d.outbox.MarkDispatched(ctx, dispatched); err != nil {
-			d.log.Warn("started events could not be marked", "events", len(dispatched), "error", err)
-		}
-	}
-	if len(failed) > 0 {
-		if err := d.outbox.ReleaseDispatches(ctx, failed); err != nil {
-			d.log.Warn("events that did not start could not be released", "events", len(failed), "error", err)
-		}
-	}
 }

@@ -5,7 +5,9 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"waybill/webhook"
@@ -129,6 +131,25 @@ func TestDispatcher_UnknownDialect(t *testing.T) {
 	e.Dialect = "gone"
 	b.dispatcher.Offer([]webhook.Dispatch{e})
 	eventually(t, b.outbox.has(0, 1))
+}
+
+// While all its endpoints are slow and busy an event stays in the outbox, but not for ever.
+func TestDispatcher_PutsOff(t *testing.T) {
+	t.Parallel()
+	young := webhook.Dispatch{EventKey: webhook.NewID[webhook.EventKey](uuid.Must(uuid.NewV7())), TenantID: "acme", Dialect: "rheo", Deliveries: event(1, 2).Deliveries}
+	old := event(2, 1)
+	var asked []webhook.EndpointID
+	b := setup(t, func(o *worker.DispatcherOptions) {
+		o.StayAway = func(endpoints []webhook.EndpointID) time.Duration {
+			asked = endpoints
+			return 7 * time.Second
+		}
+	})
+	b.dispatcher.Offer([]webhook.Dispatch{young, old})
+	eventually(t, b.outbox.has(1, 1))
+	require.Equal(t, []webhook.Release{{EventKey: young.EventKey, After: 7 * time.Second}}, b.outbox.released)
+	require.Equal(t, []webhook.EventKey{old.EventKey}, b.outbox.marked)
+	require.Equal(t, []webhook.EndpointID{young.Deliveries[0].EndpointID, young.Deliveries[1].EndpointID}, asked)
 }
 
 func TestRelay_SurvivesTheDatabase(t *testing.T) {

@@ -50,7 +50,7 @@ func (d *Dispatcher) dispatchExpress(ctx context.Context, in *workflows.EventDel
 	settled := d.express.attempt(ctx, in)
 	d.failpoint("express-after-post")
 	if settled {
-		d.done <- started{in.EventKey, true}
+		d.done <- outcome{key: in.EventKey, ok: true}
 		return
 	}
 	if in.UnderWay() {
@@ -68,7 +68,7 @@ func (d *Dispatcher) dispatchExpress(ctx context.Context, in *workflows.EventDel
 func (d *Dispatcher) startLeftovers(ctx context.Context) {
 	for in := range d.leftovers {
 		ok := (ctx.Err() == nil || !d.down.Load()) && d.start(context.WithoutCancel(ctx), in)
-		d.done <- started{in.EventKey, ok}
+		d.done <- outcome{key: in.EventKey, ok: ok}
 	}
 }
 

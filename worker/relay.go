@@ -17,7 +17,7 @@ const (
 )
 
 // Relay finds the events that the dispatcher did not get to: Temporal was down, or a process was killed between accept
-// and start. It claims them, oldest first, and gives them to the dispatcher.
+// and start. It claims them, longest waiting first, and gives them to the dispatcher.
 type Relay struct {
 	outbox     Outbox
 	dispatcher *Dispatcher

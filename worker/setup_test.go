@@ -24,7 +24,7 @@ type memOutbox struct {
 	waiting  []webhook.Dispatch
 	claimed  map[webhook.EventKey]webhook.Dispatch
 	marked   []webhook.EventKey
-	released []webhook.EventKey
+	released []webhook.Release
 	limits   []int
 	recover  []webhook.EndpointRef
 	fail     error
@@ -58,12 +58,12 @@ func (o *memOutbox) MarkDispatched(_ context.Context, keys []webhook.EventKey) e
 	return o.fail
 }
 
-func (o *memOutbox) ReleaseDispatches(_ context.Context, keys []webhook.EventKey) error {
+func (o *memOutbox) ReleaseDispatches(_ context.Context, releases []webhook.Release) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.released = append(o.released, keys...)
-	for _, key := range keys {
-		if e, ok := o.claimed[key]; ok {
+	o.released = append(o.released, releases...)
+	for _, r := range releases {
+		if e, ok := o.claimed[r.EventKey]; ok && r.After == 0 {
 			o.waiting = append(o.waiting, e)
 		}
 	}

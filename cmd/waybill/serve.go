@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
@@ -103,7 +104,8 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 	})
 	p.dispatcher = worker.NewDispatcher(worker.DispatcherOptions{
 		Outbox: p.store, Starter: p.engine, Dialects: p.catalogue.dialects, Starts: p.Starts, Failpoint: p.failpoint, Logger: p.log,
-		Express: worker.NewExpress(acts, p.Express),
+		Express:  worker.NewExpress(acts, p.Express),
+		StayAway: func(endpoints []webhook.EndpointID) time.Duration { return activities.StayAway(acts, endpoints) },
 	})
 	background.Go(func() {
 		w.Run(ctx)
