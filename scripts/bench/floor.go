@@ -59,7 +59,10 @@ type floor struct {
 
 func startFloor(ctx context.Context, address, namespace string) (*floor, error) {
 	logger := log.NewStructuredLogger(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
-	c, err := client.DialContext(ctx, client.Options{HostPort: address, Namespace: namespace, Logger: logger})
+	c, err := client.DialContext(ctx, client.Options{
+		HostPort: address, Namespace: namespace, Logger: logger,
+		ConnectionOptions: client.ConnectionOptions{GrpcCompression: &client.GrpcCompressionNone{}}, // as Waybill has it
+	})
 	if err != nil {
 		return nil, fmt.Errorf("connect to Temporal: %w", err)
 	}
