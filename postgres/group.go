@@ -29,10 +29,15 @@ type group[In, Out any] struct {
 	// weigh, where set, keeps the weight of a run at maxWeight, unless a single call exceeds it.
 	weigh     func(In) int
 	maxWeight int
+	// linger, where set, is how long a run waits for company when another began a moment ago: for calls whose latency
+	// nobody feels. Once enough calls wait, it waits no longer.
+	linger time.Duration
+	enough chan struct{}
 
 	mu      sync.Mutex
 	waiting []*call[In, Out]
 	running int
+	latest  time.Time // when a run began
 	closed  bool
 	workers sync.WaitGroup
 }
@@ -44,7 +49,7 @@ type call[In, Out any] struct {
 }
 
 func newGroup[In, Out any](o Options, limit int, run func(context.Context, []In) ([]result[Out], error)) *group[In, Out] {
-	return &group[In, Out]{run: run, size: o.MaxGroup, limit: limit, timeout: o.Timeout}
+	return &group[In, Out]{run: run, size: o.MaxGroup, limit: limit, timeout: o.Timeout, enough: make(chan struct{}, 1)}
 }
 
 // do returns what the run made of in. A caller whose context ends stops waiting and gets CodeUnavailable; a run that has
@@ -71,6 +76,12 @@ func (g *group[In, Out]) enter(c *call[In, Out]) bool {
 		return false
 	}
 	g.waiting = append(g.waiting, c)
+	if len(g.waiting) == enoughCalls {
+		select {
+		case g.enough <- struct{}{}:
+		default:
+		}
+	}
 	if g.running < g.limit {
 		g.running++
 		g.workers.Go(g.work)
@@ -81,6 +92,7 @@ func (g *group[In, Out]) enter(c *call[In, Out]) bool {
 // work runs what waits until nothing does.
 func (g *group[In, Out]) work() {
 	for {
+		g.awaitCompany()
 		calls := g.take()
 		if calls == nil {
 			return
@@ -98,6 +110,33 @@ func (g *group[In, Out]) work() {
 		}
 		g.putBack(again)
 	}
+}
+
+// enoughCalls are a crowd: more would make a run hardly cheaper for each.
+const enoughCalls = 32
+
+// awaitCompany lingers, unless the last run is so long ago that no company is to be expected.
+func (g *group[In, Out]) awaitCompany() {
+	if g.linger == 0 || !g.lingers() {
+		return
+	}
+	timer := time.NewTimer(g.linger)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-g.enough:
+	}
+}
+
+func (g *group[In, Out]) lingers() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.waiting) == 0 {
+		return false
+	}
+	busy := time.Since(g.latest) < 2*g.linger
+	g.latest = time.Now()
+	return busy && len(g.waiting) < enoughCalls
 }
 
 // take returns the next calls to run together, and nil, with this worker signed off, when there are none.

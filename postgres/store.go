@@ -20,6 +20,8 @@ const (
 	defaultTimeout        = 10 * time.Second
 	defaultBodyCacheBytes = 32 << 20
 	defaultMaxGroup       = 256
+	// recordLinger: the receiver has answered, and only the end of the workflow waits for the record.
+	recordLinger = 20 * time.Millisecond
 )
 
 // Options say where the database is and how it is used. Zero values mean the defaults.
@@ -125,6 +127,7 @@ func Open(o Options) (*Store, error) {
 	s.accepts.weigh = func(p *webhook.Publication) int { return len(p.Body.Bytes) }
 	s.accepts.maxWeight = maxAcceptBytes
 	s.records = newGroup(o, 2, s.recordGroup)
+	s.records.linger = recordLinger
 	s.sendings = newGroup(o, 2, s.sendingGroup)
 	s.marks = newGroup(o, 1, s.markGroup)
 	return s, nil
