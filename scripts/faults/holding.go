@@ -39,13 +39,11 @@ func (r *run) holdings(ctx context.Context, servers ...*server) ([]holding, erro
 		if err != nil {
 			return nil, err
 		}
-		// The runtime collects when the heap has doubled since the last collection, so half of what it waits for was in use
-		// then; what is allocated at this moment would be mostly garbage.
-		next, err := metric(text, "go_memstats_next_gc_bytes")
+		used, err := heapAfterCollection(text)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, holding{holder, resident, rss}, holding{holder, heap, next / 2 / (1 << 20)},
+		all = append(all, holding{holder, resident, rss}, holding{holder, heap, used / (1 << 20)},
 			holding{holder, goroutines, running}, holding{holder, openFiles, files}, holding{holder, connections, sockets})
 	}
 	var sessions, open float64
@@ -55,6 +53,17 @@ func (r *run) holdings(ctx context.Context, servers ...*server) ([]holding, erro
 		return nil, fmt.Errorf("count backends and deliveries: %w", err)
 	}
 	return append(all, holding{"all", backends, sessions}, holding{"all", unsettled, open}), nil
+}
+
+// heapAfterCollection tells, in bytes, what was in use after the last collection: the runtime collects when the heap has
+// grown by so many percent since. What is allocated at this moment would be mostly garbage.
+func heapAfterCollection(metrics []byte) (float64, error) {
+	next, err := metric(metrics, "go_memstats_next_gc_bytes")
+	if err != nil {
+		return 0, err
+	}
+	percent, err := metric(metrics, "go_gc_gogc_percent")
+	return next / (1 + percent/100), err
 }
 
 // metric finds a metric without labels in Prometheus' text format.
