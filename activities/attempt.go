@@ -108,7 +108,10 @@ func (a *Activities) recordedBefore(ctx context.Context, in *AttemptInput, d *we
 	}
 	out := a.stands(d)
 	out.Attempt = made
-	if d.Status == webhook.StatusRetrying && d.NextAttemptAt != nil {
+	switch {
+	case d.Attempts > in.Number:
+		out.Delay = 0 // the next was made as well
+	case d.Status == webhook.StatusRetrying && d.NextAttemptAt != nil:
 		end := made.StartedAt.Add(time.Duration(made.DurationMS) * time.Millisecond)
 		out.Delay = max(d.NextAttemptAt.Sub(end), 0)
 	}

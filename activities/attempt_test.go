@@ -174,6 +174,13 @@ func TestActivities_Attempt_sendsNothing(t *testing.T) {
 			},
 			want: activities.AttemptResult{Status: webhook.StatusRetrying, Attempt: summary}, delay: time.Hour,
 		},
+		"an earlier run recorded the attempt and the next": {
+			prepare: func(s *fakeStore) {
+				s.sending.Delivery.Attempts, s.sending.Delivery.Status, s.sending.Delivery.NextAttemptAt = 2, webhook.StatusRetrying, &ahead
+				s.onRecorded = func(number int) (*webhook.AttemptSummary, error) { return summary, wrongNumber(number, 1) }
+			},
+			want: activities.AttemptResult{Status: webhook.StatusRetrying, Attempt: summary},
+		},
 		"an earlier run recorded the last attempt": {
 			prepare: func(s *fakeStore) {
 				s.sending.Delivery.Attempts, s.sending.Delivery.Status = 1, webhook.StatusExhausted

@@ -36,9 +36,9 @@ const (
 	workflowPollers  = 4
 	isolatedPollers  = 4
 	retryStart       = time.Second
-	// cachedWorkflows bounds the memory of workflows that wait, some 25 KiB each. One that is not cached is replayed
-	// when its timer fires.
-	cachedWorkflows = 2000
+	// cachedWorkflows bounds the memory of workflows that wait, some 25 KiB each, and that again for each further delivery.
+	// One that is not cached is replayed when its timer fires.
+	cachedWorkflows = 500
 )
 
 // Worker runs workflows and the fast lane on one task queue, the isolated lane and housekeeping on another.

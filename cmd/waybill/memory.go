@@ -10,7 +10,7 @@ import (
 // for long: with the runtime's own 100 % it collects many times a second, which costs more than the memory is worth.
 const (
 	gcPercent   = 400
-	memoryLimit = 200 << 20 // bytes; beyond it the collector works harder, nothing fails
+	memoryLimit = 220 << 20 // bytes; beyond it the collector works harder, nothing fails
 )
 
 func tuneMemory(environ []string) {
