@@ -34,8 +34,8 @@ func NewUpkeep(outbox Outbox, starter RecoveryStarter, log *slog.Logger) *Upkeep
 
 // Run works until the context is done.
 func (u *Upkeep) Run(ctx context.Context) {
-	go every(ctx, partitionInterval, func() { u.report(ctx, "partitions could not be created", u.outbox.EnsurePartitions(ctx)) })
-	every(ctx, recoveryInterval, func() { u.report(ctx, "recoveries could not be started", u.startRecoveries(ctx)) })
+	go every(ctx, partitionInterval, u.reporting(ctx, "partitions could not be created; trying on", u.outbox.EnsurePartitions))
+	every(ctx, recoveryInterval, u.reporting(ctx, "recoveries could not be started; trying on", u.startRecoveries))
 }
 
 // startRecoveries starts what enabling an endpoint could not: the process died, or Temporal was down.
@@ -55,8 +55,14 @@ func (u *Upkeep) startRecoveries(ctx context.Context) error {
 	return nil
 }
 
-func (u *Upkeep) report(ctx context.Context, what string, err error) {
-	if err != nil && ctx.Err() == nil {
-		u.log.Warn(what, "error", err)
+// reporting does something again and again, and logs the first of several failures in a row.
+func (u *Upkeep) reporting(ctx context.Context, failure string, do func(context.Context) error) func() {
+	failing := false
+	return func() {
+		err := do(ctx)
+		if err != nil && !failing && ctx.Err() == nil {
+			u.log.Warn(failure, "error", err)
+		}
+		failing = err != nil
 	}
 }
