@@ -67,7 +67,7 @@ func (s *Store) recordGroup(ctx context.Context, in []*webhook.Record) ([]result
 	for _, i := range places {
 		r := in[i]
 		if results[i].out = byID[r.Attempt.DeliveryID]; results[i].out == nil {
-			results[i].out, results[i].err = findDelivery(ctx, s.db, r.TenantID, r.Attempt.DeliveryID)
+			results[i].out, results[i].err = s.Delivery(ctx, r.TenantID, r.Attempt.DeliveryID)
 		}
 	}
 	return results, nil
