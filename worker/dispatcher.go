@@ -125,12 +125,12 @@ func (d *Dispatcher) Run(ctx context.Context) {
 	events := cap(d.starting)
 	if d.express != nil {
 		events += expressAttempts
+		for range leftoverStarts {
+			starting.Go(func() { d.startLeftovers(ctx) })
+		}
 	}
 	for range events {
 		working.Go(func() { d.work(ctx) })
-	}
-	for range leftoverStarts {
-		starting.Go(func() { d.startLeftovers(ctx) })
 	}
 	stop := make(chan struct{})
 	marking.Go(func() { d.mark(stop) })

@@ -84,13 +84,9 @@ func (i *Ingester) Run(ctx context.Context) {
 	})
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
-	failing := false
+	drain := reporting(ctx, i.opts.Logger, "the outbox of producers cannot be read; trying on", i.drain)
 	for ctx.Err() == nil {
-		err := i.drain(ctx)
-		if err != nil && !failing && ctx.Err() == nil {
-			i.opts.Logger.Warn("the outbox of producers cannot be read; trying on", "error", err)
-		}
-		failing = err != nil
+		drain()
 		select {
 		case <-ticker.C:
 		case <-wake:

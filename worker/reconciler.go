@@ -72,14 +72,7 @@ func NewReconciler(o ReconcilerOptions) *Reconciler {
 
 // Run reconciles until the context is done.
 func (r *Reconciler) Run(ctx context.Context) {
-	failing := false
-	every(ctx, r.interval, func() {
-		err := r.round(ctx)
-		if err != nil && !failing && ctx.Err() == nil {
-			r.opts.Logger.Warn("deliveries that stand still cannot be looked for; trying on", "error", err)
-		}
-		failing = err != nil
-	})
+	every(ctx, r.interval, reporting(ctx, r.opts.Logger, "deliveries that stand still cannot be looked for; trying on", r.round))
 }
 
 // round does the work if no other process does. A stage that fails, for Temporal is down, does not keep the others from

@@ -31,14 +31,7 @@ func NewRelay(outbox Outbox, d *Dispatcher, log *slog.Logger) *Relay {
 
 // Run relays until the context is done.
 func (r *Relay) Run(ctx context.Context) {
-	failing := false
-	every(ctx, pollInterval, func() {
-		err := r.drain(ctx)
-		if err != nil && !failing && ctx.Err() == nil {
-			r.log.Warn("the outbox cannot be read; trying on", "error", err)
-		}
-		failing = err != nil
-	})
+	every(ctx, pollInterval, reporting(ctx, r.log, "the outbox cannot be read; trying on", r.drain))
 }
 
 // drain relays until the outbox has nothing more to claim, at the pace of the dispatcher. While starts fail it claims a
@@ -73,18 +66,4 @@ func (r *Relay) give(ctx context.Context, events []webhook.Dispatch) bool {
 		}
 	}
 	return true
-}
-
-// every calls do at once and then once in each interval, until the context is done.
-func every(ctx context.Context, interval time.Duration, do func()) {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		do()
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return
-		}
-	}
 }

@@ -34,8 +34,8 @@ func NewUpkeep(outbox Outbox, starter RecoveryStarter, log *slog.Logger) *Upkeep
 
 // Run works until the context is done.
 func (u *Upkeep) Run(ctx context.Context) {
-	go every(ctx, partitionInterval, u.reporting(ctx, "partitions could not be created; trying on", u.outbox.EnsurePartitions))
-	every(ctx, recoveryInterval, u.reporting(ctx, "recoveries could not be started; trying on", u.startRecoveries))
+	go every(ctx, partitionInterval, reporting(ctx, u.log, "partitions could not be created; trying on", u.outbox.EnsurePartitions))
+	every(ctx, recoveryInterval, reporting(ctx, u.log, "recoveries could not be started; trying on", u.startRecoveries))
 }
 
 // startRecoveries starts what enabling an endpoint could not: the process died, or Temporal was down.
@@ -53,16 +53,4 @@ func (u *Upkeep) startRecoveries(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// reporting does something again and again, and logs the first of several failures in a row.
-func (u *Upkeep) reporting(ctx context.Context, failure string, do func(context.Context) error) func() {
-	failing := false
-	return func() {
-		err := do(ctx)
-		if err != nil && !failing && ctx.Err() == nil {
-			u.log.Warn(failure, "error", err)
-		}
-		failing = err != nil
-	}
 }
