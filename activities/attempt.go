@@ -98,9 +98,12 @@ func (a *Activities) attempt(ctx context.Context, in *AttemptInput) (*AttemptRes
 	return nil, webhook.Errorf(webhook.CodeUnavailable, "the endpoint is disabled and enabled all the time")
 }
 
-// recordedBefore answers for an attempt whose record was committed by a run that died before it could say so. The delay
-// to the next begins anew: what has passed of it is known by the clock of that run's process only, which may be another's,
-// and a retry may come late but not early.
+// takeover is how long after the death of a process its attempts are taken up at the latest, when all is well.
+const takeover = time.Minute
+
+// recordedBefore answers for an attempt whose record was committed by a run that died before it could say so. What has
+// passed of the delay to the next is known by the clock of that run's process, which may be another's. It counts if a
+// takeover takes as long; otherwise the delay begins anew, for a retry may come late but not early.
 func (a *Activities) recordedBefore(ctx context.Context, in *AttemptInput, d *webhook.Delivery) (*AttemptResult, error) {
 	made, err := a.store.RecordedAttempt(ctx, in.DeliveryID, in.Number)
 	if err != nil {
@@ -113,7 +116,11 @@ func (a *Activities) recordedBefore(ctx context.Context, in *AttemptInput, d *we
 		out.Delay = 0 // the next was made as well
 	case d.Status == webhook.StatusRetrying && d.NextAttemptAt != nil:
 		end := made.StartedAt.Add(time.Duration(made.DurationMS) * time.Millisecond)
-		out.Delay = max(d.NextAttemptAt.Sub(end), 0)
+		passed := a.now().Sub(end)
+		if passed < 0 || passed > takeover {
+			passed = 0
+		}
+		out.Delay = max(d.NextAttemptAt.Sub(end)-passed, 0)
 	}
 	return out, nil
 }

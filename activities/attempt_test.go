@@ -151,6 +151,9 @@ func TestActivities_Attempt_sendsNothing(t *testing.T) {
 	// The clock of the process that recorded it was hours ahead.
 	ahead := time.Now().Add(5 * time.Hour).UTC().Round(0)
 	summary := &webhook.AttemptSummary{Number: 1, StartedAt: ahead.Add(-time.Hour), StatusCode: 500, Outcome: webhook.OutcomeRetryable, ErrorClass: webhook.ErrorHTTPStatus}
+	// The delay of 30 s is over since a second ago.
+	soon := time.Now().UTC().Round(0).Add(-time.Second)
+	recent := &webhook.AttemptSummary{Number: 1, StartedAt: soon.Add(-30 * time.Second), StatusCode: 500, Outcome: webhook.OutcomeRetryable, ErrorClass: webhook.ErrorHTTPStatus}
 	held := webhook.Delivery{ID: deliveryID, Status: webhook.StatusHeld, Reason: "disabled by hand"}
 	canceled := webhook.Delivery{ID: deliveryID, Status: webhook.StatusCanceled, Reason: "a person gave up"}
 	disabled := func(s *fakeStore) { s.sending.Endpoint.DisabledAt = &disabledAt }
@@ -173,6 +176,13 @@ func TestActivities_Attempt_sendsNothing(t *testing.T) {
 				s.onRecorded = func(number int) (*webhook.AttemptSummary, error) { return summary, wrongNumber(number, 1) }
 			},
 			want: activities.AttemptResult{Status: webhook.StatusRetrying, Attempt: summary}, delay: time.Hour,
+		},
+		"an earlier run recorded the attempt a moment ago": {
+			prepare: func(s *fakeStore) {
+				s.sending.Delivery.Attempts, s.sending.Delivery.Status, s.sending.Delivery.NextAttemptAt = 1, webhook.StatusRetrying, &soon
+				s.onRecorded = func(number int) (*webhook.AttemptSummary, error) { return recent, wrongNumber(number, 1) }
+			},
+			want: activities.AttemptResult{Status: webhook.StatusRetrying, Attempt: recent},
 		},
 		"an earlier run recorded the attempt and the next": {
 			prepare: func(s *fakeStore) {
