@@ -173,28 +173,28 @@ func TestActivities_Attempt_sendsNothing(t *testing.T) {
 		"an earlier run recorded the attempt": {
 			prepare: func(s *fakeStore) {
 				s.sending.Delivery.Attempts, s.sending.Delivery.Status, s.sending.Delivery.NextAttemptAt = 1, webhook.StatusRetrying, &ahead
-				s.onRecorded = func(number int) (*webhook.AttemptSummary, error) { return summary, wrongNumber(number, 1) }
+				s.onRecorded = firstAttempt(summary)
 			},
 			want: activities.AttemptResult{Status: webhook.StatusRetrying, Attempt: summary}, delay: time.Hour,
 		},
 		"an earlier run recorded the attempt a moment ago": {
 			prepare: func(s *fakeStore) {
 				s.sending.Delivery.Attempts, s.sending.Delivery.Status, s.sending.Delivery.NextAttemptAt = 1, webhook.StatusRetrying, &soon
-				s.onRecorded = func(number int) (*webhook.AttemptSummary, error) { return recent, wrongNumber(number, 1) }
+				s.onRecorded = firstAttempt(recent)
 			},
 			want: activities.AttemptResult{Status: webhook.StatusRetrying, Attempt: recent},
 		},
 		"an earlier run recorded the attempt and the next": {
 			prepare: func(s *fakeStore) {
 				s.sending.Delivery.Attempts, s.sending.Delivery.Status, s.sending.Delivery.NextAttemptAt = 2, webhook.StatusRetrying, &ahead
-				s.onRecorded = func(number int) (*webhook.AttemptSummary, error) { return summary, wrongNumber(number, 1) }
+				s.onRecorded = firstAttempt(summary)
 			},
 			want: activities.AttemptResult{Status: webhook.StatusRetrying, Attempt: summary},
 		},
 		"an earlier run recorded the last attempt": {
 			prepare: func(s *fakeStore) {
 				s.sending.Delivery.Attempts, s.sending.Delivery.Status = 1, webhook.StatusExhausted
-				s.onRecorded = func(number int) (*webhook.AttemptSummary, error) { return summary, wrongNumber(number, 1) }
+				s.onRecorded = firstAttempt(summary)
 			},
 			want: activities.AttemptResult{Status: webhook.StatusExhausted, Attempt: summary},
 		},
@@ -248,11 +248,14 @@ func TestActivities_Attempt_sendsNothing(t *testing.T) {
 	}
 }
 
-func wrongNumber(got, want int) error {
-	if got != want {
-		return fmt.Errorf("asked for attempt %d, not %d", got, want)
+// firstAttempt answers for attempt 1, and refuses any other.
+func firstAttempt(made *webhook.AttemptSummary) func(int) (*webhook.AttemptSummary, error) {
+	return func(number int) (*webhook.AttemptSummary, error) {
+		if number != 1 {
+			return nil, fmt.Errorf("asked for attempt %d, not 1", number)
+		}
+		return made, nil
 	}
-	return nil
 }
 
 func TestActivities_Attempt_goesOnWhenEnabledMeanwhile(t *testing.T) {
