@@ -26,8 +26,8 @@ type Options struct {
 	// Dialects are all that tenants may have, by name.
 	Dialects map[string]*webhook.Dialect
 
-	// Failpoint is called at "before-post", "after-response" (before the record), "after-record" (before the return) and
-	// "after-disable" (before the workflows are told), for tests that kill the process there.
+	// Failpoint is called at "before-post", "after-response" (before the record) and "after-record" (before the return), for
+	// tests that kill the process there.
 	Failpoint func(name string)
 	// Logger defaults to one that discards.
 	Logger *slog.Logger

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"waybill/store"
+
 	"go.temporal.io/sdk/activity"
 
 	"waybill/webhook"
@@ -68,7 +70,7 @@ func (a *Activities) attempt(ctx context.Context, in *AttemptInput) (*AttemptRes
 		return nil, err
 	}
 	defer p.leave()
-	target := webhook.Target{Tenant: in.Tenant, EventKey: in.EventKey, DeliveryID: in.DeliveryID, EndpointID: in.EndpointID}
+	target := store.Target{Tenant: in.Tenant, EventKey: in.EventKey, DeliveryID: in.DeliveryID, EndpointID: in.EndpointID}
 	for range looks {
 		s, err := a.store.Sending(ctx, target)
 		if webhook.ErrorCode(err) == webhook.CodeNotFound {

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"waybill/store"
+
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
@@ -17,11 +19,11 @@ func wakeSetup(t *testing.T) (b *bundle, done *[]int64) {
 	t.Helper()
 	b, done = setup(t, unreachable(t)), new([]int64)
 	b.store.onEndpoint = func() (*webhook.Endpoint, error) { return &webhook.Endpoint{ID: endpointID, Version: 7}, nil }
-	b.store.onHeld = func(after webhook.DeliveryID, limit int) ([]webhook.HeldDelivery, error) {
-		var out []webhook.HeldDelivery
+	b.store.onHeld = func(after webhook.DeliveryID, limit int) ([]store.HeldDelivery, error) {
+		var out []store.HeldDelivery
 		for i, event := range []string{"evt_1", "evt_2", "evt_3"} {
 			if id := heldID(i + 1); id.String() > after.String() && len(out) < limit {
-				out = append(out, webhook.HeldDelivery{ID: id, EventID: event})
+				out = append(out, store.HeldDelivery{ID: id, EventID: event})
 			}
 		}
 		return out, nil
@@ -136,7 +138,7 @@ func TestActivities_Wake_resumesAPage(t *testing.T) {
 	require.Equal(t, []string{"evt_1", "evt_2"}, page.EventIDs)
 
 	b, _ = wakeSetup(t)
-	b.store.onHeld = func(webhook.DeliveryID, int) ([]webhook.HeldDelivery, error) { return nil, nil }
+	b.store.onHeld = func(webhook.DeliveryID, int) ([]store.HeldDelivery, error) { return nil, nil }
 	b.env.SetHeartbeatDetails(page)
 	out, err := wake(t, b, activities.WakeInput{Limit: 2})
 	require.NoError(t, err)
@@ -149,7 +151,7 @@ func TestActivities_Wake_translatesFaults(t *testing.T) {
 	for name, prepare := range map[string]func(b *bundle){
 		"reading the endpoint": func(b *bundle) { b.store.onEndpoint = func() (*webhook.Endpoint, error) { return nil, errDown } },
 		"listing": func(b *bundle) {
-			b.store.onHeld = func(webhook.DeliveryID, int) ([]webhook.HeldDelivery, error) { return nil, errDown }
+			b.store.onHeld = func(webhook.DeliveryID, int) ([]store.HeldDelivery, error) { return nil, errDown }
 		},
 		"releasing":           func(b *bundle) { b.store.onRelease = func([]webhook.DeliveryID) error { return errDown } },
 		"ending the recovery": func(b *bundle) { b.store.onDone = func(int64) error { return errDown } },

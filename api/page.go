@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"waybill/store"
+
 	"waybill/webhook"
 )
 
@@ -77,8 +79,8 @@ func (q *query) time(name string) time.Time {
 }
 
 // page reads limit and cursor. The id in the cursor must be readable by check, nil for any text.
-func (q *query) page(check interface{ UnmarshalText([]byte) error }) webhook.Page {
-	p := webhook.Page{Limit: defaultLimit}
+func (q *query) page(check interface{ UnmarshalText([]byte) error }) store.Page {
+	p := store.Page{Limit: defaultLimit}
 	if text := q.values.Get("limit"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > maxLimit {
@@ -98,10 +100,10 @@ func (q *query) page(check interface{ UnmarshalText([]byte) error }) webhook.Pag
 }
 
 // more returns the page with one more item than asked for, which tells whether another page follows.
-func more(p webhook.Page) webhook.Page { return webhook.Page{After: p.After, Limit: p.Limit + 1} }
+func more(p store.Page) store.Page { return store.Page{After: p.After, Limit: p.Limit + 1} }
 
 // paged cuts items, read with more(p), to the page and shows each one; id gives the cursor.
-func paged[T, V any](items []T, p webhook.Page, id func(*T) string, show func(*T) V) list[V] {
+func paged[T, V any](items []T, p store.Page, id func(*T) string, show func(*T) V) list[V] {
 	var out list[V]
 	if len(items) > p.Limit {
 		items = items[:p.Limit]

@@ -53,8 +53,7 @@ type Options struct {
 	Metrics http.Handler
 	// Registerer takes the API's own metrics; nil: they are counted and shown nowhere.
 	Registerer prometheus.Registerer
-	// Failpoint is called at "before-reply" of accepted events and at "after-disable", once the database has it and before
-	// the workflows are told, for tests that kill the process there.
+	// Failpoint is called at "before-reply" of accepted events, for tests that kill the process there.
 	Failpoint func(name string)
 	// Logger defaults to one that discards.
 	Logger *slog.Logger

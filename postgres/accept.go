@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"runtime/debug"
 
+	"waybill/store"
+
 	"waybill/webhook"
 )
 
@@ -29,7 +31,7 @@ type acceptance struct {
 	tenants map[string]*subscribers
 	// stored are the places of the publications that this transaction stores.
 	stored     []int
-	dispatches []webhook.Dispatch
+	dispatches []store.Dispatch
 }
 
 func (s *Store) acceptGroup(ctx context.Context, in []*webhook.Publication) ([]result[*webhook.Receipt], error) {

@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 
+	"waybill/store"
+
 	"waybill/webhook"
 )
 
@@ -51,21 +53,21 @@ func (a *acceptance) write(ctx context.Context) error {
 }
 
 // dispatch gives the publication a delivery for each recipient. Their ids grow in the recipients' order.
-func (a *acceptance) dispatch(p *webhook.Publication) webhook.Dispatch {
+func (a *acceptance) dispatch(p *webhook.Publication) store.Dispatch {
 	t := a.tenants[p.Event.TenantID]
-	d := webhook.Dispatch{
+	d := store.Dispatch{
 		EventKey: p.Event.Key, TenantID: p.Event.TenantID, EventID: p.Event.ID, EventType: p.Event.Type,
 		Dialect: t.tenant.Dialect, Retry: t.tenant.Retry, Express: t.tenant.Express,
 	}
 	for _, to := range p.Recipients(t.endpoints) {
-		d.Deliveries = append(d.Deliveries, webhook.DispatchDelivery{
+		d.Deliveries = append(d.Deliveries, store.DispatchDelivery{
 			ID: webhook.NewID[webhook.DeliveryID](a.store.opts.NewUUID()), EndpointID: to, Retry: t.retries[to],
 		})
 	}
 	return d
 }
 
-func receiptOf(d webhook.Dispatch) *webhook.Receipt {
+func receiptOf(d store.Dispatch) *webhook.Receipt {
 	r := &webhook.Receipt{EventID: d.EventID}
 	for _, delivery := range d.Deliveries {
 		r.Deliveries = append(r.Deliveries, webhook.ReceiptDelivery{ID: delivery.ID, EndpointID: delivery.EndpointID})
@@ -102,7 +104,7 @@ type newDeliveries struct {
 	id, tenant, eventKey, eventID, eventType, endpoint, created column
 }
 
-func (c *newDeliveries) add(p *webhook.Publication, deliveries []webhook.DispatchDelivery) {
+func (c *newDeliveries) add(p *webhook.Publication, deliveries []store.DispatchDelivery) {
 	for _, d := range deliveries {
 		c.id.addID(d.ID)
 		c.tenant.addText(p.Event.TenantID)

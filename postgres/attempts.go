@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 
+	"waybill/store"
+
 	"waybill/webhook"
 )
 
@@ -32,7 +34,7 @@ func (r *attemptRow) attempt() (*webhook.Attempt, error) {
 
 // Attempts lists a delivery's attempts by number, from 1. Page.After is an attempt's id. CodeNotFound: the tenant has no
 // such delivery.
-func (s *Store) Attempts(ctx context.Context, tenant string, delivery webhook.DeliveryID, page webhook.Page) ([]webhook.Attempt, error) {
+func (s *Store) Attempts(ctx context.Context, tenant string, delivery webhook.DeliveryID, page store.Page) ([]webhook.Attempt, error) {
 	after, err := pageAfter[webhook.AttemptID](page)
 	if err != nil {
 		return nil, err

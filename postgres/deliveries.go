@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"waybill/store"
+
 	"github.com/jmoiron/sqlx"
 
 	"waybill/webhook"
@@ -29,7 +31,7 @@ func findDelivery(ctx context.Context, q sqlx.QueryerContext, tenant string, id 
 }
 
 // Deliveries lists a tenant's deliveries, newest first. Page.After is an id.
-func (s *Store) Deliveries(ctx context.Context, tenant string, f webhook.DeliveryFilter) ([]webhook.Delivery, error) {
+func (s *Store) Deliveries(ctx context.Context, tenant string, f store.DeliveryFilter) ([]webhook.Delivery, error) {
 	after, err := pageAfter[webhook.DeliveryID](f.Page)
 	if err != nil {
 		return nil, err

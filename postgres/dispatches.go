@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -42,11 +43,11 @@ const (
 
 // ClaimDispatches takes up to limit events whose lease is over, for longest first, and leases them by the database's clock.
 // Claims of several processes never overlap.
-func (s *Store) ClaimDispatches(ctx context.Context, limit int, lease time.Duration) ([]webhook.Dispatch, error) {
+func (s *Store) ClaimDispatches(ctx context.Context, limit int, lease time.Duration) ([]store.Dispatch, error) {
 	if limit <= 0 {
 		return nil, nil
 	}
-	var out []webhook.Dispatch
+	var out []store.Dispatch
 	queries := []string{claimDispatches, selectDispatches, selectDispatchDeliveries, deleteDispatches}
 	err := s.transactHot(ctx, "claim events to start", queries, func(tx hotTx) error {
 		var keys []webhook.EventKey
@@ -66,7 +67,7 @@ func (s *Store) ClaimDispatches(ctx context.Context, limit int, lease time.Durat
 }
 
 // readDispatches returns the events as Accept gives them to OnAccepted, with today's retry policies.
-func readDispatches(ctx context.Context, tx hotTx, keys []webhook.EventKey) ([]webhook.Dispatch, error) {
+func readDispatches(ctx context.Context, tx hotTx, keys []webhook.EventKey) ([]store.Dispatch, error) {
 	var events []struct {
 		Key       webhook.EventKey `db:"id"`
 		TenantID  string           `db:"tenant_id"`
@@ -88,21 +89,21 @@ func readDispatches(ctx context.Context, tx hotTx, keys []webhook.EventKey) ([]w
 	if err := tx.selectHot(ctx, &deliveries, selectDispatchDeliveries, idsOf(keys)); err != nil {
 		return nil, err
 	}
-	of := map[webhook.EventKey][]webhook.DispatchDelivery{}
+	of := map[webhook.EventKey][]store.DispatchDelivery{}
 	for _, d := range deliveries {
 		retry, err := readRetry(d.Retry)
 		if err != nil {
 			return nil, err
 		}
-		of[d.EventKey] = append(of[d.EventKey], webhook.DispatchDelivery{ID: d.ID, EndpointID: d.EndpointID, Retry: retry})
+		of[d.EventKey] = append(of[d.EventKey], store.DispatchDelivery{ID: d.ID, EndpointID: d.EndpointID, Retry: retry})
 	}
-	out := make([]webhook.Dispatch, len(events))
+	out := make([]store.Dispatch, len(events))
 	for i, e := range events {
 		retry, err := readRetry(e.Retry)
 		if err != nil {
 			return nil, err
 		}
-		out[i] = webhook.Dispatch{
+		out[i] = store.Dispatch{
 			EventKey: e.Key, TenantID: e.TenantID, EventID: e.EventID, EventType: e.EventType, Dialect: e.Dialect, Retry: retry, Express: e.Express,
 			Deliveries: of[e.Key],
 		}
@@ -111,7 +112,7 @@ func readDispatches(ctx context.Context, tx hotTx, keys []webhook.EventKey) ([]w
 }
 
 // forgetLost deletes the rows of events that retention removed: nothing could be delivered of them.
-func forgetLost(ctx context.Context, tx hotTx, keys []webhook.EventKey, found []webhook.Dispatch) error {
+func forgetLost(ctx context.Context, tx hotTx, keys []webhook.EventKey, found []store.Dispatch) error {
 	for _, d := range found {
 		keys = slices.DeleteFunc(keys, func(key webhook.EventKey) bool { return key == d.EventKey })
 	}
@@ -131,8 +132,8 @@ func (s *Store) CountDispatches(ctx context.Context, most int) (int, error) {
 	return n[len(n)-1], nil // after a broken connection there may be a row of that one too
 }
 
-// MarkDispatched forgets events whose workflow has started. Calls that come at the same time share a statement.
-func (s *Store) MarkDispatched(ctx context.Context, keys []webhook.EventKey) error {
+// DeleteDispatches forgets events whose workflow has started. Calls that come at the same time share a statement.
+func (s *Store) DeleteDispatches(ctx context.Context, keys []webhook.EventKey) error {
 	if len(keys) == 0 {
 		return nil
 	}
@@ -147,7 +148,7 @@ func (s *Store) markGroup(ctx context.Context, in [][]webhook.EventKey) ([]resul
 
 // ReleaseDispatches ends the leases of events whose workflow was not started, each after its time, so that any relay may
 // claim them then.
-func (s *Store) ReleaseDispatches(ctx context.Context, releases []webhook.Release) error {
+func (s *Store) ReleaseDispatches(ctx context.Context, releases []store.Release) error {
 	if len(releases) == 0 {
 		return nil
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"waybill/store"
+
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 
@@ -137,7 +139,7 @@ func (s *Store) findEndpoint(ctx context.Context, q sqlx.QueryerContext, tenant 
 }
 
 // Endpoints lists a tenant's endpoints by id. Page.After is an id.
-func (s *Store) Endpoints(ctx context.Context, tenant string, page webhook.Page) ([]webhook.Endpoint, error) {
+func (s *Store) Endpoints(ctx context.Context, tenant string, page store.Page) ([]webhook.Endpoint, error) {
 	after, err := pageAfter[webhook.EndpointID](page)
 	if err != nil {
 		return nil, err
@@ -156,7 +158,7 @@ func (s *Store) Endpoints(ctx context.Context, tenant string, page webhook.Page)
 func pageAfter[I any, P interface {
 	*I
 	UnmarshalText([]byte) error
-}](page webhook.Page) (I, error) {
+}](page store.Page) (I, error) {
 	var id I
 	if page.After == "" {
 		return id, nil

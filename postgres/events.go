@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"waybill/store"
+
 	"github.com/jmoiron/sqlx"
 
 	"waybill/webhook"
@@ -24,12 +26,12 @@ func (r *bodyRow) body() webhook.Body {
 }
 
 // Event returns an event by the id that callers know; CodeNotFound when the tenant has none such, or retention removed it.
-func (s *Store) Event(ctx context.Context, tenant, eventID string) (*webhook.StoredEvent, error) {
+func (s *Store) Event(ctx context.Context, tenant, eventID string) (*store.StoredEvent, error) {
 	e, err := findEvent(ctx, s.db, tenant, eventID)
 	return e, failed("find an event", err)
 }
 
-func findEvent(ctx context.Context, q sqlx.QueryerContext, tenant, eventID string) (*webhook.StoredEvent, error) {
+func findEvent(ctx context.Context, q sqlx.QueryerContext, tenant, eventID string) (*store.StoredEvent, error) {
 	key, err := findEventKey(ctx, q, tenant, eventID)
 	if err != nil {
 		return nil, err
@@ -47,7 +49,7 @@ func findEvent(ctx context.Context, q sqlx.QueryerContext, tenant, eventID strin
 	if err != nil {
 		return nil, orNotFound(err, "event", eventID)
 	}
-	e := &webhook.StoredEvent{Body: row.body(), CreatedAt: row.CreatedAt}
+	e := &store.StoredEvent{Body: row.body(), CreatedAt: row.CreatedAt}
 	e.Event = webhook.Event{
 		Key: key, TenantID: tenant, ID: eventID, Type: row.EventType, OccurredAt: row.OccurredAt, Data: e.Body.Data(),
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"waybill/store"
+
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
 
@@ -44,7 +46,7 @@ func (s *Store) CreateAPIKey(ctx context.Context, k *webhook.APIKey, hash []byte
 }
 
 // APIKeys lists a tenant's keys by id, revoked ones among them. Page.After is an id.
-func (s *Store) APIKeys(ctx context.Context, tenant string, page webhook.Page) ([]webhook.APIKey, error) {
+func (s *Store) APIKeys(ctx context.Context, tenant string, page store.Page) ([]webhook.APIKey, error) {
 	after, err := pageAfter[webhook.KeyID](page)
 	if err != nil {
 		return nil, err

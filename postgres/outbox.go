@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"runtime/debug"
 
+	"waybill/store"
+
 	"github.com/lib/pq"
 
 	"waybill/webhook"
@@ -48,13 +50,13 @@ var ingestQueries = append([]string{claimOutbox, deleteOutbox, quarantineOutbox}
 // IngestOutbox turns rows of the outbox into events, in the order of publication, and deletes them in the same
 // transaction, so that a row becomes an event exactly once whatever happens. Rows that cannot become events go to
 // outbox_quarantine. Several processes may do so at once: each takes other rows. Nothing settled: there is nothing to do.
-func (s *Store) IngestOutbox(ctx context.Context, in webhook.Ingestion) (webhook.Ingested, error) {
+func (s *Store) IngestOutbox(ctx context.Context, in store.Ingestion) (store.Ingested, error) {
 	step := &ingestion{store: s, Ingestion: in}
 	err := step.run(ctx)
 	if !blamesRow(err) {
 		return step.out, err
 	}
-	var out webhook.Ingested
+	var out store.Ingested
 	for range in.Rows { // one of them is to blame, so each goes alone
 		one, err := s.ingestOne(ctx, in)
 		if err != nil || one.Settled() == 0 {
@@ -67,7 +69,7 @@ func (s *Store) IngestOutbox(ctx context.Context, in webhook.Ingestion) (webhook
 	return out, nil
 }
 
-func (s *Store) ingestOne(ctx context.Context, in webhook.Ingestion) (webhook.Ingested, error) {
+func (s *Store) ingestOne(ctx context.Context, in store.Ingestion) (store.Ingested, error) {
 	in.Rows = 1
 	step := &ingestion{store: s, Ingestion: in}
 	err := step.run(ctx)
@@ -96,7 +98,7 @@ func blamesRow(err error) bool {
 
 // ingestion is one transaction of IngestOutbox.
 type ingestion struct {
-	webhook.Ingestion
+	store.Ingestion
 	store *Store
 	rows  []outboxRow
 	// prepared are the rows of the publications of the acceptance, in its order.
@@ -104,7 +106,7 @@ type ingestion struct {
 
 	done     column // positions of the rows that are events now
 	rejected rejections
-	out      webhook.Ingested
+	out      store.Ingested
 }
 
 type outboxRow struct {
@@ -141,7 +143,7 @@ func (g *ingestion) run(ctx context.Context) error {
 		return nil
 	})
 	if err != nil {
-		g.out = webhook.Ingested{}
+		g.out = store.Ingested{}
 		return err
 	}
 	if g.out.Published > 0 {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"waybill/webhook"
+	"waybill/store"
 )
 
 const (
@@ -107,14 +107,14 @@ func (s *Store) SweepDeliveries(ctx context.Context, after time.Duration, limit 
 
 // StalledDeliveries lists the deliveries that stand still and that SweepDeliveries has come by, longest first, from the
 // one after after.
-func (s *Store) StalledDeliveries(ctx context.Context, still webhook.Standstill, after webhook.Stalled, limit int) ([]webhook.Stalled, error) {
-	var found []webhook.Stalled
+func (s *Store) StalledDeliveries(ctx context.Context, still store.StallRule, after store.Stalled, limit int) ([]store.Stalled, error) {
+	var found []store.Stalled
 	err := s.selectHot(ctx, &found, selectStalled, append(standstillArgs(still), after.Since, after.ID, limit)...)
 	return found, failed("list stalled deliveries", err)
 }
 
 // CountStalled counts what StalledDeliveries lists, up to 10,000 that are overdue and as many that are held too long.
-func (s *Store) CountStalled(ctx context.Context, still webhook.Standstill) (int, error) {
+func (s *Store) CountStalled(ctx context.Context, still store.StallRule) (int, error) {
 	var n []int
 	if err := s.selectHot(ctx, &n, countStalled, standstillArgs(still)...); err != nil {
 		return 0, failed("count stalled deliveries", err)
@@ -122,7 +122,7 @@ func (s *Store) CountStalled(ctx context.Context, still webhook.Standstill) (int
 	return n[len(n)-1], nil
 }
 
-func standstillArgs(still webhook.Standstill) []any {
+func standstillArgs(still store.StallRule) []any {
 	dialects, holds := new(column), new(column)
 	for dialect, hold := range still.Holds {
 		dialects.addText(dialect)
@@ -133,8 +133,8 @@ func standstillArgs(still webhook.Standstill) []any {
 
 // RecoverForgotten marks for recovery the endpoints that have held a delivery for longer than after although they are
 // enabled or deleted and no recovery is due, and returns them.
-func (s *Store) RecoverForgotten(ctx context.Context, after time.Duration) ([]webhook.EndpointRef, error) {
-	var marked []webhook.EndpointRef
+func (s *Store) RecoverForgotten(ctx context.Context, after time.Duration) ([]store.EndpointRef, error) {
+	var marked []store.EndpointRef
 	err := s.selectHot(ctx, &marked, recoverForgotten, after.Milliseconds())
 	return marked, failed("recover forgotten endpoints", err)
 }

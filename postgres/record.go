@@ -5,6 +5,8 @@ import (
 	"context"
 	"slices"
 
+	"waybill/store"
+
 	"waybill/webhook"
 )
 
@@ -43,11 +45,11 @@ const recordAttempts = `
 // A delivery that was canceled meanwhile stays canceled unless the attempt delivered it; an attempt whose number is not
 // above the delivery's changes nothing. Calls that come at the same time share a transaction. CodeNotFound: the tenant
 // has no such delivery.
-func (s *Store) RecordAttempt(ctx context.Context, r *webhook.Record) (*webhook.Delivery, error) {
+func (s *Store) RecordAttempt(ctx context.Context, r *store.Record) (*webhook.Delivery, error) {
 	return s.records.do(ctx, r)
 }
 
-func (s *Store) recordGroup(ctx context.Context, in []*webhook.Record) ([]result[*webhook.Delivery], error) {
+func (s *Store) recordGroup(ctx context.Context, in []*store.Record) ([]result[*webhook.Delivery], error) {
 	results := make([]result[*webhook.Delivery], len(in))
 	places := oncePerDelivery(in, results)
 	var rows newAttempts
@@ -75,7 +77,7 @@ func (s *Store) recordGroup(ctx context.Context, in []*webhook.Record) ([]result
 
 // oncePerDelivery returns the places of the records to write now, one of each delivery, in the order in which every
 // transaction locks deliveries. What is left over goes into the next run.
-func oncePerDelivery(in []*webhook.Record, results []result[*webhook.Delivery]) []int {
+func oncePerDelivery(in []*store.Record, results []result[*webhook.Delivery]) []int {
 	places := make([]int, len(in))
 	for i := range in {
 		places[i] = i
@@ -100,7 +102,7 @@ type newAttempts struct {
 	requestHeaders, responseHeaders, responseBody, truncated column
 }
 
-func (c *newAttempts) add(r *webhook.Record) {
+func (c *newAttempts) add(r *store.Record) {
 	a := &r.Attempt
 	c.delivery.addID(a.DeliveryID)
 	c.tenant.addText(r.TenantID)

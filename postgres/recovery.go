@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"waybill/store"
+
 	"github.com/jmoiron/sqlx"
 
 	"waybill/webhook"
@@ -55,8 +57,8 @@ func lockEndpoint(ctx context.Context, tx *sqlx.Tx, id webhook.EndpointID) (disa
 
 // HeldDeliveries lists an endpoint's held deliveries by id, from the one after after; zero for the first page. The
 // endpoint may be deleted.
-func (s *Store) HeldDeliveries(ctx context.Context, tenant string, endpoint webhook.EndpointID, after webhook.DeliveryID, limit int) ([]webhook.HeldDelivery, error) {
-	var held []webhook.HeldDelivery
+func (s *Store) HeldDeliveries(ctx context.Context, tenant string, endpoint webhook.EndpointID, after webhook.DeliveryID, limit int) ([]store.HeldDelivery, error) {
+	var held []store.HeldDelivery
 	err := s.db.SelectContext(ctx, &held, `
 		SELECT id, event_id FROM deliveries
 		WHERE endpoint_id = $1 AND held_at IS NOT NULL AND id > $2 AND tenant_id = $3 AND status = 'held' ORDER BY id LIMIT $4`,
@@ -85,8 +87,8 @@ func (s *Store) ReleaseDeliveries(ctx context.Context, tenant string, endpoint w
 }
 
 // EndpointsToRecover lists endpoints that were enabled or deleted and whose held deliveries are still to be woken.
-func (s *Store) EndpointsToRecover(ctx context.Context, limit int) ([]webhook.EndpointRef, error) {
-	var due []webhook.EndpointRef
+func (s *Store) EndpointsToRecover(ctx context.Context, limit int) ([]store.EndpointRef, error) {
+	var due []store.EndpointRef
 	err := s.db.SelectContext(ctx, &due, `SELECT tenant_id, id FROM endpoints WHERE recovery_due ORDER BY id LIMIT $1`, limit)
 	return due, failed("list endpoints to recover", err)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"waybill/store"
+
 	"github.com/lib/pq"
 
 	"waybill/webhook"
@@ -47,11 +49,11 @@ type sendingRow struct {
 // Sending returns all that an attempt of in.DeliveryID depends on, as the database has it at a moment after the call.
 // Calls that come at the same time share the reading. CodeNotFound: the tenant has no such delivery, or its event is
 // gone.
-func (s *Store) Sending(ctx context.Context, in webhook.Target) (*webhook.Sending, error) {
+func (s *Store) Sending(ctx context.Context, in store.Target) (*store.Sending, error) {
 	return s.sendings.do(ctx, in)
 }
 
-func (s *Store) sendingGroup(ctx context.Context, in []webhook.Target) ([]result[*webhook.Sending], error) {
+func (s *Store) sendingGroup(ctx context.Context, in []store.Target) ([]result[*store.Sending], error) {
 	ids, tenants := new(column), new(column)
 	for _, t := range in {
 		ids.addID(t.DeliveryID)
@@ -65,13 +67,13 @@ func (s *Store) sendingGroup(ctx context.Context, in []webhook.Target) ([]result
 	if err != nil {
 		return nil, failed("read what to send", err)
 	}
-	results := make([]result[*webhook.Sending], len(in))
+	results := make([]result[*store.Sending], len(in))
 	for i, t := range in {
 		results[i].err = notFound("delivery", t.DeliveryID.String())
 	}
 	for i := range rows {
 		sending, err := parts.sending(&rows[i])
-		results[rows[i].Place-1] = result[*webhook.Sending]{out: sending, err: err}
+		results[rows[i].Place-1] = result[*store.Sending]{out: sending, err: err}
 	}
 	return results, nil
 }
@@ -126,7 +128,7 @@ func (s *Store) partsOf(ctx context.Context, rows []sendingRow) (*sendingParts, 
 	return p, nil
 }
 
-func (p *sendingParts) sending(row *sendingRow) (*webhook.Sending, error) {
+func (p *sendingParts) sending(row *sendingRow) (*store.Sending, error) {
 	body, ok := p.bodies[row.EventKey]
 	if !ok {
 		return nil, notFound("event", row.EventID)
@@ -138,7 +140,7 @@ func (p *sendingParts) sending(row *sendingRow) (*webhook.Sending, error) {
 	if to.err != nil {
 		return nil, to.err
 	}
-	out := &webhook.Sending{Delivery: row.Delivery, Tenant: from.value.tenant, Secret: from.value.secret, Body: body}
+	out := &store.Sending{Delivery: row.Delivery, Tenant: from.value.tenant, Secret: from.value.secret, Body: body}
 	// What was loaded after the row was read may know better that the endpoint is gone or disabled.
 	if out.Deleted = row.Deleted || to.value.deleted; out.Deleted {
 		out.Secret = webhook.Secret{}

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"testing"
 
+	"waybill/store"
+
 	"github.com/stretchr/testify/require"
 
 	"waybill/postgres"
@@ -76,7 +78,7 @@ func TestSending_TellsTheTruthAboutTheEndpointAtOnce(t *testing.T) {
 	e := b.endpoint("acme")
 	d := b.delivery()
 	elsewhere := postgrestest.Open(t, b.opts)
-	sending := func() *webhook.Sending {
+	sending := func() *store.Sending {
 		got, err := elsewhere.Sending(t.Context(), target("acme", d))
 		require.NoError(t, err)
 		return got

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -36,7 +37,7 @@ type Options struct {
 	Keys []Key
 	// Lease is how long a just accepted event is left to this process before the relay of any may claim it; default 10s.
 	Lease time.Duration
-	// Timeout bounds one run of a group: the statements that Accept, RecordAttempt, Sending and MarkDispatched share with
+	// Timeout bounds one run of a group: the statements that Accept, RecordAttempt, Sending and DeleteDispatches share with
 	// other calls, and which therefore outlive the context of any one of them; default 10s. No statement may take longer
 	// by more than 2 s: then the server hangs, and the connection is given up.
 	Timeout time.Duration
@@ -46,7 +47,7 @@ type Options struct {
 	BodyCacheBytes int
 	// OnAccepted is called after the commit, before the callers of Accept get their answers, with the events whose
 	// workflow is to be started. It must not block.
-	OnAccepted func([]webhook.Dispatch)
+	OnAccepted func([]store.Dispatch)
 	// Leave reports that events accepted now are left to the relay at once: they get no lease, and OnAccepted is not
 	// called for them. Nil: they never are.
 	Leave func() bool
@@ -72,7 +73,7 @@ func (o Options) withDefaults() Options {
 		o.Leave = func() bool { return false }
 	}
 	if o.OnAccepted == nil {
-		o.OnAccepted = func([]webhook.Dispatch) {}
+		o.OnAccepted = func([]store.Dispatch) {}
 	}
 	if o.Failpoint == nil {
 		o.Failpoint = func(string) {}
@@ -93,6 +94,22 @@ func orDefault[N int | time.Duration](n, otherwise N) N {
 	return n
 }
 
+// What the other packages ask of a database.
+var (
+	_ store.Tenants        = (*Store)(nil)
+	_ store.Endpoints      = (*Store)(nil)
+	_ store.Keys           = (*Store)(nil)
+	_ store.Events         = (*Store)(nil)
+	_ store.Deliveries     = (*Store)(nil)
+	_ store.Attempts       = (*Store)(nil)
+	_ store.Dispatches     = (*Store)(nil)
+	_ store.Outbox         = (*Store)(nil)
+	_ store.Recoveries     = (*Store)(nil)
+	_ store.Reconciliation = (*Store)(nil)
+	_ store.Partitions     = (*Store)(nil)
+	_ store.Health         = (*Store)(nil)
+)
+
 // Store is the database. Its methods are safe for concurrent use.
 type Store struct {
 	db     *sqlx.DB
@@ -103,8 +120,8 @@ type Store struct {
 	caches caches
 
 	accepts  *group[*webhook.Publication, *webhook.Receipt]
-	records  *group[*webhook.Record, *webhook.Delivery]
-	sendings *group[webhook.Target, *webhook.Sending]
+	records  *group[*store.Record, *webhook.Delivery]
+	sendings *group[store.Target, *store.Sending]
 	marks    *group[[]webhook.EventKey, struct{}]
 }
 

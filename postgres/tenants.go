@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"waybill/store"
+
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
@@ -72,7 +74,7 @@ func findTenant(ctx context.Context, q sqlx.QueryerContext, id, locking string) 
 }
 
 // Tenants lists tenants by id. Page.After is an id.
-func (s *Store) Tenants(ctx context.Context, page webhook.Page) ([]webhook.Tenant, error) {
+func (s *Store) Tenants(ctx context.Context, page store.Page) ([]webhook.Tenant, error) {
 	var rows []tenantRow
 	err := s.db.SelectContext(ctx, &rows,
 		`SELECT `+tenantColumns+` FROM tenants WHERE id > $1 ORDER BY id LIMIT $2`, page.After, page.Limit)

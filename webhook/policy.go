@@ -97,6 +97,19 @@ func (p RetryPolicy) Delay(n int, seed string, retryAfter time.Duration) (time.D
 	return max(delay, min(retryAfter, p.RetryAfterMax.Std())), true
 }
 
+// RetryPolicyOf returns the policy in force, resolved: the endpoint's, else the tenant's, else the dialect's. This is
+// the one place that knows the order.
+func RetryPolicyOf(endpoint, tenant *RetryPolicy, d *Dialect) RetryPolicy {
+	switch {
+	case endpoint != nil:
+		return endpoint.Resolve()
+	case tenant != nil:
+		return tenant.Resolve()
+	default:
+		return d.Retry.Resolve()
+	}
+}
+
 // Validate returns a CodeInvalid error that names every wrong field below prefix.
 func (p RetryPolicy) validate(prefix string, found *problems) {
 	forms := 0

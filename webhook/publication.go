@@ -64,26 +64,3 @@ func (p *Publication) Recipients(endpoints []Endpoint) []EndpointID {
 	}
 	return out
 }
-
-// StoredEvent is an event as it can be read back. Its Event.Data is what Body carries.
-type StoredEvent struct {
-	Event
-	Body      Body
-	CreatedAt time.Time
-}
-
-// Page selects a part of a list. After is the id of the last item of the page before, "" for the first page.
-type Page struct {
-	After string
-	Limit int
-}
-
-// DeliveryFilter selects deliveries of a tenant, newest first. Zero values select all.
-type DeliveryFilter struct {
-	EndpointID EndpointID
-	Status     Status
-	EventType  string
-	// Since and Until bound the moment of publication: since <= created < until.
-	Since, Until time.Time
-	Page         Page
-}

@@ -53,7 +53,7 @@ func (p *parts) start(ctx workflow.Context, deliveries []DeliveryState) {
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		// Whoever cancels or ends the event means its parts too, and they are to say so in the log.
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_REQUEST_CANCEL,
-		TypedSearchAttributes: temporal.NewSearchAttributes(part.searchAttributes()...),
+		TypedSearchAttributes: temporal.NewSearchAttributes(part.SearchAttributes()...),
 		StaticSummary:         fmt.Sprintf("%s, part %d: %d deliveries", p.in.EventType, len(p.ids)+1, len(deliveries)),
 	})
 	p.ids = append(p.ids, id)

@@ -1,4 +1,4 @@
-package workflows
+package engine
 
 import (
 	"context"
@@ -7,11 +7,12 @@ import (
 	"go.temporal.io/api/serviceerror"
 
 	"waybill/webhook"
+	"waybill/workflows"
 )
 
 // History asks the event's workflow, and for a large event each of its parts, for the deliveries and their attempts.
 func (c *Client) History(ctx context.Context, tenant, eventID string) (*webhook.History, error) {
-	answer, err := c.queryHistory(ctx, EventDeliveryID(tenant, eventID))
+	answer, err := c.queryHistory(ctx, workflows.EventDeliveryID(tenant, eventID))
 	if err != nil {
 		return nil, err
 	}
@@ -25,8 +26,8 @@ func (c *Client) History(ctx context.Context, tenant, eventID string) (*webhook.
 	return &answer.History, nil
 }
 
-func (c *Client) queryHistory(ctx context.Context, id string) (*HistoryAnswer, error) {
-	value, err := c.temporal.QueryWorkflow(ctx, id, "", QueryHistory)
+func (c *Client) queryHistory(ctx context.Context, id string) (*workflows.HistoryAnswer, error) {
+	value, err := c.temporal.QueryWorkflow(ctx, id, "", workflows.QueryHistory)
 	// The workflow exists and has not run its first step yet, so it knows nothing that the log does not.
 	var early *serviceerror.WorkflowNotReady
 	if errors.As(err, &early) {
@@ -35,7 +36,7 @@ func (c *Client) queryHistory(ctx context.Context, id string) (*HistoryAnswer, e
 	if err != nil {
 		return nil, translate("query a workflow", err)
 	}
-	var answer HistoryAnswer
+	var answer workflows.HistoryAnswer
 	if err := value.Get(&answer); err != nil {
 		return nil, translate("read the answer of a query", err)
 	}

@@ -1,11 +1,11 @@
-package workflows
+package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"waybill/webhook"
+	"waybill/workflows"
 )
 
 // DefaultRecoveryRate is how many held deliveries of an enabled endpoint are woken a second.
@@ -21,48 +22,68 @@ const DefaultRecoveryRate = 100
 // Client starts, signals and asks the workflows. Its errors are webhook.Error: CodeNotFound when no such workflow is
 // known or, for a signal, running; CodeUnavailable when Temporal does not answer.
 type Client struct {
-	temporal     client.Client
-	namespace    string
-	recoveryRate int
-	log          *slog.Logger
+	temporal client.Client
+	opts     Options
+	log      *slog.Logger
 }
 
-// NewClient returns a Client for a namespace. recoveryRate 0 means DefaultRecoveryRate.
-func NewClient(c client.Client, namespace string, recoveryRate int, log *slog.Logger) *Client {
-	if recoveryRate == 0 {
-		recoveryRate = DefaultRecoveryRate
+// Options are the settings of a Client.
+type Options struct {
+	Namespace string
+	// Endpoints is where DisableEndpoint and EnableEndpoint write.
+	Endpoints Endpoints
+	// RecoveryRate is how many held deliveries of an enabled endpoint are woken a second; 0: DefaultRecoveryRate.
+	RecoveryRate int
+	// Failpoint is called at "after-disable" (in the database, and not yet in the workflows), for tests that kill the process
+	// there; nil: nothing is called.
+	Failpoint func(name string)
+	Logger    *slog.Logger
+}
+
+func (o *Options) setDefaults() {
+	o.RecoveryRate = cmp.Or(o.RecoveryRate, DefaultRecoveryRate)
+	if o.Failpoint == nil {
+		o.Failpoint = func(string) {}
 	}
-	return &Client{temporal: c, namespace: namespace, recoveryRate: recoveryRate, log: log}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+// NewClient returns a Client of Temporal's.
+func NewClient(c client.Client, o Options) *Client {
+	o.setDefaults()
+	return &Client{temporal: c, opts: o, log: o.Logger}
 }
 
 // Start starts EventDelivery for an event, eagerly where a worker shares this client. That it was started before is
 // no error: the event is then on its way.
-func (c *Client) Start(ctx context.Context, in *EventDeliveryInput) error {
+func (c *Client) Start(ctx context.Context, in *workflows.EventDeliveryInput) error {
 	return c.start(ctx, in, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE)
 }
 
-func (c *Client) start(ctx context.Context, in *EventDeliveryInput, reuse enumspb.WorkflowIdReusePolicy) error {
+func (c *Client) start(ctx context.Context, in *workflows.EventDeliveryInput, reuse enumspb.WorkflowIdReusePolicy) error {
 	_, err := c.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID:                    EventDeliveryID(in.Tenant, in.EventID),
-		TaskQueue:             TaskQueue,
+		ID:                    workflows.EventDeliveryID(in.Tenant, in.EventID),
+		TaskQueue:             workflows.TaskQueue,
 		WorkflowIDReusePolicy: reuse,
 		// With this the SDK answers with an error rather than with the run that exists.
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		EnableEagerStart:                         true,
-		TypedSearchAttributes:                    temporal.NewSearchAttributes(in.searchAttributes()...),
+		TypedSearchAttributes:                    temporal.NewSearchAttributes(in.SearchAttributes()...),
 		StaticSummary:                            fmt.Sprintf("%s, endpoints: %d", in.EventType, len(in.Deliveries)),
-	}, EventDeliveryType, in)
+	}, workflows.EventDeliveryType, in)
 	return startError("start a workflow", err)
 }
 
 // StartRecovery starts EndpointRecovery for an endpoint. That one runs already is no error.
 func (c *Client) StartRecovery(ctx context.Context, tenant string, endpoint webhook.EndpointID) error {
 	_, err := c.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID:                                       EndpointRecoveryID(tenant, endpoint),
-		TaskQueue:                                TaskQueue,
+		ID:                                       workflows.EndpointRecoveryID(tenant, endpoint),
+		TaskQueue:                                workflows.TaskQueue,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            "wakes the held deliveries of " + endpoint.String(),
-	}, EndpointRecoveryType, &EndpointRecoveryInput{Tenant: tenant, EndpointID: endpoint, PerSecond: c.recoveryRate})
+	}, workflows.EndpointRecoveryType, &workflows.EndpointRecoveryInput{Tenant: tenant, EndpointID: endpoint, PerSecond: c.opts.RecoveryRate})
 	return startError("start a recovery", err)
 }
 
@@ -76,21 +97,21 @@ func startError(what string, err error) error {
 
 // RetryNow asks for the next attempt at once.
 func (c *Client) RetryNow(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error {
-	return c.signal(ctx, tenant, eventID, SignalRetryNow, EndpointSignal{EndpointID: endpoint.String(), Reason: reason})
+	return c.signal(ctx, tenant, eventID, workflows.SignalRetryNow, workflows.EndpointSignal{EndpointID: endpoint.String(), Reason: reason})
 }
 
 // CancelDelivery tells the workflow that the delivery to an endpoint was canceled.
 func (c *Client) CancelDelivery(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error {
-	return c.signal(ctx, tenant, eventID, SignalCancelDelivery, EndpointSignal{EndpointID: endpoint.String(), Reason: reason})
+	return c.signal(ctx, tenant, eventID, workflows.SignalCancelDelivery, workflows.EndpointSignal{EndpointID: endpoint.String(), Reason: reason})
 }
 
 // WakeDelivery tells the workflow that an endpoint is enabled, so that its held delivery goes on.
 func (c *Client) WakeDelivery(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID) error {
-	return c.signal(ctx, tenant, eventID, SignalEnableEndpoint, EndpointSignal{EndpointID: endpoint.String(), Informed: true})
+	return c.signal(ctx, tenant, eventID, workflows.SignalEnableEndpoint, workflows.EndpointSignal{EndpointID: endpoint.String(), Informed: true})
 }
 
-func (c *Client) signal(ctx context.Context, tenant, eventID, name string, s EndpointSignal) error {
-	return translate("signal "+name, c.temporal.SignalWorkflow(ctx, EventDeliveryID(tenant, eventID), "", name, s))
+func (c *Client) signal(ctx context.Context, tenant, eventID, name string, s workflows.EndpointSignal) error {
+	return translate("signal "+name, c.temporal.SignalWorkflow(ctx, workflows.EventDeliveryID(tenant, eventID), "", name, s))
 }
 
 // Ready reports whether Temporal answers.
@@ -109,23 +130,4 @@ func translate(what string, err error) error {
 		return webhook.Errorf(webhook.CodeNotFound, "no such workflow is running").WithCause(fmt.Errorf("%s: %w", what, err))
 	}
 	return webhook.Errorf(webhook.CodeUnavailable, "the delivery engine does not answer").WithCause(fmt.Errorf("%s: %w", what, err))
-}
-
-// tellTimeout bounds what is told to workflows in the background.
-const tellTimeout = 10 * time.Second
-
-// EndpointEnabled starts the endpoint's recovery in the background. When that fails, the worker finds the mark that
-// the database keeps and starts it.
-func (c *Client) EndpointEnabled(tenant string, id webhook.EndpointID) {
-	go c.tell("an endpoint's recovery is left to the worker", tenant, id, func(ctx context.Context) error {
-		return c.StartRecovery(ctx, tenant, id)
-	})
-}
-
-func (c *Client) tell(otherwise, tenant string, id webhook.EndpointID, do func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.Background(), tellTimeout)
-	defer cancel()
-	if err := do(ctx); err != nil {
-		c.log.Warn(otherwise, "tenant", tenant, "endpoint", id, "error", err)
-	}
 }

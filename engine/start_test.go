@@ -1,4 +1,4 @@
-package workflows_test
+package engine_test
 
 import (
 	"strings"
@@ -7,17 +7,18 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"waybill/engine"
+	"waybill/store"
 	"waybill/webhook"
-	"waybill/workflows"
 )
 
 // standing is an event with a delivery in each of the statuses, and a dialect that holds for a day.
-func standing(statuses ...webhook.Status) (*webhook.Standing, *webhook.Dialect) {
-	s := &webhook.Standing{
-		Dispatch: webhook.Dispatch{TenantID: "acme", EventID: "order-1", EventType: "order.confirmed"}, HeldAt: map[webhook.DeliveryID]time.Time{},
+func standing(statuses ...webhook.Status) (*store.EventState, *webhook.Dialect) {
+	s := &store.EventState{
+		Dispatch: store.Dispatch{TenantID: "acme", EventID: "order-1", EventType: "order.confirmed"}, HeldAt: map[webhook.DeliveryID]time.Time{},
 	}
 	for i, status := range statuses {
-		d := webhook.DispatchDelivery{
+		d := store.DispatchDelivery{
 			ID: webhook.NewID[webhook.DeliveryID]([16]byte{1: byte(i >> 8), 2: byte(i)}), EndpointID: webhook.NewID[webhook.EndpointID]([16]byte{1: byte(i)}),
 		}
 		s.Deliveries = append(s.Deliveries, d)
@@ -35,7 +36,7 @@ func TestNewRestartInput(t *testing.T) {
 	s.Log[2].NextAttemptAt = &since // found to stand still
 	s.Log[3].Attempts = []webhook.AttemptSummary{{Number: 1, StatusCode: 200}}
 
-	in := workflows.NewRestartInput(s, d)
+	in := engine.NewRestartInput(s, d)
 	for i, d := range in.Deliveries {
 		require.Equal(t, s.Log[i].Status, d.Status)
 		require.Equal(t, s.Log[i].Attempts, d.Attempts)
@@ -46,7 +47,7 @@ func TestNewRestartInput(t *testing.T) {
 	require.Zero(t, in.Deliveries[2].NextAttemptAt, "at once")
 
 	d.HoldFor = 0
-	require.Zero(t, workflows.NewRestartInput(s, d).Deliveries[1].NextAttemptAt, "held for good")
+	require.Zero(t, engine.NewRestartInput(s, d).Deliveries[1].NextAttemptAt, "held for good")
 }
 
 // What does not fit into an input is left to the log, where the attempts find it.
@@ -62,6 +63,6 @@ func TestNewRestartInput_LongLog(t *testing.T) {
 			s.Log[i].Attempts = append(s.Log[i].Attempts, webhook.AttemptSummary{Number: n + 1, Error: strings.Repeat("x", 100)})
 		}
 	}
-	in := workflows.NewRestartInput(s, d)
-	require.Equal(t, workflows.NewEventDeliveryInput(&s.Dispatch, d), in)
+	in := engine.NewRestartInput(s, d)
+	require.Equal(t, engine.NewEventDeliveryInput(&s.Dispatch, d), in)
 }

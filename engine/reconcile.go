@@ -1,4 +1,4 @@
-package workflows
+package engine
 
 import (
 	"context"
@@ -9,7 +9,9 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
+	"waybill/store"
 	"waybill/webhook"
+	"waybill/workflows"
 )
 
 // listPage is how many workflows are listed at a time: the most that a Temporal server gives.
@@ -17,7 +19,7 @@ const listPage = 1000
 
 // Lives reports whether the workflow of an event is there and not closed.
 func (c *Client) Lives(ctx context.Context, tenant, eventID string) (bool, error) {
-	out, err := c.temporal.DescribeWorkflowExecution(ctx, EventDeliveryID(tenant, eventID), "")
+	out, err := c.temporal.DescribeWorkflowExecution(ctx, workflows.EventDeliveryID(tenant, eventID), "")
 	err = translate("describe a workflow", err)
 	if webhook.ErrorCode(err) == webhook.CodeNotFound {
 		return false, nil
@@ -26,24 +28,24 @@ func (c *Client) Lives(ctx context.Context, tenant, eventID string) (bool, error
 }
 
 // Restart starts EventDelivery for an event although one was started before, and leaves one that lives as it is.
-func (c *Client) Restart(ctx context.Context, in *EventDeliveryInput) error {
+func (c *Client) Restart(ctx context.Context, in *workflows.EventDeliveryInput) error {
 	return c.start(ctx, in, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE)
 }
 
 // LivingEvents calls visit with the events whose workflows were started before a moment and live, a page at a time, until
 // it returns an error. An id that cannot be an event's is the EventID of no tenant.
-func (c *Client) LivingEvents(ctx context.Context, before time.Time, visit func([]webhook.EventRef) error) error {
+func (c *Client) LivingEvents(ctx context.Context, before time.Time, visit func([]store.EventRef) error) error {
 	request := &workflowservice.ListWorkflowExecutionsRequest{
-		Namespace: c.namespace, PageSize: listPage,
+		Namespace: c.opts.Namespace, PageSize: listPage,
 		Query: fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Running' AND StartTime < '%s'",
-			EventDeliveryType, before.UTC().Format(time.RFC3339Nano)),
+			workflows.EventDeliveryType, before.UTC().Format(time.RFC3339Nano)),
 	}
 	for {
 		page, err := c.temporal.ListWorkflow(ctx, request)
 		if err != nil {
 			return translate("list workflows", err)
 		}
-		var events []webhook.EventRef
+		var events []store.EventRef
 		for _, w := range page.GetExecutions() {
 			if event, ok := eventOf(w.GetExecution().GetWorkflowId()); ok {
 				events = append(events, event)
@@ -59,13 +61,13 @@ func (c *Client) LivingEvents(ctx context.Context, before time.Time, visit func(
 }
 
 // eventOf takes a workflow id apart. It reports false for a part of a large event, which ends with its event.
-func eventOf(id string) (event webhook.EventRef, ok bool) {
-	if strings.Contains(id, partMark) {
+func eventOf(id string) (event store.EventRef, ok bool) {
+	if workflows.IsPartID(id) {
 		return event, false
 	}
 	tenant, eventID, ok := strings.Cut(id, "/")
 	if !ok {
-		return webhook.EventRef{EventID: id}, true
+		return store.EventRef{EventID: id}, true
 	}
-	return webhook.EventRef{TenantID: tenant, EventID: eventID}, true
+	return store.EventRef{TenantID: tenant, EventID: eventID}, true
 }

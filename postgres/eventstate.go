@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -19,8 +20,8 @@ const (
 )
 
 // Standing returns an event as the log has it, with today's retry policies; CodeNotFound when it is not stored.
-func (s *Store) Standing(ctx context.Context, key webhook.EventKey) (*webhook.Standing, error) {
-	var out *webhook.Standing
+func (s *Store) EventState(ctx context.Context, key webhook.EventKey) (*store.EventState, error) {
+	var out *store.EventState
 	err := s.transactHot(ctx, "read how an event stands", []string{selectDispatches, selectDispatchDeliveries}, func(tx hotTx) error {
 		events, err := readDispatches(ctx, tx, []webhook.EventKey{key})
 		if err != nil {
@@ -40,7 +41,7 @@ func (s *Store) Standing(ctx context.Context, key webhook.EventKey) (*webhook.St
 		if err := tx.SelectContext(ctx, &held, selectHeldSince, key); err != nil {
 			return err
 		}
-		out = &webhook.Standing{Dispatch: events[0], Log: h.Deliveries, HeldAt: map[webhook.DeliveryID]time.Time{}}
+		out = &store.EventState{Dispatch: events[0], Log: h.Deliveries, HeldAt: map[webhook.DeliveryID]time.Time{}}
 		for _, d := range held {
 			out.HeldAt[d.ID] = d.HeldAt
 		}
@@ -50,7 +51,7 @@ func (s *Store) Standing(ctx context.Context, key webhook.EventKey) (*webhook.St
 }
 
 // UnknownEvents returns those of the events that are not stored.
-func (s *Store) UnknownEvents(ctx context.Context, events []webhook.EventRef) ([]webhook.EventRef, error) {
+func (s *Store) UnknownEvents(ctx context.Context, events []store.EventRef) ([]store.EventRef, error) {
 	tenants, ids, generated := new(column), new(column), new(column)
 	for _, e := range events {
 		tenants.addText(storable(e.TenantID))
@@ -61,7 +62,7 @@ func (s *Store) UnknownEvents(ctx context.Context, events []webhook.EventRef) ([
 			generated.addNull()
 		}
 	}
-	var unknown []webhook.EventRef
+	var unknown []store.EventRef
 	err := s.db.SelectContext(ctx, &unknown, selectUnknownEvents, tenants, ids, generated)
 	return unknown, failed("find unknown events", err)
 }
