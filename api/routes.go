@@ -41,6 +41,7 @@ const (
 func (s *Server) routes() []route {
 	return append(s.operationRoutes(), []route{
 		{"GET", "/openapi.yaml", public, s.getOpenAPI},
+		{"GET", "/openapi.json", public, s.getOpenAPIJSON},
 
 		{"GET", "/v1/dialects", anyKey, s.listDialects},
 		{"GET", "/v1/dialects/{dialect}", anyKey, s.getDialect},

@@ -160,8 +160,11 @@ func (p *process) newActivities(queue string) (*activities.Activities, error) {
 	transport, err := activities.NewTransport(activities.TransportOptions{
 		AllowCIDRs: p.allowCIDRs, AllowedPorts: p.EgressPorts, RootCAs: ca,
 	})
-	if err != nil {
+	if err != nil && len(ca) > 0 {
 		return nil, fmt.Errorf("WAYBILL_EGRESS_CA_FILE: %w", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("prepare outbound calls: %w", err)
 	}
 	return activities.New(activities.Options{
 		Store: p.store, Engine: p.engine, Transport: transport, Dialects: p.catalogue.dialects,

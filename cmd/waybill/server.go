@@ -22,7 +22,7 @@ func (p *process) serveAPI(ctx context.Context, backlog api.Backlog) error {
 	options.AdminKey, options.AllowHTTP = p.APIKey, p.AllowHTTP
 	options.CheckHost = func(host string) error { return activities.CheckHost(host, p.allowCIDRs) }
 	options.Backlog = backlog
-	options.MaxBodyBytes, options.MaxBatchBytes = p.MaxBodyBytes, p.MaxBatchBytes
+	options.MaxBodyBytes, options.MaxBatchBytes, options.MaxInflightBytes = p.MaxBodyBytes, p.MaxBatchBytes, p.MaxInflightBytes
 	options.OpenAPI, options.Failpoint = schemas.OpenAPI, p.failpoint
 	options.Now, options.NewUUID = p.clock.now, p.clock.newUUID
 	return p.listen(ctx, "WAYBILL_LISTEN", p.Listen, api.New(options), "the API listens")
