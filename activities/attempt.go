@@ -85,7 +85,7 @@ func (a *Activities) attempt(ctx context.Context, in *AttemptInput) (*AttemptRes
 		case s.Delivery.Status.Settled():
 			return a.stands(&s.Delivery), nil
 		case s.Deleted:
-			return a.standsAfter(a.cancel(ctx, in.Tenant, in.DeliveryID, "the endpoint was deleted"))
+			return a.standsAfter(a.cancel(ctx, in.Tenant, in.DeliveryID, reasonDeleted))
 		case s.Endpoint.DisabledAt == nil:
 			return a.send(ctx, in, s, p)
 		}

@@ -171,7 +171,7 @@ func (s *Server) deleteEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	if err != nil {
 		return err
 	}
-	if err := s.store.DeleteEndpoint(r.Context(), c.tenant.ID, id, s.now()); err != nil {
+	if err := s.engine.DeleteEndpoint(r.Context(), c.tenant.ID, id, s.now()); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

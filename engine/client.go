@@ -105,6 +105,11 @@ func (c *Client) CancelDelivery(ctx context.Context, tenant, eventID string, end
 	return c.signal(ctx, tenant, eventID, workflows.SignalCancelDelivery, workflows.EndpointSignal{EndpointID: endpoint.String(), Reason: reason})
 }
 
+// TellCanceled tells the workflow that the delivery to an endpoint was canceled in the database.
+func (c *Client) TellCanceled(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error {
+	return c.signal(ctx, tenant, eventID, workflows.SignalCancelDelivery, workflows.EndpointSignal{EndpointID: endpoint.String(), Reason: reason})
+}
+
 // WakeDelivery tells the workflow that an endpoint is enabled, so that its held delivery goes on.
 func (c *Client) WakeDelivery(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID) error {
 	return c.signal(ctx, tenant, eventID, workflows.SignalEnableEndpoint, workflows.EndpointSignal{EndpointID: endpoint.String(), Informed: true})

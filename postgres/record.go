@@ -9,6 +9,10 @@ import (
 	"waybill/webhook"
 )
 
+// ofDeletedEndpoint is asked of failed attempts only, so the happy path does not pay for it: what was under way while its endpoint
+// was deleted is followed by no other attempt.
+const ofDeletedEndpoint = `r.status = 'retrying' AND EXISTS (SELECT FROM endpoints e WHERE e.id = d.endpoint_id AND e.deleted_at IS NOT NULL)`
+
 // recordAttempts moves each delivery on and inserts the attempts of those that moved, so that no attempt is recorded
 // twice. It changes no indexed column of a delivery that is delivered at once: such an update is heap-only.
 const recordAttempts = `
@@ -21,9 +25,11 @@ const recordAttempts = `
 	), moved AS (
 		UPDATE deliveries d SET
 			attempts = r.number,
-			status = CASE WHEN d.status = 'canceled' AND r.status <> 'delivered' THEN d.status ELSE r.status END,
-			reason = CASE WHEN d.status = 'canceled' AND r.status <> 'delivered' THEN d.reason ELSE '' END,
-			next_attempt_at = CASE WHEN d.status <> 'canceled' AND r.status = 'retrying' THEN r.next_attempt_at END,
+			status = CASE WHEN d.status = 'canceled' AND r.status <> 'delivered' THEN d.status
+				WHEN ` + ofDeletedEndpoint + ` THEN 'canceled' ELSE r.status END,
+			reason = CASE WHEN d.status = 'canceled' AND r.status <> 'delivered' THEN d.reason
+				WHEN ` + ofDeletedEndpoint + ` THEN 'the endpoint was deleted' ELSE '' END,
+			next_attempt_at = CASE WHEN d.status <> 'canceled' AND r.status = 'retrying' AND NOT (` + ofDeletedEndpoint + `) THEN r.next_attempt_at END,
 			held_at = NULL,
 			failed_at = CASE WHEN r.status <> 'delivered' THEN coalesce(d.failed_at, r.at) ELSE d.failed_at END,
 			updated_at = r.at
