@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"waybill/scripts/receiver"
 )
 
 const (
@@ -41,11 +43,11 @@ func (r *run) haveWaiting(ctx context.Context) (*waiting, error) {
 	w := &waiting{events: r.backlog, retried: map[string]bool{}}
 	dead := behavior{
 		name: "waited-for", schedule: []string{"6h", "12h"}, settles: []string{"delivered", "retrying"},
-		status: func(string, int) int {
+		answer: func(string, int) receiver.Behavior {
 			if w.recovered.Load() {
-				return http.StatusOK
+				return receiver.Accept
 			}
-			return http.StatusServiceUnavailable
+			return receiver.Status(http.StatusServiceUnavailable)
 		},
 	}
 	var err error
