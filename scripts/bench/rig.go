@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/procfs"
+
 	"waybill/scripts/stack"
 )
 
@@ -196,8 +198,10 @@ func (r *rig) stopServer() error {
 		return nil
 	}
 	// The most it ever took can be read only while it lives. One that died is reported by whoever saw it.
-	if m, err := procFS("/proc").memory(r.server.PID()); err == nil {
-		r.report.notePeak(r.mode, m.peak)
+	if proc, err := openProcesses(procfs.DefaultMountPoint); err == nil {
+		if m, err := proc.memory(r.server.PID()); err == nil {
+			r.report.notePeak(r.mode, int64(m.VmHWM))
+		}
 	}
 	err := r.server.stop()
 	r.server = nil
