@@ -166,7 +166,7 @@ var Informational = byHTTP("answers 103 for ever", 0, func(x *exchange) {
 	x.abort()
 })
 
-// byHTTP is a behaviour that receivers that speak frames do not have; they answer 501.
+// byHTTP is a behavior that receivers that speak frames do not have; they answer 501.
 func byHTTP(does string, status int, act func(*exchange)) Behavior {
 	return Behavior{Does: does, Status: status, act: func(x *exchange) {
 		if x.stream != nil {

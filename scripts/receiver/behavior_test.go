@@ -16,10 +16,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// http1And2 are the wires that behaviours are tested on; those of frames have tests of their own.
+// http1And2 are the wires that behaviors are tested on; those of frames have tests of their own.
 var http1And2 = map[string]bool{"HTTP/1.1": false, "HTTP/2": true}
 
-// onBoth tries a behaviour by HTTP/1.1 and by HTTP/2, and counts the arrival even where no answer is given.
+// onBoth tries a behavior by HTTP/1.1 and by HTTP/2, and counts the arrival even where no answer is given.
 func onBoth(t *testing.T, b Behavior, try func(t *testing.T, two bool, c *http.Client, url string)) {
 	t.Helper()
 	for name, two := range http1And2 {
@@ -37,10 +37,10 @@ func TestReply(t *testing.T) {
 	p := Reply{Status: 202, Header: map[string]string{"X-Shop": "7"}, Body: "thanks", After: 50 * time.Millisecond}
 	onBoth(t, p.Behavior(), func(t *testing.T, _ bool, c *http.Client, url string) {
 		began := time.Now()
-		res, body, err := post(t.Context(), c, url, "x")
+		got, err := post(t.Context(), c, url, "x")
 		require.NoError(t, err)
-		require.Equal(t, []string{"7", "thanks"}, []string{res.Header.Get("X-Shop"), string(body)})
-		require.Equal(t, 202, res.StatusCode)
+		require.Equal(t, []string{"7", "thanks"}, []string{got.header.Get("X-Shop"), string(got.body)})
+		require.Equal(t, 202, got.status)
 		require.GreaterOrEqual(t, time.Since(began), p.After)
 	})
 }
@@ -50,9 +50,9 @@ func TestSlow(t *testing.T) {
 	require.Equal(t, "answers 200 after 50ms", Slow(50*time.Millisecond).Does)
 	onBoth(t, Slow(50*time.Millisecond), func(t *testing.T, _ bool, c *http.Client, url string) {
 		began := time.Now()
-		res, _, err := post(t.Context(), c, url, "x")
+		got, err := post(t.Context(), c, url, "x")
 		require.NoError(t, err)
-		require.Equal(t, 200, res.StatusCode)
+		require.Equal(t, 200, got.status)
 		require.GreaterOrEqual(t, time.Since(began), 50*time.Millisecond)
 	})
 }
@@ -60,10 +60,10 @@ func TestSlow(t *testing.T) {
 func TestRedirect(t *testing.T) {
 	t.Parallel()
 	onBoth(t, Redirect("/elsewhere"), func(t *testing.T, _ bool, c *http.Client, url string) {
-		res, _, err := post(t.Context(), c, url, "x")
+		got, err := post(t.Context(), c, url, "x")
 		require.NoError(t, err)
-		require.Equal(t, 302, res.StatusCode)
-		require.Equal(t, "/elsewhere", res.Header.Get("Location"))
+		require.Equal(t, 302, got.status)
+		require.Equal(t, "/elsewhere", got.header.Get("Location"))
 	})
 }
 
@@ -75,7 +75,7 @@ func noAnswer(waits bool) func(*testing.T, bool, *http.Client, string) {
 			ctx, cancel = context.WithTimeout(t.Context(), 10*time.Second)
 		}
 		defer cancel()
-		_, _, err := post(ctx, c, url, "x")
+		_, err := post(ctx, c, url, "x")
 		require.Error(t, err)
 		require.Equal(t, waits, ctx.Err() != nil, "%v", err)
 	}
@@ -88,7 +88,7 @@ func TestClose(t *testing.T) { t.Parallel(); onBoth(t, Close, noAnswer(false)) }
 func TestReset(t *testing.T) {
 	t.Parallel()
 	onBoth(t, Reset, func(t *testing.T, two bool, c *http.Client, url string) {
-		_, _, err := post(t.Context(), c, url, "x")
+		_, err := post(t.Context(), c, url, "x")
 		if two {
 			require.ErrorContains(t, err, "INTERNAL_ERROR")
 		} else {
@@ -100,10 +100,10 @@ func TestReset(t *testing.T) {
 func TestHalfClose(t *testing.T) {
 	t.Parallel()
 	onBoth(t, HalfClose, func(t *testing.T, two bool, c *http.Client, url string) {
-		res, body, err := post(t.Context(), c, url, "x")
+		got, err := post(t.Context(), c, url, "x")
 		require.Error(t, err)
-		require.Equal(t, 200, res.StatusCode)
-		require.Equal(t, "half", string(body))
+		require.Equal(t, 200, got.status)
+		require.Equal(t, "half", string(got.body))
 		if !two {
 			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 		}
@@ -122,7 +122,7 @@ func TestInformational(t *testing.T) {
 			}
 			return nil
 		}})
-		_, _, err := post(ctx, c, url, "x")
+		_, err := post(ctx, c, url, "x")
 		require.ErrorIs(t, err, context.Canceled)
 		require.EqualValues(t, 3, early.Load())
 	})
@@ -131,20 +131,20 @@ func TestInformational(t *testing.T) {
 func TestBigBody(t *testing.T) {
 	t.Parallel()
 	onBoth(t, BigBody(1<<20+7), func(t *testing.T, _ bool, c *http.Client, url string) {
-		_, body, err := post(t.Context(), c, url, "x")
+		got, err := post(t.Context(), c, url, "x")
 		require.NoError(t, err)
-		require.Len(t, body, 1<<20+7)
+		require.Len(t, got.body, 1<<20+7)
 	})
 }
 
 func TestGzipBomb(t *testing.T) {
 	t.Parallel()
 	onBoth(t, GzipBomb, func(t *testing.T, _ bool, c *http.Client, url string) {
-		res, body, err := post(t.Context(), c, url, "x")
+		got, err := post(t.Context(), c, url, "x")
 		require.NoError(t, err)
-		require.Equal(t, "gzip", res.Header.Get("Content-Encoding"))
-		require.Less(t, len(body), 20<<10)
-		z, err := gzip.NewReader(bytes.NewReader(body))
+		require.Equal(t, "gzip", got.header.Get("Content-Encoding"))
+		require.Less(t, len(got.body), 20<<10)
+		z, err := gzip.NewReader(bytes.NewReader(got.body))
 		require.NoError(t, err)
 		n, err := io.Copy(io.Discard, z)
 		require.NoError(t, err)
@@ -157,20 +157,19 @@ func TestGzipBomb(t *testing.T) {
 func TestCloseReused(t *testing.T) {
 	t.Parallel()
 	r, c := start(t, false, Any, CloseReused), newClient(t)
-	_, _, err := post(t.Context(), c, r.URL(), "first")
+	_, err := post(t.Context(), c, r.URL(), "first")
 	require.NoError(t, err)
-	_, _, err = post(t.Context(), c, r.URL(), "second")
+	_, err = post(t.Context(), c, r.URL(), "second")
 	require.ErrorIs(t, err, io.EOF)
 	require.Equal(t, 2, r.Count())
 
-	_, _, err = post(t.Context(), c, r.URL(), "third")
+	_, err = post(t.Context(), c, r.URL(), "third")
 	require.NoError(t, err)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.URL(), strings.NewReader("fourth"))
 	require.NoError(t, err)
 	req.Header.Set("Idempotency-Key", "7")
-	res, err := c.Do(req)
+	_, err = do(c, req)
 	require.NoError(t, err)
-	require.NoError(t, res.Body.Close())
 	require.Equal(t, 5, r.Count())
 	require.Equal(t, 2, r.all()[4].Number)
 }
@@ -191,12 +190,12 @@ func TestFrames(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r, c := start(t, true, Frames, Always(test.b)), newClient(t)
-			res, _, err := post(t.Context(), c, r.URL(), "x")
+			got, err := post(t.Context(), c, r.URL(), "x")
 			if test.says != "" {
 				require.ErrorContains(t, err, test.says)
 			} else {
 				require.NoError(t, err)
-				require.Equal(t, map[string]int{"status": 418, "byHTTP": 501}[name], res.StatusCode)
+				require.Equal(t, map[string]int{"status": 418, "byHTTP": 501}[name], got.status)
 			}
 			require.Equal(t, 1, r.Count())
 		})
@@ -216,21 +215,20 @@ func TestFrames_SentAgain(t *testing.T) {
 			})
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.URL(), strings.NewReader("x"))
 			require.NoError(t, err)
-			res, err := newClient(t).Do(req) // has GetBody
+			_, err = do(newClient(t), req) // it has GetBody
 			require.NoError(t, err)
-			require.NoError(t, res.Body.Close())
 			require.Equal(t, 3, r.Count())
 		})
 	}
 }
 
-// Behaviours of frames are none of receivers that do not speak them.
+// Behaviors of frames are none of receivers that do not speak them.
 func TestFrames_NotByHTTP(t *testing.T) {
 	t.Parallel()
 	r := start(t, true, Any, Always(GoAway))
-	res, _, err := post(t.Context(), newClient(t), r.URL(), "x")
+	got, err := post(t.Context(), newClient(t), r.URL(), "x")
 	require.NoError(t, err)
-	require.Equal(t, 501, res.StatusCode)
+	require.Equal(t, 501, got.status)
 }
 
 func TestAll(t *testing.T) {

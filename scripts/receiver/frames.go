@@ -28,7 +28,7 @@ var RefuseStream = byFrames("answers REFUSED_STREAM", func(s *stream) { s.reset(
 
 const internalError = http2.ErrCodeInternal
 
-// byFrames is a behaviour of receivers that speak frames; the others answer 501.
+// byFrames is a behavior of receivers that speak frames; the others answer 501.
 func byFrames(does string, act func(*stream)) Behavior {
 	return Behavior{Does: does, act: func(x *exchange) {
 		if x.stream == nil {

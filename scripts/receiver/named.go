@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Named is a behaviour with a name.
+// Named is a behavior with a name.
 type Named struct {
 	Name string
 	// Does says in words what it does.
@@ -13,7 +13,7 @@ type Named struct {
 	Answer Answer
 }
 
-// All lists the behaviours that a receiver has whatever it speaks, the well-mannered first. GoAway and RefuseStream need
+// All lists the behaviors that a receiver has whatever it speaks, the well-mannered first. GoAway and RefuseStream need
 // one that speaks frames.
 func All() []Named {
 	return []Named{

@@ -1,5 +1,5 @@
 // Package receiver is the one webhook receiver of the demonstration, the fault suite, the benchmark and the tests. It has
-// behaviours: for each request that has arrived its user chooses one, well-mannered or not. It imports nothing of
+// behaviors: for each request that has arrived its user chooses one, well-mannered or not. It imports nothing of
 // Waybill, so that whoever checks Waybill with it does not share Waybill's mistakes.
 package receiver
 
@@ -40,7 +40,7 @@ type Arrival struct {
 }
 
 // Answer chooses how to behave. It is called with every arrival, before anything is answered, and by several goroutines at
-// a time: what it writes down is written down even where the behaviour is to give no answer.
+// a time: what it writes down is written down even where the behavior is to give no answer.
 type Answer func(*Arrival) Behavior
 
 // Protocol is what a receiver speaks.
@@ -64,7 +64,7 @@ type Options struct {
 	// Certificate, unless nil, has it speak TLS.
 	Certificate *tls.Certificate
 	Protocol    Protocol
-	// Answer chooses the behaviours; nil: Accept for everything.
+	// Answer chooses the behaviors; nil: Accept for everything.
 	Answer Answer
 	// Answered is called after an answer was given whole; nil: nothing is.
 	Answered func(*Arrival)
@@ -196,7 +196,7 @@ func (r *Receiver) serve(w http.ResponseWriter, req *http.Request) {
 	r.arrive(a, &exchange{w: w, req: req, ending: r.ending})
 }
 
-// arrive counts an arrival, has its behaviour chosen and behaves so.
+// arrive counts an arrival, has its behavior chosen and behaves so.
 func (r *Receiver) arrive(a *Arrival, x *exchange) {
 	r.arrivals.Add(1)
 	a.Number = r.number(a)

@@ -71,20 +71,32 @@ func newClient(t *testing.T) *http.Client {
 	}}
 }
 
-// post sends a webhook that net/http does not send twice by itself, and returns the answer and its body.
-func post(ctx context.Context, c *http.Client, url, body string) (*http.Response, []byte, error) {
+// answer is what a client got.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// post sends a webhook that net/http does not send twice by itself, and returns as much of the answer as came.
+func post(ctx context.Context, c *http.Client, url, body string) (got answer, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
-		return nil, nil, err
+		return got, err
 	}
 	req.GetBody = nil
+	return do(c, req)
+}
+
+func do(c *http.Client, req *http.Request) (got answer, err error) {
 	res, err := c.Do(req)
 	if err != nil {
-		return nil, nil, err
+		return got, err
 	}
 	defer func() { _ = res.Body.Close() }()
-	got, err := io.ReadAll(res.Body)
-	return res, got, err
+	got.status, got.header = res.StatusCode, res.Header
+	got.body, err = io.ReadAll(res.Body)
+	return got, err
 }
 
 // wires are the ways to speak to a receiver.
@@ -110,12 +122,12 @@ func TestReceiver_Records(t *testing.T) {
 			r, c := start(t, w.secure, w.protocol, FailFirst(1, 503)), newClient(t)
 			for n, want := range []int{503, 200, 200} {
 				before := time.Now()
-				res, _, err := post(t.Context(), c, r.URL()+"/hook", body)
+				got, err := post(t.Context(), c, r.URL()+"/hook", body)
 				require.NoError(t, err)
-				require.Equal(t, want, res.StatusCode)
-				got := r.all()
-				require.Len(t, got, n+1)
-				a := got[n]
+				require.Equal(t, want, got.status)
+				arrived := r.all()
+				require.Len(t, arrived, n+1)
+				a := arrived[n]
 				require.Equal(t, body, string(a.Body))
 				require.Equal(t, []any{"POST", "/hook", w.proto, n + 1, n + 1}, []any{a.Method, a.Path, a.Proto, a.Number, a.OnConn})
 				require.NotEmpty(t, a.Header.Get("User-Agent"))
@@ -123,9 +135,9 @@ func TestReceiver_Records(t *testing.T) {
 			}
 			require.Equal(t, 3, r.Count())
 			require.Equal(t, 1, r.Conns())
-			res, _, err := post(t.Context(), c, r.URL()+"/hook", "another")
+			got, err := post(t.Context(), c, r.URL()+"/hook", "another")
 			require.NoError(t, err)
-			require.Equal(t, 503, res.StatusCode, "another webhook has a count of its own")
+			require.Equal(t, 503, got.status, "another webhook has a count of its own")
 		})
 	}
 }
@@ -133,12 +145,12 @@ func TestReceiver_Records(t *testing.T) {
 func TestReceiver_TooLarge(t *testing.T) {
 	t.Parallel()
 	r := start(t, false, Any, Always(Accept))
-	_, _, err := post(t.Context(), newClient(t), r.URL(), strings.Repeat("x", maxBody))
+	_, err := post(t.Context(), newClient(t), r.URL(), strings.Repeat("x", maxBody))
 	require.NoError(t, err)
 	require.Equal(t, 1, r.Count())
-	res, _, err := post(t.Context(), newClient(t), r.URL(), strings.Repeat("x", maxBody+1))
+	got, err := post(t.Context(), newClient(t), r.URL(), strings.Repeat("x", maxBody+1))
 	if err == nil { // or it was cut off while it sent
-		require.Equal(t, http.StatusRequestEntityTooLarge, res.StatusCode)
+		require.Equal(t, http.StatusRequestEntityTooLarge, got.status)
 	}
 	require.Equal(t, 1, r.Count())
 }
@@ -176,13 +188,13 @@ func TestReceiver_Close(t *testing.T) {
 				arrived <- struct{}{}
 				return Hang
 			})
-			answered := make(chan error)
+			answered, c := make(chan error), newClient(t)
 			go func() {
-				_, _, err := post(t.Context(), newClient(t), r.URL(), "x")
+				_, err := post(t.Context(), c, r.URL(), "x")
 				answered <- err
 			}()
 			<-arrived
-			require.NoError(t, r.Receiver.Close())
+			require.NoError(t, r.Close())
 			require.Error(t, <-answered)
 		})
 	}

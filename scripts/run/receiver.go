@@ -38,7 +38,7 @@ func printing(out *stack.Printer) receiver.Answer {
 	}
 }
 
-// demoBehavior: /{anything} accepts, /{anything}/{behaviour} behaves so, and every other path is told which there are.
+// demoBehavior: /{anything} accepts, /{anything}/{behavior} behaves so, and every other path is told which there are.
 func demoBehavior(a *receiver.Arrival) receiver.Behavior {
 	_, name, named := strings.Cut(strings.Trim(a.Path, "/"), "/")
 	if !named {
