@@ -44,6 +44,8 @@ type Options struct {
 	Timeout time.Duration
 	// MaxGroup is how many calls share one run at most; default 256.
 	MaxGroup int
+	// MaxRecipients is how many endpoints one event may go to; default webhook.MaxRecipients.
+	MaxRecipients int
 	// BodyCacheBytes bounds the bodies kept in memory; default 32 MiB.
 	BodyCacheBytes int
 	// OnAccepted is called after the commit, before the callers of Accept get their answers, with the events whose
@@ -67,6 +69,7 @@ func (o *Options) setDefaults() {
 	o.Lease = cmp.Or(o.Lease, defaultLease)
 	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
 	o.MaxGroup = cmp.Or(o.MaxGroup, defaultMaxGroup)
+	o.MaxRecipients = cmp.Or(o.MaxRecipients, webhook.MaxRecipients)
 	o.BodyCacheBytes = cmp.Or(o.BodyCacheBytes, defaultBodyCacheBytes)
 	o.Logger = cmp.Or(o.Logger, slog.Default())
 	if o.Leave == nil {
