@@ -13,6 +13,9 @@ const (
 	MaxRetries    = 30
 	MinRetryDelay = time.Second
 	MaxRetryDelay = 7 * 24 * time.Hour
+	// MaxPolicies is how many different retry policies of their own the endpoints of a tenant may have: the workflow of an event
+	// that goes to all of them carries each (Temporal takes an input of 2 MiB).
+	MaxPolicies = 1000
 )
 
 // RetryPolicy says how long to wait between attempts. Exactly one of Policy, Schedule and Exponential is set in what a
