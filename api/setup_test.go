@@ -66,6 +66,10 @@ func (f *fakeEngine) EnableEndpoint(ctx context.Context, tenant string, id webho
 	return e, err
 }
 
+func (f *fakeEngine) DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) error {
+	return f.store.DeleteEndpoint(ctx, tenant, id, at)
+}
+
 func (f *fakeEngine) RetryNow(_ context.Context, tenant, event string, id webhook.EndpointID, reason string) error {
 	f.note("retry %s %s %s %s", tenant, event, id, reason)
 	return orNil(f.retry)
