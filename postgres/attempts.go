@@ -33,6 +33,8 @@ func (r *attemptRow) attempt() (*webhook.Attempt, error) {
 
 // Attempts implements store.Deliveries.
 func (s *Store) Attempts(ctx context.Context, tenant string, delivery webhook.DeliveryID, page store.Page) ([]webhook.Attempt, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	after, err := pageAfter[webhook.AttemptID](page)
 	if err != nil {
 		return nil, err
@@ -41,7 +43,7 @@ func (s *Store) Attempts(ctx context.Context, tenant string, delivery webhook.De
 		return nil, err
 	}
 	var rows []attemptRow
-	err = s.db.SelectContext(ctx, &rows, `
+	err = s.list(ctx, &rows, `
 		SELECT `+attemptColumns+` FROM attempts a
 		WHERE a.delivery_id = $1
 			AND a.number > coalesce((SELECT b.number FROM attempts b WHERE b.id = $2 AND b.delivery_id = $1), 0)
@@ -55,7 +57,7 @@ func (s *Store) Attempts(ctx context.Context, tenant string, delivery webhook.De
 // Attempt implements store.Deliveries.
 func (s *Store) Attempt(ctx context.Context, tenant string, id webhook.AttemptID) (*webhook.Attempt, error) {
 	var row attemptRow
-	err := s.db.GetContext(ctx, &row, `
+	err := s.get(ctx, &row, `
 		SELECT `+attemptColumns+` FROM attempts a JOIN deliveries d ON d.id = a.delivery_id
 		WHERE a.id = $1 AND d.tenant_id = $2`, id, tenant)
 	if err != nil {
@@ -67,7 +69,7 @@ func (s *Store) Attempt(ctx context.Context, tenant string, id webhook.AttemptID
 // RecordedAttempt implements store.Attempts.
 func (s *Store) RecordedAttempt(ctx context.Context, delivery webhook.DeliveryID, number int) (*webhook.AttemptSummary, error) {
 	a := new(webhook.AttemptSummary)
-	err := s.db.GetContext(ctx, a, `SELECT `+summaryColumns+` FROM attempts WHERE delivery_id = $1 AND number = $2`, delivery, number)
+	err := s.get(ctx, a, `SELECT `+summaryColumns+` FROM attempts WHERE delivery_id = $1 AND number = $2`, delivery, number)
 	if missing(err) {
 		return nil, webhook.Errorf(webhook.CodeNotFound, "there is no attempt %d of %q", number, delivery)
 	}

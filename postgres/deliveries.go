@@ -16,6 +16,8 @@ const deliveryColumns = `id, event_id, event_type, endpoint_id, status, attempts
 
 // Delivery implements store.Deliveries.
 func (s *Store) Delivery(ctx context.Context, tenant string, id webhook.DeliveryID) (*webhook.Delivery, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	d, err := findDelivery(ctx, s.db, tenant, id)
 	return d, failed("find a delivery", err)
 }
@@ -49,7 +51,7 @@ func (s *Store) Deliveries(ctx context.Context, tenant string, f store.DeliveryF
 	w.andCreated(f.Since, f.Until)
 	query := `SELECT ` + deliveryColumns + ` FROM deliveries WHERE ` + strings.Join(w.text, " AND ") + ` ORDER BY id DESC LIMIT ` + w.arg(f.Page.Limit)
 	var found []webhook.Delivery
-	err = s.db.SelectContext(ctx, &found, query, w.args...)
+	err = s.list(ctx, &found, query, w.args...)
 	return found, failed("list deliveries", err)
 }
 

@@ -26,6 +26,8 @@ func (r *bodyRow) body() webhook.Body {
 
 // Event implements store.Events.
 func (s *Store) Event(ctx context.Context, tenant, eventID string) (*store.StoredEvent, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	e, err := findEvent(ctx, s.db, tenant, eventID)
 	return e, failed("find an event", err)
 }

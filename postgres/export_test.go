@@ -66,3 +66,11 @@ func ExplainGeneric(t *testing.T, s *Store, query string) string {
 	require.NoError(t, err)
 	return strings.Join(plan, "\n")
 }
+
+// Setting returns a setting of the server as a connection of the store has it.
+func Setting(t *testing.T, s *Store, name string) string {
+	t.Helper()
+	var value string
+	require.NoError(t, s.get(t.Context(), &value, `SELECT current_setting($1)`, name))
+	return value
+}

@@ -26,7 +26,7 @@ const (
 func Migrate(ctx context.Context, url, schema string, log *slog.Logger) error {
 	o := Options{Schema: schema, Logger: log}
 	o.setDefaults()
-	db, err := openPool(url, o.Schema, 2, 0)
+	db, err := openPool(url, o.Schema, 2, nil)
 	if err != nil {
 		return err
 	}
