@@ -30,6 +30,8 @@ type Client struct {
 // Options are the settings of a Client.
 type Options struct {
 	Namespace string
+	// TaskQueue is where workflows are started; "": workflows.TaskQueue.
+	TaskQueue string
 	// Endpoints is where DisableEndpoint and EnableEndpoint write.
 	Endpoints Endpoints
 	// RecoveryRate is how many held deliveries of an enabled endpoint are woken a second; 0: DefaultRecoveryRate.
@@ -41,6 +43,7 @@ type Options struct {
 }
 
 func (o *Options) setDefaults() {
+	o.TaskQueue = cmp.Or(o.TaskQueue, workflows.TaskQueue)
 	o.RecoveryRate = cmp.Or(o.RecoveryRate, DefaultRecoveryRate)
 	if o.Failpoint == nil {
 		o.Failpoint = func(string) {}
@@ -65,7 +68,7 @@ func (c *Client) Start(ctx context.Context, in *workflows.EventDeliveryInput) er
 func (c *Client) start(ctx context.Context, in *workflows.EventDeliveryInput, reuse enumspb.WorkflowIdReusePolicy) error {
 	_, err := c.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                    workflows.EventDeliveryID(in.Tenant, in.EventID),
-		TaskQueue:             workflows.TaskQueue,
+		TaskQueue:             c.opts.TaskQueue,
 		WorkflowIDReusePolicy: reuse,
 		// With this the SDK answers with an error rather than with the run that exists.
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
@@ -80,7 +83,7 @@ func (c *Client) start(ctx context.Context, in *workflows.EventDeliveryInput, re
 func (c *Client) StartRecovery(ctx context.Context, tenant string, endpoint webhook.EndpointID) error {
 	_, err := c.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                                       workflows.EndpointRecoveryID(tenant, endpoint),
-		TaskQueue:                                workflows.TaskQueue,
+		TaskQueue:                                c.opts.TaskQueue,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            "wakes the held deliveries of " + endpoint.String(),
 	}, workflows.EndpointRecoveryType, &workflows.EndpointRecoveryInput{Tenant: tenant, EndpointID: endpoint, PerSecond: c.opts.RecoveryRate})

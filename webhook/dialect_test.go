@@ -36,7 +36,7 @@ func TestParseDialect_NotADialect(t *testing.T) {
 	for text, want := range map[string]string{
 		`{`:                            "dialect: unexpected EOF",
 		`{"naem":"x"}`:                 `dialect: json: unknown field "naem"`,
-		`{"timeout":"ten"}`:            "a duration is text such as",
+		`{"timeout":"ten"}`:            "is a duration",
 		`{"name":"x"}`:                 "dialect x: retry needs exactly one of",
 		`{"headers":{"A":"{signed}"}}`: `headers.A has the unknown placeholder {signed}`,
 	} {

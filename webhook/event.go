@@ -35,14 +35,16 @@ type Event struct {
 	Data json.RawMessage
 }
 
-var eventIDPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:-]*$`)
+// eventIDPattern takes the ids of other systems, nanoid and base64url among them. A slash stays out because it separates
+// ids, and a dot at the beginning because a path would lose "..".
+var eventIDPattern = regexp.MustCompile(`^[A-Za-z0-9_:+=@~-][A-Za-z0-9_.:+=@~-]*$`)
 
 // Validate checks the event against the general limits and the dialect's catalogue and attributes. The error is
 // CodeInvalid or CodeUnknownEventType. The data's own schema is checked elsewhere.
 func (e *Event) Validate(t *Tenant, d *Dialect) error {
 	var found problems
 	if len(e.ID) > MaxEventIDBytes || !eventIDPattern.MatchString(e.ID) {
-		found.addf("id", "is 1 to %d letters, digits and _ . : -, not %q", MaxEventIDBytes, e.ID)
+		found.addf("id", "is 1 to %d letters, digits and _ . : + = @ ~ -, no dot first, not %q", MaxEventIDBytes, e.ID)
 	}
 	if len(e.Type) > MaxTypeBytes || !typePattern.MatchString(e.Type) {
 		found.addf("type", `is a dot-separated name such as "order.confirmed", not %q`, e.Type)

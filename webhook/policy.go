@@ -65,6 +65,17 @@ func (p RetryPolicy) Resolve() RetryPolicy {
 	return out
 }
 
+// Key returns a text that two resolved policies share exactly when they say the same.
+func (p RetryPolicy) Key() string {
+	key := make([]byte, 0, 8*(len(p.Schedule)+3))
+	key = binary.BigEndian.AppendUint64(key, math.Float64bits(p.Jitter))
+	key = binary.BigEndian.AppendUint64(key, uint64(p.RetryAfterMax))
+	for _, d := range p.Schedule {
+		key = binary.BigEndian.AppendUint64(key, uint64(d))
+	}
+	return string(key)
+}
+
 func (e Exponential) delays() []Duration {
 	out := make([]Duration, 0, e.Retries)
 	delay := float64(e.First)

@@ -221,6 +221,6 @@ func TestDuration(t *testing.T) {
 	}
 	for _, text := range []string{`10`, `"10"`, `"ten"`, `""`, `null`, `{}`} {
 		var d webhook.Duration
-		require.ErrorContains(t, json.Unmarshal([]byte(text), &d), "a duration is text such as", text)
+		require.ErrorContains(t, json.Unmarshal([]byte(text), &d), "is a duration", text)
 	}
 }

@@ -109,7 +109,7 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 	p.dispatcher = worker.NewDispatcher(worker.DispatcherOptions{
 		Dispatches: p.store, Starter: p.engine, Dialects: p.catalogue.dialects, Starts: p.Starts, Failpoint: p.failpoint, Logger: p.log,
 		Express:  worker.NewExpress(acts, p.Express),
-		StayAway: func(endpoints []webhook.EndpointID) time.Duration { return activities.StayAway(acts, endpoints) },
+		StayAway: func(endpoints []webhook.EndpointID) time.Duration { return activities.RetryAfter(acts, endpoints) },
 	})
 	background.Go(func() {
 		w.Run(ctx)
