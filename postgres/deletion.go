@@ -18,7 +18,7 @@ const (
 			ORDER BY id LIMIT $5
 		), locked AS MATERIALIZED (
 			SELECT d.id FROM waiting w JOIN deliveries d ON d.id = w.id
-			WHERE d.tenant_id = $2 AND d.status IN ('pending', 'retrying', 'held') ORDER BY d.id FOR UPDATE OF d
+			WHERE d.tenant_id || '' = $2 AND d.status || '' IN ('pending', 'retrying', 'held') ORDER BY d.id FOR UPDATE OF d
 		)
 		UPDATE deliveries d SET status = 'canceled', reason = $3, held_at = NULL, next_attempt_at = NULL, updated_at = $4
 		FROM locked WHERE d.id = locked.id
