@@ -63,6 +63,6 @@ func (s *Store) UnknownEvents(ctx context.Context, events []store.EventRef) ([]s
 		}
 	}
 	var unknown []store.EventRef
-	err := s.db.SelectContext(ctx, &unknown, selectUnknownEvents, tenants, ids, generated)
+	err := s.list(ctx, &unknown, selectUnknownEvents, tenants, ids, generated)
 	return unknown, failed("find unknown events", err)
 }

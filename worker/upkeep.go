@@ -10,7 +10,7 @@ import (
 const (
 	recoveryInterval  = time.Second
 	recoveryLimit     = 100
-	partitionInterval = time.Hour
+	partitionInterval = time.Minute // nothing but a look while none is missing
 )
 
 // Upkeep does what must happen now and then in one process at least, and may happen in several.
