@@ -4,21 +4,20 @@ import (
 	"context"
 	"sync"
 
-	"waybill/store"
-
 	"golang.org/x/sync/semaphore"
 
 	"waybill/activities"
+	"waybill/store"
 	"waybill/webhook"
 	"waybill/workflows"
 )
 
-// expressAttempts is how many attempts of express mode may be under way. Most of the time they wait for the database and
-// the receiver; many share a transaction. More would crowd one another out of the fast lane.
+// expressAttempts is how many attempts of express mode may be under way. They wait most of the time, for the database and the
+// receiver, and many share a transaction. More would crowd one another out of the fast lane.
 const expressAttempts = 192
 
-// leftoverStarts is how many workflows are started at the same time for events that express mode did not settle. Their
-// next attempts are not due at once, and they must not take the processor from first attempts.
+// leftoverStarts is how many workflows are started at the same time for events that express mode did not settle. Their next
+// attempts are not due at once, so they must not take the processor from first attempts.
 const leftoverStarts = 8
 
 // Attempter makes an attempt outside of a workflow, with the same code that the activity runs.
@@ -26,19 +25,19 @@ type Attempter interface {
 	Attempt(ctx context.Context, in activities.AttemptInput) (*activities.AttemptResult, error)
 }
 
-// Express makes the first attempt of each delivery before there is a workflow, right after the commit, and saves the
-// workflow for events that this does not settle. Until an event is marked dispatched, the relay would start its
-// workflow, which finds what was recorded.
+// Express makes the first attempt of each delivery right after the commit, before there is a workflow, and starts a workflow
+// only for events that this does not settle. As long as the dispatch is not deleted, the relay would start the workflow, which
+// finds what was recorded.
 type Express struct {
 	attempter Attempter
-	// everybody applies it to every tenant, rather than to those that ask for it.
+	// everybody means every tenant, not only those that ask for it.
 	everybody bool
-	places    *semaphore.Weighted
+	slots     *semaphore.Weighted
 }
 
 // NewExpress returns an Express for the tenants that ask for it, or for everybody.
 func NewExpress(a Attempter, everybody bool) *Express {
-	return &Express{attempter: a, everybody: everybody, places: semaphore.NewWeighted(expressAttempts)}
+	return &Express{attempter: a, everybody: everybody, slots: semaphore.NewWeighted(expressAttempts)}
 }
 
 func (x *Express) takesAll() bool { return x != nil && x.everybody }
@@ -52,36 +51,36 @@ func (d *Dispatcher) dispatchExpress(ctx context.Context, in *workflows.EventDel
 	settled := d.express.attempt(ctx, in)
 	d.failpoint("express-after-post")
 	if settled {
-		d.done <- outcome{key: in.EventKey, ok: true}
+		d.outcomes <- outcome{key: in.EventKey, done: true}
 		return
 	}
 	if in.UnderWay() {
-		d.leftovers <- in // nobody else may start it: another process would make the same attempt
+		d.leftovers <- in // this process must start it: another one would make the same attempt
 		return
 	}
 	select {
 	case d.leftovers <- in:
-	default: // many wait already: the lease runs out, and the relay starts it from what was recorded
+	default: // many wait already: the lease runs out, and the relay starts the workflow from what was recorded
 	}
 }
 
-// startLeftovers starts the workflows of events that express mode did not settle, to the last, unless Temporal is down
-// when the context is done.
+// startLeftovers starts the workflows of all events that express mode did not settle. Once the context is done, it starts none
+// while Temporal is down.
 func (d *Dispatcher) startLeftovers(ctx context.Context) {
 	for in := range d.leftovers {
-		ok := (ctx.Err() == nil || !d.down.Load()) && d.start(context.WithoutCancel(ctx), in)
-		d.done <- outcome{key: in.EventKey, ok: ok}
+		done := (ctx.Err() == nil || !d.down.Load()) && d.start(context.WithoutCancel(ctx), in)
+		d.outcomes <- outcome{key: in.EventKey, done: done}
 	}
 }
 
 // attempt makes the first attempts at the same time and writes what became of them into the workflow's input. It reports
 // whether every delivery is settled, so that no workflow is needed.
 func (x *Express) attempt(ctx context.Context, in *workflows.EventDeliveryInput) (settled bool) {
-	places := int64(min(len(in.Deliveries), expressAttempts))
-	if err := x.places.Acquire(ctx, places); err != nil {
+	slots := int64(min(len(in.Deliveries), expressAttempts))
+	if err := x.slots.Acquire(ctx, slots); err != nil {
 		return false
 	}
-	defer x.places.Release(places)
+	defer x.slots.Release(slots)
 	var attempts sync.WaitGroup
 	for i := range in.Deliveries[1:] {
 		attempts.Go(func() { x.attemptOne(ctx, in, &in.Deliveries[i+1]) })
@@ -96,8 +95,8 @@ func (x *Express) attempt(ctx context.Context, in *workflows.EventDeliveryInput)
 	return true
 }
 
-// attemptOne makes one attempt. A delivery that is not attempted, because the endpoint is disabled or has no room, or for
-// a fault of ours, is left to the workflow as it is.
+// attemptOne makes one attempt. It leaves a delivery to the workflow as it is when no attempt was made: the endpoint is disabled
+// or has no room, or the fault is ours.
 func (x *Express) attemptOne(ctx context.Context, in *workflows.EventDeliveryInput, d *workflows.DeliveryState) {
 	out, err := x.attempter.Attempt(ctx, activities.AttemptInput{
 		Tenant: in.Tenant, EventKey: in.EventKey, DeliveryID: d.ID, EndpointID: d.EndpointID,

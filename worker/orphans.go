@@ -4,15 +4,16 @@ import (
 	"context"
 	"time"
 
-	"waybill/store"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	"waybill/store"
 )
 
 // orphanLines is how many orphans one look at the workflows writes into the log.
 const orphanLines = 20
 
-// findOrphans counts the workflows whose event is not stored, seldom: it goes through all that live. They are left alone.
+// findOrphans counts the workflows whose event is not stored, and leaves them alone. It goes through all that live, so it is
+// seldom done.
 func (r *Reconciler) findOrphans(ctx context.Context) error {
 	now := time.Now()
 	if now.Before(r.nextOrphans) {
@@ -48,7 +49,7 @@ type reconcilerMetrics struct {
 func newReconcilerMetrics(to prometheus.Registerer) reconcilerMetrics {
 	m := reconcilerMetrics{
 		stalled: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "waybill_reconciler_stalled", Help: "Deliveries that stand still: their next attempt, or the end of their hold, is overdue.",
+			Name: "waybill_reconciler_stalled", Help: "Stalled deliveries: their next attempt, or the end of their hold, is overdue.",
 		}),
 		repaired: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "waybill_reconciler_repaired_total", Help: "Events whose lost workflow was started anew, and endpoints whose recovery was.",
@@ -63,7 +64,7 @@ func newReconcilerMetrics(to prometheus.Registerer) reconcilerMetrics {
 	return m
 }
 
-// forget leaves the gauges to the process that reconciles now.
+// forget clears the gauges, because another process reconciles now.
 func (m *reconcilerMetrics) forget() {
 	m.stalled.Set(0)
 	m.orphans.Set(0)

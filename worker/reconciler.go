@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -16,19 +17,19 @@ import (
 
 // Rhythm of the reconciler.
 const (
-	// DefaultReconcileAfter is how long a delivery state still before anybody asks why.
+	// DefaultReconcileAfter is how late a delivery may be before its workflow is looked for.
 	DefaultReconcileAfter = 5 * time.Minute
 	minReconcileInterval  = time.Second
 	maxReconcileInterval  = time.Minute
-	// stageTimeout bounds each stage of a round; what a stage does not get to is the next round's.
+	// stageTimeout bounds each stage of a round. What a stage does not get to is left to the next round.
 	stageTimeout = time.Minute
 	stalledPage  = 500
 	sweepPage    = 2000
 )
 
-// Reconciler finds deliveries that stand still, though the log says that something is to come, and starts the workflows
-// of those anew that have lost theirs: somebody ended it, or Temporal's database was set back. One that lives is late and
-// is left alone. The other way round, it reports workflows whose event is not stored. One process at a time does the work.
+// Reconciler finds stalled deliveries and starts the workflow anew of those that have lost it: somebody ended it, or Temporal's
+// database was set back. A delivery whose workflow lives is late and is left alone. The other way round, the Reconciler reports
+// workflows whose event is not stored. One process at a time does the work.
 type Reconciler struct {
 	opts     ReconcilerOptions
 	holder   string
@@ -36,7 +37,7 @@ type Reconciler struct {
 	rule     store.StallRule
 	metrics  reconcilerMetrics
 
-	// from is the stalled delivery at which the next round goes on.
+	// from is the stalled delivery that the next round begins after.
 	from        store.Stalled
 	nextOrphans time.Time
 }
@@ -53,11 +54,11 @@ type ReconcilerOptions struct {
 	Logger     *slog.Logger
 }
 
-// NewReconciler returns a Reconciler that has not begun.
+func (o *ReconcilerOptions) setDefaults() { o.After = cmp.Or(o.After, DefaultReconcileAfter) }
+
+// NewReconciler returns a Reconciler that does nothing before Run.
 func NewReconciler(o ReconcilerOptions) *Reconciler {
-	if o.After == 0 {
-		o.After = DefaultReconcileAfter
-	}
+	o.setDefaults()
 	r := &Reconciler{
 		opts: o, holder: uuid.NewString(), metrics: newReconcilerMetrics(o.Registerer),
 		interval: min(max(o.After/5, minReconcileInterval), maxReconcileInterval),
@@ -73,11 +74,11 @@ func NewReconciler(o ReconcilerOptions) *Reconciler {
 
 // Run reconciles until the context is done.
 func (r *Reconciler) Run(ctx context.Context) {
-	every(ctx, r.interval, reporting(ctx, r.opts.Logger, "deliveries that stand still cannot be looked for; trying on", r.round))
+	every(ctx, r.interval, reporting(ctx, r.opts.Logger, "the reconciler cannot do all its work; trying on", r.round))
 }
 
-// round does the work if no other process does. A stage that fails, for Temporal is down, does not keep the others from
-// theirs. The sweep comes last: the first one of a large database takes long.
+// round does the work if no other process does. A stage that fails, such as while Temporal is down, does not stop the others. The
+// sweep comes last, because the first one of a large database takes long.
 func (r *Reconciler) round(ctx context.Context) error {
 	stages := []func(context.Context) error{r.recoverForgotten, r.repair, r.findOrphans, r.sweep}
 	// The lease covers a round that takes all its time, and the wait for the next.
@@ -101,7 +102,7 @@ func (r *Reconciler) round(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// recoverForgotten has the upkeep wake what is held for no reason.
+// recoverForgotten marks endpoints that hold deliveries for no reason, so that the upkeep starts their recovery.
 func (r *Reconciler) recoverForgotten(ctx context.Context) error {
 	marked, err := r.opts.Log.RecoverForgotten(ctx, r.opts.After)
 	for _, e := range marked {
@@ -111,7 +112,7 @@ func (r *Reconciler) recoverForgotten(ctx context.Context) error {
 	return err
 }
 
-// repair looks at what state still, longest first, from where the last round came to.
+// repair looks at the stalled deliveries, longest first, from where the last round came to.
 func (r *Reconciler) repair(ctx context.Context) error {
 	n, err := r.opts.Log.CountStalled(ctx, r.rule)
 	if err != nil {
@@ -140,7 +141,7 @@ func (r *Reconciler) repair(ctx context.Context) error {
 	}
 }
 
-// repairEvent starts the workflow of a delivery's event anew, if it lives no more and the event still needs one.
+// repairEvent starts the workflow of a delivery's event anew if it does not live and the event still needs one.
 func (r *Reconciler) repairEvent(ctx context.Context, d *store.Stalled) error {
 	log := r.opts.Logger.With("tenant", d.TenantID, "event", d.EventID, "delivery", d.ID, "status", d.Status, "since", d.Since)
 	lives, err := r.opts.Restarter.Lives(ctx, d.TenantID, d.EventID)
@@ -171,12 +172,12 @@ func (r *Reconciler) repairEvent(ctx context.Context, d *store.Stalled) error {
 		return err
 	}
 	r.metrics.repaired.Inc()
-	log.Warn("a delivery stood still without a workflow; started it anew")
+	log.Warn("a stalled delivery had no workflow; started it anew")
 	return r.wakeReleased(ctx, state)
 }
 
-// wakeReleased tells the new workflow of deliveries that were released after it was told that they are held, and before
-// it was there to be woken.
+// wakeReleased tells the new workflow of deliveries that were released between the reading of before and its start: its input
+// says that they are held, and nobody could wake it before it was there.
 func (r *Reconciler) wakeReleased(ctx context.Context, before *store.EventState) error {
 	if len(before.HeldAt) == 0 {
 		return nil
@@ -198,7 +199,7 @@ func (r *Reconciler) wakeReleased(ctx context.Context, before *store.EventState)
 	return nil
 }
 
-// sweep goes on until it has caught up.
+// sweep sweeps until it has caught up.
 func (r *Reconciler) sweep(ctx context.Context) error {
 	for {
 		more, err := r.opts.Log.SweepDeliveries(ctx, r.opts.After, sweepPage)

@@ -22,10 +22,10 @@ import (
 	"waybill/workflows"
 )
 
-// memLog is a log in memory, and the workflows that belong to it. What is started anew stands still no more.
+// memLog is a log in memory with the workflows that belong to it. An event that is started anew is not stalled any more.
 type memLog struct {
 	mu        sync.Mutex
-	standing  map[webhook.EventKey]*store.EventState
+	states    map[webhook.EventKey]*store.EventState
 	stalled   []store.Stalled
 	lives     map[string]bool // by event id
 	forgotten []store.EndpointRef
@@ -40,10 +40,10 @@ type memLog struct {
 }
 
 func newLog() *memLog {
-	return &memLog{standing: map[webhook.EventKey]*store.EventState{}, lives: map[string]bool{}}
+	return &memLog{states: map[webhook.EventKey]*store.EventState{}, lives: map[string]bool{}}
 }
 
-// add lets an event stand still, whose deliveries have the given statuses.
+// add adds a stalled event whose deliveries have the given statuses.
 func (m *memLog) add(n int, statuses ...webhook.Status) *store.EventState {
 	s := &store.EventState{Dispatch: event(n, len(statuses)), HeldAt: map[webhook.DeliveryID]time.Time{}}
 	for i, d := range s.Deliveries {
@@ -55,7 +55,7 @@ func (m *memLog) add(n int, statuses ...webhook.Status) *store.EventState {
 			m.stalled = append(m.stalled, store.Stalled{ID: d.ID, TenantID: "acme", EventID: s.EventID, EventKey: s.EventKey})
 		}
 	}
-	m.standing[s.EventKey] = s
+	m.states[s.EventKey] = s
 	return s
 }
 
@@ -102,7 +102,7 @@ func (m *memLog) RecoverForgotten(context.Context, time.Duration) ([]store.Endpo
 func (m *memLog) EventState(_ context.Context, key webhook.EventKey) (*store.EventState, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s, ok := m.standing[key]
+	s, ok := m.states[key]
 	if !ok {
 		return nil, webhook.Errorf(webhook.CodeNotFound, "no such event")
 	}
@@ -171,7 +171,7 @@ func shows(r *prometheus.Registry, stalled, repaired, orphans int) func() bool {
 		# HELP waybill_reconciler_repaired_total Events whose lost workflow was started anew, and endpoints whose recovery was.
 		# TYPE waybill_reconciler_repaired_total counter
 		waybill_reconciler_repaired_total %d
-		# HELP waybill_reconciler_stalled Deliveries that stand still: their next attempt, or the end of their hold, is overdue.
+		# HELP waybill_reconciler_stalled Stalled deliveries: their next attempt, or the end of their hold, is overdue.
 		# TYPE waybill_reconciler_stalled gauge
 		waybill_reconciler_stalled %d
 		`, orphans, repaired, stalled)
@@ -195,7 +195,7 @@ func TestReconciler_Repairs(t *testing.T) {
 	m.lives[late.EventID] = true
 	settled := m.add(3, webhook.StatusPending)
 	settled.Log[0].Status = webhook.StatusDelivered
-	delete(m.standing, m.add(4, webhook.StatusPending).EventKey)
+	delete(m.states, m.add(4, webhook.StatusPending).EventKey)
 	m.add(5, webhook.StatusPending).Dialect = "gone"
 	m.unswept = 3
 

@@ -19,12 +19,12 @@ import (
 	"waybill/workflows"
 )
 
-// memDispatches keeps dispatches in memory. A claimed event stays claimed until it is marked or released.
+// memDispatches keeps dispatches in memory. A claimed event stays claimed until it is deleted or released.
 type memDispatches struct {
 	mu       sync.Mutex
 	waiting  []store.Dispatch
 	claimed  map[webhook.EventKey]store.Dispatch
-	marked   []webhook.EventKey
+	deleted  []webhook.EventKey
 	released []store.Release
 	limits   []int
 	recover  []store.EndpointRef
@@ -55,7 +55,7 @@ func (o *memDispatches) ClaimDispatches(_ context.Context, limit int, _ time.Dur
 func (o *memDispatches) DeleteDispatches(_ context.Context, keys []webhook.EventKey) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.marked = append(o.marked, keys...)
+	o.deleted = append(o.deleted, keys...)
 	return o.fail
 }
 
@@ -84,12 +84,12 @@ func (o *memDispatches) EnsurePartitions(context.Context) error {
 	return o.fail
 }
 
-// has reports how many events were marked and released.
-func (o *memDispatches) has(marked, released int) func() bool {
+// has reports how many events were deleted and released.
+func (o *memDispatches) has(deleted, released int) func() bool {
 	return func() bool {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		return len(o.marked) == marked && len(o.released) == released
+		return len(o.deleted) == deleted && len(o.released) == released
 	}
 }
 
@@ -155,7 +155,7 @@ func event(n, endpoints int) store.Dispatch {
 
 // bundle is a running dispatcher.
 type bundle struct {
-	outbox     *memDispatches
+	dispatches *memDispatches
 	starter    *fakeStarter
 	dispatcher *worker.Dispatcher
 	stop       func()
@@ -167,9 +167,9 @@ func setup(t *testing.T, change ...func(*worker.DispatcherOptions)) *bundle {
 	require.NoError(t, err)
 	rheo, err := webhook.ParseDialect(data)
 	require.NoError(t, err)
-	b := &bundle{outbox: newDispatches(), starter: &fakeStarter{}}
+	b := &bundle{dispatches: newDispatches(), starter: &fakeStarter{}}
 	options := worker.DispatcherOptions{
-		Dispatches: b.outbox, Starter: b.starter, Dialects: map[string]*webhook.Dialect{"rheo": rheo}, Starts: 2, Logger: slog.New(slog.DiscardHandler),
+		Dispatches: b.dispatches, Starter: b.starter, Dialects: map[string]*webhook.Dialect{"rheo": rheo}, Starts: 2, Logger: slog.New(slog.DiscardHandler),
 	}
 	for _, f := range change {
 		f(&options)

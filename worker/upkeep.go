@@ -31,7 +31,7 @@ func (u *Upkeep) Run(ctx context.Context) {
 	every(ctx, recoveryInterval, reporting(ctx, u.log, "recoveries could not be started; trying on", u.startRecoveries))
 }
 
-// startRecoveries starts what enabling an endpoint could not: the process died, or Temporal was down.
+// startRecoveries starts the recoveries that enabling an endpoint could not start: the process died, or Temporal was down.
 func (u *Upkeep) startRecoveries(ctx context.Context) error {
 	due, err := u.store.EndpointsToRecover(ctx, recoveryLimit)
 	if err != nil {
