@@ -5,13 +5,12 @@ import (
 	"sync"
 	"testing"
 
-	"waybill/store"
-
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"waybill/postgres"
 	"waybill/postgres/postgrestest"
+	"waybill/store"
 	"waybill/webhook"
 )
 

@@ -41,8 +41,7 @@ const (
 		FROM unnest($1::uuid[], $2::bigint[]) AS r (event_key, after) WHERE dispatches.event_key = r.event_key`
 )
 
-// ClaimDispatches takes up to limit events whose lease is over, for longest first, and leases them by the database's clock.
-// Claims of several processes never overlap.
+// ClaimDispatches implements store.Dispatches.
 func (s *Store) ClaimDispatches(ctx context.Context, limit int, lease time.Duration) ([]store.Dispatch, error) {
 	if limit <= 0 {
 		return nil, nil
@@ -122,8 +121,7 @@ func forgetLost(ctx context.Context, tx hotTx, keys []webhook.EventKey, found []
 	return tx.execHot(ctx, deleteDispatches, idsOf(keys))
 }
 
-// CountDispatches returns how many events wait for their workflow to start, most at most. Those that were accepted before
-// the call and not marked are among them.
+// CountDispatches implements store.Dispatches.
 func (s *Store) CountDispatches(ctx context.Context, most int) (int, error) {
 	var n []int
 	if err := s.selectHot(ctx, &n, countDispatches, most); err != nil {
@@ -132,27 +130,26 @@ func (s *Store) CountDispatches(ctx context.Context, most int) (int, error) {
 	return n[len(n)-1], nil // after a broken connection there may be a row of that one too
 }
 
-// DeleteDispatches forgets events whose workflow has started. Calls that come at the same time share a statement.
+// DeleteDispatches implements store.Dispatches. Calls that come at the same time share a statement.
 func (s *Store) DeleteDispatches(ctx context.Context, keys []webhook.EventKey) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	_, err := s.marks.do(ctx, keys)
+	_, err := s.deletions.do(ctx, keys)
 	return err
 }
 
-func (s *Store) markGroup(ctx context.Context, in [][]webhook.EventKey) ([]result[struct{}], error) {
+func (s *Store) deleteGroup(ctx context.Context, in [][]webhook.EventKey) ([]result[struct{}], error) {
 	err := s.execHot(ctx, deleteDispatches, idsOf(slices.Concat(in...)))
-	return make([]result[struct{}], len(in)), failed("mark events as started", err)
+	return make([]result[struct{}], len(in)), failed("delete dispatches", err)
 }
 
-// ReleaseDispatches ends the leases of events whose workflow was not started, each after its time, so that any relay may
-// claim them then.
+// ReleaseDispatches implements store.Dispatches.
 func (s *Store) ReleaseDispatches(ctx context.Context, releases []store.Release) error {
 	if len(releases) == 0 {
 		return nil
 	}
-	keys, after := new(column), new(column)
+	keys, after := new(arrayBuilder), new(arrayBuilder)
 	for _, r := range releases {
 		keys.addID(r.EventKey)
 		after.addInt(r.After.Milliseconds())

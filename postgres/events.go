@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"waybill/store"
-
 	"github.com/jmoiron/sqlx"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -25,7 +24,7 @@ func (r *bodyRow) body() webhook.Body {
 	return webhook.Body{Bytes: r.Bytes, DeliveryIDAt: r.DeliveryIDAt, DataFrom: r.DataFrom, DataTo: r.DataTo}
 }
 
-// Event returns an event by the id that callers know; CodeNotFound when the tenant has none such, or retention removed it.
+// Event implements store.Events.
 func (s *Store) Event(ctx context.Context, tenant, eventID string) (*store.StoredEvent, error) {
 	e, err := findEvent(ctx, s.db, tenant, eventID)
 	return e, failed("find an event", err)
@@ -72,7 +71,7 @@ func findEventKey(ctx context.Context, q sqlx.QueryerContext, tenant, eventID st
 	return key, orNotFound(err, "event", eventID)
 }
 
-// History returns an event's deliveries with their attempts, from the log; CodeNotFound when the tenant has no such event.
+// History implements store.Events.
 func (s *Store) History(ctx context.Context, tenant, eventID string) (*webhook.History, error) {
 	var h *webhook.History
 	err := s.transact(ctx, "read a history", func(tx *sqlx.Tx) (err error) {

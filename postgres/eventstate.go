@@ -19,10 +19,10 @@ const (
 				SELECT FROM events e WHERE e.id = asked.generated AND e.tenant_id = asked.tenant_id AND e.event_id = asked.event_id)`
 )
 
-// Standing returns an event as the log has it, with today's retry policies; CodeNotFound when it is not stored.
+// EventState implements store.Reconciliation.
 func (s *Store) EventState(ctx context.Context, key webhook.EventKey) (*store.EventState, error) {
 	var out *store.EventState
-	err := s.transactHot(ctx, "read how an event stands", []string{selectDispatches, selectDispatchDeliveries}, func(tx hotTx) error {
+	err := s.transactHot(ctx, "read the state of an event", []string{selectDispatches, selectDispatchDeliveries}, func(tx hotTx) error {
 		events, err := readDispatches(ctx, tx, []webhook.EventKey{key})
 		if err != nil {
 			return err
@@ -50,12 +50,12 @@ func (s *Store) EventState(ctx context.Context, key webhook.EventKey) (*store.Ev
 	return out, err
 }
 
-// UnknownEvents returns those of the events that are not stored.
+// UnknownEvents implements store.Reconciliation.
 func (s *Store) UnknownEvents(ctx context.Context, events []store.EventRef) ([]store.EventRef, error) {
-	tenants, ids, generated := new(column), new(column), new(column)
+	tenants, ids, generated := new(arrayBuilder), new(arrayBuilder), new(arrayBuilder)
 	for _, e := range events {
-		tenants.addText(storable(e.TenantID))
-		ids.addText(storable(e.EventID))
+		tenants.addText(cleanText(e.TenantID))
+		ids.addText(cleanText(e.EventID))
 		if key, ok := generatedKey(e.EventID); ok {
 			generated.addID(key)
 		} else {

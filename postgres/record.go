@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"waybill/store"
-
 	"waybill/webhook"
 )
 
@@ -41,19 +40,16 @@ const recordAttempts = `
 	)
 	SELECT ` + deliveryColumns + ` FROM moved`
 
-// RecordAttempt stores the attempt and its delivery's new state, and returns the delivery as it stands after the commit.
-// A delivery that was canceled meanwhile stays canceled unless the attempt delivered it; an attempt whose number is not
-// above the delivery's changes nothing. Calls that come at the same time share a transaction. CodeNotFound: the tenant
-// has no such delivery.
+// RecordAttempt implements store.Attempts. Calls that come at the same time share a transaction.
 func (s *Store) RecordAttempt(ctx context.Context, r *store.Record) (*webhook.Delivery, error) {
 	return s.records.do(ctx, r)
 }
 
 func (s *Store) recordGroup(ctx context.Context, in []*store.Record) ([]result[*webhook.Delivery], error) {
 	results := make([]result[*webhook.Delivery], len(in))
-	places := oncePerDelivery(in, results)
+	indexes := oncePerDelivery(in, results)
 	var rows newAttempts
-	for _, i := range places {
+	for _, i := range indexes {
 		rows.add(in[i])
 	}
 	// The statement is its own transaction, which saves two round trips. When its answer is lost and it runs again, it
@@ -66,7 +62,7 @@ func (s *Store) recordGroup(ctx context.Context, in []*store.Record) ([]result[*
 	for i := range moved {
 		byID[moved[i].ID] = &moved[i]
 	}
-	for _, i := range places {
+	for _, i := range indexes {
 		r := in[i]
 		if results[i].out = byID[r.Attempt.DeliveryID]; results[i].out == nil {
 			results[i].out, results[i].err = s.Delivery(ctx, r.TenantID, r.Attempt.DeliveryID)
@@ -75,19 +71,19 @@ func (s *Store) recordGroup(ctx context.Context, in []*store.Record) ([]result[*
 	return results, nil
 }
 
-// oncePerDelivery returns the places of the records to write now, one of each delivery, in the order in which every
+// oncePerDelivery returns the indexes of the records to write now, one of each delivery, in the order in which every
 // transaction locks deliveries. What is left over goes into the next run.
 func oncePerDelivery(in []*store.Record, results []result[*webhook.Delivery]) []int {
-	places := make([]int, len(in))
+	indexes := make([]int, len(in))
 	for i := range in {
-		places[i] = i
+		indexes[i] = i
 	}
-	slices.SortStableFunc(places, func(x, y int) int {
+	slices.SortStableFunc(indexes, func(x, y int) int {
 		a, b := in[x].Attempt, in[y].Attempt
 		return cmp.Or(cmp.Compare(a.DeliveryID.UUID(), b.DeliveryID.UUID()), cmp.Compare(a.Number, b.Number))
 	})
-	first := places[:0]
-	for _, i := range places {
+	first := indexes[:0]
+	for _, i := range indexes {
 		if len(first) > 0 && in[first[len(first)-1]].Attempt.DeliveryID == in[i].Attempt.DeliveryID {
 			results[i].again = true
 			continue
@@ -99,7 +95,7 @@ func oncePerDelivery(in []*store.Record, results []result[*webhook.Delivery]) []
 
 type newAttempts struct {
 	delivery, tenant, number, status, nextAttempt, at, id, started, duration, statusCode, outcome, errorClass, errorText,
-	requestHeaders, responseHeaders, responseBody, truncated column
+	requestHeaders, responseHeaders, responseBody, truncated arrayBuilder
 }
 
 func (c *newAttempts) add(r *store.Record) {
@@ -116,7 +112,7 @@ func (c *newAttempts) add(r *store.Record) {
 	c.statusCode.addInt(int64(a.StatusCode))
 	c.outcome.addText(string(a.Outcome))
 	c.errorClass.addText(string(a.ErrorClass))
-	c.errorText.addText(storable(a.Error)) // it may quote what a receiver sent
+	c.errorText.addText(cleanText(a.Error)) // it may quote what a receiver sent
 	c.requestHeaders.addStrings(a.RequestHeaders)
 	c.responseHeaders.addStrings(a.ResponseHeaders)
 	c.responseBody.addBytes(a.ResponseBody)

@@ -5,11 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"waybill/store"
-
 	"github.com/stretchr/testify/require"
 
 	"waybill/postgres"
+	"waybill/store"
 	"waybill/webhook"
 )
 

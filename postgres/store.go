@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,16 +60,15 @@ type Options struct {
 	NewUUID func() [16]byte
 }
 
-// withDefaults fills in the zero values.
-func (o Options) withDefaults() Options {
-	o.MaxConns = orDefault(o.MaxConns, defaultMaxConns)
-	o.Lease = orDefault(o.Lease, defaultLease)
-	o.Timeout = orDefault(o.Timeout, defaultTimeout)
-	o.MaxGroup = orDefault(o.MaxGroup, defaultMaxGroup)
-	o.BodyCacheBytes = orDefault(o.BodyCacheBytes, defaultBodyCacheBytes)
-	if o.Schema == "" {
-		o.Schema = "public"
-	}
+// setDefaults fills in the zero values.
+func (o *Options) setDefaults() {
+	o.Schema = cmp.Or(o.Schema, "public")
+	o.MaxConns = cmp.Or(o.MaxConns, defaultMaxConns)
+	o.Lease = cmp.Or(o.Lease, defaultLease)
+	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
+	o.MaxGroup = cmp.Or(o.MaxGroup, defaultMaxGroup)
+	o.BodyCacheBytes = cmp.Or(o.BodyCacheBytes, defaultBodyCacheBytes)
+	o.Logger = cmp.Or(o.Logger, slog.Default())
 	if o.Leave == nil {
 		o.Leave = func() bool { return false }
 	}
@@ -78,20 +78,9 @@ func (o Options) withDefaults() Options {
 	if o.Failpoint == nil {
 		o.Failpoint = func(string) {}
 	}
-	if o.Logger == nil {
-		o.Logger = slog.Default()
-	}
 	if o.NewUUID == nil {
 		o.NewUUID = func() [16]byte { return uuid.Must(uuid.NewV7()) } // fails only without a source of randomness
 	}
-	return o
-}
-
-func orDefault[N int | time.Duration](n, otherwise N) N {
-	if n <= 0 {
-		return otherwise
-	}
-	return n
 }
 
 // What the other packages ask of a database.
@@ -119,16 +108,16 @@ type Store struct {
 	hot    statements
 	caches caches
 
-	accepts  *group[*webhook.Publication, *webhook.Receipt]
-	records  *group[*store.Record, *webhook.Delivery]
-	sendings *group[store.Target, *store.Sending]
-	marks    *group[[]webhook.EventKey, struct{}]
+	accepts   *group[*webhook.Publication, *webhook.Receipt]
+	records   *group[*store.Record, *webhook.Delivery]
+	sendings  *group[store.Target, *store.Sending]
+	deletions *group[[]webhook.EventKey, struct{}]
 }
 
 // Open returns a Store without connecting: the process lives while the database is away, and Ping tells. It fails only
 // for options that can never work.
 func Open(o Options) (*Store, error) {
-	o = o.withDefaults()
+	o.setDefaults()
 	keys, err := newKeyring(o.Keys)
 	if err != nil {
 		return nil, err
@@ -146,7 +135,7 @@ func Open(o Options) (*Store, error) {
 	s.records = newGroup(o, 2, s.recordGroup)
 	s.records.linger = recordLinger
 	s.sendings = newGroup(o, 2, s.sendingGroup)
-	s.marks = newGroup(o, 1, s.markGroup)
+	s.deletions = newGroup(o, 1, s.deleteGroup)
 	return s, nil
 }
 
@@ -163,7 +152,7 @@ func (s *Store) Close() error {
 	s.accepts.close()
 	s.records.close()
 	s.sendings.close()
-	s.marks.close()
+	s.deletions.close()
 	// To say goodbye to a database that is away is no failure of the process.
 	if err := s.db.Close(); err != nil && !unavailable(err) {
 		return fmt.Errorf("close the database: %w", err)

@@ -7,10 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"waybill/store"
-
 	"github.com/stretchr/testify/require"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 

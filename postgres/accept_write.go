@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"waybill/store"
-
 	"waybill/webhook"
 )
 
@@ -76,7 +75,7 @@ func receiptOf(d store.Dispatch) *webhook.Receipt {
 }
 
 type newEvents struct {
-	id, tenant, eventID, eventType, occurred, created, attributes, body, deliveryIDAt, dataFrom, dataTo column
+	id, tenant, eventID, eventType, occurred, created, attributes, body, deliveryIDAt, dataFrom, dataTo arrayBuilder
 }
 
 func (c *newEvents) add(p *webhook.Publication) {
@@ -101,7 +100,7 @@ func (c *newEvents) args() []any {
 }
 
 type newDeliveries struct {
-	id, tenant, eventKey, eventID, eventType, endpoint, created column
+	id, tenant, eventKey, eventID, eventType, endpoint, created arrayBuilder
 }
 
 func (c *newDeliveries) add(p *webhook.Publication, deliveries []store.DispatchDelivery) {
