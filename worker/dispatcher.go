@@ -3,10 +3,13 @@ package worker
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"waybill/engine"
 	"waybill/store"
@@ -25,8 +28,6 @@ const (
 	queueSize = 512
 	// maxPutOff bounds how long an event waits in dispatches for endpoints that are slow. After that it waits in a workflow.
 	maxPutOff = 5 * time.Minute
-	// unknownDialect is how long an event stays in dispatches whose dialect this process does not know.
-	unknownDialect = 10 * time.Second
 )
 
 // Dispatcher starts the workflows of accepted events, right after the commit that accepted them, and deletes their dispatches.
@@ -44,11 +45,14 @@ type Dispatcher struct {
 
 	queue chan store.Dispatch
 	// leftovers are events that express mode did not settle.
-	leftovers chan *workflows.EventDeliveryInput
+	leftovers chan leftover
 	// outcomes takes what became of dispatches, to be written down.
 	outcomes chan outcome
-	// down is set while starts fail. New events then stay in dispatches, and the relay tries.
+	// down is set while the engine does not answer. New events then stay in dispatches, and the relay tries.
 	down atomic.Bool
+	// started counts the starts that succeeded.
+	started atomic.Int64
+	refused prometheus.Counter
 }
 
 // DispatcherOptions are the parts and the settings of a Dispatcher.
@@ -66,7 +70,9 @@ type DispatcherOptions struct {
 	// Failpoint is called at "after-claim" of the relay, and at "after-start" and "express-after-post" before the dispatch is
 	// deleted, for tests that kill the process there.
 	Failpoint func(name string)
-	Logger    *slog.Logger
+	// Registerer takes the dispatcher's metric; nil: it is counted and shown nowhere.
+	Registerer prometheus.Registerer
+	Logger     *slog.Logger
 }
 
 func (o *DispatcherOptions) setDefaults() {
@@ -82,12 +88,20 @@ func (o *DispatcherOptions) setDefaults() {
 // NewDispatcher returns a Dispatcher that does nothing before Run.
 func NewDispatcher(o DispatcherOptions) *Dispatcher {
 	o.setDefaults()
-	return &Dispatcher{
+	d := &Dispatcher{
 		dispatches: o.Dispatches, starter: o.Starter, dialects: o.Dialects, express: o.Express, stayAway: o.StayAway, failpoint: o.Failpoint, log: o.Logger,
 		slots: make(chan struct{}, o.Starts),
 		queue: make(chan store.Dispatch, queueSize), outcomes: make(chan outcome, queueSize),
-		leftovers: make(chan *workflows.EventDeliveryInput, queueSize),
+		leftovers: make(chan leftover, queueSize),
+		refused: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "waybill_dispatches_refused_total",
+			Help: "Tries to dispatch an event that failed for a fault of the event's own. The log names the event.",
+		}),
 	}
+	if o.Registerer != nil {
+		o.Registerer.MustRegister(d.refused)
+	}
+	return d
 }
 
 // Full reports whether new events are better left to the relay: starts fail, or events come faster than they start.
@@ -159,7 +173,9 @@ func (d *Dispatcher) work(ctx context.Context) {
 	for ctx.Err() == nil {
 		select {
 		case e := <-d.queue:
-			d.dispatch(ctx, &e)
+			if err := safely(d.log, func() error { d.dispatch(ctx, &e); return nil }); err != nil {
+				d.outcomes <- d.refuse(&e, fault{err: err})
+			}
 		case <-ctx.Done():
 			return
 		}
@@ -169,22 +185,30 @@ func (d *Dispatcher) work(ctx context.Context) {
 // dispatch settles one event or starts its workflow. It finishes what is under way even when the context is done, and does not
 // begin a start after that.
 func (d *Dispatcher) dispatch(ctx context.Context, e *store.Dispatch) {
-	dialect, ok := d.dialects[e.Dialect]
-	if !ok {
-		d.log.Error("an event waits for a dialect that is not loaded", "tenant", e.TenantID, "event", e.EventID, "dialect", e.Dialect)
-		d.outcomes <- outcome{key: e.EventKey, after: unknownDialect}
+	if d.sendBack(e) {
 		return
 	}
-	if after := d.putOff(e); after > 0 {
-		d.outcomes <- outcome{key: e.EventKey, after: after}
-		return
-	}
-	in := engine.NewEventDeliveryInput(e, dialect)
+	in := engine.NewEventDeliveryInput(e, d.dialects[e.Dialect])
 	if d.express.takes(e) {
-		d.dispatchExpress(context.WithoutCancel(ctx), in)
+		d.dispatchExpress(context.WithoutCancel(ctx), leftover{e, in})
 		return
 	}
-	d.outcomes <- outcome{key: in.EventKey, done: d.start(ctx, in)}
+	d.outcomes <- d.start(ctx, e, in)
+}
+
+// sendBack reports whether an event cannot be started now, whatever the engine says, and releases it then.
+func (d *Dispatcher) sendBack(e *store.Dispatch) bool {
+	switch after := d.putOff(e); {
+	case e.Fault != nil:
+		d.outcomes <- d.refuse(e, fault{err: e.Fault})
+	case d.dialects[e.Dialect] == nil:
+		d.outcomes <- d.refuse(e, fault{err: fmt.Errorf("the dialect %q is not loaded in this process", e.Dialect), most: maxDialectDelay, passing: true})
+	case after > 0:
+		d.outcomes <- outcome{key: e.EventKey, after: after}
+	default:
+		return false
+	}
+	return true
 }
 
 // putOff returns how long an event is to stay in dispatches, because all its endpoints are slow and busy. A workflow that only
@@ -200,29 +224,42 @@ func (d *Dispatcher) putOff(e *store.Dispatch) time.Duration {
 	return d.stayAway(endpoints)
 }
 
-// start starts the workflow of one event, once a slot is free, and reports whether it did.
-func (d *Dispatcher) start(ctx context.Context, in *workflows.EventDeliveryInput) bool {
+// start starts the workflow of one event, once a slot is free.
+func (d *Dispatcher) start(ctx context.Context, e *store.Dispatch, in *workflows.EventDeliveryInput) outcome {
 	select {
 	case d.slots <- struct{}{}:
 	case <-ctx.Done():
-		return false
+		return outcome{key: e.EventKey}
 	}
 	defer func() { <-d.slots }()
 	if ctx.Err() != nil {
-		return false // select takes either of two ready cases
+		return outcome{key: e.EventKey} // select takes either of two ready cases
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
 	defer cancel()
+	before := d.started.Load()
 	err := d.starter.Start(ctx, in)
-	if err == nil {
+	switch {
+	case err == nil:
+		d.started.Add(1)
 		d.failpoint("after-start")
-		if d.down.Swap(false) {
-			d.log.Info("workflows start again")
-		}
-		return true
+		d.setUp()
+		return outcome{key: e.EventKey, done: true}
+	case webhook.ErrorCode(err) == webhook.CodeInvalid:
+		d.setUp() // it has answered
+		return d.refuse(e, fault{err: err})
+	case d.started.Load() != before:
+		// The engine has started others meanwhile, so it is not down. It may have too much to do, so the event is not set aside.
+		return d.refuse(e, fault{err: err, passing: true})
 	}
 	if !d.down.Swap(true) {
 		d.log.Warn("workflows do not start; accepted events wait to be dispatched", "error", err)
 	}
-	return false
+	return outcome{key: e.EventKey}
+}
+
+func (d *Dispatcher) setUp() {
+	if d.down.Swap(false) {
+		d.log.Info("workflows start again")
+	}
 }

@@ -125,15 +125,6 @@ func TestDispatcher_BeginsNothingWhileStopping(t *testing.T) {
 	}
 }
 
-func TestDispatcher_UnknownDialect(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	e := event(1, 1)
-	e.Dialect = "gone"
-	b.dispatcher.Offer([]store.Dispatch{e})
-	eventually(t, b.dispatches.has(0, 1))
-}
-
 // While all its endpoints are slow and busy an event stays in dispatches, but not for ever.
 func TestDispatcher_PutsOff(t *testing.T) {
 	t.Parallel()
@@ -171,23 +162,4 @@ func TestRelay_SurvivesTheDatabase(t *testing.T) {
 	b.dispatches.fail = nil
 	b.dispatches.mu.Unlock()
 	eventually(t, b.dispatches.has(1, 0))
-}
-
-func TestUpkeep(t *testing.T) {
-	t.Parallel()
-	dispatches, starter := newDispatches(), &fakeStarter{down: true}
-	due := store.EndpointRef{TenantID: "acme", ID: webhook.NewID[webhook.EndpointID]([16]byte{7})}
-	dispatches.recover = []store.EndpointRef{due}
-	background(t, worker.NewUpkeep(dispatches, starter, slog.New(slog.DiscardHandler)).Run)
-	eventually(t, func() bool {
-		dispatches.mu.Lock()
-		defer dispatches.mu.Unlock()
-		return dispatches.created > 0
-	})
-	starter.setDown(false)
-	eventually(t, func() bool {
-		starter.mu.Lock()
-		defer starter.mu.Unlock()
-		return len(starter.recover) > 0 && starter.recover[0] == due
-	})
 }

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 
 	"golang.org/x/sync/semaphore"
@@ -46,20 +47,27 @@ func (x *Express) takes(e *store.Dispatch) bool {
 	return x != nil && (x.everybody || e.Express) && len(e.Deliveries) > 0 && len(e.Deliveries) <= workflows.MaxDeliveries
 }
 
+// leftover is an event that express mode did not settle, and the input that says what was attempted.
+type leftover struct {
+	event *store.Dispatch
+	in    *workflows.EventDeliveryInput
+}
+
 // dispatchExpress makes the first attempts of an event and leaves the rest to a workflow.
-func (d *Dispatcher) dispatchExpress(ctx context.Context, in *workflows.EventDeliveryInput) {
-	settled := d.express.attempt(ctx, in)
+func (d *Dispatcher) dispatchExpress(ctx context.Context, l leftover) {
+	in := l.in
+	settled := d.express.attempt(ctx, in, d.log)
 	d.failpoint("express-after-post")
 	if settled {
 		d.outcomes <- outcome{key: in.EventKey, done: true}
 		return
 	}
 	if in.UnderWay() {
-		d.leftovers <- in // this process must start it: another one would make the same attempt
+		d.leftovers <- l // this process must start it: another one would make the same attempt
 		return
 	}
 	select {
-	case d.leftovers <- in:
+	case d.leftovers <- l:
 	default: // many wait already: the lease runs out, and the relay starts the workflow from what was recorded
 	}
 }
@@ -67,15 +75,25 @@ func (d *Dispatcher) dispatchExpress(ctx context.Context, in *workflows.EventDel
 // startLeftovers starts the workflows of all events that express mode did not settle. Once the context is done, it starts none
 // while Temporal is down.
 func (d *Dispatcher) startLeftovers(ctx context.Context) {
-	for in := range d.leftovers {
-		done := (ctx.Err() == nil || !d.down.Load()) && d.start(context.WithoutCancel(ctx), in)
-		d.outcomes <- outcome{key: in.EventKey, done: done}
+	for l := range d.leftovers {
+		if ctx.Err() != nil && d.down.Load() {
+			d.outcomes <- outcome{key: l.event.EventKey}
+			continue
+		}
+		var o outcome
+		if err := safely(d.log, func() error {
+			o = d.start(context.WithoutCancel(ctx), l.event, l.in)
+			return nil
+		}); err != nil {
+			o = d.refuse(l.event, fault{err: err})
+		}
+		d.outcomes <- o
 	}
 }
 
 // attempt makes the first attempts at the same time and writes what became of them into the workflow's input. It reports
 // whether every delivery is settled, so that no workflow is needed.
-func (x *Express) attempt(ctx context.Context, in *workflows.EventDeliveryInput) (settled bool) {
+func (x *Express) attempt(ctx context.Context, in *workflows.EventDeliveryInput, log *slog.Logger) (settled bool) {
 	slots := int64(min(len(in.Deliveries), expressAttempts))
 	if err := x.slots.Acquire(ctx, slots); err != nil {
 		return false
@@ -83,9 +101,9 @@ func (x *Express) attempt(ctx context.Context, in *workflows.EventDeliveryInput)
 	defer x.slots.Release(slots)
 	var attempts sync.WaitGroup
 	for i := range in.Deliveries[1:] {
-		attempts.Go(func() { x.attemptOne(ctx, in, &in.Deliveries[i+1]) })
+		attempts.Go(func() { x.attemptOne(ctx, in, &in.Deliveries[i+1], log) })
 	}
-	x.attemptOne(ctx, in, &in.Deliveries[0])
+	x.attemptOne(ctx, in, &in.Deliveries[0], log)
 	attempts.Wait()
 	for i := range in.Deliveries {
 		if !in.Deliveries[i].Status.Settled() {
@@ -96,11 +114,15 @@ func (x *Express) attempt(ctx context.Context, in *workflows.EventDeliveryInput)
 }
 
 // attemptOne makes one attempt. It leaves a delivery to the workflow as it is when no attempt was made: the endpoint is disabled
-// or has no room, or the fault is ours.
-func (x *Express) attemptOne(ctx context.Context, in *workflows.EventDeliveryInput, d *workflows.DeliveryState) {
-	out, err := x.attempter.Attempt(ctx, activities.AttemptInput{
-		Tenant: in.Tenant, EventKey: in.EventKey, DeliveryID: d.ID, EndpointID: d.EndpointID,
-		Number: 1, Lane: activities.LaneFast, Policy: in.Policies[d.Policy],
+// or has no room, or the fault is ours, such as a panic.
+func (x *Express) attemptOne(ctx context.Context, in *workflows.EventDeliveryInput, d *workflows.DeliveryState, log *slog.Logger) {
+	var out *activities.AttemptResult
+	err := safely(log, func() (err error) {
+		out, err = x.attempter.Attempt(ctx, activities.AttemptInput{
+			Tenant: in.Tenant, EventKey: in.EventKey, DeliveryID: d.ID, EndpointID: d.EndpointID,
+			Number: 1, Lane: activities.LaneFast, Policy: in.Policies[d.Policy],
+		})
+		return err
 	})
 	switch {
 	case err != nil:

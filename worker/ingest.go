@@ -126,10 +126,15 @@ func (i *Ingester) count(done store.Ingested) {
 	i.rows.WithLabelValues("quarantined").Add(float64(done.Quarantined))
 }
 
-func (i *Ingester) prepare(row *webhook.OutboxRow, t *webhook.Tenant) (*webhook.Publication, error) {
+// prepare judges a row as the API judges a request. A panic is the fault of the one row, which goes into quarantine.
+func (i *Ingester) prepare(row *webhook.OutboxRow, t *webhook.Tenant) (p *webhook.Publication, err error) {
 	d, ok := i.opts.Dialects[t.Dialect]
 	if !ok { // the tenant was created a moment ago, elsewhere
 		return nil, webhook.Errorf(webhook.CodeUnavailable, "the dialect %q is not loaded here", t.Dialect)
 	}
-	return row.Publication(t, d, i.opts.Schemas, i.opts.Now().UTC().Truncate(time.Microsecond))
+	err = safely(i.opts.Logger, func() (err error) {
+		p, err = row.Publication(t, d, i.opts.Schemas, i.opts.Now().UTC().Truncate(time.Microsecond))
+		return err
+	})
+	return p, err
 }

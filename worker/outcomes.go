@@ -20,6 +20,10 @@ type outcome struct {
 	key   webhook.EventKey
 	done  bool
 	after time.Duration
+	// fault is the fault of the event's own; "" when it is not to blame.
+	fault string
+	// setAside means that the event waits for a person.
+	setAside bool
 }
 
 // writeOutcomes writes down what became of dispatches, many at a time, until stop is closed and all are written.
@@ -69,7 +73,7 @@ func (d *Dispatcher) writeBatch(batch []outcome) {
 		if o.done {
 			done = append(done, o.key)
 		} else {
-			released = append(released, store.Release{EventKey: o.key, After: o.after})
+			released = append(released, store.Release{EventKey: o.key, After: o.after, Error: o.fault, SetAside: o.setAside})
 		}
 	}
 	if len(done) > 0 {

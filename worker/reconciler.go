@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -21,8 +22,12 @@ const (
 	DefaultReconcileAfter = 5 * time.Minute
 	minReconcileInterval  = time.Second
 	maxReconcileInterval  = time.Minute
-	// stageTimeout bounds each stage of a round. What a stage does not get to is left to the next round.
-	stageTimeout = time.Minute
+	// DefaultStageTimeout bounds each stage of a round. What a stage does not get to is left to the next round.
+	DefaultStageTimeout = time.Minute
+	// repairTimeout bounds the repair of one event.
+	repairTimeout = 10 * time.Second
+	// failureLines is how many events one round writes into the log that could not be repaired.
+	failureLines = 20
 	stalledPage  = 500
 	sweepPage    = 2000
 )
@@ -39,6 +44,7 @@ type Reconciler struct {
 
 	// from is the stalled delivery that the next round begins after.
 	from        store.Stalled
+	orphans     orphanSearch
 	nextOrphans time.Time
 }
 
@@ -49,12 +55,17 @@ type ReconcilerOptions struct {
 	Dialects  map[string]*webhook.Dialect
 	// After is how long a delivery may be late; 0: DefaultReconcileAfter.
 	After time.Duration
+	// StageTimeout bounds each stage of a round; 0: DefaultStageTimeout.
+	StageTimeout time.Duration
 	// Registerer takes the reconciler's metrics; nil: they are kept and shown nowhere.
 	Registerer prometheus.Registerer
 	Logger     *slog.Logger
 }
 
-func (o *ReconcilerOptions) setDefaults() { o.After = cmp.Or(o.After, DefaultReconcileAfter) }
+func (o *ReconcilerOptions) setDefaults() {
+	o.After = cmp.Or(o.After, DefaultReconcileAfter)
+	o.StageTimeout = cmp.Or(o.StageTimeout, DefaultStageTimeout)
+}
 
 // NewReconciler returns a Reconciler that does nothing before Run.
 func NewReconciler(o ReconcilerOptions) *Reconciler {
@@ -80,26 +91,45 @@ func (r *Reconciler) Run(ctx context.Context) {
 // round does the work if no other process does. A stage that fails, such as while Temporal is down, does not stop the others. The
 // sweep comes last, because the first one of a large database takes long.
 func (r *Reconciler) round(ctx context.Context) error {
-	stages := []func(context.Context) error{r.recoverForgotten, r.repair, r.findOrphans, r.sweep}
+	stages := []stage{
+		{"endpoints that hold deliveries", r.recoverForgotten}, {"stalled deliveries", r.repair}, {"orphan workflows", r.findOrphans},
+		{"sweep", r.sweep},
+	}
 	// The lease covers a round that takes all its time, and the wait for the next.
-	mine, err := r.opts.Log.ClaimReconciler(ctx, r.holder, r.interval+time.Duration(len(stages))*stageTimeout)
+	mine, err := r.opts.Log.ClaimReconciler(ctx, r.holder, r.interval+time.Duration(len(stages))*r.opts.StageTimeout)
 	if err != nil {
 		return err
 	}
 	if !mine {
 		r.metrics.forget()
-		r.from, r.nextOrphans = store.Stalled{}, time.Time{}
+		r.from, r.orphans, r.nextOrphans = store.Stalled{}, orphanSearch{}, time.Time{}
 		return nil
 	}
 	var errs []error
-	for _, do := range stages {
-		ctx, cancel := context.WithTimeout(ctx, stageTimeout)
-		if err := do(ctx); ctx.Err() == nil {
-			errs = append(errs, err)
-		}
-		cancel()
+	for _, s := range stages {
+		errs = append(errs, r.run(ctx, s))
 	}
 	return errors.Join(errs...)
+}
+
+// stage is a part of a round.
+type stage struct {
+	name string
+	do   func(context.Context) error
+}
+
+func (r *Reconciler) run(ctx context.Context, s stage) error {
+	limited, cancel := context.WithTimeout(ctx, r.opts.StageTimeout)
+	defer cancel()
+	err := safely(r.opts.Logger, func() error { return s.do(limited) })
+	switch {
+	case err == nil || ctx.Err() != nil:
+		return nil
+	case limited.Err() != nil:
+		r.opts.Logger.Info("the reconciler ran out of time; the next round goes on", "stage", s.name, "after", r.opts.StageTimeout)
+		return nil
+	}
+	return fmt.Errorf("%s: %w", s.name, err)
 }
 
 // recoverForgotten marks endpoints that hold deliveries for no reason, so that the upkeep starts their recovery.
@@ -119,20 +149,32 @@ func (r *Reconciler) repair(ctx context.Context) error {
 		return err
 	}
 	r.metrics.stalled.Set(float64(n))
-	seen := map[webhook.EventKey]bool{}
+	seen, failed := map[webhook.EventKey]bool{}, 0
+	var down outage
 	for {
 		page, err := r.opts.Log.StalledDeliveries(ctx, r.rule, r.from, stalledPage)
 		if err != nil {
 			return err
 		}
 		for _, d := range page {
-			if !seen[d.EventKey] {
-				if err := r.repairEvent(ctx, &d); err != nil {
-					return err
-				}
-				seen[d.EventKey] = true
+			if seen[d.EventKey] {
+				r.from = d
+				continue
 			}
-			r.from = d
+			err := r.repairEvent(ctx, &d)
+			if ctx.Err() != nil {
+				return err
+			}
+			seen[d.EventKey], r.from = true, d // one that fails must not be the first of every round
+			if down.ends(err) {
+				return err
+			}
+			if err != nil {
+				r.metrics.failed.Inc()
+				if failed++; failed <= failureLines {
+					r.opts.Logger.Warn("an event cannot be repaired; the next rounds try again", "tenant", d.TenantID, "event", d.EventID, "error", err)
+				}
+			}
 		}
 		if len(page) < stalledPage {
 			r.from = store.Stalled{}
@@ -143,6 +185,12 @@ func (r *Reconciler) repair(ctx context.Context) error {
 
 // repairEvent starts the workflow of a delivery's event anew if it does not live and the event still needs one.
 func (r *Reconciler) repairEvent(ctx context.Context, d *store.Stalled) error {
+	ctx, cancel := context.WithTimeout(ctx, repairTimeout)
+	defer cancel()
+	return safely(r.opts.Logger, func() error { return r.restart(ctx, d) })
+}
+
+func (r *Reconciler) restart(ctx context.Context, d *store.Stalled) error {
 	log := r.opts.Logger.With("tenant", d.TenantID, "event", d.EventID, "delivery", d.ID, "status", d.Status, "since", d.Since)
 	lives, err := r.opts.Restarter.Lives(ctx, d.TenantID, d.EventID)
 	if err != nil {
@@ -165,8 +213,7 @@ func (r *Reconciler) repairEvent(ctx context.Context, d *store.Stalled) error {
 	}
 	dialect, ok := r.opts.Dialects[state.Dialect]
 	if !ok {
-		log.Error("a delivery without a workflow waits for a dialect that is not loaded", "dialect", state.Dialect)
-		return nil
+		return fmt.Errorf("the dialect %q is not loaded in this process", state.Dialect)
 	}
 	if err := r.opts.Restarter.Restart(ctx, engine.NewRestartInput(state, dialect)); err != nil {
 		return err
@@ -186,17 +233,18 @@ func (r *Reconciler) wakeReleased(ctx context.Context, before *store.EventState)
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, d := range now.Log {
 		_, was := before.HeldAt[d.ID]
 		if _, is := now.HeldAt[d.ID]; !was || is {
 			continue
 		}
 		err := r.opts.Restarter.WakeDelivery(ctx, now.TenantID, now.EventID, d.EndpointID)
-		if err != nil && webhook.ErrorCode(err) != webhook.CodeNotFound {
-			return err
+		if webhook.ErrorCode(err) != webhook.CodeNotFound {
+			errs = append(errs, err)
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // sweep sweeps until it has caught up.

@@ -38,8 +38,8 @@ func (r *Relay) Run(ctx context.Context) {
 // event as a probe.
 func (r *Relay) drain(ctx context.Context) error {
 	for ctx.Err() == nil {
-		limit := claimLimit
-		if r.dispatcher.down.Load() {
+		limit, probe := claimLimit, r.dispatcher.down.Load()
+		if probe {
 			limit = 1
 		}
 		events, err := r.dispatches.ClaimDispatches(ctx, limit, claimLease)
@@ -48,6 +48,9 @@ func (r *Relay) drain(ctx context.Context) error {
 		}
 		if len(events) > 0 {
 			r.dispatcher.failpoint("after-claim")
+		}
+		if probe && len(events) > 0 && r.dispatcher.sendBack(&events[0]) {
+			continue // it would tell nothing of the engine
 		}
 		if !r.give(ctx, events) || len(events) < limit || r.dispatcher.down.Load() {
 			return nil

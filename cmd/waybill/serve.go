@@ -108,6 +108,7 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 	})
 	p.dispatcher = worker.NewDispatcher(worker.DispatcherOptions{
 		Dispatches: p.store, Starter: p.engine, Dialects: p.catalogue.dialects, Starts: p.Starts, Failpoint: p.failpoint, Logger: p.log,
+		Registerer: p.metrics,
 		Express:  worker.NewExpress(acts, p.Express),
 		StayAway: func(endpoints []webhook.EndpointID) time.Duration { return activities.StayAway(acts, endpoints) },
 	})
@@ -122,7 +123,8 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 		Now: p.clock.now,
 	})
 	background.Go(func() { ingester.Run(ctx) })
-	background.Go(func() { worker.NewUpkeep(p.store, p.engine, p.log).Run(ctx) })
+	upkeep := worker.NewUpkeep(worker.UpkeepOptions{Store: p.store, Starter: p.engine, Registerer: p.metrics, Logger: p.log})
+	background.Go(func() { upkeep.Run(ctx) })
 	reconciler := worker.NewReconciler(worker.ReconcilerOptions{
 		Log: p.store, Restarter: p.engine, Dialects: p.catalogue.dialects, After: p.ReconcileAfter, Registerer: p.metrics, Logger: p.log,
 	})
