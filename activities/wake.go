@@ -99,16 +99,20 @@ func (a *Activities) wakeAll(ctx context.Context, in *WakeInput, page *wakePage)
 	group.SetLimit(wakesAtOnce)
 	for i, eventID := range page.EventIDs {
 		group.Go(func() error {
-			err := a.engine.WakeDelivery(ctx, in.Tenant, eventID, in.EndpointID)
-			if webhook.ErrorCode(err) == webhook.CodeNotFound {
-				a.log.Warn("no workflow runs for a held delivery", "tenant", in.Tenant, "event", eventID, "delivery", page.IDs[i])
-				return nil
-			}
-			if err != nil {
-				return fmt.Errorf("wake a delivery: %w", err)
-			}
-			return nil
+			return safely(func() error { return a.wakeOne(ctx, in, eventID, page.IDs[i]) })
 		})
 	}
 	return group.Wait()
+}
+
+func (a *Activities) wakeOne(ctx context.Context, in *WakeInput, eventID string, id webhook.DeliveryID) error {
+	err := a.engine.WakeDelivery(ctx, in.Tenant, eventID, in.EndpointID)
+	if webhook.ErrorCode(err) == webhook.CodeNotFound {
+		a.log.Warn("no workflow runs for a held delivery", "tenant", in.Tenant, "event", eventID, "delivery", id)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("wake a delivery: %w", err)
+	}
+	return nil
 }
