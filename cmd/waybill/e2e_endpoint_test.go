@@ -70,7 +70,7 @@ func TestEndpoint_Filter(t *testing.T) {
 	require.ElementsMatch(t, []int{0, 5}, got)
 }
 
-// 410 means that the receiver wants no more: the dialect standard disables the endpoint and tries no other time.
+// 410 means that the receiver wants no more: the dialect standard disables the endpoint and makes no further attempt.
 func TestEndpoint_Gone(t *testing.T) {
 	t.Parallel()
 	tn := newTenant(t, shared(t), "standard", nil)
@@ -87,7 +87,7 @@ func TestEndpoint_Gone(t *testing.T) {
 	r.wait(t, 1)
 }
 
-// Elsewhere 410 is a failure as any other.
+// In other dialects 410 is a failure like any other.
 func TestEndpoint_GoneElsewhere(t *testing.T) {
 	t.Parallel()
 	tn := newTenant(t, shared(t), "rheo", nil)

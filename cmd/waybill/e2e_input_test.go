@@ -79,7 +79,7 @@ func TestTenant_BadInput(t *testing.T) {
 	c.call(t, "GET", "/v1/tenants/"+id, nil).isProblem(t, 404, "not_found")
 }
 
-// Without an operator's leave no endpoint may be inside of the operator's network, however its address is written.
+// No endpoint may be inside the operator's network unless the operator allows it, however its address is written.
 func TestEndpoint_PrivateAddress(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
@@ -96,7 +96,7 @@ func TestEndpoint_PrivateAddress(t *testing.T) {
 	}
 	require.Zero(t, s.group.count(t, "endpoints", tn.id))
 
-	// Nor may it move there.
+	// An endpoint may not move there either.
 	var e endpoint
 	tn.call(t, "POST", tn.path+"/endpoints", fields{"url": "https://receiver.example/", "event_types": []string{"*"}}).is(t, 201, &e)
 	tn.call(t, "PATCH", tn.path+"/endpoints/"+e.ID, fields{"url": "https://10.0.0.1/"}).isProblem(t, 422, "invalid")
