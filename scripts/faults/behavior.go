@@ -25,7 +25,7 @@ type behavior struct {
 }
 
 // patient is a schedule that outlasts every outage of the suite.
-var patient = []string{"500ms", "1s", "2s", "4s", "8s", "15s", "30s", "30s", "30s"}
+var patient = []string{"1s", "1s", "2s", "4s", "8s", "15s", "30s", "30s", "30s"}
 
 func always(status int) func(string, int) int { return func(string, int) int { return status } }
 
