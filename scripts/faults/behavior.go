@@ -41,7 +41,7 @@ var (
 		}
 		return 200
 	}}
-	dead = behavior{name: "dead", schedule: []string{"300ms", "600ms"}, status: always(500), settles: []string{"exhausted"}}
+	dead = behavior{name: "dead", schedule: []string{"1s", "1s"}, status: always(500), settles: []string{"exhausted"}}
 )
 
 // usual are the endpoints of most scenarios.
@@ -94,7 +94,7 @@ func hostileOne(name string, status int, misbehave func(http.ResponseWriter, <-c
 		settles = []string{"delivered"}
 	}
 	return behavior{
-		name: name, schedule: []string{"300ms"}, timeout: "2s", status: always(status), misbehave: misbehave, settles: settles,
+		name: name, schedule: []string{"1s"}, timeout: "2s", status: always(status), misbehave: misbehave, settles: settles,
 	}
 }
 
