@@ -17,12 +17,13 @@ func cannotStartScenarios() []scenario {
 }
 
 // refusedWithin is how long it may take until an event that cannot start is set aside: some tries, with growing delays.
-const refusedWithin = 5 * time.Minute
+const refusedWithin = 3 * time.Minute
 
 // cannotStart begins with a process that accepts and starts nothing, spoils some of what it accepted, and then starts one
 // that serves all of it.
 func cannotStart(name, what string, n int) scenario {
 	var spoiled *run
+	var unnamed error
 	return scenario{
 		name: name, what: what + " that Temporal refuses to start among healthy ones, which are on time", endpoints: []behavior{healthy},
 		rate: besidesPerSecond, command: "api", env: []string{"WAYBILL_DISPATCH=false"},
@@ -40,9 +41,13 @@ func cannotStart(name, what string, n int) scenario {
 			for i := range ids {
 				ids[i] = spoiled.event(i + 1).id
 			}
-			return errors.Join(err, until(ctx, refusedWithin, func() error { return serve.logged(ids...) }))
+			unnamed = until(ctx, refusedWithin, func() error { return serve.logged(ids...) })
+			return err
 		},
 		also: func(ctx context.Context, r *run, v *verdict) error {
+			if unnamed != nil {
+				v.wrong("not every event that cannot start is named: %s", unnamed)
+			}
 			return errors.Join(r.judgePrompt(v), spoiled.judgeSpoiled(ctx, v, n))
 		},
 	}
