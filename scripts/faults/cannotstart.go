@@ -103,7 +103,7 @@ func (s *spoiled) setAside(ctx context.Context) ([]string, error) {
 	var list struct {
 		Data []struct {
 			ID     string
-			Tenant string `json:"tenant_id"`
+			Tenant string
 		}
 	}
 	if err := s.call(ctx, "GET", "/v1/dispatches?limit=100", nil, &list); err != nil {
