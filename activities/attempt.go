@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"waybill/store"
+
 	"go.temporal.io/sdk/activity"
 
 	"waybill/webhook"
@@ -57,18 +59,18 @@ func (a *Activities) heartbeat(ctx context.Context) (stop func()) {
 	}
 }
 
-// attempt is Attempt without Temporal. errFull: there is no place in the isolated lane.
+// attempt is Attempt without Temporal. errFull: there is no slot in the isolated lane.
 func (a *Activities) attempt(ctx context.Context, in *AttemptInput) (*AttemptResult, error) {
-	p, err := a.bulkhead.enter(ctx, in.EndpointID, in.Lane)
+	taken, err := a.bulkhead.enter(ctx, in.EndpointID, in.Lane)
 	if full := (*fullError)(nil); errors.As(err, &full) && in.Lane == LaneFast {
 		a.metrics.spilled.Inc()
-		return &AttemptResult{Spilled: true, Delay: full.stayAway}, nil
+		return &AttemptResult{Spilled: true, Delay: full.retryAfter}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer p.leave()
-	target := webhook.Target{Tenant: in.Tenant, EventKey: in.EventKey, DeliveryID: in.DeliveryID, EndpointID: in.EndpointID}
+	defer taken.leave()
+	target := store.Target{Tenant: in.Tenant, EventKey: in.EventKey, DeliveryID: in.DeliveryID, EndpointID: in.EndpointID}
 	for range looks {
 		s, err := a.store.Sending(ctx, target)
 		if webhook.ErrorCode(err) == webhook.CodeNotFound {
@@ -81,18 +83,18 @@ func (a *Activities) attempt(ctx context.Context, in *AttemptInput) (*AttemptRes
 		case s.Delivery.Attempts >= in.Number:
 			return a.recordedBefore(ctx, in, &s.Delivery)
 		case s.Delivery.Status.Settled():
-			return a.stands(&s.Delivery), nil
+			return a.resultOf(&s.Delivery), nil
 		case s.Deleted:
-			return a.standsAfter(a.cancel(ctx, in.Tenant, in.DeliveryID, "the endpoint was deleted"))
+			return a.resultAfter(a.cancel(ctx, in.Tenant, in.DeliveryID, reasonDeleted))
 		case s.Endpoint.DisabledAt == nil:
-			return a.send(ctx, in, s, p)
+			return a.send(ctx, in, s, taken)
 		}
 		d, err := a.store.HoldDelivery(ctx, in.Tenant, in.DeliveryID, a.now())
 		if err != nil {
 			return nil, fmt.Errorf("hold a delivery: %w", err)
 		}
 		if d.Status == webhook.StatusHeld || d.Status.Settled() {
-			return a.stands(d), nil
+			return a.resultOf(d), nil
 		}
 	}
 	return nil, webhook.Errorf(webhook.CodeUnavailable, "the endpoint is disabled and enabled all the time")
@@ -109,7 +111,7 @@ func (a *Activities) recordedBefore(ctx context.Context, in *AttemptInput, d *we
 	if err != nil {
 		return nil, fmt.Errorf("read a recorded attempt: %w", err)
 	}
-	out := a.stands(d)
+	out := a.resultOf(d)
 	out.Attempt = made
 	switch {
 	case d.Attempts > in.Number:
@@ -125,8 +127,8 @@ func (a *Activities) recordedBefore(ctx context.Context, in *AttemptInput, d *we
 	return out, nil
 }
 
-// stands tells how a delivery stands.
-func (a *Activities) stands(d *webhook.Delivery) *AttemptResult {
+// resultOf returns what the delivery's own state says.
+func (a *Activities) resultOf(d *webhook.Delivery) *AttemptResult {
 	out := &AttemptResult{Status: d.Status}
 	if d.Status == webhook.StatusHeld || d.Status == webhook.StatusCanceled {
 		out.Reason = d.Reason
@@ -137,9 +139,9 @@ func (a *Activities) stands(d *webhook.Delivery) *AttemptResult {
 	return out
 }
 
-func (a *Activities) standsAfter(d *webhook.Delivery, err error) (*AttemptResult, error) {
+func (a *Activities) resultAfter(d *webhook.Delivery, err error) (*AttemptResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.stands(d), nil
+	return a.resultOf(d), nil
 }

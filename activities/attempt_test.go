@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"waybill/store"
+
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
 
@@ -132,17 +134,18 @@ func TestActivities_Attempt_disablesWhatIsGone(t *testing.T) {
 	t.Parallel()
 	b := setup(t, answer(http.StatusGone))
 	var tries atomic.Int64
-	b.store.onDisable = func(string) (bool, error) {
+	b.engine.onDisable = func() error {
 		if tries.Add(1) == 1 {
-			return false, errDown
+			return errDown
 		}
-		return true, nil
+		return nil
 	}
 	out, err := b.attempt(t, input())
 	require.NoError(t, err)
 	require.Equal(t, webhook.StatusExhausted, out.Status)
 	require.Equal(t, webhook.OutcomeRejected, out.Attempt.Outcome)
-	require.Equal(t, []string{"disabled: the receiver answered 410 Gone"}, b.engine.told)
+	require.Equal(t, []string{"disable: the receiver answered 410 Gone", "disable: the receiver answered 410 Gone"}, b.engine.told,
+		"a database that is away for a moment is waited for")
 }
 
 func TestActivities_Attempt_sendsNothing(t *testing.T) {
@@ -163,7 +166,7 @@ func TestActivities_Attempt_sendsNothing(t *testing.T) {
 		delay   time.Duration
 	}{
 		"the event is gone": {
-			prepare: func(s *fakeStore) { s.onSending = func() (*webhook.Sending, error) { return nil, errMissing } },
+			prepare: func(s *fakeStore) { s.onSending = func() (*store.Sending, error) { return nil, errMissing } },
 			want:    activities.AttemptResult{Status: webhook.StatusCanceled, Reason: "the event is no longer stored"},
 		},
 		"the delivery is settled": {
@@ -284,7 +287,7 @@ func TestActivities_Attempt_goesOnWhenEnabledMeanwhile(t *testing.T) {
 func TestActivities_Attempt_respectsACancelation(t *testing.T) {
 	t.Parallel()
 	b := setup(t, answer(500))
-	b.store.onRecord = func(context.Context, *webhook.Record) (*webhook.Delivery, error) {
+	b.store.onRecord = func(context.Context, *store.Record) (*webhook.Delivery, error) {
 		return &webhook.Delivery{Status: webhook.StatusCanceled, Reason: "a person gave up"}, nil
 	}
 	out, err := b.attempt(t, input())
@@ -299,7 +302,7 @@ func TestActivities_Attempt_recordsThroughAnOutage(t *testing.T) {
 	t.Parallel()
 	var requests atomic.Int64
 	b := setup(t, func(http.ResponseWriter, *http.Request) { requests.Add(1) })
-	b.store.onRecord = func(_ context.Context, r *webhook.Record) (*webhook.Delivery, error) {
+	b.store.onRecord = func(_ context.Context, r *store.Record) (*webhook.Delivery, error) {
 		if len(b.store.recorded) < 3 {
 			return nil, errDown
 		}
@@ -336,13 +339,13 @@ func TestActivities_Attempt_translatesFaults(t *testing.T) {
 		final   bool
 	}{
 		"the database is down": {func(b *bundle) {
-			b.store.onSending = func() (*webhook.Sending, error) { return nil, errDown }
+			b.store.onSending = func() (*store.Sending, error) { return nil, errDown }
 		}, "unavailable", false},
 		"an unknown fault": {func(b *bundle) {
-			b.store.onSending = func() (*webhook.Sending, error) { return nil, errors.New("pq: something") }
+			b.store.onSending = func() (*store.Sending, error) { return nil, errors.New("pq: something") }
 		}, "internal", false},
 		"a request that makes no sense": {func(b *bundle) {
-			b.store.onSending = func() (*webhook.Sending, error) { return nil, webhook.Errorf(webhook.CodeInvalid, "no") }
+			b.store.onSending = func() (*store.Sending, error) { return nil, webhook.Errorf(webhook.CodeInvalid, "no") }
 		}, "invalid", true},
 		"a dialect that is not loaded": {func(b *bundle) {
 			b.store.sending.Tenant = &webhook.Tenant{ID: "acme", Dialect: "other"}

@@ -52,7 +52,7 @@ func TestActivities_Attempt_spills(t *testing.T) {
 	require.Equal(t, webhook.StatusDelivered, (<-results).Status)
 }
 
-func TestActivities_Attempt_givesItsPlaceBack(t *testing.T) {
+func TestActivities_Attempt_givesItsSlotBack(t *testing.T) {
 	t.Parallel()
 	b := setup(t, answer(204), func(o *activities.Options) { o.FastLimit, o.IsolatedLimit = 1, 1 })
 	for range 3 {

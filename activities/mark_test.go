@@ -82,24 +82,21 @@ func TestActivities_Mark(t *testing.T) {
 func TestActivities_Switch(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		in      activities.SwitchInput
-		changed bool
-		err     error
-		told    []string
+		in   activities.SwitchInput
+		err  error
+		told string
 	}{
-		"disable":                         {in: activities.SwitchInput{Reason: "broken"}, changed: true, told: []string{"disabled: broken"}},
-		"disable without a reason":        {changed: true, told: []string{"disabled: disabled by a signal"}},
-		"disable what is disabled":        {in: activities.SwitchInput{Reason: "broken"}},
-		"enable":                          {in: activities.SwitchInput{Enabled: true}, changed: true, told: []string{"enabled"}},
-		"enable what is enabled":          {in: activities.SwitchInput{Enabled: true}},
-		"enable what is not there":        {in: activities.SwitchInput{Enabled: true}, err: errMissing},
-		"disable while the store is down": {err: errDown},
+		"disable":                         {in: activities.SwitchInput{Reason: "broken"}, told: "disable: broken"},
+		"disable without a reason":        {told: "disable: disabled by a signal"},
+		"enable":                          {in: activities.SwitchInput{Enabled: true}, told: "enable"},
+		"enable what is not there":        {in: activities.SwitchInput{Enabled: true}, err: errMissing, told: "enable"},
+		"disable while the store is down": {in: activities.SwitchInput{Reason: "broken"}, err: errDown, told: "disable: broken"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t, unreachable(t))
-			b.store.onDisable = func(string) (bool, error) { return c.changed, c.err }
-			b.store.onEnable = func() (bool, error) { return c.changed, c.err }
+			b.engine.onDisable = func() error { return c.err }
+			b.engine.onEnable = func() error { return c.err }
 			_, err := b.env.ExecuteActivity(b.acts.Switch, c.in)
 			if c.err == nil {
 				require.NoError(t, err)
@@ -107,7 +104,7 @@ func TestActivities_Switch(t *testing.T) {
 				code := webhook.ErrorCode(c.err)
 				requireType(t, err, string(code), code == webhook.CodeNotFound)
 			}
-			require.Equal(t, c.told, b.engine.told)
+			require.Equal(t, []string{c.told}, b.engine.told)
 		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -16,7 +17,7 @@ const (
 
 // send makes the attempt, judges the answer and records both. Once begun, neither the request nor the record is given
 // up for a canceled context: the receiver would have seen an attempt that nobody knows of.
-func (a *Activities) send(ctx context.Context, in *AttemptInput, s *webhook.Sending, p *place) (*AttemptResult, error) {
+func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sending, taken *slot) (*AttemptResult, error) {
 	d, ok := a.dialects[s.Tenant.Dialect]
 	if !ok {
 		return nil, webhook.Errorf(webhook.CodeInternal, "the dialect %q is not loaded", s.Tenant.Dialect)
@@ -34,12 +35,12 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *webhook.Send
 		return nil, ctx.Err()
 	}
 	ctx = context.WithoutCancel(ctx)
-	p.sending()
+	taken.sending()
 	a.failpoint("before-post")
 	answer := a.transport.Send(ctx, Request{
 		URL: s.Endpoint.URL, Headers: headers, Body: body, Timeout: s.Endpoint.RequestTimeout(d),
 	})
-	p.answered(&answer)
+	taken.answered(&answer)
 	verdict := d.Judge(in.Policy, in.DeliveryID, in.Number, answer.reply())
 	a.metrics.attempt(in.Lane, &answer, verdict)
 
@@ -56,7 +57,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *webhook.Send
 	if verdict.Gone {
 		a.disable(ctx, in)
 	}
-	out := a.stands(after)
+	out := a.resultOf(after)
 	out.Attempt = &r.Attempt.AttemptSummary
 	return out, nil
 }
@@ -69,9 +70,9 @@ func (r *Response) reply() webhook.Reply {
 	return webhook.Reply{StatusCode: r.StatusCode, RetryAfter: r.RetryAfter}
 }
 
-func (a *Activities) recordOf(in *AttemptInput, v webhook.Verdict, answer *Response, started time.Time) *webhook.Record {
+func (a *Activities) recordOf(in *AttemptInput, v webhook.Verdict, answer *Response, started time.Time) *store.Record {
 	end := started.Add(answer.Duration)
-	r := &webhook.Record{
+	r := &store.Record{
 		TenantID: in.Tenant,
 		Attempt: webhook.Attempt{
 			ID:         webhook.NewID[webhook.AttemptID](a.newUUID()),
@@ -97,16 +98,11 @@ func (a *Activities) recordOf(in *AttemptInput, v webhook.Verdict, answer *Respo
 // disable obeys a receiver that wants no more. When it fails, the next delivery to it will be told the same again.
 func (a *Activities) disable(ctx context.Context, in *AttemptInput) {
 	const reason = "the receiver answered 410 Gone"
-	changed, err := persist(ctx, a.recordTimeout, func(ctx context.Context) (bool, error) {
-		_, changed, err := a.store.DisableEndpoint(ctx, in.Tenant, in.EndpointID, reason, a.now())
-		return changed, err
+	_, err := persist(ctx, a.recordTimeout, func(ctx context.Context) (*webhook.Endpoint, error) {
+		return a.engine.DisableEndpoint(ctx, in.Tenant, in.EndpointID, reason, a.now())
 	})
 	if err != nil {
 		a.log.Warn("an endpoint that is gone could not be disabled", "tenant", in.Tenant, "endpoint", in.EndpointID, "error", err)
-	}
-	a.failpoint("after-disable")
-	if changed {
-		a.engine.EndpointDisabled(in.Tenant, in.EndpointID, reason)
 	}
 }
 

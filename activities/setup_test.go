@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"waybill/store"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/testsuite"
@@ -34,25 +36,24 @@ var (
 // fakeStore is a database with one delivery. A func field that is set replaces what a method does.
 type fakeStore struct {
 	mu       sync.Mutex
-	sending  webhook.Sending
-	recorded []*webhook.Record
+	sending  store.Sending
+	recorded []*store.Record
 	reads    int
 
-	onSending  func() (*webhook.Sending, error)
-	onRecord   func(ctx context.Context, r *webhook.Record) (*webhook.Delivery, error)
-	onRecorded func(number int) (*webhook.AttemptSummary, error)
-	onHold     func() (*webhook.Delivery, error)
-	onCancel   func(reason string) (*webhook.Delivery, error)
-	onDelivery func() (*webhook.Delivery, error)
-	onDisable  func(reason string) (bool, error)
-	onEnable   func() (bool, error)
-	onEndpoint func() (*webhook.Endpoint, error)
-	onHeld     func(after webhook.DeliveryID, limit int) ([]webhook.HeldDelivery, error)
-	onRelease  func(ids []webhook.DeliveryID) error
-	onDone     func(version int64) error
+	onSending         func() (*store.Sending, error)
+	onRecord          func(ctx context.Context, r *store.Record) (*webhook.Delivery, error)
+	onRecorded        func(number int) (*webhook.AttemptSummary, error)
+	onHold            func() (*webhook.Delivery, error)
+	onCancel          func(reason string) (*webhook.Delivery, error)
+	onDelivery        func() (*webhook.Delivery, error)
+	onEndpoint        func() (*webhook.Endpoint, error)
+	onCancelOfDeleted func(limit int) ([]store.HeldDelivery, bool, error)
+	onHeld            func(after webhook.DeliveryID, limit int) ([]store.HeldDelivery, error)
+	onRelease         func(ids []webhook.DeliveryID) error
+	onDone            func(version int64) error
 }
 
-func (s *fakeStore) Sending(_ context.Context, in webhook.Target) (*webhook.Sending, error) {
+func (s *fakeStore) Sending(_ context.Context, in store.Target) (*store.Sending, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reads++
@@ -66,7 +67,7 @@ func (s *fakeStore) Sending(_ context.Context, in webhook.Target) (*webhook.Send
 	return &out, nil
 }
 
-func (s *fakeStore) RecordAttempt(ctx context.Context, r *webhook.Record) (*webhook.Delivery, error) {
+func (s *fakeStore) RecordAttempt(ctx context.Context, r *store.Record) (*webhook.Delivery, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ctx.Err() != nil {
@@ -97,21 +98,11 @@ func (s *fakeStore) Delivery(context.Context, string, webhook.DeliveryID) (*webh
 	return s.onDelivery()
 }
 
-func (s *fakeStore) DisableEndpoint(_ context.Context, _ string, _ webhook.EndpointID, reason string, _ time.Time) (*webhook.Endpoint, bool, error) {
-	changed, err := s.onDisable(reason)
-	return nil, changed, err
-}
-
-func (s *fakeStore) EnableEndpoint(context.Context, string, webhook.EndpointID, time.Time) (*webhook.Endpoint, bool, error) {
-	changed, err := s.onEnable()
-	return nil, changed, err
-}
-
 func (s *fakeStore) Endpoint(context.Context, string, webhook.EndpointID) (*webhook.Endpoint, error) {
 	return s.onEndpoint()
 }
 
-func (s *fakeStore) HeldDeliveries(_ context.Context, _ string, _ webhook.EndpointID, after webhook.DeliveryID, limit int) ([]webhook.HeldDelivery, error) {
+func (s *fakeStore) HeldDeliveries(_ context.Context, _ string, _ webhook.EndpointID, after webhook.DeliveryID, limit int) ([]store.HeldDelivery, error) {
 	return s.onHeld(after, limit)
 }
 
@@ -119,15 +110,21 @@ func (s *fakeStore) ReleaseDeliveries(_ context.Context, _ string, _ webhook.End
 	return s.onRelease(ids)
 }
 
+func (s *fakeStore) CancelDeliveriesOfDeleted(_ context.Context, _ string, _ webhook.EndpointID, _ string, _ time.Time, limit int) ([]store.HeldDelivery, bool, error) {
+	return s.onCancelOfDeleted(limit)
+}
+
 func (s *fakeStore) RecoveryDone(_ context.Context, _ string, _ webhook.EndpointID, version int64) error {
 	return s.onDone(version)
 }
 
-// fakeEngine writes down what it is told.
+// fakeEngine writes down what it is told. A func field that is set says what a method answers.
 type fakeEngine struct {
-	mu     sync.Mutex
-	told   []string
-	onWake func(eventID string) error
+	mu        sync.Mutex
+	told      []string
+	onWake    func(eventID string) error
+	onDisable func() error
+	onEnable  func() error
 }
 
 func (e *fakeEngine) tell(what string) {
@@ -136,11 +133,21 @@ func (e *fakeEngine) tell(what string) {
 	e.told = append(e.told, what)
 }
 
-func (e *fakeEngine) EndpointDisabled(_ string, _ webhook.EndpointID, reason string) {
-	e.tell("disabled: " + reason)
+func (e *fakeEngine) DisableEndpoint(_ context.Context, _ string, _ webhook.EndpointID, reason string, _ time.Time) (*webhook.Endpoint, error) {
+	e.tell("disable: " + reason)
+	if e.onDisable != nil {
+		return nil, e.onDisable()
+	}
+	return nil, nil
 }
 
-func (e *fakeEngine) EndpointEnabled(string, webhook.EndpointID) { e.tell("enabled") }
+func (e *fakeEngine) EnableEndpoint(context.Context, string, webhook.EndpointID, time.Time) (*webhook.Endpoint, error) {
+	e.tell("enable")
+	if e.onEnable != nil {
+		return nil, e.onEnable()
+	}
+	return nil, nil
+}
 
 func (e *fakeEngine) WakeDelivery(_ context.Context, _, eventID string, _ webhook.EndpointID) error {
 	if e.onWake != nil {
@@ -149,6 +156,11 @@ func (e *fakeEngine) WakeDelivery(_ context.Context, _, eventID string, _ webhoo
 		}
 	}
 	e.tell("wake " + eventID)
+	return nil
+}
+
+func (e *fakeEngine) TellCanceled(_ context.Context, _, eventID string, _ webhook.EndpointID, reason string) error {
+	e.tell("canceled " + eventID + ": " + reason)
 	return nil
 }
 
@@ -168,7 +180,7 @@ func setup(t *testing.T, receive http.HandlerFunc, adjust ...func(*activities.Op
 	t.Helper()
 	s := serveTLS(t, receive)
 	b := &bundle{
-		store: &fakeStore{sending: webhook.Sending{
+		store: &fakeStore{sending: store.Sending{
 			Delivery: webhook.Delivery{
 				ID: deliveryID, EventID: "evt_1", EventType: "order.confirmed", EndpointID: endpointID, Status: webhook.StatusPending,
 			},

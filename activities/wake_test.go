@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"waybill/store"
+
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
@@ -17,11 +19,11 @@ func wakeSetup(t *testing.T) (b *bundle, done *[]int64) {
 	t.Helper()
 	b, done = setup(t, unreachable(t)), new([]int64)
 	b.store.onEndpoint = func() (*webhook.Endpoint, error) { return &webhook.Endpoint{ID: endpointID, Version: 7}, nil }
-	b.store.onHeld = func(after webhook.DeliveryID, limit int) ([]webhook.HeldDelivery, error) {
-		var out []webhook.HeldDelivery
+	b.store.onHeld = func(after webhook.DeliveryID, limit int) ([]store.HeldDelivery, error) {
+		var out []store.HeldDelivery
 		for i, event := range []string{"evt_1", "evt_2", "evt_3"} {
 			if id := heldID(i + 1); id.String() > after.String() && len(out) < limit {
-				out = append(out, webhook.HeldDelivery{ID: id, EventID: event})
+				out = append(out, store.HeldDelivery{ID: id, EventID: event})
 			}
 		}
 		return out, nil
@@ -101,14 +103,29 @@ func TestActivities_Wake_stops(t *testing.T) {
 	}
 }
 
-func TestActivities_Wake_wakesForADeletedEndpoint(t *testing.T) {
+func TestActivities_Wake_cancelsForADeletedEndpoint(t *testing.T) {
 	t.Parallel()
 	b, done := wakeSetup(t)
 	b.store.onEndpoint = func() (*webhook.Endpoint, error) { return nil, errMissing }
+	pages := [][]store.HeldDelivery{{{ID: heldID(1), EventID: "evt_1"}, {ID: heldID(2), EventID: "evt_3"}}, nil, nil}
+	call := 0
+	b.store.onCancelOfDeleted = func(limit int) ([]store.HeldDelivery, bool, error) {
+		require.Equal(t, 10, limit)
+		call++
+		return pages[call-1], call < len(pages), nil
+	}
 	out, err := wake(t, b, activities.WakeInput{Limit: 10})
 	require.NoError(t, err)
-	require.Equal(t, activities.WakeResult{Last: heldID(3), Woken: 3, Done: true}, *out)
-	require.Contains(t, b.engine.told, "wake evt_3")
+	require.Equal(t, activities.WakeResult{Woken: 2}, *out)
+	require.ElementsMatch(t, []string{"canceled evt_1: the endpoint was deleted", "canceled evt_3: the endpoint was deleted"}, b.engine.told)
+
+	out, err = wake(t, b, activities.WakeInput{Limit: 10})
+	require.NoError(t, err)
+	require.False(t, out.Done, "an attempt that began before the deletion may be about to be recorded")
+	require.Empty(t, *done)
+	out, err = wake(t, b, activities.WakeInput{Limit: 10})
+	require.NoError(t, err)
+	require.True(t, out.Done)
 	require.Len(t, *done, 1, "or the recovery would be started again and again")
 }
 
@@ -136,7 +153,7 @@ func TestActivities_Wake_resumesAPage(t *testing.T) {
 	require.Equal(t, []string{"evt_1", "evt_2"}, page.EventIDs)
 
 	b, _ = wakeSetup(t)
-	b.store.onHeld = func(webhook.DeliveryID, int) ([]webhook.HeldDelivery, error) { return nil, nil }
+	b.store.onHeld = func(webhook.DeliveryID, int) ([]store.HeldDelivery, error) { return nil, nil }
 	b.env.SetHeartbeatDetails(page)
 	out, err := wake(t, b, activities.WakeInput{Limit: 2})
 	require.NoError(t, err)
@@ -149,7 +166,7 @@ func TestActivities_Wake_translatesFaults(t *testing.T) {
 	for name, prepare := range map[string]func(b *bundle){
 		"reading the endpoint": func(b *bundle) { b.store.onEndpoint = func() (*webhook.Endpoint, error) { return nil, errDown } },
 		"listing": func(b *bundle) {
-			b.store.onHeld = func(webhook.DeliveryID, int) ([]webhook.HeldDelivery, error) { return nil, errDown }
+			b.store.onHeld = func(webhook.DeliveryID, int) ([]store.HeldDelivery, error) { return nil, errDown }
 		},
 		"releasing":           func(b *bundle) { b.store.onRelease = func([]webhook.DeliveryID) error { return errDown } },
 		"ending the recovery": func(b *bundle) { b.store.onDone = func(int64) error { return errDown } },

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 
+	"waybill/store"
+
 	"waybill/webhook"
 )
 
@@ -27,9 +29,9 @@ func (s *Server) listDeliveries(w http.ResponseWriter, r *http.Request, c *call)
 		func(d *webhook.Delivery) *webhook.Delivery { return d }))
 }
 
-func readFilter(r *http.Request) (webhook.DeliveryFilter, error) {
+func readFilter(r *http.Request) (store.DeliveryFilter, error) {
 	q := newQuery(r, "endpoint", "status", "event_type", "since", "until", "limit", "cursor")
-	f := webhook.DeliveryFilter{
+	f := store.DeliveryFilter{
 		Status:    webhook.Status(q.values.Get("status")),
 		EventType: q.values.Get("event_type"),
 		Since:     q.time("since"),

@@ -43,13 +43,9 @@ func (s *Server) disableEndpoint(w http.ResponseWriter, r *http.Request, c *call
 	if err != nil {
 		return err
 	}
-	e, changed, err := s.store.DisableEndpoint(r.Context(), c.tenant.ID, id, reason, s.now())
+	e, err := s.engine.DisableEndpoint(r.Context(), c.tenant.ID, id, reason, s.now())
 	if err != nil {
 		return err
-	}
-	s.opts.Failpoint("after-disable")
-	if changed {
-		s.engine.EndpointDisabled(c.tenant.ID, id, reason)
 	}
 	return writeJSON(w, http.StatusOK, c.showEndpoint(e))
 }
@@ -63,12 +59,9 @@ func (s *Server) enableEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	if err := decodeOptional(w, r, s.opts.MaxBodyBytes, &struct{}{}); err != nil {
 		return err
 	}
-	e, changed, err := s.store.EnableEndpoint(r.Context(), c.tenant.ID, id, s.now())
+	e, err := s.engine.EnableEndpoint(r.Context(), c.tenant.ID, id, s.now())
 	if err != nil {
 		return err
-	}
-	if changed {
-		s.engine.EndpointEnabled(c.tenant.ID, id)
 	}
 	return writeJSON(w, http.StatusOK, c.showEndpoint(e))
 }
@@ -157,7 +150,7 @@ func defaultTestType(e *webhook.Endpoint, c *call) string {
 	for _, pattern := range e.EventTypes {
 		only := webhook.Endpoint{EventTypes: []string{pattern}}
 		for _, known := range c.dialect.EventTypes {
-			if only.Subscribes(known.Type, nil) {
+			if only.Wants(known.Type) {
 				return known.Type
 			}
 		}

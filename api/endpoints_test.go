@@ -192,7 +192,7 @@ func TestEndpoints_DisableEnable(t *testing.T) {
 	b.admin("POST", path+"/disable", "").want(200)
 	require.Equal(t, []string{
 		"disabled acme " + id + " it moves", "enabled acme " + id, "disabled acme " + id + " disabled through the API",
-	}, b.engine.told, "the engine is told of changes only")
+	}, b.engine.told)
 
 	for _, reason := range []string{strings.Repeat("x", 501), "two\nlines"} {
 		p = b.admin("POST", path+"/disable", fmt.Sprintf(`{"reason":%q}`, reason)).problem(422, webhook.CodeInvalid)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"waybill/store"
+
 	"waybill/webhook"
 )
 
@@ -33,20 +35,21 @@ func (m *memStore) Accept(_ context.Context, p *webhook.Publication) (*webhook.R
 		again.Repeated = true
 		return &again, nil
 	}
-	receipt := webhook.Receipt{EventID: p.Event.ID}
-	for _, to := range p.Recipients(m.endpointsOf(p.Event.TenantID)) {
+	var deliveries []webhook.ReceiptDelivery
+	recipients, others := p.Recipients(m.endpointsOf(p.Event.TenantID))
+	for _, to := range recipients {
 		d := webhook.Delivery{
 			ID: webhook.NewID[webhook.DeliveryID](m.uuid()), EventID: p.Event.ID, EventType: p.Event.Type,
 			EndpointID: to, Status: webhook.StatusPending, CreatedAt: p.CreatedAt, UpdatedAt: p.CreatedAt,
 		}
 		m.deliveries[d.ID], m.owners[d.ID] = d, p.Event.TenantID
-		receipt.Deliveries = append(receipt.Deliveries, webhook.ReceiptDelivery{ID: d.ID, EndpointID: to})
+		deliveries = append(deliveries, webhook.ReceiptDelivery{ID: d.ID, EndpointID: to})
 	}
-	m.events[key], m.receipts[key] = *p, receipt
-	return &receipt, nil
+	m.events[key], m.receipts[key] = *p, webhook.Receipt{EventID: p.Event.ID, Deliveries: deliveries}
+	return webhook.NewReceipt(p.Event.ID, deliveries, others), nil
 }
 
-func (m *memStore) Event(_ context.Context, tenant, id string) (*webhook.StoredEvent, error) {
+func (m *memStore) Event(_ context.Context, tenant, id string) (*store.StoredEvent, error) {
 	leave, err := m.enter("Event")
 	defer leave()
 	if err != nil {
@@ -56,7 +59,7 @@ func (m *memStore) Event(_ context.Context, tenant, id string) (*webhook.StoredE
 	if !ok {
 		return nil, missing("event", id)
 	}
-	e := webhook.StoredEvent{Event: *p.Event, Body: p.Body, CreatedAt: p.CreatedAt}
+	e := store.StoredEvent{Event: *p.Event, Body: p.Body, CreatedAt: p.CreatedAt}
 	e.Data = p.Body.Data()
 	return &e, nil
 }
@@ -77,7 +80,7 @@ func (m *memStore) History(_ context.Context, tenant, id string) (*webhook.Histo
 	return h, nil
 }
 
-func (m *memStore) Deliveries(_ context.Context, tenant string, f webhook.DeliveryFilter) ([]webhook.Delivery, error) {
+func (m *memStore) Deliveries(_ context.Context, tenant string, f store.DeliveryFilter) ([]webhook.Delivery, error) {
 	leave, err := m.enter("Deliveries")
 	defer leave()
 	m.filters = append(m.filters, f)
@@ -123,7 +126,7 @@ func (m *memStore) CancelDelivery(_ context.Context, tenant string, id webhook.D
 	return &d, nil
 }
 
-func (m *memStore) Attempts(_ context.Context, _ string, delivery webhook.DeliveryID, p webhook.Page) ([]webhook.Attempt, error) {
+func (m *memStore) Attempts(_ context.Context, _ string, delivery webhook.DeliveryID, p store.Page) ([]webhook.Attempt, error) {
 	leave, err := m.enter("Attempts")
 	defer leave()
 	of := slices.DeleteFunc(slices.Collect(maps.Values(m.attempts)), func(a webhook.Attempt) bool { return a.DeliveryID != delivery })

@@ -16,6 +16,8 @@ type requestInfo struct {
 	id string
 	// route is the path template that matched.
 	route string
+	// body is what the request's body takes of the process' memory.
+	body share
 }
 
 type infoKey struct{}
@@ -47,7 +49,8 @@ func (s *Server) requestID(r *http.Request) string {
 func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		info := &requestInfo{id: s.requestID(r), route: unmatched}
+		info := &requestInfo{id: s.requestID(r), route: unmatched, body: share{of: s.inflight}}
+		defer info.body.release()
 		r = r.WithContext(context.WithValue(r.Context(), infoKey{}, info))
 		out := &statusWriter{ResponseWriter: w}
 		out.Header().Set("X-Request-Id", info.id)

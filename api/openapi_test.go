@@ -120,7 +120,7 @@ func TestOpenAPI_ListsEveryCode(t *testing.T) {
 	code := loadSpec(t).doc.Components.Schemas["Problem"].Value.Properties["code"].Value
 	for _, c := range []webhook.Code{
 		webhook.CodeMalformed, webhook.CodeInvalid, webhook.CodeUnauthorized, webhook.CodeForbidden, webhook.CodeNotFound,
-		webhook.CodeConflict, webhook.CodeEventIDConflict, webhook.CodeUnknownEventType, webhook.CodeSchemaViolation,
+		webhook.CodeConflict, webhook.CodeEventIDConflict, webhook.CodeRecipientLimit, webhook.CodeUnknownEventType, webhook.CodeSchemaViolation,
 		webhook.CodeTooLarge, webhook.CodeBacklogFull, webhook.CodeUnavailable, webhook.CodeInternal, webhook.CodeUnsupportedMedia, webhook.CodeMethodNotAllowed,
 	} {
 		require.Contains(t, code.Enum, string(c))

@@ -28,6 +28,7 @@ const adminKey = "the-admin-key-0123456789"
 
 // fakeEngine is a func-field fake; a nil field answers as an engine that knows nothing and minds nothing.
 type fakeEngine struct {
+	store   *memStore
 	mu      sync.Mutex
 	told    []string
 	history func(tenant, event string) (*webhook.History, error)
@@ -49,12 +50,24 @@ func (f *fakeEngine) History(_ context.Context, tenant, event string) (*webhook.
 	return f.history(tenant, event)
 }
 
-func (f *fakeEngine) EndpointDisabled(tenant string, id webhook.EndpointID, reason string) {
-	f.note("disabled %s %s %s", tenant, id, reason)
+func (f *fakeEngine) DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, reason string, at time.Time) (*webhook.Endpoint, error) {
+	e, changed, err := f.store.DisableEndpoint(ctx, tenant, id, reason, at)
+	if changed {
+		f.note("disabled %s %s %s", tenant, id, reason)
+	}
+	return e, err
 }
 
-func (f *fakeEngine) EndpointEnabled(tenant string, id webhook.EndpointID) {
-	f.note("enabled %s %s", tenant, id)
+func (f *fakeEngine) EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) (*webhook.Endpoint, error) {
+	e, changed, err := f.store.EnableEndpoint(ctx, tenant, id, at)
+	if changed {
+		f.note("enabled %s %s", tenant, id)
+	}
+	return e, err
+}
+
+func (f *fakeEngine) DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) error {
+	return f.store.DeleteEndpoint(ctx, tenant, id, at)
 }
 
 func (f *fakeEngine) RetryNow(_ context.Context, tenant, event string, id webhook.EndpointID, reason string) error {
@@ -161,7 +174,8 @@ func setup(t *testing.T, change ...func(*api.Options)) *testBundle {
 		n := count.Add(1)
 		return [16]byte{0x01, 0x97, 0, 0, 0, 0, 0x70, 0, 0x80, 0, 0, 0, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}
 	}
-	b := &testBundle{t: t, store: newMemStore(newUUID), engine: &fakeEngine{}, log: &logBuffer{}, spec: loadSpec(t)}
+	b := &testBundle{t: t, store: newMemStore(newUUID), log: &logBuffer{}, spec: loadSpec(t)}
+	b.engine = &fakeEngine{store: b.store}
 	options := api.Options{
 		Store: b.store, Engine: b.engine, Schemas: schemasFunc(wantSalePrice), Dialects: testDialects(t),
 		AdminKey: adminKey, OpenAPI: schemas.OpenAPI,

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"waybill/store"
+
 	"waybill/webhook"
 )
 
@@ -28,7 +30,7 @@ type memStore struct {
 	owners     map[webhook.DeliveryID]string
 
 	limits  []int // that CreateEndpoint was called with
-	filters []webhook.DeliveryFilter
+	filters []store.DeliveryFilter
 	calls   map[string]int
 	running int // calls of Accept at this moment
 	crowd   int // the most there were
@@ -61,7 +63,7 @@ func missing(what, id string) error {
 	return webhook.Errorf(webhook.CodeNotFound, "there is no %s %q", what, id)
 }
 
-func pageOf[T any](all []T, p webhook.Page, id func(T) string) []T {
+func pageOf[T any](all []T, p store.Page, id func(T) string) []T {
 	slices.SortFunc(all, func(a, b T) int { return strings.Compare(id(a), id(b)) })
 	all = slices.DeleteFunc(all, func(v T) bool { return p.After != "" && id(v) <= p.After })
 	return all[:min(len(all), p.Limit)]
@@ -96,7 +98,7 @@ func (m *memStore) Tenant(_ context.Context, id string) (*webhook.Tenant, error)
 	return &t, err
 }
 
-func (m *memStore) Tenants(_ context.Context, p webhook.Page) ([]webhook.Tenant, error) {
+func (m *memStore) Tenants(_ context.Context, p store.Page) ([]webhook.Tenant, error) {
 	leave, err := m.enter("Tenants")
 	defer leave()
 	return pageOf(slices.Collect(maps.Values(m.tenants)), p, func(t webhook.Tenant) string { return t.ID }), err
@@ -162,7 +164,7 @@ func (m *memStore) Endpoint(_ context.Context, tenant string, id webhook.Endpoin
 	return &e, err
 }
 
-func (m *memStore) Endpoints(_ context.Context, tenant string, p webhook.Page) ([]webhook.Endpoint, error) {
+func (m *memStore) Endpoints(_ context.Context, tenant string, p store.Page) ([]webhook.Endpoint, error) {
 	leave, err := m.enter("Endpoints")
 	defer leave()
 	return pageOf(m.endpointsOf(tenant), p, func(e webhook.Endpoint) string { return e.ID.String() }), err
@@ -245,7 +247,7 @@ func (m *memStore) CreateAPIKey(_ context.Context, k *webhook.APIKey, hash []byt
 	return err
 }
 
-func (m *memStore) APIKeys(_ context.Context, tenant string, p webhook.Page) ([]webhook.APIKey, error) {
+func (m *memStore) APIKeys(_ context.Context, tenant string, p store.Page) ([]webhook.APIKey, error) {
 	leave, err := m.enter("APIKeys")
 	defer leave()
 	of := slices.DeleteFunc(slices.Collect(maps.Values(m.keys)), func(k webhook.APIKey) bool { return k.TenantID != tenant })

@@ -10,6 +10,7 @@ import (
 
 	"waybill/postgres"
 	"waybill/postgres/postgrestest"
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -51,9 +52,9 @@ func TestAccept(t *testing.T) {
 		CreatedAt: p.CreatedAt, UpdatedAt: p.CreatedAt,
 	}, d)
 
-	require.Equal(t, []webhook.Dispatch{{
+	require.Equal(t, []store.Dispatch{{
 		EventKey: p.Event.Key, TenantID: "acme", EventID: r.EventID, EventType: "order.confirmed", Dialect: "rheo", Retry: retry, Express: true,
-		Deliveries: []webhook.DispatchDelivery{
+		Deliveries: []store.DispatchDelivery{
 			{ID: r.Deliveries[0].ID, EndpointID: one.ID}, {ID: r.Deliveries[1].ID, EndpointID: two.ID, Retry: retry},
 			{ID: r.Deliveries[2].ID, EndpointID: matching.ID},
 		},
@@ -293,7 +294,7 @@ func TestAccept_TheSameIDTwiceInOneGroup(t *testing.T) {
 
 func TestAccept_PanicOfOnAcceptedCostsNothing(t *testing.T) {
 	t.Parallel()
-	b := setup(t, func(o *postgres.Options) { o.OnAccepted = func([]webhook.Dispatch) { panic("no") } })
+	b := setup(t, func(o *postgres.Options) { o.OnAccepted = func([]store.Dispatch) { panic("no") } })
 	b.tenant("acme")
 	b.endpoint("acme")
 	b.publish(publication("acme", ""))

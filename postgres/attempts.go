@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -30,9 +31,8 @@ func (r *attemptRow) attempt() (*webhook.Attempt, error) {
 	return &a, nil
 }
 
-// Attempts lists a delivery's attempts by number, from 1. Page.After is an attempt's id. CodeNotFound: the tenant has no
-// such delivery.
-func (s *Store) Attempts(ctx context.Context, tenant string, delivery webhook.DeliveryID, page webhook.Page) ([]webhook.Attempt, error) {
+// Attempts implements store.Deliveries.
+func (s *Store) Attempts(ctx context.Context, tenant string, delivery webhook.DeliveryID, page store.Page) ([]webhook.Attempt, error) {
 	after, err := pageAfter[webhook.AttemptID](page)
 	if err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func (s *Store) Attempts(ctx context.Context, tenant string, delivery webhook.De
 	return readAll(rows, (*attemptRow).attempt)
 }
 
-// Attempt returns an attempt of one of the tenant's deliveries; CodeNotFound when there is none such.
+// Attempt implements store.Deliveries.
 func (s *Store) Attempt(ctx context.Context, tenant string, id webhook.AttemptID) (*webhook.Attempt, error) {
 	var row attemptRow
 	err := s.db.GetContext(ctx, &row, `
@@ -64,7 +64,7 @@ func (s *Store) Attempt(ctx context.Context, tenant string, id webhook.AttemptID
 	return row.attempt()
 }
 
-// RecordedAttempt returns an attempt by its number; CodeNotFound when it was not recorded.
+// RecordedAttempt implements store.Attempts.
 func (s *Store) RecordedAttempt(ctx context.Context, delivery webhook.DeliveryID, number int) (*webhook.AttemptSummary, error) {
 	a := new(webhook.AttemptSummary)
 	err := s.db.GetContext(ctx, a, `SELECT `+summaryColumns+` FROM attempts WHERE delivery_id = $1 AND number = $2`, delivery, number)

@@ -8,12 +8,13 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
 const deliveryColumns = `id, event_id, event_type, endpoint_id, status, attempts, next_attempt_at, reason, created_at, updated_at`
 
-// Delivery returns a delivery; CodeNotFound when the tenant has none such.
+// Delivery implements store.Deliveries.
 func (s *Store) Delivery(ctx context.Context, tenant string, id webhook.DeliveryID) (*webhook.Delivery, error) {
 	d, err := findDelivery(ctx, s.db, tenant, id)
 	return d, failed("find a delivery", err)
@@ -28,8 +29,8 @@ func findDelivery(ctx context.Context, q sqlx.QueryerContext, tenant string, id 
 	return d, nil
 }
 
-// Deliveries lists a tenant's deliveries, newest first. Page.After is an id.
-func (s *Store) Deliveries(ctx context.Context, tenant string, f webhook.DeliveryFilter) ([]webhook.Delivery, error) {
+// Deliveries implements store.Deliveries.
+func (s *Store) Deliveries(ctx context.Context, tenant string, f store.DeliveryFilter) ([]webhook.Delivery, error) {
 	after, err := pageAfter[webhook.DeliveryID](f.Page)
 	if err != nil {
 		return nil, err
@@ -112,7 +113,7 @@ func clampTime(at time.Time) time.Time {
 	}
 }
 
-// CancelDelivery settles a delivery as canceled and returns it; CodeConflict when it is settled already.
+// CancelDelivery implements store.Deliveries.
 func (s *Store) CancelDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, reason string, at time.Time) (*webhook.Delivery, error) {
 	var d *webhook.Delivery
 	err := s.transact(ctx, "cancel a delivery", func(tx *sqlx.Tx) error {
@@ -120,7 +121,7 @@ func (s *Store) CancelDelivery(ctx context.Context, tenant string, id webhook.De
 		err := tx.GetContext(ctx, canceled, `
 			UPDATE deliveries SET status = 'canceled', reason = $3, held_at = NULL, next_attempt_at = NULL, updated_at = $4
 			WHERE id = $1 AND tenant_id = $2 AND status IN ('pending', 'retrying', 'held') RETURNING `+deliveryColumns,
-			id, tenant, storable(reason), at)
+			id, tenant, cleanText(reason), at)
 		if err == nil {
 			d = canceled
 			return nil
@@ -135,4 +136,47 @@ func (s *Store) CancelDelivery(ctx context.Context, tenant string, id webhook.De
 		return webhook.Errorf(webhook.CodeConflict, "the delivery is %s", settled.Status)
 	})
 	return d, err
+}
+
+// A delivery is held, and an endpoint enabled, under a lock of the endpoint's row. So either the holder is first, and the
+// recovery that the enabling asks for finds the held delivery; or it is second, sees the endpoint enabled, and holds
+// nothing.
+
+// HoldDelivery implements store.Deliveries.
+func (s *Store) HoldDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, at time.Time) (*webhook.Delivery, error) {
+	var d *webhook.Delivery
+	err := s.transact(ctx, "hold a delivery", func(tx *sqlx.Tx) (err error) {
+		if d, err = findDelivery(ctx, tx, tenant, id); err != nil {
+			return err
+		}
+		disabled, reason, err := lockEndpoint(ctx, tx, d.EndpointID)
+		if err != nil {
+			return err
+		}
+		if disabled {
+			_, err = tx.ExecContext(ctx, `
+				UPDATE deliveries SET status = 'held', held_at = $2, reason = $3, next_attempt_at = NULL, updated_at = $2
+				WHERE id = $1 AND status IN ('pending', 'retrying')`, id, at, reason)
+			if err != nil {
+				return err
+			}
+		}
+		d, err = findDelivery(ctx, tx, tenant, id)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// lockEndpoint reports whether the endpoint is disabled, and keeps it so until the end of the transaction.
+func lockEndpoint(ctx context.Context, tx *sqlx.Tx, id webhook.EndpointID) (disabled bool, reason string, err error) {
+	var row struct {
+		Disabled bool   `db:"disabled"`
+		Reason   string `db:"disabled_reason"`
+	}
+	err = tx.GetContext(ctx, &row, `
+		SELECT disabled_at IS NOT NULL AND deleted_at IS NULL AS disabled, disabled_reason FROM endpoints WHERE id = $1 FOR SHARE`, id)
+	return row.Disabled, row.Reason, orNotFound(err, "endpoint", id.String())
 }

@@ -8,14 +8,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waybill/postgres"
+	"waybill/store"
 	"waybill/webhook"
 )
 
 // listed returns the ids that a filter selects, read in pages of two.
-func (b *bundle) listed(tenant string, f webhook.DeliveryFilter) []webhook.DeliveryID {
+func (b *bundle) listed(tenant string, f store.DeliveryFilter) []webhook.DeliveryID {
 	b.t.Helper()
 	var ids []webhook.DeliveryID
-	f.Page = webhook.Page{Limit: 2}
+	f.Page = store.Page{Limit: 2}
 	for {
 		page, err := b.Deliveries(b.t.Context(), tenant, f)
 		require.NoError(b.t, err)
@@ -50,12 +51,12 @@ func TestDeliveries_PagesAndFilters(t *testing.T) {
 			of[d.EndpointID] = append([]webhook.DeliveryID{d.ID}, of[d.EndpointID]...)
 		}
 	}
-	require.Equal(t, newest, b.listed("acme", webhook.DeliveryFilter{}))
-	require.Equal(t, of[one.ID], b.listed("acme", webhook.DeliveryFilter{EndpointID: one.ID}))
-	require.Empty(t, b.listed("other", webhook.DeliveryFilter{EndpointID: one.ID}))
-	require.Len(t, b.listed("other", webhook.DeliveryFilter{}), 1)
-	require.Equal(t, newest[2:4], b.listed("acme", webhook.DeliveryFilter{EventType: "user.created"}))
-	require.Equal(t, of[two.ID][1:2], b.listed("acme", webhook.DeliveryFilter{EventType: "user.created", EndpointID: two.ID}))
+	require.Equal(t, newest, b.listed("acme", store.DeliveryFilter{}))
+	require.Equal(t, of[one.ID], b.listed("acme", store.DeliveryFilter{EndpointID: one.ID}))
+	require.Empty(t, b.listed("other", store.DeliveryFilter{EndpointID: one.ID}))
+	require.Len(t, b.listed("other", store.DeliveryFilter{}), 1)
+	require.Equal(t, newest[2:4], b.listed("acme", store.DeliveryFilter{EventType: "user.created"}))
+	require.Equal(t, of[two.ID][1:2], b.listed("acme", store.DeliveryFilter{EventType: "user.created", EndpointID: two.ID}))
 
 	b.record(record("acme", newest[0], 1, webhook.StatusDelivered))
 	b.record(record("acme", newest[1], 1, webhook.StatusRetrying))
@@ -71,9 +72,9 @@ func TestDeliveries_PagesAndFilters(t *testing.T) {
 		webhook.StatusCanceled: newest[3:4], webhook.StatusHeld: newest[5:6],
 		webhook.StatusPending: {newest[4], newest[6], newest[7]},
 	} {
-		require.Equal(t, want, b.listed("acme", webhook.DeliveryFilter{Status: status}), status)
+		require.Equal(t, want, b.listed("acme", store.DeliveryFilter{Status: status}), status)
 	}
-	_, err = b.Deliveries(t.Context(), "acme", webhook.DeliveryFilter{Page: webhook.Page{After: "x", Limit: 1}})
+	_, err = b.Deliveries(t.Context(), "acme", store.DeliveryFilter{Page: store.Page{After: "x", Limit: 1}})
 	requireCode(t, webhook.CodeInvalid, err)
 }
 
@@ -108,7 +109,7 @@ func TestDeliveries_SinceAndUntil(t *testing.T) {
 		ids = append([]webhook.DeliveryID{b.publish(p).Deliveries[0].ID}, ids...)
 	}
 	list := func(since, until time.Time) []webhook.DeliveryID {
-		return b.listed("acme", webhook.DeliveryFilter{Since: since, Until: until})
+		return b.listed("acme", store.DeliveryFilter{Since: since, Until: until})
 	}
 	require.Equal(t, ids, list(noon, time.Time{}))
 	require.Equal(t, ids[:3], list(noon.Add(time.Minute), time.Time{}), "since is included")

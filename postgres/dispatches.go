@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -40,13 +41,12 @@ const (
 		FROM unnest($1::uuid[], $2::bigint[]) AS r (event_key, after) WHERE dispatches.event_key = r.event_key`
 )
 
-// ClaimDispatches takes up to limit events whose lease is over, for longest first, and leases them by the database's clock.
-// Claims of several processes never overlap.
-func (s *Store) ClaimDispatches(ctx context.Context, limit int, lease time.Duration) ([]webhook.Dispatch, error) {
+// ClaimDispatches implements store.Dispatches.
+func (s *Store) ClaimDispatches(ctx context.Context, limit int, lease time.Duration) ([]store.Dispatch, error) {
 	if limit <= 0 {
 		return nil, nil
 	}
-	var out []webhook.Dispatch
+	var out []store.Dispatch
 	queries := []string{claimDispatches, selectDispatches, selectDispatchDeliveries, deleteDispatches}
 	err := s.transactHot(ctx, "claim events to start", queries, func(tx hotTx) error {
 		var keys []webhook.EventKey
@@ -66,7 +66,7 @@ func (s *Store) ClaimDispatches(ctx context.Context, limit int, lease time.Durat
 }
 
 // readDispatches returns the events as Accept gives them to OnAccepted, with today's retry policies.
-func readDispatches(ctx context.Context, tx hotTx, keys []webhook.EventKey) ([]webhook.Dispatch, error) {
+func readDispatches(ctx context.Context, tx hotTx, keys []webhook.EventKey) ([]store.Dispatch, error) {
 	var events []struct {
 		Key       webhook.EventKey `db:"id"`
 		TenantID  string           `db:"tenant_id"`
@@ -88,21 +88,21 @@ func readDispatches(ctx context.Context, tx hotTx, keys []webhook.EventKey) ([]w
 	if err := tx.selectHot(ctx, &deliveries, selectDispatchDeliveries, idsOf(keys)); err != nil {
 		return nil, err
 	}
-	of := map[webhook.EventKey][]webhook.DispatchDelivery{}
+	of := map[webhook.EventKey][]store.DispatchDelivery{}
 	for _, d := range deliveries {
 		retry, err := readRetry(d.Retry)
 		if err != nil {
 			return nil, err
 		}
-		of[d.EventKey] = append(of[d.EventKey], webhook.DispatchDelivery{ID: d.ID, EndpointID: d.EndpointID, Retry: retry})
+		of[d.EventKey] = append(of[d.EventKey], store.DispatchDelivery{ID: d.ID, EndpointID: d.EndpointID, Retry: retry})
 	}
-	out := make([]webhook.Dispatch, len(events))
+	out := make([]store.Dispatch, len(events))
 	for i, e := range events {
 		retry, err := readRetry(e.Retry)
 		if err != nil {
 			return nil, err
 		}
-		out[i] = webhook.Dispatch{
+		out[i] = store.Dispatch{
 			EventKey: e.Key, TenantID: e.TenantID, EventID: e.EventID, EventType: e.EventType, Dialect: e.Dialect, Retry: retry, Express: e.Express,
 			Deliveries: of[e.Key],
 		}
@@ -111,7 +111,7 @@ func readDispatches(ctx context.Context, tx hotTx, keys []webhook.EventKey) ([]w
 }
 
 // forgetLost deletes the rows of events that retention removed: nothing could be delivered of them.
-func forgetLost(ctx context.Context, tx hotTx, keys []webhook.EventKey, found []webhook.Dispatch) error {
+func forgetLost(ctx context.Context, tx hotTx, keys []webhook.EventKey, found []store.Dispatch) error {
 	for _, d := range found {
 		keys = slices.DeleteFunc(keys, func(key webhook.EventKey) bool { return key == d.EventKey })
 	}
@@ -121,8 +121,7 @@ func forgetLost(ctx context.Context, tx hotTx, keys []webhook.EventKey, found []
 	return tx.execHot(ctx, deleteDispatches, idsOf(keys))
 }
 
-// CountDispatches returns how many events wait for their workflow to start, most at most. Those that were accepted before
-// the call and not marked are among them.
+// CountDispatches implements store.Dispatches.
 func (s *Store) CountDispatches(ctx context.Context, most int) (int, error) {
 	var n []int
 	if err := s.selectHot(ctx, &n, countDispatches, most); err != nil {
@@ -131,27 +130,26 @@ func (s *Store) CountDispatches(ctx context.Context, most int) (int, error) {
 	return n[len(n)-1], nil // after a broken connection there may be a row of that one too
 }
 
-// MarkDispatched forgets events whose workflow has started. Calls that come at the same time share a statement.
-func (s *Store) MarkDispatched(ctx context.Context, keys []webhook.EventKey) error {
+// DeleteDispatches implements store.Dispatches. Calls that come at the same time share a statement.
+func (s *Store) DeleteDispatches(ctx context.Context, keys []webhook.EventKey) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	_, err := s.marks.do(ctx, keys)
+	_, err := s.deletions.do(ctx, keys)
 	return err
 }
 
-func (s *Store) markGroup(ctx context.Context, in [][]webhook.EventKey) ([]result[struct{}], error) {
+func (s *Store) deleteGroup(ctx context.Context, in [][]webhook.EventKey) ([]result[struct{}], error) {
 	err := s.execHot(ctx, deleteDispatches, idsOf(slices.Concat(in...)))
-	return make([]result[struct{}], len(in)), failed("mark events as started", err)
+	return make([]result[struct{}], len(in)), failed("delete dispatches", err)
 }
 
-// ReleaseDispatches ends the leases of events whose workflow was not started, each after its time, so that any relay may
-// claim them then.
-func (s *Store) ReleaseDispatches(ctx context.Context, releases []webhook.Release) error {
+// ReleaseDispatches implements store.Dispatches.
+func (s *Store) ReleaseDispatches(ctx context.Context, releases []store.Release) error {
 	if len(releases) == 0 {
 		return nil
 	}
-	keys, after := new(column), new(column)
+	keys, after := new(arrayBuilder), new(arrayBuilder)
 	for _, r := range releases {
 		keys.addID(r.EventKey)
 		after.addInt(r.After.Milliseconds())

@@ -10,20 +10,21 @@ import (
 
 	"waybill/postgres"
 	"waybill/postgres/postgrestest"
+	"waybill/store"
 	"waybill/webhook"
 )
 
 // shortLease makes accepted events claimable at once.
 func shortLease(o *postgres.Options) { o.Lease = time.Nanosecond }
 
-func (b *bundle) claim(limit int) []webhook.Dispatch {
+func (b *bundle) claim(limit int) []store.Dispatch {
 	b.t.Helper()
 	d, err := b.ClaimDispatches(b.t.Context(), limit, time.Hour)
 	require.NoError(b.t, err)
 	return d
 }
 
-func keysOf(dispatches []webhook.Dispatch) []webhook.EventKey {
+func keysOf(dispatches []store.Dispatch) []webhook.EventKey {
 	var keys []webhook.EventKey
 	for _, d := range dispatches {
 		keys = append(keys, d.EventKey)
@@ -47,12 +48,12 @@ func TestClaimDispatches(t *testing.T) {
 	require.Empty(t, b.claim(2), "all are leased")
 	require.Empty(t, b.claim(0))
 
-	require.NoError(t, b.ReleaseDispatches(t.Context(), []webhook.Release{{EventKey: first[0].EventKey, After: time.Hour}, {EventKey: first[1].EventKey}}))
+	require.NoError(t, b.ReleaseDispatches(t.Context(), []store.Release{{EventKey: first[0].EventKey, After: time.Hour}, {EventKey: first[1].EventKey}}))
 	require.Equal(t, first[1:], b.claim(10), "the other one is nobody's for an hour")
-	require.NoError(t, b.MarkDispatched(t.Context(), keysOf(b.accepted)))
+	require.NoError(t, b.DeleteDispatches(t.Context(), keysOf(b.accepted)))
 	require.Zero(t, b.count(`SELECT count(*) FROM dispatches`))
-	require.NoError(t, b.MarkDispatched(t.Context(), keysOf(b.accepted)))
-	require.NoError(t, b.MarkDispatched(t.Context(), nil))
+	require.NoError(t, b.DeleteDispatches(t.Context(), keysOf(b.accepted)))
+	require.NoError(t, b.DeleteDispatches(t.Context(), nil))
 	require.NoError(t, b.ReleaseDispatches(t.Context(), nil))
 }
 
@@ -73,7 +74,7 @@ func TestCountDispatches(t *testing.T) {
 	}
 	require.Equal(t, 3, count(10), "leased or not")
 	require.Equal(t, 2, count(2))
-	require.NoError(t, b.MarkDispatched(t.Context(), keysOf(b.accepted[:1])))
+	require.NoError(t, b.DeleteDispatches(t.Context(), keysOf(b.accepted[:1])))
 	require.Equal(t, 2, count(10))
 }
 

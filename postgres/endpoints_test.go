@@ -13,6 +13,7 @@ import (
 
 	"waybill/postgres"
 	"waybill/postgres/postgrestest"
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -61,7 +62,7 @@ func TestEndpoints_Pages(t *testing.T) {
 	b.endpoint("other")
 	require.NoError(t, b.DeleteEndpoint(t.Context(), "acme", want[2], now()))
 	want = slices.Delete(want, 2, 3)
-	page := webhook.Page{Limit: 2}
+	page := store.Page{Limit: 2}
 	for {
 		found, err := b.Endpoints(t.Context(), "acme", page)
 		require.NoError(t, err)
@@ -74,7 +75,7 @@ func TestEndpoints_Pages(t *testing.T) {
 		page.After = found[1].ID.String()
 	}
 	require.Equal(t, want, got)
-	_, err := b.Endpoints(t.Context(), "acme", webhook.Page{After: "ep_x", Limit: 2})
+	_, err := b.Endpoints(t.Context(), "acme", store.Page{After: "ep_x", Limit: 2})
 	requireCode(t, webhook.CodeInvalid, err)
 }
 
@@ -167,7 +168,7 @@ func TestSwitchEndpoint(t *testing.T) {
 	require.True(t, changed)
 	require.Nil(t, on.DisabledAt)
 	require.Empty(t, on.DisabledReason)
-	require.Equal(t, []webhook.EndpointRef{{TenantID: "acme", ID: e.ID}}, b.due())
+	require.Equal(t, []store.EndpointRef{{TenantID: "acme", ID: e.ID}}, b.due())
 
 	_, _, err = b.DisableEndpoint(t.Context(), "other", e.ID, "x", at)
 	requireCode(t, webhook.CodeNotFound, err)
@@ -192,7 +193,7 @@ func TestDeleteEndpoint(t *testing.T) {
 	require.Len(t, b.due(), 1, "held deliveries are to be woken")
 }
 
-func (b *bundle) due() []webhook.EndpointRef {
+func (b *bundle) due() []store.EndpointRef {
 	b.t.Helper()
 	due, err := b.EndpointsToRecover(b.t.Context(), 100)
 	require.NoError(b.t, err)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime/debug"
 
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
@@ -80,4 +81,14 @@ func orNotFound(err error, what, id string) error {
 		return notFound(what, id)
 	}
 	return err
+}
+
+// safely turns a panic of do into an error: what one caller or one row causes must not end the process or block the rest.
+func safely(do func() error) (err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = webhook.Errorf(webhook.CodeInternal, "an internal error; the log has it").WithCause(fmt.Errorf("panic: %v\n%s", reason, debug.Stack()))
+		}
+	}()
+	return do()
 }

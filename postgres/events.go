@@ -8,6 +8,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -23,13 +24,13 @@ func (r *bodyRow) body() webhook.Body {
 	return webhook.Body{Bytes: r.Bytes, DeliveryIDAt: r.DeliveryIDAt, DataFrom: r.DataFrom, DataTo: r.DataTo}
 }
 
-// Event returns an event by the id that callers know; CodeNotFound when the tenant has none such, or retention removed it.
-func (s *Store) Event(ctx context.Context, tenant, eventID string) (*webhook.StoredEvent, error) {
+// Event implements store.Events.
+func (s *Store) Event(ctx context.Context, tenant, eventID string) (*store.StoredEvent, error) {
 	e, err := findEvent(ctx, s.db, tenant, eventID)
 	return e, failed("find an event", err)
 }
 
-func findEvent(ctx context.Context, q sqlx.QueryerContext, tenant, eventID string) (*webhook.StoredEvent, error) {
+func findEvent(ctx context.Context, q sqlx.QueryerContext, tenant, eventID string) (*store.StoredEvent, error) {
 	key, err := findEventKey(ctx, q, tenant, eventID)
 	if err != nil {
 		return nil, err
@@ -47,7 +48,7 @@ func findEvent(ctx context.Context, q sqlx.QueryerContext, tenant, eventID strin
 	if err != nil {
 		return nil, orNotFound(err, "event", eventID)
 	}
-	e := &webhook.StoredEvent{Body: row.body(), CreatedAt: row.CreatedAt}
+	e := &store.StoredEvent{Body: row.body(), CreatedAt: row.CreatedAt}
 	e.Event = webhook.Event{
 		Key: key, TenantID: tenant, ID: eventID, Type: row.EventType, OccurredAt: row.OccurredAt, Data: e.Body.Data(),
 	}
@@ -70,7 +71,7 @@ func findEventKey(ctx context.Context, q sqlx.QueryerContext, tenant, eventID st
 	return key, orNotFound(err, "event", eventID)
 }
 
-// History returns an event's deliveries with their attempts, from the log; CodeNotFound when the tenant has no such event.
+// History implements store.Events.
 func (s *Store) History(ctx context.Context, tenant, eventID string) (*webhook.History, error) {
 	var h *webhook.History
 	err := s.transact(ctx, "read a history", func(tx *sqlx.Tx) (err error) {

@@ -13,13 +13,13 @@ import (
 // WaitAccepting returns when n calls of Accept wait for the next transaction.
 func WaitAccepting(t *testing.T, s *Store, n int) {
 	t.Helper()
-	require.Eventually(t, func() bool { return s.accepts.waitingCalls() == n }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.accepts.waitingRequests() == n }, 20*time.Second, time.Millisecond)
 }
 
 // WaitRecording returns when n calls of RecordAttempt wait for the next transaction.
 func WaitRecording(t *testing.T, s *Store, n int) {
 	t.Helper()
-	require.Eventually(t, func() bool { return s.records.waitingCalls() == n }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.records.waitingRequests() == n }, 20*time.Second, time.Millisecond)
 }
 
 // ForgetBodies empties the body cache, as if another process had accepted the events.
@@ -28,7 +28,7 @@ func ForgetBodies(s *Store) { s.caches.bodies.InvalidateAll() }
 // HotStatements are those that find rows; the others only add some.
 var HotStatements = map[string]string{
 	"record": recordAttempts, "sendings": selectSendings, "bodies": selectBodies, "senders": selectSenders, "receivers": selectReceivers,
-	"claim": claimDispatches, "dispatches": selectDispatches, "deliveries": selectDispatchDeliveries, "mark": deleteDispatches,
+	"claim": claimDispatches, "dispatches": selectDispatches, "deliveries": selectDispatchDeliveries, "delete dispatches": deleteDispatches,
 	"count": countDispatches, "release": releaseDispatches, "versions": selectTenantVersions, "claimed ids": selectClaimedIDs, "receipts": selectReceipts,
 	"generated": selectGenerated, "claim outbox": claimOutbox, "delete outbox": deleteOutbox, "quarantine outbox": quarantineOutbox,
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -25,7 +26,7 @@ func (r *keyRow) key() (*webhook.APIKey, error) {
 	return &k, nil
 }
 
-// CreateAPIKey stores a key under the SHA-256 of its text. CodeNotFound: there is no such tenant.
+// CreateAPIKey implements store.Keys.
 func (s *Store) CreateAPIKey(ctx context.Context, k *webhook.APIKey, hash []byte) error {
 	scopes := make(pq.StringArray, len(k.Scopes))
 	for i, scope := range k.Scopes {
@@ -43,8 +44,8 @@ func (s *Store) CreateAPIKey(ctx context.Context, k *webhook.APIKey, hash []byte
 	return failed("create an API key", err)
 }
 
-// APIKeys lists a tenant's keys by id, revoked ones among them. Page.After is an id.
-func (s *Store) APIKeys(ctx context.Context, tenant string, page webhook.Page) ([]webhook.APIKey, error) {
+// APIKeys implements store.Keys.
+func (s *Store) APIKeys(ctx context.Context, tenant string, page store.Page) ([]webhook.APIKey, error) {
 	after, err := pageAfter[webhook.KeyID](page)
 	if err != nil {
 		return nil, err
@@ -58,7 +59,7 @@ func (s *Store) APIKeys(ctx context.Context, tenant string, page webhook.Page) (
 	return readAll(rows, (*keyRow).key)
 }
 
-// RevokeAPIKey ends a key. One that was revoked before keeps its moment. CodeNotFound: the tenant has none such.
+// RevokeAPIKey implements store.Keys.
 func (s *Store) RevokeAPIKey(ctx context.Context, tenant string, id webhook.KeyID, at time.Time) error {
 	var revoked time.Time
 	err := s.db.GetContext(ctx, &revoked, `
@@ -66,7 +67,7 @@ func (s *Store) RevokeAPIKey(ctx context.Context, tenant string, id webhook.KeyI
 	return failed("revoke an API key", orNotFound(err, "key", id.String()))
 }
 
-// APIKeyByHash returns the key whose text has this SHA-256; CodeUnauthorized for an unknown or revoked one.
+// APIKeyByHash implements store.Keys.
 func (s *Store) APIKeyByHash(ctx context.Context, hash []byte) (*webhook.APIKey, error) {
 	var row keyRow
 	err := s.db.GetContext(ctx, &row, `SELECT `+keyColumns+` FROM api_keys WHERE hash = $1 AND revoked_at IS NULL`, hash)

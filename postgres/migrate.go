@@ -24,7 +24,8 @@ const (
 // month and the next. Several processes may do so at once: one works, the others wait for it. url and schema are those of
 // Options. CodeUnavailable: the database cannot be reached, try again.
 func Migrate(ctx context.Context, url, schema string, log *slog.Logger) error {
-	o := Options{Schema: schema, Logger: log}.withDefaults()
+	o := Options{Schema: schema, Logger: log}
+	o.setDefaults()
 	db, err := openPool(url, o.Schema, 2, 0)
 	if err != nil {
 		return err

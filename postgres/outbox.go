@@ -3,12 +3,11 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 
 	"github.com/lib/pq"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -45,16 +44,15 @@ const (
 
 var ingestQueries = append([]string{claimOutbox, deleteOutbox, quarantineOutbox}, acceptQueries...)
 
-// IngestOutbox turns rows of the outbox into events, in the order of publication, and deletes them in the same
-// transaction, so that a row becomes an event exactly once whatever happens. Rows that cannot become events go to
-// outbox_quarantine. Several processes may do so at once: each takes other rows. Nothing settled: there is nothing to do.
-func (s *Store) IngestOutbox(ctx context.Context, in webhook.Ingestion) (webhook.Ingested, error) {
+// IngestOutbox implements store.Outbox. The rows are deleted in the transaction that stores their events, so that a row
+// becomes an event exactly once whatever happens.
+func (s *Store) IngestOutbox(ctx context.Context, in store.Ingestion) (store.Ingested, error) {
 	step := &ingestion{store: s, Ingestion: in}
 	err := step.run(ctx)
 	if !blamesRow(err) {
 		return step.out, err
 	}
-	var out webhook.Ingested
+	var out store.Ingested
 	for range in.Rows { // one of them is to blame, so each goes alone
 		one, err := s.ingestOne(ctx, in)
 		if err != nil || one.Settled() == 0 {
@@ -67,7 +65,7 @@ func (s *Store) IngestOutbox(ctx context.Context, in webhook.Ingestion) (webhook
 	return out, nil
 }
 
-func (s *Store) ingestOne(ctx context.Context, in webhook.Ingestion) (webhook.Ingested, error) {
+func (s *Store) ingestOne(ctx context.Context, in store.Ingestion) (store.Ingested, error) {
 	in.Rows = 1
 	step := &ingestion{store: s, Ingestion: in}
 	err := step.run(ctx)
@@ -96,15 +94,15 @@ func blamesRow(err error) bool {
 
 // ingestion is one transaction of IngestOutbox.
 type ingestion struct {
-	webhook.Ingestion
+	store.Ingestion
 	store *Store
 	rows  []outboxRow
 	// prepared are the rows of the publications of the acceptance, in its order.
 	prepared []*outboxRow
 
-	done     column // positions of the rows that are events now
+	done     arrayBuilder // positions of the rows that are events now
 	rejected rejections
-	out      webhook.Ingested
+	out      store.Ingested
 }
 
 type outboxRow struct {
@@ -121,7 +119,7 @@ func (g *ingestion) run(ctx context.Context) error {
 	a := &acceptance{store: g.store}
 	err := g.store.transactHot(ctx, "ingest the outbox", ingestQueries, func(tx hotTx) error {
 		a.tx = tx
-		dialects := new(column)
+		dialects := new(arrayBuilder)
 		for _, name := range g.Dialects {
 			dialects.addText(name)
 		}
@@ -141,7 +139,7 @@ func (g *ingestion) run(ctx context.Context) error {
 		return nil
 	})
 	if err != nil {
-		g.out = webhook.Ingested{}
+		g.out = store.Ingested{}
 		return err
 	}
 	if g.out.Published > 0 {
@@ -205,16 +203,6 @@ func (g *ingestion) prepare(a *acceptance, row *outboxRow) {
 	case webhook.ErrorCode(err) != webhook.CodeUnavailable:
 		g.reject(row, err)
 	}
-}
-
-// safely turns a panic into an error: the row that causes one must not block the rest.
-func safely(do func() error) (err error) {
-	defer func() {
-		if reason := recover(); reason != nil {
-			err = webhook.Errorf(webhook.CodeInternal, "an internal error; the log has it").WithCause(fmt.Errorf("panic: %v\n%s", reason, debug.Stack()))
-		}
-	}()
-	return do()
 }
 
 func (g *ingestion) publication(a *acceptance, row *outboxRow) (*webhook.Publication, error) {

@@ -19,6 +19,7 @@ import (
 
 	"waybill/postgres"
 	"waybill/schemas"
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -69,10 +70,10 @@ func keywords(t *testing.T, text string) string {
 }
 
 // step returns what the ingester asks for in each step; change may alter it.
-func step(t *testing.T, change ...func(*webhook.Ingestion)) webhook.Ingestion {
+func step(t *testing.T, change ...func(*store.Ingestion)) store.Ingestion {
 	t.Helper()
 	known := dialects(t)
-	in := webhook.Ingestion{
+	in := store.Ingestion{
 		Rows: 256, RowBytes: rowBytes, Dialects: slices.Sorted(maps.Keys(known)),
 		Prepare: func(row *webhook.OutboxRow, tenant *webhook.Tenant) (*webhook.Publication, error) {
 			return row.Publication(tenant, known[tenant.Dialect], salePrice{}, now())
@@ -85,8 +86,8 @@ func step(t *testing.T, change ...func(*webhook.Ingestion)) webhook.Ingestion {
 }
 
 // drain ingests until nothing more is settled, as the ingester does, and returns what became of all rows.
-func drain(ctx context.Context, s *postgres.Store, in webhook.Ingestion) (webhook.Ingested, error) {
-	var all webhook.Ingested
+func drain(ctx context.Context, s *postgres.Store, in store.Ingestion) (store.Ingested, error) {
+	var all store.Ingested
 	for {
 		out, err := s.IngestOutbox(ctx, in)
 		all.Published += out.Published
@@ -98,7 +99,7 @@ func drain(ctx context.Context, s *postgres.Store, in webhook.Ingestion) (webhoo
 	}
 }
 
-func (b *bundle) drain(change ...func(*webhook.Ingestion)) webhook.Ingested {
+func (b *bundle) drain(change ...func(*store.Ingestion)) store.Ingested {
 	b.t.Helper()
 	out, err := drain(b.t.Context(), b.Store, step(b.t, change...))
 	require.NoError(b.t, err)

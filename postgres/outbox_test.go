@@ -10,6 +10,7 @@ import (
 
 	"waybill/postgres"
 	"waybill/postgres/postgrestest"
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -53,7 +54,7 @@ func TestIngest_Quarantine(t *testing.T) {
 		b.call(`'acme', 'a', '"before"'`)
 		b.call(test.args)
 		b.call(`'acme', 'a', '"after"'`)
-		require.Equal(t, webhook.Ingested{Published: 2, Quarantined: 1}, b.drain(), test.args)
+		require.Equal(t, store.Ingested{Published: 2, Quarantined: 1}, b.drain(), test.args)
 		got := b.quarantine()[0]
 		require.Equal(t, test.code, got.Code, test.args)
 		require.Contains(t, got.Reason, test.reason)
@@ -64,7 +65,7 @@ func TestIngest_Quarantine(t *testing.T) {
 		b.exec(`WITH again AS (DELETE FROM outbox_quarantine RETURNING *)
 			INSERT INTO outbox (event_key, tenant_id, event_id, event_type, data, occurred_at, attributes, bytes, created_at)
 			SELECT event_key, tenant_id, event_id, event_type, data, occurred_at, attributes, bytes, created_at FROM again`)
-		require.Equal(t, webhook.Ingested{Quarantined: 1}, b.drain())
+		require.Equal(t, store.Ingested{Quarantined: 1}, b.drain())
 		require.Equal(t, got, b.quarantine()[0])
 		b.exec(`DELETE FROM outbox_quarantine`)
 	}
@@ -78,18 +79,18 @@ func TestIngest_EventID(t *testing.T) {
 	b.endpoint("acme")
 	const first = `'acme', 'order.confirmed', '{"n":1}', 'order-1'`
 	require.Equal(t, "order-1", b.call(first))
-	require.Equal(t, webhook.Ingested{Published: 1}, b.drain())
+	require.Equal(t, store.Ingested{Published: 1}, b.drain())
 	b.call(first) // in another transaction: the moment was not given, so it does not count
 	b.call(first)
-	require.Equal(t, webhook.Ingested{Repeated: 2}, b.drain())
+	require.Equal(t, store.Ingested{Repeated: 2}, b.drain())
 	b.call(`'acme', 'order.confirmed', '{"n":2}', 'order-1'`)
 	b.call(first + `, '2026-05-27T14:32:00Z'`)
-	require.Equal(t, webhook.Ingested{Quarantined: 2}, b.drain())
+	require.Equal(t, store.Ingested{Quarantined: 2}, b.drain())
 	require.Equal(t, webhook.CodeEventIDConflict, b.quarantine()[0].Code)
 
 	// Both in one step, and through the API.
 	b.exec(`SELECT publish('acme', 'order.confirmed', n::text::json, 'order-2') FROM (VALUES (1), (1), (2)) AS v (n)`)
-	require.Equal(t, webhook.Ingested{Published: 1, Repeated: 1, Quarantined: 1}, b.drain())
+	require.Equal(t, store.Ingested{Published: 1, Repeated: 1, Quarantined: 1}, b.drain())
 	row := webhook.OutboxRow{TenantID: "acme", Type: "order.confirmed", Data: []byte("1"), CreatedAt: now()}
 	id := "order-2"
 	row.EventID, row.Key = &id, publication("acme", "").Event.Key
@@ -103,7 +104,7 @@ func TestIngest_EventID(t *testing.T) {
 	ahead, err := row.Publication(&webhook.Tenant{ID: "acme"}, dialects(t)["standard"], salePrice{}, now())
 	require.NoError(t, err)
 	require.False(t, b.publish(ahead).Repeated)
-	require.Equal(t, webhook.Ingested{Repeated: 1}, b.drain())
+	require.Equal(t, store.Ingested{Repeated: 1}, b.drain())
 	require.Equal(t, 3, b.count(`SELECT count(*) FROM events`))
 }
 
@@ -115,8 +116,8 @@ func TestIngest_SeveralAtOnce(t *testing.T) {
 	b.endpoint("acme")
 	const events = 3000
 	b.exec(`SELECT publish('acme', 'a', n::text::json) FROM generate_series(1, $1) n`, events)
-	in := step(t, func(in *webhook.Ingestion) { in.Rows = 50 })
-	done := make([]webhook.Ingested, 4)
+	in := step(t, func(in *store.Ingestion) { in.Rows = 50 })
+	done := make([]store.Ingested, 4)
 	var ingesting sync.WaitGroup
 	for i := range done {
 		s := postgrestest.Open(t, b.opts)
@@ -128,13 +129,13 @@ func TestIngest_SeveralAtOnce(t *testing.T) {
 		})
 	}
 	ingesting.Wait()
-	var all webhook.Ingested
+	var all store.Ingested
 	for _, d := range done {
 		all.Published += d.Published
 		all.Repeated += d.Repeated
 		all.Quarantined += d.Quarantined
 	}
-	require.Equal(t, webhook.Ingested{Published: events}, all, "no row was taken twice")
+	require.Equal(t, store.Ingested{Published: events}, all, "no row was taken twice")
 	require.Equal(t, events, b.count(`SELECT count(DISTINCT convert_from(body, 'UTF8')::json ->> 'data') FROM events`))
 	require.Equal(t, events, b.count(`SELECT count(*) FROM events`))
 	require.Equal(t, events, b.count(`SELECT count(*) FROM deliveries`))
@@ -166,7 +167,7 @@ func TestIngest_Killed(t *testing.T) {
 			require.Empty(t, b.accepted, "nobody was told")
 			require.Equal(t, left, b.count(`SELECT count(*) FROM outbox`))
 			require.Equal(t, events-left, b.count(`SELECT count(*) FROM events`))
-			require.Equal(t, webhook.Ingested{Published: left}, b.drain())
+			require.Equal(t, store.Ingested{Published: left}, b.drain())
 			require.Equal(t, events, b.count(`SELECT count(*) FROM events`))
 			require.Equal(t, events, b.count(`SELECT count(*) FROM dispatches`), "the relay finds what nobody was told of")
 		})
@@ -190,7 +191,7 @@ func TestIngest_ConnectionLost(t *testing.T) {
 	_, err := b.IngestOutbox(t.Context(), in)
 	requireCode(t, webhook.CodeUnavailable, err)
 	require.Zero(t, b.count(`SELECT count(*) FROM events`))
-	require.Equal(t, webhook.Ingested{Published: 100}, b.drain())
+	require.Equal(t, store.Ingested{Published: 100}, b.drain())
 	require.Equal(t, 100, b.count(`SELECT count(*) FROM events`))
 	require.Empty(t, b.quarantine(), "no row is to blame")
 }
@@ -217,7 +218,7 @@ func TestIngest_Poison(t *testing.T) {
 	}
 	out, err := drain(t.Context(), b.Store, in)
 	require.NoError(t, err)
-	require.Equal(t, webhook.Ingested{Published: 7, Quarantined: 3}, out)
+	require.Equal(t, store.Ingested{Published: 7, Quarantined: 3}, out)
 	require.Equal(t, 7, b.count(`SELECT count(*) FROM events`))
 	var aside []string
 	require.NoError(t, b.db.Select(&aside, `SELECT data::text || ' ' || code FROM outbox_quarantine ORDER BY position`))
@@ -238,7 +239,7 @@ func TestIngest_FaultOfOurs(t *testing.T) {
 	requireCode(t, webhook.CodeInternal, err)
 	require.Empty(t, b.quarantine())
 	b.exec(`ALTER TABLE events RENAME COLUMN other TO attributes`)
-	require.Equal(t, webhook.Ingested{Published: 10}, b.drain())
+	require.Equal(t, store.Ingested{Published: 10}, b.drain())
 }
 
 // Rows of a dialect that this process does not know wait for one that does, and hold up no other.
@@ -249,15 +250,15 @@ func TestIngest_UnknownDialect(t *testing.T) {
 	b.tenantOf("rheo", "rheo")
 	b.exec(`SELECT publish('rheo', 'listing.created', '{}') FROM generate_series(1, 300)`)
 	b.call(`'acme', 'a', '1'`)
-	without := func(in *webhook.Ingestion) { in.Dialects = []string{"standard"} }
-	require.Equal(t, webhook.Ingested{Published: 1}, b.drain(without))
+	without := func(in *store.Ingestion) { in.Dialects = []string{"standard"} }
+	require.Equal(t, store.Ingested{Published: 1}, b.drain(without))
 	// The tenant was created between the claim and the preparation.
-	require.Zero(t, b.drain(func(in *webhook.Ingestion) {
+	require.Zero(t, b.drain(func(in *store.Ingestion) {
 		in.Prepare = func(*webhook.OutboxRow, *webhook.Tenant) (*webhook.Publication, error) {
 			return nil, webhook.Errorf(webhook.CodeUnavailable, "not here")
 		}
 	}))
-	require.Equal(t, webhook.Ingested{Published: 300}, b.drain())
+	require.Equal(t, store.Ingested{Published: 300}, b.drain())
 }
 
 // However large the rows are, a step reads few of them at once.
@@ -267,7 +268,7 @@ func TestIngest_BoundedByBytes(t *testing.T) {
 	b.tenant("acme")
 	b.exec(`SELECT publish('acme', 'a', to_json(repeat('x', 1000000))) FROM generate_series(1, 12)`)
 	b.exec(`SELECT publish('acme', 'a', to_json(repeat('y', 2000000)))`)
-	in := step(t, func(in *webhook.Ingestion) { in.RowBytes = 1_500_000 })
+	in := step(t, func(in *store.Ingestion) { in.RowBytes = 1_500_000 })
 	var steps []int
 	for {
 		out, err := b.IngestOutbox(t.Context(), in)

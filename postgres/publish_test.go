@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waybill/postgres/postgrestest"
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -38,7 +39,7 @@ func TestPublish_Transaction(t *testing.T) {
 	require.NoError(t, tx.Get(&id, call))
 	require.NoError(t, tx.Get(&at, `SELECT now()`))
 	require.NoError(t, tx.Commit())
-	require.Equal(t, webhook.Ingested{Published: 1}, b.drain())
+	require.Equal(t, store.Ingested{Published: 1}, b.drain())
 	got, err := b.Event(t.Context(), "acme", id)
 	require.NoError(t, err)
 	require.Regexp(t, `^evt_[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}$`, id, "a UUIDv7")
@@ -79,7 +80,7 @@ func TestPublish_DataAsWritten(t *testing.T) {
 	} {
 		var id string
 		require.NoError(t, b.db.Get(&id, `SELECT publish('acme', 'a', $1)`, data))
-		require.Equal(t, webhook.Ingested{Published: 1}, b.drain(), data)
+		require.Equal(t, store.Ingested{Published: 1}, b.drain(), data)
 		e, err := b.Event(t.Context(), "acme", id)
 		require.NoError(t, err)
 		require.Equal(t, data, string(e.Data))
@@ -107,7 +108,7 @@ func TestPublish_BareRole(t *testing.T) {
 	b.exec(`GRANT EXECUTE ON FUNCTION ` + schema + `.publish(text, text, json, text, timestamptz, json) TO ` + role)
 	_, err := conn.ExecContext(t.Context(), call)
 	require.NoError(t, err)
-	require.Equal(t, webhook.Ingested{Published: 1}, b.drain())
+	require.Equal(t, store.Ingested{Published: 1}, b.drain())
 
 	var relations []string
 	require.NoError(t, b.db.Select(&relations, `SELECT relname FROM pg_class WHERE relnamespace = $1::regnamespace AND relkind IN ('r', 'p', 'S')`, schema))
@@ -210,7 +211,7 @@ func TestPublish_Bulk(t *testing.T) {
 	}
 	out, err := drain(t.Context(), b.Store, in)
 	require.NoError(t, err)
-	require.Equal(t, webhook.Ingested{Published: events}, out, "%v", b.quarantine())
+	require.Equal(t, store.Ingested{Published: events}, out, "%v", b.quarantine())
 	require.Equal(t, events, b.count(`SELECT count(DISTINCT event_id) FROM events`))
 	require.Zero(t, b.count(`SELECT count(*) FROM outbox`))
 }

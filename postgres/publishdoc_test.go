@@ -14,7 +14,7 @@ import (
 
 	"waybill/postgres"
 	"waybill/postgres/postgrestest"
-	"waybill/webhook"
+	"waybill/store"
 )
 
 // sqlBlocks returns the SQL of a page, block by block.
@@ -78,7 +78,7 @@ func TestDocumentation_SQLPublishing(t *testing.T) {
 	run(grants)
 	run(`GRANT CREATE ON SCHEMA public TO auction_app; SET ROLE auction_app`)
 	run(call)
-	require.Equal(t, webhook.Ingested{Quarantined: 1}, b.drain(), "there is no such tenant yet")
+	require.Equal(t, store.Ingested{Quarantined: 1}, b.drain(), "there is no such tenant yet")
 	b.tenantOf("auction-excellence", "auctions")
 	b.endpoint("auctions")
 	run(trigger)
@@ -89,7 +89,7 @@ func TestDocumentation_SQLPublishing(t *testing.T) {
 	require.NoError(t, db.QueryRowx(look).MapScan(aside))
 	require.Equal(t, "not_found", aside["code"])
 	run(putBack)
-	require.Equal(t, webhook.Ingested{Published: 2}, b.drain())
+	require.Equal(t, store.Ingested{Published: 2}, b.drain())
 
 	var events []struct {
 		Type string `db:"event_type"`

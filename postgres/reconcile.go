@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"waybill/webhook"
+	"waybill/store"
 )
 
 const (
@@ -84,16 +84,14 @@ const (
 // sweeps are the rows of reconciler_sweeps.
 var sweeps = []string{"0", "1 hour"}
 
-// ClaimReconciler makes holder, a UUID, the process that reconciles for the time of the lease, and reports whether it is:
-// while another's lease lasts it is not. A holder renews its own.
+// ClaimReconciler implements store.Reconciliation.
 func (s *Store) ClaimReconciler(ctx context.Context, holder string, lease time.Duration) (bool, error) {
 	var claimed []bool
 	err := s.selectHot(ctx, &claimed, claimReconciler, holder, lease.Milliseconds())
 	return len(claimed) > 0, failed("claim the reconciler", err)
 }
 
-// SweepDeliveries looks at up to limit deliveries of each sweep that are older than after and that it has not looked at,
-// so that StalledDeliveries finds the pending ones, and reports whether there may be more.
+// SweepDeliveries implements store.Reconciliation. limit is of each sweep.
 func (s *Store) SweepDeliveries(ctx context.Context, after time.Duration, limit int) (more bool, err error) {
 	for _, sweep := range sweeps {
 		var looked []int
@@ -105,36 +103,34 @@ func (s *Store) SweepDeliveries(ctx context.Context, after time.Duration, limit 
 	return more, nil
 }
 
-// StalledDeliveries lists the deliveries that stand still and that SweepDeliveries has come by, longest first, from the
-// one after after.
-func (s *Store) StalledDeliveries(ctx context.Context, still webhook.Standstill, after webhook.Stalled, limit int) ([]webhook.Stalled, error) {
-	var found []webhook.Stalled
-	err := s.selectHot(ctx, &found, selectStalled, append(standstillArgs(still), after.Since, after.ID, limit)...)
+// StalledDeliveries implements store.Reconciliation.
+func (s *Store) StalledDeliveries(ctx context.Context, rule store.StallRule, after store.Stalled, limit int) ([]store.Stalled, error) {
+	var found []store.Stalled
+	err := s.selectHot(ctx, &found, selectStalled, append(stallArgs(rule), after.Since, after.ID, limit)...)
 	return found, failed("list stalled deliveries", err)
 }
 
-// CountStalled counts what StalledDeliveries lists, up to 10,000 that are overdue and as many that are held too long.
-func (s *Store) CountStalled(ctx context.Context, still webhook.Standstill) (int, error) {
+// CountStalled implements store.Reconciliation.
+func (s *Store) CountStalled(ctx context.Context, rule store.StallRule) (int, error) {
 	var n []int
-	if err := s.selectHot(ctx, &n, countStalled, standstillArgs(still)...); err != nil {
+	if err := s.selectHot(ctx, &n, countStalled, stallArgs(rule)...); err != nil {
 		return 0, failed("count stalled deliveries", err)
 	}
 	return n[len(n)-1], nil
 }
 
-func standstillArgs(still webhook.Standstill) []any {
-	dialects, holds := new(column), new(column)
-	for dialect, hold := range still.Holds {
+func stallArgs(rule store.StallRule) []any {
+	dialects, holds := new(arrayBuilder), new(arrayBuilder)
+	for dialect, hold := range rule.Holds {
 		dialects.addText(dialect)
 		holds.addInt(hold.Milliseconds())
 	}
-	return []any{still.After.Milliseconds(), dialects, holds}
+	return []any{rule.After.Milliseconds(), dialects, holds}
 }
 
-// RecoverForgotten marks for recovery the endpoints that have held a delivery for longer than after although they are
-// enabled or deleted and no recovery is due, and returns them.
-func (s *Store) RecoverForgotten(ctx context.Context, after time.Duration) ([]webhook.EndpointRef, error) {
-	var marked []webhook.EndpointRef
+// RecoverForgotten implements store.Reconciliation.
+func (s *Store) RecoverForgotten(ctx context.Context, after time.Duration) ([]store.EndpointRef, error) {
+	var marked []store.EndpointRef
 	err := s.selectHot(ctx, &marked, recoverForgotten, after.Milliseconds())
 	return marked, failed("recover forgotten endpoints", err)
 }

@@ -9,6 +9,7 @@ import (
 
 	"waybill/postgres"
 	"waybill/postgres/postgrestest"
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -16,7 +17,7 @@ import (
 const grace = 10 * time.Minute
 
 // standstill is of the dialect "standard", which the tenants of these tests have.
-var standstill = webhook.Standstill{After: grace, Holds: map[string]time.Duration{"standard": time.Hour, "other": time.Minute}}
+var standstill = store.StallRule{After: grace, Holds: map[string]time.Duration{"standard": time.Hour, "other": time.Minute}}
 
 // agedUUIDs makes ids of a moment ago, as if events had been accepted then.
 func agedUUIDs(age time.Duration) func(*postgres.Options) {
@@ -46,7 +47,7 @@ func (b *bundle) sweep(limit int) {
 // stalled returns what stands still, in its order, and that it is counted so.
 func (b *bundle) stalled() []webhook.DeliveryID {
 	b.t.Helper()
-	found, err := b.StalledDeliveries(b.t.Context(), standstill, webhook.Stalled{}, 100)
+	found, err := b.StalledDeliveries(b.t.Context(), standstill, store.Stalled{}, 100)
 	require.NoError(b.t, err)
 	n, err := b.CountStalled(b.t.Context(), standstill)
 	require.NoError(b.t, err)
@@ -63,7 +64,7 @@ func (b *bundle) dispatched() webhook.DeliveryID {
 	b.t.Helper()
 	p := publication("acme", "")
 	d := b.publish(p).Deliveries[0]
-	require.NoError(b.t, b.MarkDispatched(b.t.Context(), []webhook.EventKey{p.Event.Key}))
+	require.NoError(b.t, b.DeleteDispatches(b.t.Context(), []webhook.EventKey{p.Event.Key}))
 	return d.ID
 }
 
@@ -91,7 +92,7 @@ func TestStalledDeliveries_Retrying(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []webhook.DeliveryID{first, second}, b.stalled())
 
-	page, err := b.StalledDeliveries(t.Context(), standstill, webhook.Stalled{}, 1)
+	page, err := b.StalledDeliveries(t.Context(), standstill, store.Stalled{}, 1)
 	require.NoError(t, err)
 	require.Equal(t, late.Add(-time.Hour), page[0].Since)
 	require.Equal(t, "acme", page[0].TenantID)
@@ -123,7 +124,7 @@ func TestStalledDeliveries_Pending(t *testing.T) {
 	for range 3 {
 		p := old()
 		lost = append(lost, aged.publish(p).Deliveries[0].ID)
-		require.NoError(t, aged.MarkDispatched(t.Context(), []webhook.EventKey{p.Event.Key}))
+		require.NoError(t, aged.DeleteDispatches(t.Context(), []webhook.EventKey{p.Event.Key}))
 	}
 	aged.publish(waiting)
 	aged.record(record("acme", aged.publish(settled).Deliveries[0].ID, 1, webhook.StatusDelivered))
@@ -135,7 +136,7 @@ func TestStalledDeliveries_Pending(t *testing.T) {
 	aged.sweep(2)
 	require.ElementsMatch(t, lost, aged.stalled())
 	require.Equal(t, 4, aged.count(`SELECT count(*) FROM deliveries WHERE next_attempt_at IS NOT NULL`), "neither the settled nor the fresh")
-	require.NoError(t, aged.MarkDispatched(t.Context(), []webhook.EventKey{waiting.Event.Key}))
+	require.NoError(t, aged.DeleteDispatches(t.Context(), []webhook.EventKey{waiting.Event.Key}))
 	require.Len(t, aged.stalled(), 4, "what waited for its start when it was swept is found afterwards")
 	aged.record(record("acme", lost[0], 1, webhook.StatusDelivered))
 	require.Len(t, aged.stalled(), 3)
@@ -201,7 +202,7 @@ func TestStalledDeliveries_Held(t *testing.T) {
 	since(over.ID, time.Hour+grace+time.Minute)
 	since(waiting.ID, time.Hour+time.Minute)
 	require.Equal(t, []webhook.DeliveryID{over.ID}, b.stalled())
-	forGood := webhook.Standstill{After: grace}
+	forGood := store.StallRule{After: grace}
 	n, err := b.CountStalled(t.Context(), forGood)
 	require.NoError(t, err)
 	require.Zero(t, n, "held for good")
@@ -230,7 +231,7 @@ func TestRecoverForgotten(t *testing.T) {
 	require.NoError(t, err)
 	marked, err := b.RecoverForgotten(t.Context(), grace)
 	require.NoError(t, err)
-	require.Equal(t, []webhook.EndpointRef{{TenantID: "acme", ID: forgotten.ID}}, marked)
+	require.Equal(t, []store.EndpointRef{{TenantID: "acme", ID: forgotten.ID}}, marked)
 	require.Equal(t, marked, b.due())
 	marked, err = b.RecoverForgotten(t.Context(), grace)
 	require.NoError(t, err)
@@ -269,7 +270,7 @@ func TestStanding(t *testing.T) {
 	held, err := b.HoldDelivery(t.Context(), "acme", sent.Deliveries[1].ID, now())
 	require.NoError(t, err)
 
-	s, err := b.Standing(t.Context(), p.Event.Key)
+	s, err := b.EventState(t.Context(), p.Event.Key)
 	require.NoError(t, err)
 	require.Equal(t, b.accepted[0], s.Dispatch, "as it was started")
 	require.Equal(t, failing.ID, s.Log[0].EndpointID)
@@ -280,11 +281,11 @@ func TestStanding(t *testing.T) {
 		_, err := b.CancelDelivery(t.Context(), "acme", d.ID, "enough", now())
 		require.NoError(t, err)
 	}
-	s, err = b.Standing(t.Context(), p.Event.Key)
+	s, err = b.EventState(t.Context(), p.Event.Key)
 	require.NoError(t, err)
 	require.True(t, s.Settled())
 	require.Empty(t, s.HeldAt)
-	_, err = b.Standing(t.Context(), publication("acme", "").Event.Key)
+	_, err = b.EventState(t.Context(), publication("acme", "").Event.Key)
 	requireCode(t, webhook.CodeNotFound, err)
 }
 
@@ -296,11 +297,11 @@ func TestUnknownEvents(t *testing.T) {
 	chosen, made, never := publication("acme", "order-1"), publication("acme", ""), publication("acme", "")
 	b.publish(chosen)
 	b.publish(made)
-	unknown := []webhook.EventRef{
+	unknown := []store.EventRef{
 		{TenantID: "acme", EventID: "order-2"}, {TenantID: "other", EventID: "order-1"}, {TenantID: "other", EventID: made.Event.ID},
 		{TenantID: "acme", EventID: never.Event.ID}, {EventID: "by hand, \"quoted\""},
 	}
-	known := []webhook.EventRef{{TenantID: "acme", EventID: "order-1"}, {TenantID: "acme", EventID: made.Event.ID}}
+	known := []store.EventRef{{TenantID: "acme", EventID: "order-1"}, {TenantID: "acme", EventID: made.Event.ID}}
 	got, err := b.UnknownEvents(t.Context(), append(known, unknown...))
 	require.NoError(t, err)
 	require.ElementsMatch(t, unknown, got)

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waybill/postgres"
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -141,7 +142,7 @@ func TestRecordAttempt_CrowdSharesTransactionsAndPoisonFailsAlone(t *testing.T) 
 	b.tenant("acme")
 	b.tenant("other")
 	b.endpoint("acme")
-	rs := make([]*webhook.Record, 40)
+	rs := make([]*store.Record, 40)
 	for i := range rs {
 		rs[i] = record("acme", b.delivery().ID, 1, webhook.StatusDelivered)
 	}
@@ -199,7 +200,7 @@ func TestRecordAttempt_SeveralOfOneDeliveryInOneGroup(t *testing.T) {
 	postgres.WaitRecording(t, b.Store, 5)
 	require.NoError(t, lock.Rollback())
 	wg.Wait()
-	found, err := b.Attempts(t.Context(), "acme", id, webhook.Page{Limit: 10})
+	found, err := b.Attempts(t.Context(), "acme", id, store.Page{Limit: 10})
 	require.NoError(t, err)
 	require.Len(t, found, 5, "in the order of their numbers, none is too late")
 }
@@ -236,7 +237,7 @@ func TestAttempts_Pages(t *testing.T) {
 		b.record(record("acme", id, n, webhook.StatusRetrying))
 	}
 	var got []int
-	page := webhook.Page{Limit: 2}
+	page := store.Page{Limit: 2}
 	for {
 		found, err := b.Attempts(t.Context(), "acme", id, page)
 		require.NoError(t, err)
@@ -250,11 +251,11 @@ func TestAttempts_Pages(t *testing.T) {
 	}
 	require.Equal(t, []int{1, 2, 3, 4, 5}, got)
 
-	_, err := b.Attempts(t.Context(), "other", id, webhook.Page{Limit: 2})
+	_, err := b.Attempts(t.Context(), "other", id, store.Page{Limit: 2})
 	requireCode(t, webhook.CodeNotFound, err)
-	_, err = b.Attempts(t.Context(), "acme", id, webhook.Page{After: "x", Limit: 2})
+	_, err = b.Attempts(t.Context(), "acme", id, store.Page{After: "x", Limit: 2})
 	requireCode(t, webhook.CodeInvalid, err)
-	all, err := b.Attempts(t.Context(), "acme", id, webhook.Page{Limit: 10})
+	all, err := b.Attempts(t.Context(), "acme", id, store.Page{Limit: 10})
 	require.NoError(t, err)
 	_, err = b.Attempt(t.Context(), "other", all[0].ID)
 	requireCode(t, webhook.CodeNotFound, err)

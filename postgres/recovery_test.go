@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waybill/postgres/postgrestest"
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -23,7 +24,7 @@ func (b *bundle) held(id webhook.EndpointID) *webhook.Delivery {
 	return d
 }
 
-func (b *bundle) heldOf(tenant string, id webhook.EndpointID) []webhook.HeldDelivery {
+func (b *bundle) heldOf(tenant string, id webhook.EndpointID) []store.HeldDelivery {
 	b.t.Helper()
 	held, err := b.HeldDeliveries(b.t.Context(), tenant, id, webhook.DeliveryID{}, 1000)
 	require.NoError(b.t, err)
@@ -76,7 +77,7 @@ func TestHoldDelivery_OfADeletedEndpoint(t *testing.T) {
 	d, err := b.HoldDelivery(t.Context(), "acme", waiting, now())
 	require.NoError(t, err)
 	require.Equal(t, webhook.StatusPending, d.Status)
-	require.Equal(t, []webhook.HeldDelivery{{ID: held.ID, EventID: held.EventID}}, b.heldOf("acme", e.ID))
+	require.Equal(t, []store.HeldDelivery{{ID: held.ID, EventID: held.EventID}}, b.heldOf("acme", e.ID))
 	require.NoError(t, b.ReleaseDeliveries(t.Context(), "acme", e.ID, []webhook.DeliveryID{held.ID}, now()))
 	require.Empty(t, b.heldOf("acme", e.ID))
 	require.Len(t, b.due(), 1)
@@ -89,13 +90,13 @@ func TestHeldDeliveries_Pages(t *testing.T) {
 	b := setup(t)
 	b.tenant("acme")
 	e, neighbor := b.endpoint("acme"), b.endpoint("acme")
-	var want []webhook.HeldDelivery
+	var want []store.HeldDelivery
 	for range 5 {
 		d := b.held(e.ID)
-		want = append(want, webhook.HeldDelivery{ID: d.ID, EventID: d.EventID})
+		want = append(want, store.HeldDelivery{ID: d.ID, EventID: d.EventID})
 	}
 	b.held(neighbor.ID)
-	var got []webhook.HeldDelivery
+	var got []store.HeldDelivery
 	var after webhook.DeliveryID
 	for {
 		page, err := b.HeldDeliveries(t.Context(), "acme", e.ID, after, 2)
@@ -180,7 +181,7 @@ func TestHoldDelivery_RacesWithEnabling(t *testing.T) {
 		_, _, err := b.DisableEndpoint(t.Context(), "acme", e.ID, "x", now())
 		require.NoError(t, err)
 		answers := make([]*webhook.Delivery, len(ids))
-		var listed []webhook.HeldDelivery
+		var listed []store.HeldDelivery
 		var wg sync.WaitGroup
 		for i, id := range ids {
 			wg.Go(func() {

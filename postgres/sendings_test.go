@@ -8,6 +8,7 @@ import (
 
 	"waybill/postgres"
 	"waybill/postgres/postgrestest"
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -76,7 +77,7 @@ func TestSending_TellsTheTruthAboutTheEndpointAtOnce(t *testing.T) {
 	e := b.endpoint("acme")
 	d := b.delivery()
 	elsewhere := postgrestest.Open(t, b.opts)
-	sending := func() *webhook.Sending {
+	sending := func() *store.Sending {
 		got, err := elsewhere.Sending(t.Context(), target("acme", d))
 		require.NoError(t, err)
 		return got

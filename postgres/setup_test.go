@@ -12,22 +12,10 @@ import (
 	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/require"
 
-	"waybill/activities"
-	"waybill/api"
 	"waybill/postgres"
 	"waybill/postgres/postgrestest"
+	"waybill/store"
 	"waybill/webhook"
-	"waybill/worker"
-)
-
-// What the other packages need of the database.
-var (
-	_ api.Store        = (*postgres.Store)(nil)
-	_ activities.Store = (*postgres.Store)(nil)
-	_ worker.Outbox    = (*postgres.Store)(nil)
-	_ worker.Intake    = (*postgres.Store)(nil)
-	_ worker.Counter   = (*postgres.Store)(nil)
-	_ worker.Log       = (*postgres.Store)(nil)
 )
 
 // bundle is a store with a schema of its own, and a second way into it.
@@ -38,14 +26,14 @@ type bundle struct {
 	db   *sqlx.DB
 
 	mu       sync.Mutex
-	accepted []webhook.Dispatch
+	accepted []store.Dispatch
 }
 
 func setup(t *testing.T, change ...func(*postgres.Options)) *bundle {
 	t.Helper()
 	b := &bundle{t: t}
 	change = append([]func(*postgres.Options){func(o *postgres.Options) {
-		o.OnAccepted = func(d []webhook.Dispatch) {
+		o.OnAccepted = func(d []store.Dispatch) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			b.accepted = append(b.accepted, d...)
@@ -137,9 +125,9 @@ func (b *bundle) delivery() webhook.ReceiptDelivery {
 	return r.Deliveries[0]
 }
 
-func record(tenant string, id webhook.DeliveryID, number int, status webhook.Status) *webhook.Record {
+func record(tenant string, id webhook.DeliveryID, number int, status webhook.Status) *store.Record {
 	at := now()
-	r := &webhook.Record{TenantID: tenant, Status: status, At: at, Attempt: webhook.Attempt{
+	r := &store.Record{TenantID: tenant, Status: status, At: at, Attempt: webhook.Attempt{
 		ID: newAttemptID(), DeliveryID: id,
 		AttemptSummary: webhook.AttemptSummary{Number: number, StartedAt: at, DurationMS: 12, StatusCode: 200, Outcome: webhook.OutcomeDelivered},
 	}}
@@ -154,7 +142,7 @@ func record(tenant string, id webhook.DeliveryID, number int, status webhook.Sta
 	return r
 }
 
-func (b *bundle) record(r *webhook.Record) *webhook.Delivery {
+func (b *bundle) record(r *store.Record) *webhook.Delivery {
 	b.t.Helper()
 	d, err := b.RecordAttempt(b.t.Context(), r)
 	require.NoError(b.t, err)
@@ -174,8 +162,8 @@ func requireCode(t *testing.T, code webhook.Code, err error) {
 	require.Equal(t, code, webhook.ErrorCode(err), "%v", err)
 }
 
-func target(tenant string, d webhook.ReceiptDelivery) webhook.Target {
-	return webhook.Target{Tenant: tenant, DeliveryID: d.ID, EndpointID: d.EndpointID}
+func target(tenant string, d webhook.ReceiptDelivery) store.Target {
+	return store.Target{Tenant: tenant, DeliveryID: d.ID, EndpointID: d.EndpointID}
 }
 
 // beginBlocking starts a transaction that holds back whatever query locks.

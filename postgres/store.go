@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -36,17 +38,19 @@ type Options struct {
 	Keys []Key
 	// Lease is how long a just accepted event is left to this process before the relay of any may claim it; default 10s.
 	Lease time.Duration
-	// Timeout bounds one run of a group: the statements that Accept, RecordAttempt, Sending and MarkDispatched share with
+	// Timeout bounds one run of a group: the statements that Accept, RecordAttempt, Sending and DeleteDispatches share with
 	// other calls, and which therefore outlive the context of any one of them; default 10s. No statement may take longer
 	// by more than 2 s: then the server hangs, and the connection is given up.
 	Timeout time.Duration
 	// MaxGroup is how many calls share one run at most; default 256.
 	MaxGroup int
+	// MaxRecipients is how many endpoints one event may go to; default webhook.MaxRecipients.
+	MaxRecipients int
 	// BodyCacheBytes bounds the bodies kept in memory; default 32 MiB.
 	BodyCacheBytes int
 	// OnAccepted is called after the commit, before the callers of Accept get their answers, with the events whose
 	// workflow is to be started. It must not block.
-	OnAccepted func([]webhook.Dispatch)
+	OnAccepted func([]store.Dispatch)
 	// Leave reports that events accepted now are left to the relay at once: they get no lease, and OnAccepted is not
 	// called for them. Nil: they never are.
 	Leave func() bool
@@ -58,40 +62,45 @@ type Options struct {
 	NewUUID func() [16]byte
 }
 
-// withDefaults fills in the zero values.
-func (o Options) withDefaults() Options {
-	o.MaxConns = orDefault(o.MaxConns, defaultMaxConns)
-	o.Lease = orDefault(o.Lease, defaultLease)
-	o.Timeout = orDefault(o.Timeout, defaultTimeout)
-	o.MaxGroup = orDefault(o.MaxGroup, defaultMaxGroup)
-	o.BodyCacheBytes = orDefault(o.BodyCacheBytes, defaultBodyCacheBytes)
-	if o.Schema == "" {
-		o.Schema = "public"
-	}
+// setDefaults fills in the zero values.
+func (o *Options) setDefaults() {
+	o.Schema = cmp.Or(o.Schema, "public")
+	o.MaxConns = cmp.Or(o.MaxConns, defaultMaxConns)
+	o.Lease = cmp.Or(o.Lease, defaultLease)
+	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
+	o.MaxGroup = cmp.Or(o.MaxGroup, defaultMaxGroup)
+	o.MaxRecipients = cmp.Or(o.MaxRecipients, webhook.MaxRecipients)
+	o.BodyCacheBytes = cmp.Or(o.BodyCacheBytes, defaultBodyCacheBytes)
+	o.Logger = cmp.Or(o.Logger, slog.Default())
 	if o.Leave == nil {
 		o.Leave = func() bool { return false }
 	}
 	if o.OnAccepted == nil {
-		o.OnAccepted = func([]webhook.Dispatch) {}
+		o.OnAccepted = func([]store.Dispatch) {}
 	}
 	if o.Failpoint == nil {
 		o.Failpoint = func(string) {}
 	}
-	if o.Logger == nil {
-		o.Logger = slog.Default()
-	}
 	if o.NewUUID == nil {
 		o.NewUUID = func() [16]byte { return uuid.Must(uuid.NewV7()) } // fails only without a source of randomness
 	}
-	return o
 }
 
-func orDefault[N int | time.Duration](n, otherwise N) N {
-	if n <= 0 {
-		return otherwise
-	}
-	return n
-}
+// What the other packages ask of a database.
+var (
+	_ store.Tenants        = (*Store)(nil)
+	_ store.Endpoints      = (*Store)(nil)
+	_ store.Keys           = (*Store)(nil)
+	_ store.Events         = (*Store)(nil)
+	_ store.Deliveries     = (*Store)(nil)
+	_ store.Attempts       = (*Store)(nil)
+	_ store.Dispatches     = (*Store)(nil)
+	_ store.Outbox         = (*Store)(nil)
+	_ store.Recoveries     = (*Store)(nil)
+	_ store.Reconciliation = (*Store)(nil)
+	_ store.Partitions     = (*Store)(nil)
+	_ store.Health         = (*Store)(nil)
+)
 
 // Store is the database. Its methods are safe for concurrent use.
 type Store struct {
@@ -102,16 +111,16 @@ type Store struct {
 	hot    statements
 	caches caches
 
-	accepts  *group[*webhook.Publication, *webhook.Receipt]
-	records  *group[*webhook.Record, *webhook.Delivery]
-	sendings *group[webhook.Target, *webhook.Sending]
-	marks    *group[[]webhook.EventKey, struct{}]
+	accepts   *group[*webhook.Publication, *webhook.Receipt]
+	records   *group[*store.Record, *webhook.Delivery]
+	sendings  *group[store.Target, *store.Sending]
+	deletions *group[[]webhook.EventKey, struct{}]
 }
 
 // Open returns a Store without connecting: the process lives while the database is away, and Ping tells. It fails only
 // for options that can never work.
 func Open(o Options) (*Store, error) {
-	o = o.withDefaults()
+	o.setDefaults()
 	keys, err := newKeyring(o.Keys)
 	if err != nil {
 		return nil, err
@@ -129,7 +138,7 @@ func Open(o Options) (*Store, error) {
 	s.records = newGroup(o, 2, s.recordGroup)
 	s.records.linger = recordLinger
 	s.sendings = newGroup(o, 2, s.sendingGroup)
-	s.marks = newGroup(o, 1, s.markGroup)
+	s.deletions = newGroup(o, 1, s.deleteGroup)
 	return s, nil
 }
 
@@ -146,7 +155,7 @@ func (s *Store) Close() error {
 	s.accepts.close()
 	s.records.close()
 	s.sendings.close()
-	s.marks.close()
+	s.deletions.close()
 	// To say goodbye to a database that is away is no failure of the process.
 	if err := s.db.Close(); err != nil && !unavailable(err) {
 		return fmt.Errorf("close the database: %w", err)

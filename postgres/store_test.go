@@ -13,6 +13,7 @@ import (
 
 	"waybill/postgres"
 	"waybill/postgres/postgrestest"
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -123,8 +124,8 @@ func TestStore_LivesWhileTheDatabaseIsAway(t *testing.T) {
 		requireCode(t, webhook.CodeUnavailable, err)
 		_, err = s.ClaimDispatches(t.Context(), 1, time.Second)
 		requireCode(t, webhook.CodeUnavailable, err)
-		requireCode(t, webhook.CodeUnavailable, s.MarkDispatched(t.Context(), []webhook.EventKey{{}}))
-		_, err = s.Deliveries(t.Context(), "acme", webhook.DeliveryFilter{Page: webhook.Page{Limit: 1}})
+		requireCode(t, webhook.CodeUnavailable, s.DeleteDispatches(t.Context(), []webhook.EventKey{{}}))
+		_, err = s.Deliveries(t.Context(), "acme", store.DeliveryFilter{Page: store.Page{Limit: 1}})
 		requireCode(t, webhook.CodeUnavailable, err)
 	}
 	away()
@@ -185,7 +186,7 @@ func TestStore_IdleConnectionsKilled(t *testing.T) {
 	_, err := b.Sending(t.Context(), target("acme", d))
 	require.NoError(t, err)
 	b.record(record("acme", d.ID, 1, webhook.StatusDelivered))
-	require.NoError(t, b.MarkDispatched(t.Context(), keysOf(b.accepted)))
+	require.NoError(t, b.DeleteDispatches(t.Context(), keysOf(b.accepted)))
 }
 
 func TestStore_RunIsBounded(t *testing.T) {

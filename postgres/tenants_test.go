@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -48,7 +49,7 @@ func TestTenants_Pages(t *testing.T) {
 		b.tenant(fmt.Sprintf("t%d", i))
 	}
 	var got []string
-	page := webhook.Page{Limit: 2}
+	page := store.Page{Limit: 2}
 	for {
 		found, err := b.Tenants(t.Context(), page)
 		require.NoError(t, err)
@@ -130,15 +131,15 @@ func TestAPIKeys(t *testing.T) {
 	_, err = b.APIKeyByHash(ctx, []byte{9})
 	requireCode(t, webhook.CodeUnauthorized, err)
 
-	first, err := b.APIKeys(ctx, "acme", webhook.Page{Limit: 2})
+	first, err := b.APIKeys(ctx, "acme", store.Page{Limit: 2})
 	require.NoError(t, err)
-	rest, err := b.APIKeys(ctx, "acme", webhook.Page{After: first[1].ID.String(), Limit: 2})
+	rest, err := b.APIKeys(ctx, "acme", store.Page{After: first[1].ID.String(), Limit: 2})
 	require.NoError(t, err)
 	require.Equal(t, keys, append(first, rest...))
-	none, err := b.APIKeys(ctx, "other", webhook.Page{Limit: 2})
+	none, err := b.APIKeys(ctx, "other", store.Page{Limit: 2})
 	require.NoError(t, err)
 	require.Empty(t, none)
-	_, err = b.APIKeys(ctx, "acme", webhook.Page{After: "nonsense", Limit: 2})
+	_, err = b.APIKeys(ctx, "acme", store.Page{After: "nonsense", Limit: 2})
 	requireCode(t, webhook.CodeInvalid, err)
 
 	requireCode(t, webhook.CodeNotFound, b.RevokeAPIKey(ctx, "other", keys[1].ID, now()))
@@ -147,7 +148,7 @@ func TestAPIKeys(t *testing.T) {
 	require.NoError(t, b.RevokeAPIKey(ctx, "acme", keys[1].ID, at.Add(time.Hour)))
 	_, err = b.APIKeyByHash(ctx, []byte{1})
 	requireCode(t, webhook.CodeUnauthorized, err)
-	found2, err := b.APIKeys(ctx, "acme", webhook.Page{Limit: 10})
+	found2, err := b.APIKeys(ctx, "acme", store.Page{Limit: 10})
 	require.NoError(t, err)
 	require.Equal(t, at, *found2[1].RevokedAt, "the first revocation counts")
 

@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"waybill/webhook"
+	"waybill/store"
 )
 
 // A trigger publishes what its arguments name of the changed rows, old and new.
@@ -71,5 +71,5 @@ func TestPublishChanges_Wrong(t *testing.T) {
 		b.exec(`DROP TRIGGER t ON stock`)
 	}
 	require.Zero(t, b.count(`SELECT count(*) FROM stock`))
-	require.Equal(t, webhook.Ingested{}, b.drain())
+	require.Equal(t, store.Ingested{}, b.drain())
 }

@@ -24,30 +24,6 @@ type OutboxRow struct {
 	CreatedAt time.Time `db:"created_at"`
 }
 
-// Ingestion says how one step of ingestion treats the outbox.
-type Ingestion struct {
-	// Rows is how many rows the step takes at most.
-	Rows int
-	// RowBytes bounds the texts of a row; a larger one is put into quarantine unread, with CodeTooLarge.
-	RowBytes int64
-	// Dialects are the names of those that Prepare knows. Rows of tenants with another one are left to other processes.
-	Dialects []string
-	// Prepare makes a row's publication. CodeUnavailable leaves the row where it is; any other error puts it into
-	// quarantine. It must not block.
-	Prepare func(*OutboxRow, *Tenant) (*Publication, error)
-}
-
-// Ingested counts what became of the rows of one step.
-type Ingested struct {
-	// Published rows are new events, Repeated ones were published before with the same id and content.
-	Published, Repeated int
-	// Quarantined rows cannot become events.
-	Quarantined int
-}
-
-// Settled is how many rows left the outbox.
-func (i Ingested) Settled() int { return i.Published + i.Repeated + i.Quarantined }
-
 // Publication checks the row as the API checks a request, and makes its publication. now is the moment of ingestion. The
 // error is CodeInvalid, CodeUnknownEventType or CodeSchemaViolation.
 func (r *OutboxRow) Publication(t *Tenant, d *Dialect, s Schemas, now time.Time) (*Publication, error) {

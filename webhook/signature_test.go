@@ -170,7 +170,7 @@ func TestSecret_NeverPrints(t *testing.T) {
 	require.Equal(t, "whsec_"+base64.StdEncoding.EncodeToString(secretKey), s.Reveal())
 	require.Equal(t, s, webhook.SecretFromText(s.Reveal()))
 
-	holder := webhook.Sending{Secret: s}
+	holder := struct{ Secret webhook.Secret }{s}
 	var out strings.Builder
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%10s"} {
 		for _, v := range []any{s, &s, holder, &holder, []webhook.Secret{s}, map[string]any{"a": s}, fmt.Errorf("cause %v", s)} {

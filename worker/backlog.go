@@ -20,13 +20,6 @@ const (
 	DefaultMaxBacklog = 1_000_000
 )
 
-// Counter is what the backlog needs of the database.
-type Counter interface {
-	// CountDispatches returns how many events wait for their workflow to start, most at most: at least those that were
-	// accepted before the call and are not marked. It may answer CodeUnavailable.
-	CountDispatches(ctx context.Context, most int) (int, error)
-}
-
 // Backlog bounds the events that are accepted and not yet dispatched. It reads their number once a second and adds in
 // between what this process accepts, so the limit holds within a process but for the rest of one batch. Other processes'
 // events, and those published by SQL, show at the next reading: of them as many come on top as they store in a second.

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"waybill/engine"
+	"waybill/store"
 	"waybill/webhook"
 	"waybill/workflows"
 )
@@ -20,44 +22,39 @@ const (
 	startTimeout = 5 * time.Second
 	// queueSize is what is started well within a lease.
 	queueSize = 512
-	// maxPutOff bounds how long an event waits in the outbox for endpoints that are slow. After that it waits in a workflow.
+	// maxPutOff bounds how long an event waits in dispatches for endpoints that are slow. After that it waits in a workflow.
 	maxPutOff = 5 * time.Minute
 	// unknownDialect is how long an event is left alone whose dialect this process does not know.
 	unknownDialect = 10 * time.Second
 )
 
-// Starter starts the workflow of an event; started before is no error.
-type Starter interface {
-	Start(ctx context.Context, in *workflows.EventDeliveryInput) error
-}
-
 // Dispatcher starts the workflows of accepted events, right after the commit that accepted them, and marks them
-// dispatched. It keeps no promise of its own: what it does not get to is in the outbox, where the relay finds it.
+// dispatched. It keeps no promise of its own: what it does not get to is in dispatches, where the relay finds it.
 type Dispatcher struct {
-	outbox   Outbox
-	starter  Starter
-	dialects map[string]*webhook.Dialect
-	express  *Express
+	dispatches Dispatches
+	starter    Starter
+	dialects   map[string]*webhook.Dialect
+	express    *Express
 	// starting has a place for each start that may be in flight.
 	starting  chan struct{}
 	stayAway  func([]webhook.EndpointID) time.Duration
 	failpoint func(name string)
 	log       *slog.Logger
 
-	queue chan webhook.Dispatch
+	queue chan store.Dispatch
 	// leftovers are events that express mode did not settle.
 	leftovers chan *workflows.EventDeliveryInput
 	// done takes what became of events, to be written down.
 	done chan outcome
-	// down is set while starts fail: then new events stay in the outbox and the relay tries.
+	// down is set while starts fail: then new events stay in dispatches and the relay tries.
 	down atomic.Bool
 }
 
 // DispatcherOptions are the parts and the settings of a Dispatcher.
 type DispatcherOptions struct {
-	Outbox   Outbox
-	Starter  Starter
-	Dialects map[string]*webhook.Dialect
+	Dispatches Dispatches
+	Starter    Starter
+	Dialects   map[string]*webhook.Dialect
 	// Express, when set, delivers in express mode for the tenants that it takes.
 	Express *Express
 	// Starts is how many starts are in flight at most; 0: DefaultStarts.
@@ -83,9 +80,9 @@ func NewDispatcher(o DispatcherOptions) *Dispatcher {
 		o.Failpoint = func(string) {}
 	}
 	return &Dispatcher{
-		outbox: o.Outbox, starter: o.Starter, dialects: o.Dialects, express: o.Express, stayAway: o.StayAway, failpoint: o.Failpoint, log: o.Logger,
+		dispatches: o.Dispatches, starter: o.Starter, dialects: o.Dialects, express: o.Express, stayAway: o.StayAway, failpoint: o.Failpoint, log: o.Logger,
 		starting: make(chan struct{}, o.Starts),
-		queue:    make(chan webhook.Dispatch, queueSize), done: make(chan outcome, queueSize),
+		queue:    make(chan store.Dispatch, queueSize), done: make(chan outcome, queueSize),
 		leftovers: make(chan *workflows.EventDeliveryInput, queueSize),
 	}
 }
@@ -96,7 +93,7 @@ func (d *Dispatcher) Full() bool {
 }
 
 // Offer takes events that were accepted a moment ago. It never blocks: what it does not take, it leaves to the relay.
-func (d *Dispatcher) Offer(events []webhook.Dispatch) {
+func (d *Dispatcher) Offer(events []store.Dispatch) {
 	for _, e := range events {
 		if !d.offer(e) {
 			select {
@@ -107,7 +104,7 @@ func (d *Dispatcher) Offer(events []webhook.Dispatch) {
 	}
 }
 
-func (d *Dispatcher) offer(e webhook.Dispatch) bool {
+func (d *Dispatcher) offer(e store.Dispatch) bool {
 	if d.down.Load() && !d.express.takes(&e) {
 		return false
 	}
@@ -168,7 +165,7 @@ func (d *Dispatcher) work(ctx context.Context) {
 
 // dispatch settles one event or starts its workflow. What is under way is finished even when the context is done; what
 // only waits for its start is not begun.
-func (d *Dispatcher) dispatch(ctx context.Context, e *webhook.Dispatch) {
+func (d *Dispatcher) dispatch(ctx context.Context, e *store.Dispatch) {
 	dialect, ok := d.dialects[e.Dialect]
 	if !ok {
 		d.log.Error("an event waits for a dialect that is not loaded", "tenant", e.TenantID, "event", e.EventID, "dialect", e.Dialect)
@@ -179,7 +176,7 @@ func (d *Dispatcher) dispatch(ctx context.Context, e *webhook.Dispatch) {
 		d.done <- outcome{key: e.EventKey, after: after}
 		return
 	}
-	in := workflows.NewEventDeliveryInput(e, dialect)
+	in := engine.NewEventDeliveryInput(e, dialect)
 	if d.express.takes(e) {
 		d.dispatchExpress(context.WithoutCancel(ctx), in)
 		return
@@ -187,10 +184,10 @@ func (d *Dispatcher) dispatch(ctx context.Context, e *webhook.Dispatch) {
 	d.done <- outcome{key: in.EventKey, ok: d.start(ctx, in)}
 }
 
-// putOff returns for how long an event is to stay in the outbox, because there is nobody to deliver it to at the moment. A
+// putOff returns for how long an event is to stay in dispatches, because there is nobody to deliver it to at the moment. A
 // workflow that only waits costs Temporal as much as one that delivers: beside an endpoint that hangs, it would keep the
 // others' events waiting.
-func (d *Dispatcher) putOff(e *webhook.Dispatch) time.Duration {
+func (d *Dispatcher) putOff(e *store.Dispatch) time.Duration {
 	if age := time.Since(e.EventKey.Time()); len(e.Deliveries) == 0 || age.Abs() > maxPutOff {
 		return 0
 	}
@@ -223,7 +220,7 @@ func (d *Dispatcher) start(ctx context.Context, in *workflows.EventDeliveryInput
 		return true
 	}
 	if !d.down.Swap(true) {
-		d.log.Warn("workflows do not start; accepted events wait in the outbox", "error", err)
+		d.log.Warn("workflows do not start; accepted events wait to be dispatched", "error", err)
 	}
 	return false
 }

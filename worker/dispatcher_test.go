@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"waybill/store"
+
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
@@ -18,7 +20,7 @@ import (
 func TestDispatcher_StartsAndMarks(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.dispatcher.Offer([]webhook.Dispatch{event(1, 2), event(2, 1)})
+	b.dispatcher.Offer([]store.Dispatch{event(1, 2), event(2, 1)})
 	eventually(t, b.outbox.has(2, 0))
 	require.ElementsMatch(t, []webhook.EventKey{key(1), key(2)}, b.outbox.marked)
 	for _, in := range b.starter.all() {
@@ -33,15 +35,15 @@ func TestDispatcher_EngineDown(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.starter.setDown(true)
-	b.dispatcher.Offer([]webhook.Dispatch{event(1, 1)})
+	b.dispatcher.Offer([]store.Dispatch{event(1, 1)})
 	eventually(t, b.outbox.has(0, 1))
 	require.True(t, b.dispatcher.Full())
-	b.dispatcher.Offer([]webhook.Dispatch{event(2, 1), event(3, 1)})
+	b.dispatcher.Offer([]store.Dispatch{event(2, 1), event(3, 1)})
 	eventually(t, b.outbox.has(0, 3))
 	require.Empty(t, b.starter.all())
 
 	b.outbox.mu.Lock()
-	b.outbox.waiting = []webhook.Dispatch{event(1, 1), event(2, 1), event(3, 1)}
+	b.outbox.waiting = []store.Dispatch{event(1, 1), event(2, 1), event(3, 1)}
 	b.outbox.mu.Unlock()
 	b.starter.setDown(false)
 	background(t, worker.NewRelay(b.outbox, b.dispatcher, slog.New(slog.DiscardHandler)).Run)
@@ -55,7 +57,7 @@ func TestDispatcher_NeverBlocks(t *testing.T) {
 	b := setup(t)
 	b.starter.gate = make(chan struct{})
 	for range 2000 {
-		b.dispatcher.Offer([]webhook.Dispatch{event(1, 1)}) // more than the queue holds
+		b.dispatcher.Offer([]store.Dispatch{event(1, 1)}) // more than the queue holds
 	}
 	require.True(t, b.dispatcher.Full(), "so that the store leaves events to the relay")
 	close(b.starter.gate)
@@ -73,7 +75,7 @@ func TestDispatcher_Stop(t *testing.T) {
 	b := setup(t, func(o *worker.DispatcherOptions) { o.Starts = 1 })
 	b.starter.gate = make(chan struct{})
 	for n := range 5 {
-		b.dispatcher.Offer([]webhook.Dispatch{event(n, 1)})
+		b.dispatcher.Offer([]store.Dispatch{event(n, 1)})
 	}
 	b.starter.gate <- struct{}{}
 	eventually(t, b.outbox.has(1, 0))
@@ -108,15 +110,15 @@ func TestDispatcher_BeginsNothingWhileStopping(t *testing.T) {
 	setup(t, func(o *worker.DispatcherOptions) { options = *o })
 	for round := range 20 {
 		ctx, stop := context.WithCancel(t.Context())
-		starter, outbox := &lastStarter{stop: stop}, newOutbox()
-		options.Starter, options.Outbox, options.Starts, options.Express = starter, outbox, 1, nil
+		starter, outbox := &lastStarter{stop: stop}, newDispatches()
+		options.Starter, options.Dispatches, options.Starts, options.Express = starter, outbox, 1, nil
 		if round%2 == 1 {
 			// Its many goroutines take events of other tenants too, which then wait for the one place.
 			options.Express = worker.NewExpress(nil, false)
 		}
 		d := worker.NewDispatcher(options)
 		for n := range 10 {
-			d.Offer([]webhook.Dispatch{event(n, 1)})
+			d.Offer([]store.Dispatch{event(n, 1)})
 		}
 		d.Run(ctx)
 		require.EqualValues(t, 1, starter.starts.Load())
@@ -129,14 +131,14 @@ func TestDispatcher_UnknownDialect(t *testing.T) {
 	b := setup(t)
 	e := event(1, 1)
 	e.Dialect = "gone"
-	b.dispatcher.Offer([]webhook.Dispatch{e})
+	b.dispatcher.Offer([]store.Dispatch{e})
 	eventually(t, b.outbox.has(0, 1))
 }
 
 // While all its endpoints are slow and busy an event stays in the outbox, but not for ever.
 func TestDispatcher_PutsOff(t *testing.T) {
 	t.Parallel()
-	young := webhook.Dispatch{EventKey: webhook.NewID[webhook.EventKey](uuid.Must(uuid.NewV7())), TenantID: "acme", Dialect: "rheo", Deliveries: event(1, 2).Deliveries}
+	young := store.Dispatch{EventKey: webhook.NewID[webhook.EventKey](uuid.Must(uuid.NewV7())), TenantID: "acme", Dialect: "rheo", Deliveries: event(1, 2).Deliveries}
 	old := event(2, 1)
 	var asked []webhook.EndpointID
 	b := setup(t, func(o *worker.DispatcherOptions) {
@@ -145,9 +147,9 @@ func TestDispatcher_PutsOff(t *testing.T) {
 			return 7 * time.Second
 		}
 	})
-	b.dispatcher.Offer([]webhook.Dispatch{young, old})
+	b.dispatcher.Offer([]store.Dispatch{young, old})
 	eventually(t, b.outbox.has(1, 1))
-	require.Equal(t, []webhook.Release{{EventKey: young.EventKey, After: 7 * time.Second}}, b.outbox.released)
+	require.Equal(t, []store.Release{{EventKey: young.EventKey, After: 7 * time.Second}}, b.outbox.released)
 	require.Equal(t, []webhook.EventKey{old.EventKey}, b.outbox.marked)
 	require.Equal(t, []webhook.EndpointID{young.Deliveries[0].EndpointID, young.Deliveries[1].EndpointID}, asked)
 }
@@ -156,7 +158,7 @@ func TestRelay_SurvivesTheDatabase(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.outbox.fail = errDown
-	b.outbox.waiting = []webhook.Dispatch{event(1, 1)}
+	b.outbox.waiting = []store.Dispatch{event(1, 1)}
 	background(t, worker.NewRelay(b.outbox, b.dispatcher, slog.New(slog.DiscardHandler)).Run)
 	tries := func(n int) func() bool {
 		return func() bool {
@@ -174,9 +176,9 @@ func TestRelay_SurvivesTheDatabase(t *testing.T) {
 
 func TestUpkeep(t *testing.T) {
 	t.Parallel()
-	outbox, starter := newOutbox(), &fakeStarter{down: true}
-	due := webhook.EndpointRef{TenantID: "acme", ID: webhook.NewID[webhook.EndpointID]([16]byte{7})}
-	outbox.recover = []webhook.EndpointRef{due}
+	outbox, starter := newDispatches(), &fakeStarter{down: true}
+	due := store.EndpointRef{TenantID: "acme", ID: webhook.NewID[webhook.EndpointID]([16]byte{7})}
+	outbox.recover = []store.EndpointRef{due}
 	background(t, worker.NewUpkeep(outbox, starter, slog.New(slog.DiscardHandler)).Run)
 	eventually(t, func() bool {
 		outbox.mu.Lock()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 
+	"waybill/store"
+
 	"golang.org/x/sync/semaphore"
 
 	"waybill/activities"
@@ -41,7 +43,7 @@ func NewExpress(a Attempter, everybody bool) *Express {
 
 func (x *Express) takesAll() bool { return x != nil && x.everybody }
 
-func (x *Express) takes(e *webhook.Dispatch) bool {
+func (x *Express) takes(e *store.Dispatch) bool {
 	return x != nil && (x.everybody || e.Express) && len(e.Deliveries) > 0 && len(e.Deliveries) <= workflows.MaxDeliveries
 }
 

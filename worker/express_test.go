@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"waybill/store"
+
 	"github.com/stretchr/testify/require"
 
 	"waybill/activities"
@@ -53,7 +55,7 @@ func TestExpress(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t, func(o *worker.DispatcherOptions) { o.Express = worker.NewExpress(test.attempt, true) })
-			b.dispatcher.Offer([]webhook.Dispatch{event(1, 1)})
+			b.dispatcher.Offer([]store.Dispatch{event(1, 1)})
 			eventually(t, b.outbox.has(1, 0))
 			started := b.starter.all()
 			if test.want == nil {
@@ -80,7 +82,7 @@ func TestExpress_SomeSettled(t *testing.T) {
 			return &out, nil
 		}), true)
 	})
-	b.dispatcher.Offer([]webhook.Dispatch{event(1, 3)})
+	b.dispatcher.Offer([]store.Dispatch{event(1, 3)})
 	eventually(t, b.outbox.has(1, 0))
 	require.Len(t, b.starter.all(), 1)
 	var statuses []webhook.Status
@@ -99,9 +101,9 @@ func TestExpress_OfTheTenant(t *testing.T) {
 	b.starter.setDown(true)
 	express := event(2, 1)
 	express.Express = true
-	b.dispatcher.Offer([]webhook.Dispatch{event(1, 1)})
+	b.dispatcher.Offer([]store.Dispatch{event(1, 1)})
 	eventually(t, b.outbox.has(0, 1))
-	b.dispatcher.Offer([]webhook.Dispatch{express})
+	b.dispatcher.Offer([]store.Dispatch{express})
 	eventually(t, b.outbox.has(1, 1))
 	require.Equal(t, []webhook.EventKey{key(2)}, b.outbox.marked)
 }

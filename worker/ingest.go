@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -21,25 +22,17 @@ const (
 	notifyInterval = 50 * time.Millisecond
 )
 
-// Intake is what the ingester needs of the database.
-type Intake interface {
-	// IngestOutbox settles some rows of the outbox, each exactly once, and says how many. It may answer CodeUnavailable.
-	IngestOutbox(ctx context.Context, in webhook.Ingestion) (webhook.Ingested, error)
-	// ListenOutbox calls wake when there may be new rows, until the context is done. It promises nothing.
-	ListenOutbox(ctx context.Context, wake func())
-}
-
 // Ingester publishes what producers wrote into the outbox in their own transactions. Several at once do not get in each
 // other's way.
 type Ingester struct {
 	opts IngesterOptions
-	step webhook.Ingestion
+	step store.Ingestion
 	rows *prometheus.CounterVec
 }
 
 // IngesterOptions are the parts and the settings of an Ingester.
 type IngesterOptions struct {
-	Intake   Intake
+	Outbox   store.Outbox
 	Schemas  webhook.Schemas
 	Dialects map[string]*webhook.Dialect
 	// MaxBytes bounds one event's texts: type, id, data and attributes.
@@ -59,13 +52,13 @@ func NewIngester(o IngesterOptions) *Ingester {
 	i := &Ingester{opts: o, rows: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "waybill_outbox_rows_total", Help: "Rows of the outbox that were ingested, by what became of them.",
 	}, []string{"result"})}
-	i.step = webhook.Ingestion{
+	i.step = store.Ingestion{
 		Rows: ingestRows, RowBytes: o.MaxBytes, Dialects: slices.Sorted(maps.Keys(o.Dialects)), Prepare: i.prepare,
 	}
 	if o.Registerer != nil {
 		o.Registerer.MustRegister(i.rows)
 	}
-	i.count(webhook.Ingested{})
+	i.count(store.Ingested{})
 	return i
 }
 
@@ -75,7 +68,7 @@ func (i *Ingester) Run(ctx context.Context) {
 	var listening sync.WaitGroup
 	defer listening.Wait()
 	listening.Go(func() {
-		i.opts.Intake.ListenOutbox(ctx, func() {
+		i.opts.Outbox.ListenOutbox(ctx, func() {
 			select {
 			case wake <- struct{}{}:
 			default:
@@ -84,7 +77,7 @@ func (i *Ingester) Run(ctx context.Context) {
 	})
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
-	drain := reporting(ctx, i.opts.Logger, "the outbox of producers cannot be read; trying on", i.drain)
+	drain := reporting(ctx, i.opts.Logger, "the outbox cannot be read; trying on", i.drain)
 	for ctx.Err() == nil {
 		drain()
 		select {
@@ -108,7 +101,7 @@ func (i *Ingester) drainAfterNotification(ctx context.Context) {
 // drain ingests until nothing is left that can be ingested here.
 func (i *Ingester) drain(ctx context.Context) error {
 	for ctx.Err() == nil {
-		done, err := i.opts.Intake.IngestOutbox(ctx, i.step)
+		done, err := i.opts.Outbox.IngestOutbox(ctx, i.step)
 		i.count(done)
 		if err != nil {
 			return err
@@ -123,7 +116,7 @@ func (i *Ingester) drain(ctx context.Context) error {
 	return nil
 }
 
-func (i *Ingester) count(done webhook.Ingested) {
+func (i *Ingester) count(done store.Ingested) {
 	i.rows.WithLabelValues("published").Add(float64(done.Published))
 	i.rows.WithLabelValues("repeated").Add(float64(done.Repeated))
 	i.rows.WithLabelValues("quarantined").Add(float64(done.Quarantined))

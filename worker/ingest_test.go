@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"waybill/store"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
@@ -22,18 +24,18 @@ import (
 // memIntake gives one prepared answer for each step, then nothing to do.
 type memIntake struct {
 	mu      sync.Mutex
-	answers []webhook.Ingested
+	answers []store.Ingested
 	fail    error
-	steps   []webhook.Ingestion
+	steps   []store.Ingestion
 	wake    func()
 }
 
-func (m *memIntake) IngestOutbox(_ context.Context, in webhook.Ingestion) (webhook.Ingested, error) {
+func (m *memIntake) IngestOutbox(_ context.Context, in store.Ingestion) (store.Ingested, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.steps = append(m.steps, in)
 	if m.fail != nil || len(m.answers) == 0 {
-		return webhook.Ingested{}, m.fail
+		return store.Ingested{}, m.fail
 	}
 	next := m.answers[0]
 	m.answers = m.answers[1:]
@@ -48,7 +50,7 @@ func (m *memIntake) ListenOutbox(ctx context.Context, wake func()) {
 }
 
 // add lets further rows be found.
-func (m *memIntake) add(answers ...webhook.Ingested) {
+func (m *memIntake) add(answers ...store.Ingested) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.answers = append(m.answers, answers...)
@@ -90,7 +92,7 @@ func ingester(t *testing.T, m *memIntake) *prometheus.Registry {
 	require.NoError(t, err)
 	r := prometheus.NewRegistry()
 	background(t, worker.NewIngester(worker.IngesterOptions{
-		Intake: m, Schemas: anyData{}, Dialects: map[string]*webhook.Dialect{"rheo": rheo}, MaxBytes: 1000, Registerer: r,
+		Outbox: m, Schemas: anyData{}, Dialects: map[string]*webhook.Dialect{"rheo": rheo}, MaxBytes: 1000, Registerer: r,
 		Logger: slog.New(slog.DiscardHandler),
 	}).Run)
 	return r
@@ -112,7 +114,7 @@ func rows(r *prometheus.Registry, published, quarantined, repeated int) func() b
 // when it is not.
 func TestIngester(t *testing.T) {
 	t.Parallel()
-	m := &memIntake{answers: []webhook.Ingested{{Published: 256}, {Published: 3, Repeated: 2}, {Quarantined: 1}}}
+	m := &memIntake{answers: []store.Ingested{{Published: 256}, {Published: 3, Repeated: 2}, {Quarantined: 1}}}
 	r := ingester(t, m)
 	eventually(t, func() bool { return m.calls() >= 4 && m.listens() })
 	eventually(t, rows(r, 259, 1, 2))
@@ -122,7 +124,7 @@ func TestIngester(t *testing.T) {
 		m.wake()
 		eventually(t, func() bool { return m.calls() >= before+2 }) // at once, and after those who came without waking it
 	}
-	m.add(webhook.Ingested{Published: 1})
+	m.add(store.Ingested{Published: 1})
 	eventually(t, rows(r, 260, 1, 2))
 }
 
@@ -132,7 +134,7 @@ func TestIngester_SurvivesTheDatabase(t *testing.T) {
 	r := ingester(t, m)
 	eventually(t, func() bool { return m.calls() >= 1 })
 	eventually(t, rows(r, 0, 0, 0))
-	m.add(webhook.Ingested{Published: 1})
+	m.add(store.Ingested{Published: 1})
 	m.setFail(nil)
 	eventually(t, rows(r, 1, 0, 0))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -61,22 +62,22 @@ func (d *Dispatcher) markBatch(batch []outcome) {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	var dispatched []webhook.EventKey
-	var released []webhook.Release
+	var released []store.Release
 	for _, o := range batch {
 		if o.ok {
 			dispatched = append(dispatched, o.key)
 		} else {
-			released = append(released, webhook.Release{EventKey: o.key, After: o.after})
+			released = append(released, store.Release{EventKey: o.key, After: o.after})
 		}
 	}
 	// When either fails, the lease runs out and the relay starts the event once more, which changes nothing.
 	if len(dispatched) > 0 {
-		if err := d.outbox.MarkDispatched(ctx, dispatched); err != nil {
+		if err := d.dispatches.DeleteDispatches(ctx, dispatched); err != nil {
 			d.log.Warn("started events could not be marked", "events", len(dispatched), "error", err)
 		}
 	}
 	if len(released) > 0 {
-		if err := d.outbox.ReleaseDispatches(ctx, released); err != nil {
+		if err := d.dispatches.ReleaseDispatches(ctx, released); err != nil {
 			d.log.Warn("events that did not start could not be released", "events", len(released), "error", err)
 		}
 	}

@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
+	"waybill/store"
 
-	"waybill/webhook"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // orphanLines is how many orphans one look at the workflows writes into the log.
@@ -19,7 +19,7 @@ func (r *Reconciler) findOrphans(ctx context.Context) error {
 		return nil
 	}
 	found := 0
-	err := r.opts.Restarter.LivingEvents(ctx, now.Add(-r.opts.After), func(events []webhook.EventRef) error {
+	err := r.opts.Restarter.LivingEvents(ctx, now.Add(-r.opts.After), func(events []store.EventRef) error {
 		unknown, err := r.opts.Log.UnknownEvents(ctx, events)
 		if err != nil {
 			return err

@@ -9,13 +9,14 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"waybill/engine"
+	"waybill/store"
 	"waybill/webhook"
-	"waybill/workflows"
 )
 
 // Rhythm of the reconciler.
 const (
-	// DefaultReconcileAfter is how long a delivery stands still before anybody asks why.
+	// DefaultReconcileAfter is how long a delivery state still before anybody asks why.
 	DefaultReconcileAfter = 5 * time.Minute
 	minReconcileInterval  = time.Second
 	maxReconcileInterval  = time.Minute
@@ -32,17 +33,17 @@ type Reconciler struct {
 	opts     ReconcilerOptions
 	holder   string
 	interval time.Duration
-	still    webhook.Standstill
+	rule     store.StallRule
 	metrics  reconcilerMetrics
 
 	// from is the stalled delivery at which the next round goes on.
-	from        webhook.Stalled
+	from        store.Stalled
 	nextOrphans time.Time
 }
 
 // ReconcilerOptions are the parts and the settings of a Reconciler.
 type ReconcilerOptions struct {
-	Log       Log
+	Log       store.Reconciliation
 	Restarter Restarter
 	Dialects  map[string]*webhook.Dialect
 	// After is how long a delivery may be late; 0: DefaultReconcileAfter.
@@ -60,11 +61,11 @@ func NewReconciler(o ReconcilerOptions) *Reconciler {
 	r := &Reconciler{
 		opts: o, holder: uuid.NewString(), metrics: newReconcilerMetrics(o.Registerer),
 		interval: min(max(o.After/5, minReconcileInterval), maxReconcileInterval),
-		still:    webhook.Standstill{After: o.After, Holds: map[string]time.Duration{}},
+		rule:     store.StallRule{After: o.After, Holds: map[string]time.Duration{}},
 	}
 	for name, d := range o.Dialects {
 		if d.HoldFor > 0 {
-			r.still.Holds[name] = d.HoldFor.Std()
+			r.rule.Holds[name] = d.HoldFor.Std()
 		}
 	}
 	return r
@@ -86,7 +87,7 @@ func (r *Reconciler) round(ctx context.Context) error {
 	}
 	if !mine {
 		r.metrics.forget()
-		r.from, r.nextOrphans = webhook.Stalled{}, time.Time{}
+		r.from, r.nextOrphans = store.Stalled{}, time.Time{}
 		return nil
 	}
 	var errs []error
@@ -110,16 +111,16 @@ func (r *Reconciler) recoverForgotten(ctx context.Context) error {
 	return err
 }
 
-// repair looks at what stands still, longest first, from where the last round came to.
+// repair looks at what state still, longest first, from where the last round came to.
 func (r *Reconciler) repair(ctx context.Context) error {
-	n, err := r.opts.Log.CountStalled(ctx, r.still)
+	n, err := r.opts.Log.CountStalled(ctx, r.rule)
 	if err != nil {
 		return err
 	}
 	r.metrics.stalled.Set(float64(n))
 	seen := map[webhook.EventKey]bool{}
 	for {
-		page, err := r.opts.Log.StalledDeliveries(ctx, r.still, r.from, stalledPage)
+		page, err := r.opts.Log.StalledDeliveries(ctx, r.rule, r.from, stalledPage)
 		if err != nil {
 			return err
 		}
@@ -133,14 +134,14 @@ func (r *Reconciler) repair(ctx context.Context) error {
 			r.from = d
 		}
 		if len(page) < stalledPage {
-			r.from = webhook.Stalled{}
+			r.from = store.Stalled{}
 			return nil
 		}
 	}
 }
 
 // repairEvent starts the workflow of a delivery's event anew, if it lives no more and the event still needs one.
-func (r *Reconciler) repairEvent(ctx context.Context, d *webhook.Stalled) error {
+func (r *Reconciler) repairEvent(ctx context.Context, d *store.Stalled) error {
 	log := r.opts.Logger.With("tenant", d.TenantID, "event", d.EventID, "delivery", d.ID, "status", d.Status, "since", d.Since)
 	lives, err := r.opts.Restarter.Lives(ctx, d.TenantID, d.EventID)
 	if err != nil {
@@ -151,36 +152,36 @@ func (r *Reconciler) repairEvent(ctx context.Context, d *webhook.Stalled) error 
 		return nil
 	}
 	// Read after the workflow was found closed: what it did until then is in the log.
-	stands, err := r.opts.Log.Standing(ctx, d.EventKey)
+	state, err := r.opts.Log.EventState(ctx, d.EventKey)
 	if webhook.ErrorCode(err) == webhook.CodeNotFound {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if stands.Settled() {
+	if state.Settled() {
 		return nil
 	}
-	dialect, ok := r.opts.Dialects[stands.Dialect]
+	dialect, ok := r.opts.Dialects[state.Dialect]
 	if !ok {
-		log.Error("a delivery without a workflow waits for a dialect that is not loaded", "dialect", stands.Dialect)
+		log.Error("a delivery without a workflow waits for a dialect that is not loaded", "dialect", state.Dialect)
 		return nil
 	}
-	if err := r.opts.Restarter.Restart(ctx, workflows.NewRestartInput(stands, dialect)); err != nil {
+	if err := r.opts.Restarter.Restart(ctx, engine.NewRestartInput(state, dialect)); err != nil {
 		return err
 	}
 	r.metrics.repaired.Inc()
 	log.Warn("a delivery stood still without a workflow; started it anew")
-	return r.wakeReleased(ctx, stands)
+	return r.wakeReleased(ctx, state)
 }
 
 // wakeReleased tells the new workflow of deliveries that were released after it was told that they are held, and before
 // it was there to be woken.
-func (r *Reconciler) wakeReleased(ctx context.Context, before *webhook.Standing) error {
+func (r *Reconciler) wakeReleased(ctx context.Context, before *store.EventState) error {
 	if len(before.HeldAt) == 0 {
 		return nil
 	}
-	now, err := r.opts.Log.Standing(ctx, before.EventKey)
+	now, err := r.opts.Log.EventState(ctx, before.EventKey)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waybill/schemas"
+	"waybill/store"
 	"waybill/webhook"
 	"waybill/worker"
 	"waybill/workflows"
@@ -24,10 +25,10 @@ import (
 // memLog is a log in memory, and the workflows that belong to it. What is started anew stands still no more.
 type memLog struct {
 	mu        sync.Mutex
-	standing  map[webhook.EventKey]*webhook.Standing
-	stalled   []webhook.Stalled
+	standing  map[webhook.EventKey]*store.EventState
+	stalled   []store.Stalled
 	lives     map[string]bool // by event id
-	forgotten []webhook.EndpointRef
+	forgotten []store.EndpointRef
 	unswept   int
 	holder    string
 	fail      error // of the workflows
@@ -39,19 +40,19 @@ type memLog struct {
 }
 
 func newLog() *memLog {
-	return &memLog{standing: map[webhook.EventKey]*webhook.Standing{}, lives: map[string]bool{}}
+	return &memLog{standing: map[webhook.EventKey]*store.EventState{}, lives: map[string]bool{}}
 }
 
 // add lets an event stand still, whose deliveries have the given statuses.
-func (m *memLog) add(n int, statuses ...webhook.Status) *webhook.Standing {
-	s := &webhook.Standing{Dispatch: event(n, len(statuses)), HeldAt: map[webhook.DeliveryID]time.Time{}}
+func (m *memLog) add(n int, statuses ...webhook.Status) *store.EventState {
+	s := &store.EventState{Dispatch: event(n, len(statuses)), HeldAt: map[webhook.DeliveryID]time.Time{}}
 	for i, d := range s.Deliveries {
 		s.Log = append(s.Log, webhook.DeliveryHistory{ID: d.ID, EndpointID: d.EndpointID, Status: statuses[i]})
 		if statuses[i] == webhook.StatusHeld {
 			s.HeldAt[d.ID] = time.Now().Add(-time.Hour)
 		}
 		if !statuses[i].Settled() {
-			m.stalled = append(m.stalled, webhook.Stalled{ID: d.ID, TenantID: "acme", EventID: s.EventID, EventKey: s.EventKey})
+			m.stalled = append(m.stalled, store.Stalled{ID: d.ID, TenantID: "acme", EventID: s.EventID, EventKey: s.EventKey})
 		}
 	}
 	m.standing[s.EventKey] = s
@@ -77,20 +78,20 @@ func (m *memLog) SweepDeliveries(context.Context, time.Duration, int) (bool, err
 	return m.unswept > 0, nil
 }
 
-func (m *memLog) StalledDeliveries(_ context.Context, _ webhook.Standstill, after webhook.Stalled, limit int) ([]webhook.Stalled, error) {
+func (m *memLog) StalledDeliveries(_ context.Context, _ store.StallRule, after store.Stalled, limit int) ([]store.Stalled, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	from := slices.IndexFunc(m.stalled, func(d webhook.Stalled) bool { return d.ID == after.ID }) + 1
+	from := slices.IndexFunc(m.stalled, func(d store.Stalled) bool { return d.ID == after.ID }) + 1
 	return slices.Clone(m.stalled[from:min(from+limit, len(m.stalled))]), nil
 }
 
-func (m *memLog) CountStalled(context.Context, webhook.Standstill) (int, error) {
+func (m *memLog) CountStalled(context.Context, store.StallRule) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return len(m.stalled), nil
 }
 
-func (m *memLog) RecoverForgotten(context.Context, time.Duration) ([]webhook.EndpointRef, error) {
+func (m *memLog) RecoverForgotten(context.Context, time.Duration) ([]store.EndpointRef, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	marked := m.forgotten
@@ -98,7 +99,7 @@ func (m *memLog) RecoverForgotten(context.Context, time.Duration) ([]webhook.End
 	return marked, nil
 }
 
-func (m *memLog) Standing(_ context.Context, key webhook.EventKey) (*webhook.Standing, error) {
+func (m *memLog) EventState(_ context.Context, key webhook.EventKey) (*store.EventState, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s, ok := m.standing[key]
@@ -108,8 +109,8 @@ func (m *memLog) Standing(_ context.Context, key webhook.EventKey) (*webhook.Sta
 	return s, nil
 }
 
-func (m *memLog) UnknownEvents(_ context.Context, events []webhook.EventRef) ([]webhook.EventRef, error) {
-	return slices.DeleteFunc(events, func(e webhook.EventRef) bool { return !strings.HasPrefix(e.EventID, "orphan") }), nil
+func (m *memLog) UnknownEvents(_ context.Context, events []store.EventRef) ([]store.EventRef, error) {
+	return slices.DeleteFunc(events, func(e store.EventRef) bool { return !strings.HasPrefix(e.EventID, "orphan") }), nil
 }
 
 func (m *memLog) Lives(_ context.Context, _, eventID string) (bool, error) {
@@ -122,7 +123,7 @@ func (m *memLog) Restart(_ context.Context, in *workflows.EventDeliveryInput) er
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.restarted = append(m.restarted, in)
-	m.stalled = slices.DeleteFunc(m.stalled, func(d webhook.Stalled) bool { return d.EventKey == in.EventKey })
+	m.stalled = slices.DeleteFunc(m.stalled, func(d store.Stalled) bool { return d.EventKey == in.EventKey })
 	if m.onRestart != nil {
 		m.onRestart()
 	}
@@ -136,12 +137,12 @@ func (m *memLog) WakeDelivery(_ context.Context, _, _ string, endpoint webhook.E
 	return nil
 }
 
-func (m *memLog) LivingEvents(_ context.Context, _ time.Time, visit func([]webhook.EventRef) error) error {
+func (m *memLog) LivingEvents(_ context.Context, _ time.Time, visit func([]store.EventRef) error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var page []webhook.EventRef
+	var page []store.EventRef
 	for id := range m.lives {
-		page = append(page, webhook.EventRef{TenantID: "acme", EventID: id})
+		page = append(page, store.EventRef{TenantID: "acme", EventID: id})
 	}
 	return visit(page)
 }
@@ -255,7 +256,7 @@ func TestReconciler_ReportsOrphansAndForgottenEndpoints(t *testing.T) {
 		m.lives[fmt.Sprintf("orphan-%d", n)] = true
 	}
 	m.lives["order-1"] = true
-	m.forgotten = []webhook.EndpointRef{{TenantID: "acme"}}
+	m.forgotten = []store.EndpointRef{{TenantID: "acme"}}
 	r := reconcile(t, m)
 	eventually(t, shows(r, 0, 1, 30))
 	m.mu.Lock()

@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"time"
 
-	"waybill/webhook"
+	"waybill/store"
 )
 
 // Rhythm of the relay.
@@ -19,22 +19,22 @@ const (
 // Relay finds the events that the dispatcher did not get to: Temporal was down, or a process was killed between accept
 // and start. It claims them, longest waiting first, and gives them to the dispatcher.
 type Relay struct {
-	outbox     Outbox
+	dispatches Dispatches
 	dispatcher *Dispatcher
 	log        *slog.Logger
 }
 
 // NewRelay returns a Relay that feeds the dispatcher.
-func NewRelay(outbox Outbox, d *Dispatcher, log *slog.Logger) *Relay {
-	return &Relay{outbox: outbox, dispatcher: d, log: log}
+func NewRelay(dispatches Dispatches, d *Dispatcher, log *slog.Logger) *Relay {
+	return &Relay{dispatches: dispatches, dispatcher: d, log: log}
 }
 
 // Run relays until the context is done.
 func (r *Relay) Run(ctx context.Context) {
-	every(ctx, pollInterval, reporting(ctx, r.log, "the outbox cannot be read; trying on", r.drain))
+	every(ctx, pollInterval, reporting(ctx, r.log, "the dispatches cannot be read; trying on", r.drain))
 }
 
-// drain relays until the outbox has nothing more to claim, at the pace of the dispatcher. While starts fail it claims a
+// drain relays until there is nothing more to claim, at the pace of the dispatcher. While starts fail it claims a
 // single event, as a probe.
 func (r *Relay) drain(ctx context.Context) error {
 	for ctx.Err() == nil {
@@ -42,7 +42,7 @@ func (r *Relay) drain(ctx context.Context) error {
 		if r.dispatcher.down.Load() {
 			limit = 1
 		}
-		events, err := r.outbox.ClaimDispatches(ctx, limit, claimLease)
+		events, err := r.dispatches.ClaimDispatches(ctx, limit, claimLease)
 		if err != nil {
 			return err
 		}
@@ -57,7 +57,7 @@ func (r *Relay) drain(ctx context.Context) error {
 }
 
 // give hands events to the dispatcher, as fast as it takes them.
-func (r *Relay) give(ctx context.Context, events []webhook.Dispatch) bool {
+func (r *Relay) give(ctx context.Context, events []store.Dispatch) bool {
 	for _, e := range events {
 		select {
 		case r.dispatcher.queue <- e:

@@ -13,29 +13,30 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waybill/schemas"
+	"waybill/store"
 	"waybill/webhook"
 	"waybill/worker"
 	"waybill/workflows"
 )
 
-// memOutbox is an outbox in memory. A claimed event stays claimed until it is marked or released.
-type memOutbox struct {
+// memDispatches keeps dispatches in memory. A claimed event stays claimed until it is marked or released.
+type memDispatches struct {
 	mu       sync.Mutex
-	waiting  []webhook.Dispatch
-	claimed  map[webhook.EventKey]webhook.Dispatch
+	waiting  []store.Dispatch
+	claimed  map[webhook.EventKey]store.Dispatch
 	marked   []webhook.EventKey
-	released []webhook.Release
+	released []store.Release
 	limits   []int
-	recover  []webhook.EndpointRef
+	recover  []store.EndpointRef
 	fail     error
 	created  int // calls of EnsurePartitions
 }
 
-func newOutbox(waiting ...webhook.Dispatch) *memOutbox {
-	return &memOutbox{waiting: waiting, claimed: map[webhook.EventKey]webhook.Dispatch{}}
+func newDispatches(waiting ...store.Dispatch) *memDispatches {
+	return &memDispatches{waiting: waiting, claimed: map[webhook.EventKey]store.Dispatch{}}
 }
 
-func (o *memOutbox) ClaimDispatches(_ context.Context, limit int, _ time.Duration) ([]webhook.Dispatch, error) {
+func (o *memDispatches) ClaimDispatches(_ context.Context, limit int, _ time.Duration) ([]store.Dispatch, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.limits = append(o.limits, limit)
@@ -51,14 +52,14 @@ func (o *memOutbox) ClaimDispatches(_ context.Context, limit int, _ time.Duratio
 	return out, nil
 }
 
-func (o *memOutbox) MarkDispatched(_ context.Context, keys []webhook.EventKey) error {
+func (o *memDispatches) DeleteDispatches(_ context.Context, keys []webhook.EventKey) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.marked = append(o.marked, keys...)
 	return o.fail
 }
 
-func (o *memOutbox) ReleaseDispatches(_ context.Context, releases []webhook.Release) error {
+func (o *memDispatches) ReleaseDispatches(_ context.Context, releases []store.Release) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.released = append(o.released, releases...)
@@ -70,13 +71,13 @@ func (o *memOutbox) ReleaseDispatches(_ context.Context, releases []webhook.Rele
 	return o.fail
 }
 
-func (o *memOutbox) EndpointsToRecover(context.Context, int) ([]webhook.EndpointRef, error) {
+func (o *memDispatches) EndpointsToRecover(context.Context, int) ([]store.EndpointRef, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.recover, o.fail
 }
 
-func (o *memOutbox) EnsurePartitions(context.Context) error {
+func (o *memDispatches) EnsurePartitions(context.Context) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.created++
@@ -84,7 +85,7 @@ func (o *memOutbox) EnsurePartitions(context.Context) error {
 }
 
 // has reports how many events were marked and released.
-func (o *memOutbox) has(marked, released int) func() bool {
+func (o *memDispatches) has(marked, released int) func() bool {
 	return func() bool {
 		o.mu.Lock()
 		defer o.mu.Unlock()
@@ -96,7 +97,7 @@ func (o *memOutbox) has(marked, released int) func() bool {
 type fakeStarter struct {
 	mu      sync.Mutex
 	started []*workflows.EventDeliveryInput
-	recover []webhook.EndpointRef
+	recover []store.EndpointRef
 	down    bool
 	gate    chan struct{} // when set, a start waits for it
 }
@@ -122,7 +123,7 @@ func (f *fakeStarter) StartRecovery(_ context.Context, tenant string, id webhook
 	if f.down {
 		return errDown
 	}
-	f.recover = append(f.recover, webhook.EndpointRef{TenantID: tenant, ID: id})
+	f.recover = append(f.recover, store.EndpointRef{TenantID: tenant, ID: id})
 	return nil
 }
 
@@ -141,10 +142,10 @@ func (f *fakeStarter) all() []*workflows.EventDeliveryInput {
 func key(n int) webhook.EventKey { return webhook.NewID[webhook.EventKey]([16]byte{15: byte(n)}) }
 
 // event is event n, to as many endpoints.
-func event(n, endpoints int) webhook.Dispatch {
-	e := webhook.Dispatch{EventKey: key(n), TenantID: "acme", EventID: key(n).String(), EventType: "item.sold", Dialect: "rheo"}
+func event(n, endpoints int) store.Dispatch {
+	e := store.Dispatch{EventKey: key(n), TenantID: "acme", EventID: key(n).String(), EventType: "item.sold", Dialect: "rheo"}
 	for i := range endpoints {
-		e.Deliveries = append(e.Deliveries, webhook.DispatchDelivery{
+		e.Deliveries = append(e.Deliveries, store.DispatchDelivery{
 			ID:         webhook.NewID[webhook.DeliveryID]([16]byte{1: byte(n), 15: byte(i + 1)}),
 			EndpointID: webhook.NewID[webhook.EndpointID]([16]byte{15: byte(i + 1)}),
 		})
@@ -154,7 +155,7 @@ func event(n, endpoints int) webhook.Dispatch {
 
 // bundle is a running dispatcher.
 type bundle struct {
-	outbox     *memOutbox
+	outbox     *memDispatches
 	starter    *fakeStarter
 	dispatcher *worker.Dispatcher
 	stop       func()
@@ -166,9 +167,9 @@ func setup(t *testing.T, change ...func(*worker.DispatcherOptions)) *bundle {
 	require.NoError(t, err)
 	rheo, err := webhook.ParseDialect(data)
 	require.NoError(t, err)
-	b := &bundle{outbox: newOutbox(), starter: &fakeStarter{}}
+	b := &bundle{outbox: newDispatches(), starter: &fakeStarter{}}
 	options := worker.DispatcherOptions{
-		Outbox: b.outbox, Starter: b.starter, Dialects: map[string]*webhook.Dialect{"rheo": rheo}, Starts: 2, Logger: slog.New(slog.DiscardHandler),
+		Dispatches: b.outbox, Starter: b.starter, Dialects: map[string]*webhook.Dialect{"rheo": rheo}, Starts: 2, Logger: slog.New(slog.DiscardHandler),
 	}
 	for _, f := range change {
 		f(&options)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"time"
-
-	"waybill/webhook"
 )
 
 // Rhythm of the upkeep.
@@ -15,32 +13,27 @@ const (
 	partitionInterval = time.Hour
 )
 
-// RecoveryStarter starts the recovery of an endpoint; that one runs already is no error.
-type RecoveryStarter interface {
-	StartRecovery(ctx context.Context, tenant string, endpoint webhook.EndpointID) error
-}
-
 // Upkeep does what must happen now and then in one process at least, and may happen in several.
 type Upkeep struct {
-	outbox  Outbox
+	store   Maintained
 	starter RecoveryStarter
 	log     *slog.Logger
 }
 
 // NewUpkeep returns an Upkeep.
-func NewUpkeep(outbox Outbox, starter RecoveryStarter, log *slog.Logger) *Upkeep {
-	return &Upkeep{outbox: outbox, starter: starter, log: log}
+func NewUpkeep(m Maintained, starter RecoveryStarter, log *slog.Logger) *Upkeep {
+	return &Upkeep{store: m, starter: starter, log: log}
 }
 
 // Run works until the context is done.
 func (u *Upkeep) Run(ctx context.Context) {
-	go every(ctx, partitionInterval, reporting(ctx, u.log, "partitions could not be created; trying on", u.outbox.EnsurePartitions))
+	go every(ctx, partitionInterval, reporting(ctx, u.log, "partitions could not be created; trying on", u.store.EnsurePartitions))
 	every(ctx, recoveryInterval, reporting(ctx, u.log, "recoveries could not be started; trying on", u.startRecoveries))
 }
 
 // startRecoveries starts what enabling an endpoint could not: the process died, or Temporal was down.
 func (u *Upkeep) startRecoveries(ctx context.Context) error {
-	due, err := u.outbox.EndpointsToRecover(ctx, recoveryLimit)
+	due, err := u.store.EndpointsToRecover(ctx, recoveryLimit)
 	if err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
 // Package workflows holds all that a recorded history depends on: the workflows EventDelivery and EndpointRecovery,
-// their names, inputs, signals and queries, and the typed client that starts and asks them.
+// their names, inputs, signals and queries. Package engine starts and asks them.
 //
 // Change: a change that would replay an old history differently goes behind workflow.GetVersion, with its change id
 // and reason in a list in versions.go (there is none yet), and with a history recorded before and after it under

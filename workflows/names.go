@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"strings"
 
 	"go.temporal.io/sdk/temporal"
 
@@ -58,8 +59,10 @@ func EndpointRecoveryID(tenant string, endpoint webhook.EndpointID) string {
 	return fmt.Sprintf("%s/recovery/%s", tenant, endpoint)
 }
 
-// partMark tells the parts of large events by their workflow ids.
-const partMark = "/part/"
+const partInfix = "/part/"
+
+// IsPartID reports whether a workflow id is that of a part of a large event, which ends with its event.
+func IsPartID(id string) bool { return strings.Contains(id, partInfix) }
 
 // partID is the workflow id of part n (from 1) of a large event.
-func partID(id string, n int) string { return fmt.Sprintf("%s%s%d", id, partMark, n) }
+func partID(id string, n int) string { return fmt.Sprintf("%s%s%d", id, partInfix, n) }

@@ -7,6 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waybill/activities"
+	"waybill/engine"
+	"waybill/store"
 	"waybill/webhook"
 	"waybill/workflows"
 )
@@ -42,11 +44,11 @@ func TestEventDelivery_Policies(t *testing.T) {
 			t.Parallel()
 			story := newStory(t, test.dialect)
 			story.answer = alwaysDown
-			e := &webhook.Dispatch{
+			e := &store.Dispatch{
 				TenantID: "acme", EventID: "evt_1", EventType: "item.sold",
-				Deliveries: []webhook.DispatchDelivery{{ID: deliveryID(1), EndpointID: endpointID(1), Retry: test.retry}},
+				Deliveries: []store.DispatchDelivery{{ID: deliveryID(1), EndpointID: endpointID(1), Retry: test.retry}},
 			}
-			result := story.deliver(workflows.NewEventDeliveryInput(e, story.dialect))
+			result := story.deliver(engine.NewEventDeliveryInput(e, story.dialect))
 			require.Equal(t, workflows.EventDeliveryResult{Exhausted: 1}, result)
 			require.Equal(t, test.want, story.times(endpointID(1)))
 			require.Equal(t, webhook.StatusExhausted, story.history().Status)

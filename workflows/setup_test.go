@@ -14,7 +14,9 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"waybill/activities"
+	"waybill/engine"
 	"waybill/schemas"
+	"waybill/store"
 	"waybill/webhook"
 	"waybill/workflows"
 )
@@ -97,14 +99,14 @@ func testUUID(kind byte, n int) (id [16]byte) {
 
 // event is an event to endpoints 1 to n, under the dialect's own policy.
 func (s *story) event(n int) *workflows.EventDeliveryInput {
-	e := &webhook.Dispatch{
+	e := &store.Dispatch{
 		EventKey: webhook.NewID[webhook.EventKey](testUUID(0, 1)), TenantID: "acme", EventID: "evt_1", EventType: "item.sold",
 		Dialect: s.dialect.Name,
 	}
 	for i := range n {
-		e.Deliveries = append(e.Deliveries, webhook.DispatchDelivery{ID: deliveryID(i + 1), EndpointID: endpointID(i + 1)})
+		e.Deliveries = append(e.Deliveries, store.DispatchDelivery{ID: deliveryID(i + 1), EndpointID: endpointID(i + 1)})
 	}
-	return workflows.NewEventDeliveryInput(e, s.dialect)
+	return engine.NewEventDeliveryInput(e, s.dialect)
 }
 
 // deliver runs the workflow to its end and returns its result.

@@ -15,7 +15,7 @@ import (
 )
 
 // config is all that can be set. Each field is an environment variable; a flag of the same name without WAYBILL_, in
-// lower case and with dashes, overrules it. README.md lists them.
+// lower case and with dashes, overrules it. docs/configuration.md lists them.
 type config struct {
 	Listen string `env:"WAYBILL_LISTEN" envDefault:"127.0.0.1:8080"`
 	// WorkerListen is where `waybill worker` serves health and metrics; empty: nowhere, so that several can run on one machine

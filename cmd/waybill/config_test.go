@@ -5,10 +5,13 @@ import (
 	"flag"
 	"io"
 	"net/netip"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/caarlos0/env/v11"
 	"github.com/stretchr/testify/require"
 
 	"waybill/worker"
@@ -43,6 +46,28 @@ func TestConfig_Defaults(t *testing.T) {
 	require.Empty(t, s.WorkerListen, "no two processes want the same address by default")
 	require.Len(t, s.keys, 1)
 	require.Equal(t, "k1", s.keys[0].ID)
+}
+
+// docs/configuration.md has a row for every variable, with its default, and for no other.
+func TestConfig_Documented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/configuration.md")
+	require.NoError(t, err)
+	documented := map[string]string{} // the default, as the table shows it
+	for _, row := range regexp.MustCompile("(?m)^\\| `(WAYBILL_[A-Z_]+)` \\|([^|]*)\\|").FindAllStringSubmatch(string(page), -1) {
+		require.NotContains(t, documented, row[1], "documented twice")
+		documented[row[1]] = strings.Trim(row[2], " `")
+	}
+	fields, err := env.GetFieldParams(&config{})
+	require.NoError(t, err)
+	known := map[string]string{}
+	for _, f := range fields {
+		known[f.Key] = f.DefaultValue
+	}
+	for _, required := range []string{"WAYBILL_DATABASE_URL", "WAYBILL_API_KEY", "WAYBILL_ENCRYPTION_KEYS"} {
+		known[required] = "required"
+	}
+	require.Equal(t, known, documented)
 }
 
 func TestConfig_FlagsOverruleEnvironment(t *testing.T) {

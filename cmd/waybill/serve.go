@@ -15,7 +15,9 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"waybill/activities"
+	"waybill/engine"
 	"waybill/postgres"
+	"waybill/store"
 	"waybill/webhook"
 	"waybill/worker"
 	"waybill/workflows"
@@ -37,7 +39,7 @@ type process struct {
 	metrics    *prometheus.Registry
 	catalogue  *catalogue
 	store      *postgres.Store
-	engine     *workflows.Client
+	engine     *engine.Client
 	dispatcher *worker.Dispatcher
 }
 
@@ -53,10 +55,12 @@ func serve(ctx context.Context, s *settings, log *slog.Logger, what parts) (err 
 		return err
 	}
 	defer temporal.Close()
-	p.engine = workflows.NewClient(temporal, s.TemporalNamespace, s.RecoveryRate, log)
 	if p.store, err = p.openStore(); err != nil {
 		return err
 	}
+	p.engine = engine.NewClient(temporal, engine.Options{
+		Namespace: s.TemporalNamespace, Endpoints: p.store, RecoveryRate: s.RecoveryRate, Failpoint: p.failpoint, Logger: log,
+	})
 	defer func() { err = errors.Join(err, p.store.Close()) }()
 
 	var background sync.WaitGroup
@@ -103,9 +107,9 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 		Client: temporal, Activities: acts, Queue: queue, FastLaneOnly: !what.isolated, StopTimeout: p.DrainTimeout, Logger: p.log,
 	})
 	p.dispatcher = worker.NewDispatcher(worker.DispatcherOptions{
-		Outbox: p.store, Starter: p.engine, Dialects: p.catalogue.dialects, Starts: p.Starts, Failpoint: p.failpoint, Logger: p.log,
+		Dispatches: p.store, Starter: p.engine, Dialects: p.catalogue.dialects, Starts: p.Starts, Failpoint: p.failpoint, Logger: p.log,
 		Express:  worker.NewExpress(acts, p.Express),
-		StayAway: func(endpoints []webhook.EndpointID) time.Duration { return activities.StayAway(acts, endpoints) },
+		StayAway: func(endpoints []webhook.EndpointID) time.Duration { return activities.RetryAfter(acts, endpoints) },
 	})
 	background.Go(func() {
 		w.Run(ctx)
@@ -114,7 +118,7 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 	background.Go(func() { p.dispatcher.Run(ctx) })
 	background.Go(func() { worker.NewRelay(p.store, p.dispatcher, p.log).Run(ctx) })
 	ingester := worker.NewIngester(worker.IngesterOptions{
-		Intake: p.store, Schemas: p.catalogue, Dialects: p.catalogue.dialects, MaxBytes: p.MaxBodyBytes, Registerer: p.metrics, Logger: p.log,
+		Outbox: p.store, Schemas: p.catalogue, Dialects: p.catalogue.dialects, MaxBytes: p.MaxBodyBytes, Registerer: p.metrics, Logger: p.log,
 		Now: p.clock.now,
 	})
 	background.Go(func() { ingester.Run(ctx) })
@@ -141,7 +145,7 @@ func (p *process) openStore() (*postgres.Store, error) {
 		NewUUID: p.clock.newUUID,
 		// Without a dispatcher nobody here starts what is accepted here.
 		Leave:      func() bool { return p.dispatcher == nil || p.dispatcher.Full() },
-		OnAccepted: func(events []webhook.Dispatch) { p.dispatcher.Offer(events) },
+		OnAccepted: func(events []store.Dispatch) { p.dispatcher.Offer(events) },
 	})
 }
 

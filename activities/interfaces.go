@@ -1,0 +1,34 @@
+package activities
+
+import (
+	"context"
+	"time"
+
+	"waybill/store"
+	"waybill/webhook"
+)
+
+// Store is what the activities need of package store.
+type Store interface {
+	store.Attempts
+	HoldDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, at time.Time) (*webhook.Delivery, error)
+	CancelDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, reason string, at time.Time) (*webhook.Delivery, error)
+	Delivery(ctx context.Context, tenant string, id webhook.DeliveryID) (*webhook.Delivery, error)
+
+	Endpoint(ctx context.Context, tenant string, id webhook.EndpointID) (*webhook.Endpoint, error)
+	HeldDeliveries(ctx context.Context, tenant string, endpoint webhook.EndpointID, after webhook.DeliveryID, limit int) ([]store.HeldDelivery, error)
+	ReleaseDeliveries(ctx context.Context, tenant string, endpoint webhook.EndpointID, ids []webhook.DeliveryID, at time.Time) error
+	CancelDeliveriesOfDeleted(ctx context.Context, tenant string, endpoint webhook.EndpointID, reason string, at time.Time, limit int) ([]store.HeldDelivery, bool, error)
+	RecoveryDone(ctx context.Context, tenant string, endpoint webhook.EndpointID, version int64) error
+}
+
+// Engine is what the activities need of the engine.
+type Engine interface {
+	// DisableEndpoint and EnableEndpoint change the endpoint in the database and tell the running workflows in the background.
+	DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, reason string, at time.Time) (*webhook.Endpoint, error)
+	EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) (*webhook.Endpoint, error)
+	// TellCanceled tells an event's workflow that its delivery to the endpoint was canceled. CodeNotFound: no such workflow runs.
+	TellCanceled(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error
+	// WakeDelivery tells an event's workflow that the endpoint is enabled. CodeNotFound: no such workflow runs.
+	WakeDelivery(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID) error
+}

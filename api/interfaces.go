@@ -1,0 +1,60 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"waybill/store"
+	"waybill/webhook"
+)
+
+// Store is what the API needs of package store.
+type Store interface {
+	store.Tenants
+	EndpointStore
+	store.Keys
+	store.Events
+	LogStore
+	store.Health
+}
+
+// EndpointStore is what the API needs of store.Endpoints; disabling and enabling goes by the engine.
+type EndpointStore interface {
+	CreateEndpoint(ctx context.Context, e *webhook.Endpoint, secret webhook.Secret, limit int) error
+	Endpoint(ctx context.Context, tenant string, id webhook.EndpointID) (*webhook.Endpoint, error)
+	Endpoints(ctx context.Context, tenant string, page store.Page) ([]webhook.Endpoint, error)
+	UpdateEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change func(*webhook.Endpoint) error) (*webhook.Endpoint, error)
+	EndpointSecret(ctx context.Context, tenant string, id webhook.EndpointID) (webhook.Secret, error)
+}
+
+// LogStore is what the API needs of store.Deliveries.
+type LogStore interface {
+	Deliveries(ctx context.Context, tenant string, f store.DeliveryFilter) ([]webhook.Delivery, error)
+	Delivery(ctx context.Context, tenant string, id webhook.DeliveryID) (*webhook.Delivery, error)
+	CancelDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, reason string, at time.Time) (*webhook.Delivery, error)
+	Attempts(ctx context.Context, tenant string, delivery webhook.DeliveryID, page store.Page) ([]webhook.Attempt, error)
+	Attempt(ctx context.Context, tenant string, id webhook.AttemptID) (*webhook.Attempt, error)
+}
+
+// Backlog bounds how many accepted events wait to be dispatched.
+type Backlog interface {
+	// Admit makes room for events that are about to be stored, or answers CodeBacklogFull, or CodeUnavailable when that
+	// cannot be told. Done has to follow.
+	Admit(events int) error
+	// Done says that the store has answered for events that were admitted, and how many of them wait to be dispatched now.
+	Done(admitted, waiting int)
+}
+
+// Engine is what the API needs of the running workflows.
+type Engine interface {
+	// History answers CodeNotFound when no workflow is known and CodeUnavailable when the engine is down.
+	History(ctx context.Context, tenant, eventID string) (*webhook.History, error)
+	// DisableEndpoint and EnableEndpoint change the endpoint in the database and tell the running workflows in the background.
+	DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, reason string, at time.Time) (*webhook.Endpoint, error)
+	EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) (*webhook.Endpoint, error)
+	// DeleteEndpoint deletes the endpoint in the database and cancels in the background what waits for it.
+	DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) error
+	RetryNow(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error
+	CancelDelivery(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error
+	Ready(ctx context.Context) error
+}

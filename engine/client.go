@@ -1,0 +1,141 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"waybill/webhook"
+	"waybill/workflows"
+)
+
+// DefaultRecoveryRate is how many held deliveries of an enabled endpoint are woken a second.
+const DefaultRecoveryRate = 100
+
+// Client starts, signals and asks the workflows. Its errors are webhook.Error: CodeNotFound when no such workflow is
+// known or, for a signal, running; CodeUnavailable when Temporal does not answer.
+type Client struct {
+	temporal client.Client
+	opts     Options
+	log      *slog.Logger
+}
+
+// Options are the settings of a Client.
+type Options struct {
+	Namespace string
+	// TaskQueue is where workflows are started; "": workflows.TaskQueue.
+	TaskQueue string
+	// Endpoints is where DisableEndpoint and EnableEndpoint write.
+	Endpoints Endpoints
+	// RecoveryRate is how many held deliveries of an enabled endpoint are woken a second; 0: DefaultRecoveryRate.
+	RecoveryRate int
+	// Failpoint is called at "after-disable" (in the database, and not yet in the workflows), for tests that kill the process
+	// there; nil: nothing is called.
+	Failpoint func(name string)
+	Logger    *slog.Logger
+}
+
+func (o *Options) setDefaults() {
+	o.TaskQueue = cmp.Or(o.TaskQueue, workflows.TaskQueue)
+	o.RecoveryRate = cmp.Or(o.RecoveryRate, DefaultRecoveryRate)
+	if o.Failpoint == nil {
+		o.Failpoint = func(string) {}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+// NewClient returns a Client of Temporal's.
+func NewClient(c client.Client, o Options) *Client {
+	o.setDefaults()
+	return &Client{temporal: c, opts: o, log: o.Logger}
+}
+
+// Start starts EventDelivery for an event, eagerly where a worker shares this client. That it was started before is
+// no error: the event is then on its way.
+func (c *Client) Start(ctx context.Context, in *workflows.EventDeliveryInput) error {
+	return c.start(ctx, in, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE)
+}
+
+func (c *Client) start(ctx context.Context, in *workflows.EventDeliveryInput, reuse enumspb.WorkflowIdReusePolicy) error {
+	_, err := c.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID:                    workflows.EventDeliveryID(in.Tenant, in.EventID),
+		TaskQueue:             c.opts.TaskQueue,
+		WorkflowIDReusePolicy: reuse,
+		// With this the SDK answers with an error rather than with the run that exists.
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		EnableEagerStart:                         true,
+		TypedSearchAttributes:                    temporal.NewSearchAttributes(in.SearchAttributes()...),
+		StaticSummary:                            fmt.Sprintf("%s, endpoints: %d", in.EventType, len(in.Deliveries)),
+	}, workflows.EventDeliveryType, in)
+	return startError("start a workflow", err)
+}
+
+// StartRecovery starts EndpointRecovery for an endpoint. That one runs already is no error.
+func (c *Client) StartRecovery(ctx context.Context, tenant string, endpoint webhook.EndpointID) error {
+	_, err := c.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID:                                       workflows.EndpointRecoveryID(tenant, endpoint),
+		TaskQueue:                                c.opts.TaskQueue,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		StaticSummary:                            "wakes the held deliveries of " + endpoint.String(),
+	}, workflows.EndpointRecoveryType, &workflows.EndpointRecoveryInput{Tenant: tenant, EndpointID: endpoint, PerSecond: c.opts.RecoveryRate})
+	return startError("start a recovery", err)
+}
+
+func startError(what string, err error) error {
+	var started *serviceerror.WorkflowExecutionAlreadyStarted
+	if errors.As(err, &started) {
+		return nil
+	}
+	return translate(what, err)
+}
+
+// RetryNow asks for the next attempt at once.
+func (c *Client) RetryNow(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error {
+	return c.signal(ctx, tenant, eventID, workflows.SignalRetryNow, workflows.EndpointSignal{EndpointID: endpoint.String(), Reason: reason})
+}
+
+// CancelDelivery tells the workflow that the delivery to an endpoint was canceled.
+func (c *Client) CancelDelivery(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error {
+	return c.signal(ctx, tenant, eventID, workflows.SignalCancelDelivery, workflows.EndpointSignal{EndpointID: endpoint.String(), Reason: reason})
+}
+
+// TellCanceled tells the workflow that the delivery to an endpoint was canceled in the database.
+func (c *Client) TellCanceled(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error {
+	return c.signal(ctx, tenant, eventID, workflows.SignalCancelDelivery, workflows.EndpointSignal{EndpointID: endpoint.String(), Reason: reason})
+}
+
+// WakeDelivery tells the workflow that an endpoint is enabled, so that its held delivery goes on.
+func (c *Client) WakeDelivery(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID) error {
+	return c.signal(ctx, tenant, eventID, workflows.SignalEnableEndpoint, workflows.EndpointSignal{EndpointID: endpoint.String(), Informed: true})
+}
+
+func (c *Client) signal(ctx context.Context, tenant, eventID, name string, s workflows.EndpointSignal) error {
+	return translate("signal "+name, c.temporal.SignalWorkflow(ctx, workflows.EventDeliveryID(tenant, eventID), "", name, s))
+}
+
+// Ready reports whether Temporal answers.
+func (c *Client) Ready(ctx context.Context) error {
+	_, err := c.temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
+	return translate("check Temporal", err)
+}
+
+// translate turns an error of Temporal's into one of ours.
+func translate(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var missing *serviceerror.NotFound
+	if errors.As(err, &missing) {
+		return webhook.Errorf(webhook.CodeNotFound, "no such workflow is running").WithCause(fmt.Errorf("%s: %w", what, err))
+	}
+	return webhook.Errorf(webhook.CodeUnavailable, "the delivery engine does not answer").WithCause(fmt.Errorf("%s: %w", what, err))
+}

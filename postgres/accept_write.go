@@ -1,0 +1,122 @@
+package postgres
+
+import (
+	"context"
+
+	"waybill/store"
+	"waybill/webhook"
+)
+
+// insertEvents stores events, deliveries and dispatches in one round trip.
+const insertEvents = `
+	WITH stored_events AS (
+		INSERT INTO events (id, tenant_id, event_id, event_type, occurred_at, created_at, attributes, body, delivery_id_at, data_from, data_to)
+		SELECT id, tenant_id, event_id, event_type, occurred_at, created_at, attributes::json, body, delivery_id_at, data_from, data_to
+		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::bytea[],
+			$9::integer[], $10::integer[], $11::integer[])
+			AS e (id, tenant_id, event_id, event_type, occurred_at, created_at, attributes, body, delivery_id_at, data_from, data_to)
+	), stored_deliveries AS (
+		INSERT INTO deliveries (id, tenant_id, event_key, event_id, event_type, endpoint_id, created_at, updated_at)
+		SELECT id, tenant_id, event_key, event_id, event_type, endpoint_id, created_at, created_at
+		FROM unnest($12::uuid[], $13::text[], $14::uuid[], $15::text[], $16::text[], $17::uuid[], $18::timestamptz[])
+			AS d (id, tenant_id, event_key, event_id, event_type, endpoint_id, created_at)
+	)
+	INSERT INTO dispatches (event_key, lease_until)
+	SELECT event_key, clock_timestamp() + $20::bigint * interval '1 millisecond' FROM unnest($19::uuid[]) AS event_key`
+
+// write stores the publications whose ids are free. An event without recipients needs no workflow.
+func (a *acceptance) write(ctx context.Context) error {
+	if len(a.stored) == 0 {
+		return nil
+	}
+	var events newEvents
+	var deliveries newDeliveries
+	var starts []webhook.EventKey
+	for _, i := range a.stored {
+		p := a.in[i]
+		events.add(p)
+		dispatch, others := a.dispatch(p)
+		deliveries.add(p, dispatch.Deliveries)
+		a.results[i].out = receiptOf(dispatch, others)
+		if len(dispatch.Deliveries) > 0 {
+			a.dispatches = append(a.dispatches, dispatch)
+			starts = append(starts, p.Event.Key)
+		}
+	}
+	lease := a.store.opts.Lease
+	if a.store.opts.Leave() {
+		lease, a.dispatches = 0, nil
+	}
+	args := append(events.args(), deliveries.args()...)
+	return a.tx.execHot(ctx, insertEvents, append(args, idsOf(starts), lease.Milliseconds())...)
+}
+
+// dispatch gives the publication a delivery for each recipient, and counts the other endpoints. The deliveries' ids grow in
+// the recipients' order.
+func (a *acceptance) dispatch(p *webhook.Publication) (store.Dispatch, webhook.RuledOut) {
+	t := a.tenants[p.Event.TenantID]
+	d := store.Dispatch{
+		EventKey: p.Event.Key, TenantID: p.Event.TenantID, EventID: p.Event.ID, EventType: p.Event.Type,
+		Dialect: t.tenant.Dialect, Retry: t.tenant.Retry, Express: t.tenant.Express,
+	}
+	recipients, others := p.Recipients(t.endpoints)
+	for _, to := range recipients {
+		d.Deliveries = append(d.Deliveries, store.DispatchDelivery{
+			ID: webhook.NewID[webhook.DeliveryID](a.store.opts.NewUUID()), EndpointID: to, Retry: t.retries[to],
+		})
+	}
+	return d, others
+}
+
+func receiptOf(d store.Dispatch, others webhook.RuledOut) *webhook.Receipt {
+	var deliveries []webhook.ReceiptDelivery
+	for _, delivery := range d.Deliveries {
+		deliveries = append(deliveries, webhook.ReceiptDelivery{ID: delivery.ID, EndpointID: delivery.EndpointID})
+	}
+	return webhook.NewReceipt(d.EventID, deliveries, others)
+}
+
+type newEvents struct {
+	id, tenant, eventID, eventType, occurred, created, attributes, body, deliveryIDAt, dataFrom, dataTo arrayBuilder
+}
+
+func (c *newEvents) add(p *webhook.Publication) {
+	c.id.addID(p.Event.Key)
+	c.tenant.addText(p.Event.TenantID)
+	c.eventID.addText(p.Event.ID)
+	c.eventType.addText(p.Event.Type)
+	c.occurred.addTime(p.Event.OccurredAt)
+	c.created.addTime(p.CreatedAt)
+	c.attributes.addStrings(p.Event.Attributes)
+	c.body.addBytes(p.Body.Bytes)
+	c.deliveryIDAt.addInt(int64(p.Body.DeliveryIDAt))
+	c.dataFrom.addInt(int64(p.Body.DataFrom))
+	c.dataTo.addInt(int64(p.Body.DataTo))
+}
+
+func (c *newEvents) args() []any {
+	return []any{
+		&c.id, &c.tenant, &c.eventID, &c.eventType, &c.occurred, &c.created, &c.attributes, &c.body, &c.deliveryIDAt, &c.dataFrom,
+		&c.dataTo,
+	}
+}
+
+type newDeliveries struct {
+	id, tenant, eventKey, eventID, eventType, endpoint, created arrayBuilder
+}
+
+func (c *newDeliveries) add(p *webhook.Publication, deliveries []store.DispatchDelivery) {
+	for _, d := range deliveries {
+		c.id.addID(d.ID)
+		c.tenant.addText(p.Event.TenantID)
+		c.eventKey.addID(p.Event.Key)
+		c.eventID.addText(p.Event.ID)
+		c.eventType.addText(p.Event.Type)
+		c.endpoint.addID(d.EndpointID)
+		c.created.addTime(p.CreatedAt)
+	}
+}
+
+func (c *newDeliveries) args() []any {
+	return []any{&c.id, &c.tenant, &c.eventKey, &c.eventID, &c.eventType, &c.endpoint, &c.created}
+}

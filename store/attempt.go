@@ -1,0 +1,53 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"waybill/webhook"
+)
+
+// Target names what an attempt is about.
+type Target struct {
+	Tenant     string
+	EventKey   webhook.EventKey
+	DeliveryID webhook.DeliveryID
+	EndpointID webhook.EndpointID
+}
+
+// Sending is all that an attempt depends on, as the database has it at this moment. The pointers may be shared with
+// other attempts: read only.
+type Sending struct {
+	Delivery webhook.Delivery
+	// Deleted says that the endpoint is gone; Endpoint is then nil.
+	Deleted  bool
+	Endpoint *webhook.Endpoint
+	Tenant   *webhook.Tenant
+	// Secret is the endpoint's, or the tenant's where the dialect says so.
+	Secret webhook.Secret
+	Body   webhook.Body
+}
+
+// Record is an attempt that was made, and what it makes of its delivery.
+type Record struct {
+	TenantID string
+	Attempt  webhook.Attempt
+	// Status is the verdict: delivered, retrying or exhausted.
+	Status webhook.Status
+	// NextAttemptAt is set while retrying.
+	NextAttemptAt *time.Time
+	At            time.Time
+}
+
+// Attempts is what an attempt reads before it sends and writes afterwards.
+type Attempts interface {
+	// Sending reads, for each attempt anew, how delivery, endpoint and tenant stand at a moment after the call. CodeNotFound:
+	// the tenant has no such delivery, or its event is gone.
+	Sending(ctx context.Context, in Target) (*Sending, error)
+	// RecordAttempt stores the attempt and its delivery's new state, and returns the delivery as it stands after the commit.
+	// A delivery that was canceled meanwhile stays canceled unless the attempt delivered it; an attempt whose number is not
+	// above the delivery's changes nothing.
+	RecordAttempt(ctx context.Context, r *Record) (*webhook.Delivery, error)
+	// RecordedAttempt returns an attempt by its number; CodeNotFound when it was not recorded.
+	RecordedAttempt(ctx context.Context, delivery webhook.DeliveryID, number int) (*webhook.AttemptSummary, error)
+}

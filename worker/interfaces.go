@@ -1,0 +1,50 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"waybill/store"
+	"waybill/webhook"
+	"waybill/workflows"
+)
+
+// Dispatches is what the dispatcher and the relay need of store.Dispatches.
+type Dispatches interface {
+	ClaimDispatches(ctx context.Context, limit int, lease time.Duration) ([]store.Dispatch, error)
+	DeleteDispatches(ctx context.Context, keys []webhook.EventKey) error
+	ReleaseDispatches(ctx context.Context, releases []store.Release) error
+}
+
+// Counter is what the backlog needs of store.Dispatches.
+type Counter interface {
+	CountDispatches(ctx context.Context, most int) (int, error)
+}
+
+// Maintained is what the upkeep needs of the store.
+type Maintained interface {
+	store.Partitions
+	EndpointsToRecover(ctx context.Context, limit int) ([]store.EndpointRef, error)
+}
+
+// Starter starts the workflow of an event; started before is no error.
+type Starter interface {
+	Start(ctx context.Context, in *workflows.EventDeliveryInput) error
+}
+
+// RecoveryStarter starts the recovery of an endpoint; that one runs already is no error.
+type RecoveryStarter interface {
+	StartRecovery(ctx context.Context, tenant string, endpoint webhook.EndpointID) error
+}
+
+// Restarter is what the reconciler needs of the engine.
+type Restarter interface {
+	// Lives reports whether an event's workflow is there and not closed.
+	Lives(ctx context.Context, tenant, eventID string) (bool, error)
+	// Restart starts the workflow of an event anew; one that lives stays as it is.
+	Restart(ctx context.Context, in *workflows.EventDeliveryInput) error
+	// WakeDelivery tells an event's workflow that its endpoint is enabled. CodeNotFound: none lives.
+	WakeDelivery(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID) error
+	// LivingEvents calls visit with the events whose workflows were started before a moment and live, page by page.
+	LivingEvents(ctx context.Context, before time.Time, visit func([]store.EventRef) error) error
+}
