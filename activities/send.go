@@ -34,6 +34,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	a.failpoint("before-post")
 	answer := a.transport.Send(ctx, Request{
 		URL: s.Endpoint.URL, Headers: headers, Body: body, Timeout: s.Endpoint.RequestTimeout(d),
+		HeadersSuffice: d.Response == webhook.ResponseHeaders,
 	})
 	taken.answered(&answer)
 	verdict := d.Judge(in.Policy, in.DeliveryID, in.Number, answer.reply())
