@@ -77,6 +77,9 @@ func (s *Server) routes() []route {
 		{"POST", deliveryPath + "/cancel", manage, s.cancelDelivery},
 		{"GET", deliveryPath + "/attempts", read, s.listAttempts},
 		{"GET", deliveryPath + "/attempts/{attempt}", read, s.getAttempt},
+
+		{"GET", "/v1/dispatches", adminOnly, s.listDispatches},
+		{"POST", "/v1/dispatches/{dispatch}/retry", adminOnly, s.retryDispatch},
 	}...)
 }
 

@@ -18,7 +18,7 @@ const (
 			ORDER BY id LIMIT $5
 		), locked AS MATERIALIZED (
 			SELECT d.id FROM waiting w JOIN deliveries d ON d.id = w.id
-			WHERE d.tenant_id = $2 AND d.status IN ('pending', 'retrying', 'held') ORDER BY d.id FOR UPDATE OF d
+			WHERE d.tenant_id || '' = $2 AND d.status || '' IN ('pending', 'retrying', 'held') ORDER BY d.id FOR UPDATE OF d
 		)
 		UPDATE deliveries d SET status = 'canceled', reason = $3, held_at = NULL, next_attempt_at = NULL, updated_at = $4
 		FROM locked WHERE d.id = locked.id
@@ -32,13 +32,15 @@ const (
 
 // CancelDeliveriesOfDeleted implements store.Recoveries. A delivery that was never attempted finds the endpoint deleted by itself.
 func (s *Store) CancelDeliveriesOfDeleted(ctx context.Context, tenant string, endpoint webhook.EndpointID, reason string, at time.Time, limit int) ([]store.HeldDelivery, bool, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	const what = "cancel what waits for a deleted endpoint"
 	var canceled []store.HeldDelivery
-	err := s.db.SelectContext(ctx, &canceled, cancelDeliveriesOfDeleted, endpoint, tenant, reason, at, limit)
+	err := s.list(ctx, &canceled, cancelDeliveriesOfDeleted, endpoint, tenant, reason, at, limit)
 	if err != nil || len(canceled) > 0 {
 		return canceled, err == nil, failed(what, err)
 	}
 	var just bool
-	err = s.db.GetContext(ctx, &just, selectJustDeleted, endpoint, tenant, s.opts.Timeout.Milliseconds())
+	err = s.get(ctx, &just, selectJustDeleted, endpoint, tenant, s.opts.Timeout.Milliseconds())
 	return nil, just, failed(what, err)
 }

@@ -144,6 +144,8 @@ func checkPolicies(ctx context.Context, tx *sqlx.Tx, e *webhook.Endpoint) error 
 
 // Endpoint implements store.Endpoints.
 func (s *Store) Endpoint(ctx context.Context, tenant string, id webhook.EndpointID) (*webhook.Endpoint, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	e, err := s.findEndpoint(ctx, s.db, tenant, id, "")
 	return e, failed("find an endpoint", err)
 }
@@ -165,7 +167,7 @@ func (s *Store) Endpoints(ctx context.Context, tenant string, page store.Page) (
 		return nil, err
 	}
 	var rows []endpointRow
-	err = s.db.SelectContext(ctx, &rows, `
+	err = s.list(ctx, &rows, `
 		SELECT `+endpointColumns+` FROM endpoints
 		WHERE tenant_id = $1 AND id > $2 AND deleted_at IS NULL ORDER BY id LIMIT $3`, tenant, after, page.Limit)
 	if err != nil {
@@ -251,6 +253,8 @@ func (s *Store) EnableEndpoint(ctx context.Context, tenant string, id webhook.En
 // setEnabled writes what change did to the endpoint. Recovery is due exactly when it is enabled: what it did not get
 // to before the endpoint was disabled again stays held.
 func (s *Store) setEnabled(ctx context.Context, tenant string, id webhook.EndpointID, what string, change func(*webhook.Endpoint) bool) (*webhook.Endpoint, bool, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	// When many attempts find the endpoint gone, all but the first end here and do not queue for the tenant's row.
 	e, err := s.Endpoint(ctx, tenant, id)
 	if err != nil {
@@ -290,7 +294,7 @@ func (s *Store) DeleteEndpoint(ctx context.Context, tenant string, id webhook.En
 // EndpointSecret implements store.Endpoints.
 func (s *Store) EndpointSecret(ctx context.Context, tenant string, id webhook.EndpointID) (webhook.Secret, error) {
 	var sealed []byte
-	err := s.db.GetContext(ctx, &sealed,
+	err := s.get(ctx, &sealed,
 		`SELECT secret_sealed FROM endpoints WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL`, id, tenant)
 	if err != nil {
 		return webhook.Secret{}, failed("find an endpoint's secret", orNotFound(err, "endpoint", id.String()))

@@ -53,7 +53,7 @@ func unavailable(err error) bool {
 
 func unavailableCode(code pqerror.Code) bool {
 	switch code {
-	case pqerror.ReadOnlySQLTransaction, pqerror.FeatureNotSupported, // a standby, or a primary that was demoted
+	case pqerror.ReadOnlySQLTransaction, pqerror.IdleInTransactionSessionTimeout, pqerror.FeatureNotSupported, // a standby, or a primary that was demoted
 		pqerror.QueryCanceled, pqerror.AdminShutdown, pqerror.CrashShutdown, pqerror.CannotConnectNow, pqerror.DatabaseDropped,
 		pqerror.TRSerializationFailure, pqerror.TRDeadlockDetected, pqerror.LockNotAvailable,
 		pqerror.UndefinedTable, pqerror.UndefinedFunction, pqerror.InvalidCatalogName, pqerror.InvalidSchemaName: // before the first migration

@@ -12,6 +12,8 @@ import (
 	"waybill/webhook"
 )
 
+const selectEventDeliveries = `SELECT ` + deliveryColumns + ` FROM deliveries WHERE event_key = $1 AND tenant_id || '' = $2 ORDER BY id`
+
 type bodyRow struct {
 	Key          webhook.EventKey `db:"id"`
 	Bytes        []byte           `db:"body"`
@@ -26,6 +28,8 @@ func (r *bodyRow) body() webhook.Body {
 
 // Event implements store.Events.
 func (s *Store) Event(ctx context.Context, tenant, eventID string) (*store.StoredEvent, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	e, err := findEvent(ctx, s.db, tenant, eventID)
 	return e, failed("find an event", err)
 }
@@ -88,7 +92,7 @@ func readHistory(ctx context.Context, tx *sqlx.Tx, tenant, eventID string) (*web
 	}
 	var deliveries []webhook.Delivery
 	err = tx.SelectContext(ctx, &deliveries,
-		`SELECT `+deliveryColumns+` FROM deliveries WHERE event_key = $1 AND tenant_id = $2 ORDER BY id`, e.Key, tenant)
+		selectEventDeliveries, e.Key, tenant)
 	if err != nil {
 		return nil, err
 	}

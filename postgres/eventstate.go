@@ -30,6 +30,9 @@ func (s *Store) EventState(ctx context.Context, key webhook.EventKey) (*store.Ev
 		if len(events) == 0 {
 			return notFound("event", key.String())
 		}
+		if events[0].Fault != nil {
+			return events[0].Fault
+		}
 		h, err := readHistory(ctx, tx.Tx, events[0].TenantID, events[0].EventID)
 		if err != nil {
 			return err
@@ -63,6 +66,6 @@ func (s *Store) UnknownEvents(ctx context.Context, events []store.EventRef) ([]s
 		}
 	}
 	var unknown []store.EventRef
-	err := s.db.SelectContext(ctx, &unknown, selectUnknownEvents, tenants, ids, generated)
+	err := s.list(ctx, &unknown, selectUnknownEvents, tenants, ids, generated)
 	return unknown, failed("find unknown events", err)
 }

@@ -50,9 +50,11 @@ func newGroup[In, Out any](o Options, limit int, run func(context.Context, []In)
 	return &group[In, Out]{run: run, size: o.MaxGroup, limit: limit, timeout: o.Timeout, enough: make(chan struct{}, 1)}
 }
 
-// do returns what the run made of in. A caller whose context ends stops waiting and gets CodeUnavailable; a run that has
-// begun goes on, so the request may still take effect.
+// do returns what the run made of in. A caller whose context ends, or who has waited as long as a call may take, stops
+// waiting and gets CodeUnavailable; a run that has begun goes on, so the request may still take effect.
 func (g *group[In, Out]) do(ctx context.Context, in In) (Out, error) {
+	ctx, cancel := context.WithTimeout(ctx, g.timeout+cancelTime)
+	defer cancel()
 	r := &request[In, Out]{ctx: ctx, in: in, done: make(chan result[Out], 1)}
 	if !g.enter(r) {
 		var none Out

@@ -25,7 +25,7 @@ const (
 			) AS d
 		), marked AS (
 			UPDATE deliveries d SET next_attempt_at = d.created_at FROM page
-			WHERE d.id = page.id AND page.status = 'pending' AND page.next_attempt_at IS NULL AND d.status = 'pending'
+			WHERE d.id = page.id AND page.status = 'pending' AND page.next_attempt_at IS NULL AND d.status || '' = 'pending'
 		), moved AS (
 			UPDATE reconciler_sweeps s SET position = last.id FROM (SELECT id FROM page ORDER BY id DESC LIMIT 1) AS last WHERE s.behind = $1::interval
 		)
@@ -35,7 +35,7 @@ const (
 	// event that retention removed nothing can be delivered.
 	overdue = `
 		FROM deliveries d
-		WHERE d.next_attempt_at < now() - $1::bigint * interval '1 millisecond' AND d.status IN ('pending', 'retrying')
+		WHERE d.next_attempt_at < now() - $1::bigint * interval '1 millisecond' AND d.status || '' IN ('pending', 'retrying')
 			AND NOT EXISTS (SELECT FROM dispatches w WHERE w.event_key = d.event_key)
 			AND EXISTS (SELECT FROM events e WHERE e.id = d.event_key)`
 
@@ -44,7 +44,7 @@ const (
 		FROM deliveries d JOIN tenants t ON t.id = d.tenant_id
 			JOIN unnest($2::text[], $3::bigint[]) AS hold (dialect, ms) ON hold.dialect = t.dialect
 		WHERE d.held_at < now() - ($1::bigint + (SELECT min(ms) FROM unnest($3::bigint[]) AS ms)) * interval '1 millisecond'
-			AND d.held_at < now() - ($1::bigint + hold.ms) * interval '1 millisecond' AND d.status = 'held'
+			AND d.held_at < now() - ($1::bigint + hold.ms) * interval '1 millisecond' AND d.status || '' = 'held'
 			AND EXISTS (SELECT FROM events e WHERE e.id = d.event_key)`
 
 	selectStalled = `
@@ -76,7 +76,7 @@ const (
 		)
 		UPDATE endpoints e SET recovery_due = true FROM enabled
 		WHERE e.id = enabled.id AND (e.disabled_at IS NULL OR e.deleted_at IS NOT NULL) AND NOT e.recovery_due
-			AND (SELECT true FROM deliveries d WHERE d.endpoint_id = enabled.id AND d.status = 'held'
+			AND (SELECT true FROM deliveries d WHERE d.endpoint_id = enabled.id AND d.held_at IS NOT NULL AND d.status || '' = 'held'
 				AND d.held_at < now() - $1::bigint * interval '1 millisecond' LIMIT 1)
 		RETURNING e.tenant_id, e.id`
 )

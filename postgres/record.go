@@ -14,7 +14,7 @@ import (
 const ofDeletedEndpoint = `r.status = 'retrying' AND EXISTS (SELECT FROM endpoints e WHERE e.id = d.endpoint_id AND e.deleted_at IS NOT NULL)`
 
 // recordAttempts moves each delivery on and inserts the attempts of those that moved, so that no attempt is recorded
-// twice. It changes no indexed column of a delivery that is delivered at once: such an update is heap-only.
+// twice.
 const recordAttempts = `
 	WITH r AS (
 		SELECT * FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::uuid[],
@@ -33,7 +33,7 @@ const recordAttempts = `
 			held_at = NULL,
 			failed_at = CASE WHEN r.status <> 'delivered' THEN coalesce(d.failed_at, r.at) ELSE d.failed_at END,
 			updated_at = r.at
-		FROM r WHERE d.id = r.delivery_id AND d.tenant_id = r.tenant_id AND d.attempts < r.number
+		FROM r WHERE d.id = r.delivery_id AND d.tenant_id || '' = r.tenant_id AND d.attempts < r.number
 		RETURNING d.id, d.event_id, d.event_type, d.endpoint_id, d.status, d.attempts, d.next_attempt_at, d.reason, d.created_at,
 			d.updated_at, r.id AS attempt_id, r.started_at, r.duration_ms, r.status_code, r.outcome, r.error_class, r.error,
 			r.request_headers, r.response_headers, r.response_body, r.response_truncated

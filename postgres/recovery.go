@@ -10,13 +10,21 @@ import (
 	"waybill/webhook"
 )
 
+const (
+	selectHeldDeliveries = `
+		SELECT id, event_id FROM deliveries
+		WHERE endpoint_id = $1 AND held_at IS NOT NULL AND id > $2 AND tenant_id || '' = $3 AND status || '' = 'held' ORDER BY id LIMIT $4`
+
+	releaseDeliveries = `
+		UPDATE deliveries SET status = CASE WHEN attempts = 0 THEN 'pending' ELSE 'retrying' END, held_at = NULL, reason = '',
+			next_attempt_at = $4, updated_at = $4
+		WHERE id = ANY ($1::uuid[]) AND tenant_id || '' = $2 AND endpoint_id::text = $3::text AND status || '' = 'held'`
+)
+
 // HeldDeliveries implements store.Recoveries.
 func (s *Store) HeldDeliveries(ctx context.Context, tenant string, endpoint webhook.EndpointID, after webhook.DeliveryID, limit int) ([]store.HeldDelivery, error) {
 	var held []store.HeldDelivery
-	err := s.db.SelectContext(ctx, &held, `
-		SELECT id, event_id FROM deliveries
-		WHERE endpoint_id = $1 AND held_at IS NOT NULL AND id > $2 AND tenant_id = $3 AND status = 'held' ORDER BY id LIMIT $4`,
-		endpoint, after, tenant, limit)
+	err := s.list(ctx, &held, selectHeldDeliveries, endpoint, after, tenant, limit)
 	return held, failed("list held deliveries", err)
 }
 
@@ -31,24 +39,22 @@ func (s *Store) ReleaseDeliveries(ctx context.Context, tenant string, endpoint w
 		if err != nil || disabled {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `
-			UPDATE deliveries SET status = CASE WHEN attempts = 0 THEN 'pending' ELSE 'retrying' END, held_at = NULL, reason = '',
-				next_attempt_at = $4, updated_at = $4
-			WHERE id = ANY ($1::uuid[]) AND tenant_id = $2 AND endpoint_id = $3 AND status = 'held'`, idsOf(ids), tenant, endpoint, at)
+		_, err = tx.ExecContext(ctx, releaseDeliveries, idsOf(ids), tenant, endpoint, at)
 		return err
 	})
 }
 
 // EndpointsToRecover implements store.Recoveries.
-func (s *Store) EndpointsToRecover(ctx context.Context, limit int) ([]store.EndpointRef, error) {
+func (s *Store) EndpointsToRecover(ctx context.Context, after webhook.EndpointID, limit int) ([]store.EndpointRef, error) {
 	var due []store.EndpointRef
-	err := s.db.SelectContext(ctx, &due, `SELECT tenant_id, id FROM endpoints WHERE recovery_due ORDER BY id LIMIT $1`, limit)
+	err := s.list(ctx, &due, `
+		SELECT tenant_id, id FROM endpoints WHERE recovery_due AND id > $1 ORDER BY id LIMIT $2`, after, limit)
 	return due, failed("list endpoints to recover", err)
 }
 
 // RecoveryDone implements store.Recoveries.
 func (s *Store) RecoveryDone(ctx context.Context, tenant string, endpoint webhook.EndpointID, version int64) error {
-	_, err := s.db.ExecContext(ctx, `
+	err := s.exec(ctx, `
 		UPDATE endpoints SET recovery_due = false
 		WHERE id = $1 AND tenant_id = $2 AND recovery_due AND (version = $3 OR deleted_at IS NOT NULL)`, endpoint, tenant, version)
 	return failed("end a recovery", err)

@@ -38,9 +38,8 @@ type Options struct {
 	Keys []Key
 	// Lease is how long a just accepted event is left to this process before the relay of any may claim it; default 10s.
 	Lease time.Duration
-	// Timeout bounds one run of a group: the statements that Accept, RecordAttempt, Sending and DeleteDispatches share with
-	// other calls, and which therefore outlive the context of any one of them; default 10s. No statement may take longer
-	// by more than 2 s: then the server hangs, and the connection is given up.
+	// Timeout bounds every call, whatever it waits for: a connection, a lock, the statements of others; default 10s. Then the
+	// server is asked to cancel what runs. One that hangs has 2 s more, and the connection is given up.
 	Timeout time.Duration
 	// MaxGroup is how many calls share one run at most; default 256.
 	MaxGroup int
@@ -125,7 +124,7 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := openPool(o.URL, o.Schema, o.MaxConns, o.Timeout+cancelTime)
+	db, err := openPool(o.URL, o.Schema, o.MaxConns, guardRails(o.Timeout))
 	if err != nil {
 		return nil, err
 	}
@@ -147,6 +146,8 @@ func (s *Store) Schema() string { return s.opts.Schema }
 
 // Ping answers CodeUnavailable when the database does not.
 func (s *Store) Ping(ctx context.Context) error {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	return failed("ping", s.db.PingContext(ctx))
 }
 
@@ -165,8 +166,10 @@ func (s *Store) Close() error {
 
 // transact runs do in one transaction and commits it. what names the call in errors.
 func (s *Store) transact(ctx context.Context, what string, do func(tx *sqlx.Tx) error) error {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	var tx *sqlx.Tx
-	err := s.overStale(func() (err error) {
+	err := s.overStale(ctx, func() (err error) {
 		tx, err = s.db.BeginTxx(ctx, nil)
 		return err
 	})

@@ -57,7 +57,7 @@ func tenantSecretLocation(id string) location { return location{"tenants.secret_
 
 // CreateTenant implements store.Tenants.
 func (s *Store) CreateTenant(ctx context.Context, t *webhook.Tenant, secret webhook.Secret) error {
-	_, err := s.db.ExecContext(ctx, `
+	err := s.exec(ctx, `
 		INSERT INTO tenants (id, name, dialect, contact_email, url, allow_unknown_types, express, retry, max_endpoints, secret_sealed, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 		t.ID, t.Name, t.Dialect, t.ContactEmail, t.URL, t.AllowUnknownTypes, t.Express, optionalJSON(t.Retry, t.Retry != nil),
@@ -70,6 +70,8 @@ func (s *Store) CreateTenant(ctx context.Context, t *webhook.Tenant, secret webh
 
 // Tenant implements store.Tenants.
 func (s *Store) Tenant(ctx context.Context, id string) (*webhook.Tenant, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	t, err := findTenant(ctx, s.db, id, "")
 	return t, failed("find a tenant", err)
 }
@@ -87,7 +89,7 @@ func findTenant(ctx context.Context, q sqlx.QueryerContext, id, locking string) 
 // Tenants implements store.Tenants.
 func (s *Store) Tenants(ctx context.Context, page store.Page) ([]webhook.Tenant, error) {
 	var rows []tenantRow
-	err := s.db.SelectContext(ctx, &rows,
+	err := s.list(ctx, &rows,
 		`SELECT `+tenantColumns+` FROM tenants WHERE id > $1 ORDER BY id LIMIT $2`, page.After, page.Limit)
 	if err != nil {
 		return nil, failed("list tenants", err)
@@ -143,7 +145,7 @@ func touchTenant(ctx context.Context, tx *sqlx.Tx, id string) error {
 // TenantSecret implements store.Tenants.
 func (s *Store) TenantSecret(ctx context.Context, id string) (webhook.Secret, error) {
 	var sealed []byte
-	err := s.db.GetContext(ctx, &sealed, `SELECT secret_sealed FROM tenants WHERE id = $1`, id)
+	err := s.get(ctx, &sealed, `SELECT secret_sealed FROM tenants WHERE id = $1`, id)
 	if err != nil {
 		return webhook.Secret{}, failed("find a tenant's secret", orNotFound(err, "tenant", id))
 	}

@@ -217,7 +217,7 @@ func validatePattern(l Limits, field, pattern string, found *problems) {
 		found.addf(field, "is longer than the %d bytes of an event type", MaxTypeBytes)
 	case d.HasCatalogue() && !l.AllowUnknownTypes:
 		if !slices.ContainsFunc(d.EventTypes, func(t EventType) bool { return matchType(pattern, t.Type) }) {
-			found.addf(field, "%q covers no event type of the dialect %s", pattern, d.Name)
+			found.addf(field, "%q is not an event type of the dialect %s, nor a prefix of one", pattern, d.Name)
 		}
 	case !wild && !d.carries(pattern):
 		found.addf(field, "%q is in no group that the envelope of the dialect %s has a place for", pattern, d.Name)

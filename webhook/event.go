@@ -46,8 +46,7 @@ func (e *Event) Validate(t *Tenant, d *Dialect) error {
 	var found problems
 	if len(e.ID) > MaxEventIDBytes || !eventIDPattern.MatchString(e.ID) {
 		found.addf("id", "is 1 to %d letters, digits and _ . : + = @ ~ -, no dot first, not %q", MaxEventIDBytes, e.ID)
-	}
-	if !d.fitsEventID(e.ID) {
+	} else if !d.fitsEventID(e.ID) {
 		found.addf("id", "is of the form that the dialect %s promises, %s, not %q", d.Name, d.EventIDPattern, e.ID)
 	}
 	if len(e.Type) > MaxTypeBytes || !typePattern.MatchString(e.Type) {

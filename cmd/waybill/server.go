@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -43,7 +42,7 @@ func (p *process) operationOptions() api.Options {
 }
 
 // listen serves on the address that a variable sets until the context is done, and then lets the requests under way
-// finish.
+// finish, for their share of the time to stop.
 func (p *process) listen(ctx context.Context, variable, address string, handler *api.Server, says string) error {
 	defer handler.Close()
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
@@ -62,11 +61,9 @@ func (p *process) listen(ctx context.Context, variable, address string, handler 
 		return fmt.Errorf("%s: serve: %w", variable, err)
 	case <-ctx.Done():
 	}
-	p.log.Info("stopping", "within", p.DrainTimeout.String())
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.DrainTimeout)
-	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
-		return errors.Join(fmt.Errorf("finish the requests under way: %w", err), server.Close())
+	if err := server.Shutdown(p.stop.requests); err != nil {
+		p.log.Warn("requests were still under way", "error", err)
+		return server.Close()
 	}
 	return nil
 }
