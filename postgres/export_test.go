@@ -32,6 +32,22 @@ func WaitRecording(t *testing.T, s *Store, n int) {
 // ForgetBodies empties the body cache, as if another process had accepted the events.
 func ForgetBodies(s *Store) { s.caches.bodies.InvalidateAll() }
 
+// SendingRun makes one run of the calls of Sending, and returns those that were served and how many wait for the next run.
+func SendingRun(t *testing.T, s *Store, in []store.Target) (served []*store.Sending, again int) {
+	t.Helper()
+	results, err := s.sendingGroup(t.Context(), in)
+	require.NoError(t, err)
+	for _, r := range results {
+		require.NoError(t, r.err)
+		if r.again {
+			again++
+			continue
+		}
+		served = append(served, r.out)
+	}
+	return served, again
+}
+
 // HotStatements are those that find rows; the others only add some.
 var HotStatements = map[string]string{
 	"record": recordAttempts, "sendings": selectSendings, "bodies": selectBodies, "senders": selectSenders, "receivers": selectReceivers,
