@@ -21,19 +21,36 @@ const looks = 5
 // result; an error is a fault of ours. Type "busy": the endpoint has too many attempts under way, run it again later.
 // Outside of an activity it works as well, without heartbeats.
 func (a *Activities) Attempt(ctx context.Context, in AttemptInput) (*AttemptResult, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	if activity.IsActivity(ctx) && !activity.GetInfo(ctx).IsLocalActivity {
 		defer a.heartbeat(ctx)()
 	}
-	attempt := a.attempt
-	if in.Lane == LaneFast && a.queue != "" {
-		attempt = a.attemptPatiently
+	for {
+		at := a.begin(ctx, &in)
+		out, err := a.await(ctx, &in, at)
+		if full := (*fullError)(nil); errors.As(err, &full) && full.lane == LaneFast && in.Lane == LaneIsolated {
+			a.inFlight.forget(keyOf(&in), at) // it waited for the other lane, to no purpose here
+			continue
+		}
+		return a.answer(ctx, "attempt", in.Lane, out, err)
 	}
-	out, err := attempt(ctx, &in)
-	if full := (*fullError)(nil); errors.As(err, &full) {
+}
+
+// answer makes of an attempt's end what the lane that asked for it is told.
+func (a *Activities) answer(ctx context.Context, what string, lane Lane, out *AttemptResult, err error) (*AttemptResult, error) {
+	full := (*fullError)(nil)
+	switch {
+	case !errors.As(err, &full):
+		return out, a.translate(ctx, what, err)
+	case lane == LaneFast:
+		a.metrics.spilled.Inc()
+		return &AttemptResult{Spilled: true, Delay: full.retryAfter}, nil
+	default:
 		a.metrics.busy.Inc()
 		return nil, busyError(full)
 	}
-	return out, a.translate(ctx, "attempt", err)
 }
 
 // heartbeat tells the server until the returned function is called that this process lives, so that an attempt lost
@@ -59,13 +76,9 @@ func (a *Activities) heartbeat(ctx context.Context) (stop func()) {
 	}
 }
 
-// attempt is Attempt without Temporal. errFull: there is no slot in the isolated lane.
+// attempt is Attempt without Temporal. errFull: there is no slot in the lane.
 func (a *Activities) attempt(ctx context.Context, in *AttemptInput) (*AttemptResult, error) {
 	taken, err := a.bulkhead.enter(ctx, in.EndpointID, in.Lane)
-	if full := (*fullError)(nil); errors.As(err, &full) && in.Lane == LaneFast {
-		a.metrics.spilled.Inc()
-		return &AttemptResult{Spilled: true, Delay: full.retryAfter}, nil
-	}
 	if err != nil {
 		return nil, err
 	}

@@ -23,9 +23,12 @@ const (
 // errFull says that an endpoint has as many attempts under way as its lane takes. It comes as a *fullError.
 var errFull = errors.New("the endpoint has too many attempts under way")
 
-// fullError is errFull with how long to wait until the attempt may expect a slot in the isolated lane; 0: there is one
-// now.
-type fullError struct{ retryAfter time.Duration }
+// fullError is errFull with the lane that was asked for, and how long to wait until the attempt may expect a slot in the
+// isolated lane; 0: there is one now.
+type fullError struct {
+	lane       Lane
+	retryAfter time.Duration
+}
 
 func (*fullError) Error() string { return errFull.Error() }
 func (*fullError) Unwrap() error { return errFull }
@@ -94,13 +97,13 @@ func (b *bulkhead) tryEnter(s *slot) (entered bool, err error) {
 	}
 	switch {
 	case s.lane == LaneFast && c.isSlow(b.now()):
-		return false, b.full(c)
+		return false, b.full(c, s.lane)
 	case c.free[s.lane] > 0:
 		c.free[s.lane]--
 		c.taken[s] = struct{}{}
 		return true, nil
 	case len(c.waiting[s.lane]) >= b.limits[s.lane].queue:
-		return false, b.full(c)
+		return false, b.full(c, s.lane)
 	default:
 		s.ready = make(chan struct{})
 		c.waiting[s.lane] = append(c.waiting[s.lane], s)
@@ -121,7 +124,7 @@ func (b *bulkhead) giveUp(s *slot) (*fullError, bool) {
 		return nil, false
 	}
 	c.waiting[s.lane] = slices.Delete(c.waiting[s.lane], i, i+1)
-	return b.full(c), true
+	return b.full(c, s.lane), true
 }
 
 func (b *bulkhead) add(id webhook.EndpointID) *compartment {

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"waybill/webhook"
@@ -10,12 +11,31 @@ import (
 // DefaultPatience is how long a workflow task waits for an attempt of the fast lane.
 const DefaultPatience = time.Second
 
-// attemptPatiently makes an attempt and waits for it, but not for long: then it says where to ask for the result.
-func (a *Activities) attemptPatiently(ctx context.Context, in *AttemptInput) (*AttemptResult, error) {
-	// The request and its record outlive the workflow task.
-	at := a.inFlight.join(keyOf(in), func() (*AttemptResult, error) {
-		return a.attempt(context.WithoutCancel(ctx), in)
+// begin begins an attempt, or joins the one that is under way. Neither the request nor its record is given up for a
+// canceled context: the receiver would have seen an attempt that nobody knows of.
+func (a *Activities) begin(ctx context.Context, in *AttemptInput) *inFlightAttempt {
+	ctx = context.WithoutCancel(ctx)
+	return a.inFlight.join(keyOf(in), func() (out *AttemptResult, err error) {
+		err = safely(func() error {
+			out, err = a.attempt(ctx, in)
+			return err
+		})
+		if p := (*panicError)(nil); errors.As(err, &p) {
+			a.metrics.panics.Inc()
+			a.log.Error("an attempt panicked; it is made again later", "tenant", in.Tenant, "delivery", in.DeliveryID,
+				"endpoint", in.EndpointID, "number", in.Number, "error", p, "stack", string(p.stack))
+			out = nil
+		}
+		return out, err
 	})
+}
+
+// await waits for an attempt. The fast lane does not wait for long: then it says where to ask for the result.
+func (a *Activities) await(ctx context.Context, in *AttemptInput, at *inFlightAttempt) (*AttemptResult, error) {
+	if in.Lane != LaneFast || a.queue == "" {
+		<-at.done
+		return at.out, at.err
+	}
 	patience := time.NewTimer(a.patience)
 	defer patience.Stop()
 	select {
@@ -31,7 +51,7 @@ func (a *Activities) attemptPatiently(ctx context.Context, in *AttemptInput) (*A
 	}
 }
 
-// Follow waits for an attempt that began in this process' fast lane and returns its result. CodeNotFound: it is not
+// Follow waits for an attempt that is under way in this process and returns its result. CodeNotFound: it is not
 // known here; run Attempt, which knows from the record.
 func (a *Activities) Follow(ctx context.Context, in AttemptInput) (*AttemptResult, error) {
 	at := a.inFlight.find(keyOf(&in))
@@ -42,7 +62,7 @@ func (a *Activities) Follow(ctx context.Context, in AttemptInput) (*AttemptResul
 	select {
 	case <-at.done:
 		a.inFlight.forget(keyOf(&in), at)
-		return at.out, a.translate(ctx, "follow", at.err)
+		return a.answer(ctx, "follow", LaneFast, at.out, at.err)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -10,9 +10,10 @@ import (
 // resultKept is how long the result of an attempt that took long waits for Follow.
 const resultKept = time.Minute
 
-// inFlight are the fast-lane attempts under way in this process. An attempt that takes long outlives the workflow task
-// it began in, which could otherwise do nothing for the event's other deliveries; its result is then fetched by Follow.
-// A task that is run once more, because its answer was lost, meets the same attempt and not the receiver again.
+// inFlight are the attempts under way in this process, of both lanes and of express mode. Whoever asks for one that is
+// under way, such as a task that is run once more because its answer was lost, waits for that one: the receiver gets no
+// second request. An attempt of the fast lane that takes long outlives the workflow task it began in, which could
+// otherwise do nothing for the event's other deliveries; its result is then fetched by Follow.
 type inFlight struct {
 	mu       sync.Mutex
 	attempts map[attemptKey]*inFlightAttempt
@@ -35,18 +36,29 @@ type inFlightAttempt struct {
 	followed bool
 }
 
-// join returns the attempt under the key, and begins it when there is none.
+// failed reports whether the attempt ended with an error.
+func (at *inFlightAttempt) failed() bool {
+	select {
+	case <-at.done:
+		return at.err != nil
+	default:
+		return false
+	}
+}
+
+// join returns the attempt under the key, and begins it when there is none. One that ended with an error and is kept for
+// Follow is made again: nothing came of it.
 func (f *inFlight) join(key attemptKey, attempt func() (*AttemptResult, error)) *inFlightAttempt {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if at, ok := f.attempts[key]; ok {
+	if at, ok := f.attempts[key]; ok && !at.failed() {
 		return at
 	}
 	at := &inFlightAttempt{done: make(chan struct{})}
 	f.attempts[key] = at
 	f.running.Go(func() {
+		defer f.end(key, at)
 		at.out, at.err = attempt()
-		f.end(key, at)
 	})
 	return at
 }
@@ -60,12 +72,17 @@ func (f *inFlight) end(key attemptKey, at *inFlightAttempt) {
 		time.AfterFunc(resultKept, func() { f.forget(key, at) })
 		return
 	}
-	delete(f.attempts, key)
+	f.drop(key, at)
 }
 
 func (f *inFlight) forget(key attemptKey, at *inFlightAttempt) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.drop(key, at)
+}
+
+// drop removes the attempt, unless another has taken its key.
+func (f *inFlight) drop(key attemptKey, at *inFlightAttempt) {
 	if f.attempts[key] == at {
 		delete(f.attempts, key)
 	}

@@ -20,10 +20,11 @@ type bookings struct {
 // took notes how long a request took.
 func (k *bookings) took(d time.Duration) { k.pace = (3*k.pace + d) / 4 }
 
-// full books the next slot that is to be free in the isolated lane and returns the error that says when.
-func (b *bulkhead) full(c *compartment) *fullError {
+// full books the next slot that is to be free in the isolated lane and returns the error that says when, to an attempt
+// that found none in the lane.
+func (b *bulkhead) full(c *compartment, lane Lane) *fullError {
 	if c.free[LaneIsolated] > 0 {
-		return &fullError{}
+		return &fullError{lane: lane}
 	}
 	now := b.now()
 	if c.booked.Before(now) {
@@ -34,7 +35,7 @@ func (b *bulkhead) full(c *compartment) *fullError {
 	if latest := now.Add(maxRetryAfter); c.booked.After(latest) {
 		c.booked = latest
 	}
-	return &fullError{c.booked.Sub(now)}
+	return &fullError{lane, c.booked.Sub(now)}
 }
 
 // RetryAfter returns for how long an event to these endpoints may as well wait, because all of them are slow and have as
@@ -52,7 +53,7 @@ func RetryAfter(a *Activities, endpoints []webhook.EndpointID) time.Duration {
 	}
 	shortest := maxRetryAfter
 	for _, id := range endpoints {
-		shortest = min(shortest, b.full(b.endpoints[id]).retryAfter)
+		shortest = min(shortest, b.full(b.endpoints[id], LaneIsolated).retryAfter)
 	}
 	return shortest
 }

@@ -15,8 +15,7 @@ const (
 	maxRecordPause   = 2 * time.Second
 )
 
-// send makes the attempt, judges the answer and records both. Once begun, neither the request nor the record is given
-// up for a canceled context: the receiver would have seen an attempt that nobody knows of.
+// send makes the attempt, judges the answer and records both.
 func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sending, taken *slot) (*AttemptResult, error) {
 	d, ok := a.dialects[s.Tenant.Dialect]
 	if !ok {
@@ -31,10 +30,6 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
 	}
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	ctx = context.WithoutCancel(ctx)
 	taken.sending()
 	a.failpoint("before-post")
 	answer := a.transport.Send(ctx, Request{

@@ -150,16 +150,28 @@ func (a *Activities) tellAll(ctx context.Context, page *wakePage, tell func(ctx 
 	group.SetLimit(wakesAtOnce)
 	for i, eventID := range page.EventIDs {
 		group.Go(func() error {
-			err := tell(ctx, eventID)
-			if webhook.ErrorCode(err) == webhook.CodeNotFound {
-				a.log.Warn("no workflow runs for a delivery that it is to be told of", "event", eventID, "delivery", page.IDs[i])
-				return nil
-			}
-			if err != nil {
-				return fmt.Errorf("tell a workflow of a delivery: %w", err)
-			}
-			return nil
+			return safely(func() error { return a.tellOne(ctx, eventID, page.IDs[i], tell) })
 		})
 	}
 	return group.Wait()
+}
+
+// tellOne tells one workflow. Only an engine that does not answer fails the page: a workflow that can never be told must not keep
+// the others from it.
+func (a *Activities) tellOne(ctx context.Context, eventID string, id webhook.DeliveryID, tell func(ctx context.Context, eventID string) error) error {
+	err := tell(ctx, eventID)
+	switch webhook.ErrorCode(err) {
+	case "":
+		return nil
+	case webhook.CodeUnavailable:
+		return fmt.Errorf("tell a workflow of a delivery: %w", err)
+	case webhook.CodeNotFound:
+		a.log.Warn("no workflow runs for a delivery that it is to be told of", "event", eventID, "delivery", id)
+	default:
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		a.log.Error("a workflow cannot be told of a delivery", "event", eventID, "delivery", id, "error", err)
+	}
+	return nil
 }

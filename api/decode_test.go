@@ -23,7 +23,7 @@ func TestDecode_Malformed(t *testing.T) {
 		"trailing":        {`{"type":"a.b","data":1} {}`, "text after the end of the value, at line 1, column 25"},
 		"trailing comma":  {`{"type":"a.b","data":1,}`, "invalid character ',' at start of value, at line 1, column 23"},
 		"half a value":    {`{"type":"a.b","data":{"x":[1,{]}}`, "invalid character ']'"},
-		"name unquoted":   {`{type:"a.b"}`, "invalid character 't'"},
+		"name unquoted":   {`{type:"a.b"}`, "invalid character 'y'"},
 		"number cut off":  {`{"type":"a.b","data":1.}`, "invalid character '}'"},
 		"comment":         {`{"type":"a.b","data":1 /* x */}`, "invalid character '/'"},
 		"bad UTF-8":       {"{\"type\":\"a.b\",\"data\":\"\xff\"}", "not UTF-8, at line 1, column 23"},

@@ -24,6 +24,7 @@ var replies = map[webhook.Code]reply{
 	webhook.CodeMethodNotAllowed: {http.StatusMethodNotAllowed, "Method not allowed"},
 	webhook.CodeConflict:         {http.StatusConflict, "The present state forbids this"},
 	webhook.CodeEventIDConflict:  {http.StatusConflict, "The event id is taken"},
+	webhook.CodeRecipientLimit:   {http.StatusConflict, "The event has too many recipients"},
 	webhook.CodeTooLarge:         {http.StatusRequestEntityTooLarge, "The request is too large"},
 	webhook.CodeUnsupportedMedia: {http.StatusUnsupportedMediaType, "The request body must be JSON"},
 	webhook.CodeInvalid:          {http.StatusUnprocessableEntity, "A field is not acceptable"},

@@ -60,7 +60,7 @@ func (s *share) grow(ctx context.Context, bytes int64) error {
 	}
 	w := &waiter{share: s, bytes: bytes, ready: make(chan struct{})}
 	at, _ := slices.BinarySearchFunc(f.waiting, w, func(a, b *waiter) int { return cmp.Compare(a.share.ticket, b.share.ticket) })
-	if at == 0 && f.take(w) {
+	if (at == 0 || f.beyond == s) && f.take(w) {
 		f.mu.Unlock()
 		return nil
 	}

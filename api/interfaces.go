@@ -15,7 +15,14 @@ type Store interface {
 	store.Keys
 	store.Events
 	LogStore
+	DispatchStore
 	store.Health
+}
+
+// DispatchStore is what the API needs of store.Dispatches.
+type DispatchStore interface {
+	SetAsideDispatches(ctx context.Context, page store.Page) ([]store.SetAside, error)
+	RetryDispatch(ctx context.Context, key webhook.EventKey) (*store.SetAside, error)
 }
 
 // EndpointStore is what the API needs of store.Endpoints; disabling and enabling goes by the engine.

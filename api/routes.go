@@ -41,6 +41,7 @@ const (
 func (s *Server) routes() []route {
 	return append(s.operationRoutes(), []route{
 		{"GET", "/openapi.yaml", public, s.getOpenAPI},
+		{"GET", "/openapi.json", public, s.getOpenAPIJSON},
 
 		{"GET", "/v1/dialects", anyKey, s.listDialects},
 		{"GET", "/v1/dialects/{dialect}", anyKey, s.getDialect},
@@ -76,6 +77,9 @@ func (s *Server) routes() []route {
 		{"POST", deliveryPath + "/cancel", manage, s.cancelDelivery},
 		{"GET", deliveryPath + "/attempts", read, s.listAttempts},
 		{"GET", deliveryPath + "/attempts/{attempt}", read, s.getAttempt},
+
+		{"GET", "/v1/dispatches", adminOnly, s.listDispatches},
+		{"POST", "/v1/dispatches/{dispatch}/retry", adminOnly, s.retryDispatch},
 	}...)
 }
 

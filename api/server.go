@@ -55,7 +55,7 @@ type Options struct {
 	// may go beyond it. What finds no room is answered CodeOverloaded. 0: DefaultMaxInflightBytes.
 	MaxInflightBytes int64
 
-	// OpenAPI is served at /openapi.yaml.
+	// OpenAPI is YAML, served at /openapi.yaml and as JSON at /openapi.json.
 	OpenAPI []byte
 	// Metrics serves /metrics; nil: no such route.
 	Metrics http.Handler
@@ -108,8 +108,10 @@ type Server struct {
 	inflight *inflight
 	metrics  *metrics
 	handler  http.Handler
-	keys     *otter.Cache[keyHash, *webhook.APIKey]
-	tenants  *otter.Cache[string, *webhook.Tenant]
+	// openAPIJSON makes the document once.
+	openAPIJSON func() ([]byte, error)
+	keys        *otter.Cache[keyHash, *webhook.APIKey]
+	tenants     *otter.Cache[string, *webhook.Tenant]
 }
 
 // New returns a Server that is ready to serve.
@@ -132,6 +134,7 @@ func newServer(o Options, list func(*Server) []route) *Server {
 	}
 	s.opts.AdminKey = ""
 	s.inflight = newInflight(o.MaxInflightBytes)
+	s.openAPIJSON = jsonOf(o.OpenAPI)
 	routes := list(s)
 	s.metrics = newMetrics(o.Registerer, routes, s.inflight)
 	s.handler = s.observe(s.router(routes))

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
 	"waybill/webhook"
@@ -20,7 +22,8 @@ import (
 const DefaultRecoveryRate = 100
 
 // Client starts, signals and asks the workflows. Its errors are webhook.Error: CodeNotFound when no such workflow is
-// known or, for a signal, running; CodeUnavailable when Temporal does not answer.
+// known or, for a signal, running; CodeInvalid when Temporal refuses a start for what it asks; CodeUnavailable when Temporal does
+// not answer.
 type Client struct {
 	temporal client.Client
 	opts     Options
@@ -59,8 +62,8 @@ func NewClient(c client.Client, o Options) *Client {
 	return &Client{temporal: c, opts: o, log: o.Logger}
 }
 
-// Start starts EventDelivery for an event, eagerly where a worker shares this client. That it was started before is
-// no error: the event is then on its way.
+// Start starts EventDelivery for an event, eagerly where a worker shares this client. That it was started before is no error: the
+// event is then on its way. CodeInvalid: the engine refuses this very event, and would again. Any other error is the engine's.
 func (c *Client) Start(ctx context.Context, in *workflows.EventDeliveryInput) error {
 	return c.start(ctx, in, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE)
 }
@@ -95,7 +98,24 @@ func startError(what string, err error) error {
 	if errors.As(err, &started) {
 		return nil
 	}
+	if refused(err) {
+		return webhook.Errorf(webhook.CodeInvalid, "the delivery engine refuses it").WithCause(fmt.Errorf("%s: %w", what, err))
+	}
 	return translate(what, err)
+}
+
+// refused reports whether the request itself is at fault, so that the same one would fail again on an engine in good health: the
+// server found it invalid or too large, or it could not be encoded.
+func refused(err error) bool {
+	if err == nil {
+		return false
+	}
+	var invalid *serviceerror.InvalidArgument
+	if errors.As(err, &invalid) || errors.Is(err, converter.ErrUnableToEncode) {
+		return true
+	}
+	// For a message beyond a limit of gRPC the SDK has an error type of its own, which it does not export. It keeps gRPC's text.
+	return strings.Contains(err.Error(), "message larger than max")
 }
 
 // RetryNow asks for the next attempt at once.

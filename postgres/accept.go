@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"waybill/store"
 	"waybill/webhook"
@@ -58,8 +59,11 @@ func (a *acceptance) work(ctx context.Context) error {
 
 // accept stores what can be stored, once the tenants are read.
 func (a *acceptance) accept(ctx context.Context) error {
-	var err error
-	if a.stored, err = a.claimIDs(ctx, a.ofKnownTenants(a.distinct())); err != nil {
+	open, err := a.withinRecipientLimit(ctx, a.ofKnownTenants(a.distinct()))
+	if err != nil {
+		return err
+	}
+	if a.stored, err = a.claimIDs(ctx, open); err != nil {
 		return err
 	}
 	return a.write(ctx)
@@ -94,6 +98,35 @@ func (a *acceptance) ofKnownTenants(indexes []int) []int {
 		open = append(open, i)
 	}
 	return open
+}
+
+// withinRecipientLimit refuses publications that would go to too many endpoints, but answers those that repeat one which was
+// stored before there were so many.
+func (a *acceptance) withinRecipientLimit(ctx context.Context, indexes []int) ([]int, error) {
+	var chosen []int
+	within := slices.DeleteFunc(indexes, func(i int) bool {
+		a.results[i].err = a.recipientLimit(a.in[i])
+		if a.results[i].err != nil && a.in[i].CallerID {
+			chosen = append(chosen, i)
+		}
+		return a.results[i].err != nil
+	})
+	err := a.repeat(ctx, chosen)
+	for _, i := range chosen {
+		a.results[i].again = false // where nothing is stored under the id, the error stands
+	}
+	return within, err
+}
+
+func (a *acceptance) recipientLimit(p *webhook.Publication) error {
+	most, endpoints := a.store.opts.MaxRecipients, a.tenants[p.Event.TenantID].endpoints
+	if len(endpoints) <= most {
+		return nil
+	}
+	if to, _ := p.Recipients(endpoints); len(to) > most {
+		return webhook.TooManyRecipients(len(to), most)
+	}
+	return nil
 }
 
 func tenantsOf(in []*webhook.Publication) []string {

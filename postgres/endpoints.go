@@ -96,6 +96,9 @@ func (s *Store) CreateEndpoint(ctx context.Context, e *webhook.Endpoint, secret 
 		if err := checkLimit(ctx, tx, e.TenantID, limit); err != nil {
 			return err
 		}
+		if err := checkPolicies(ctx, tx, e); err != nil {
+			return err
+		}
 		args := append([]any{e.ID, e.TenantID}, s.endpointArgs(e)...)
 		args = append(args, s.keys.seal([]byte(secret.Reveal()), endpointSecretLocation(e.ID)), e.CreatedAt, e.UpdatedAt)
 		_, err := tx.ExecContext(ctx, `
@@ -116,6 +119,25 @@ func checkLimit(ctx context.Context, tx *sqlx.Tx, tenant string, limit int) erro
 	err := tx.GetContext(ctx, &n, `SELECT count(*) FROM endpoints WHERE tenant_id = $1 AND deleted_at IS NULL`, tenant)
 	if err == nil && n >= limit {
 		return webhook.Errorf(webhook.CodeConflict, "the tenant has %d endpoints; %d is the limit", n, limit)
+	}
+	return err
+}
+
+// selectPolicyLimit reports whether $3 would be one retry policy too many for the tenant; the endpoint $2 has it from now on.
+const selectPolicyLimit = `
+	SELECT count(DISTINCT retry::text) >= $4 AND NOT coalesce(bool_or(retry::text = $3), false)
+	FROM endpoints WHERE tenant_id = $1 AND id <> $2 AND deleted_at IS NULL AND retry IS NOT NULL`
+
+// checkPolicies keeps the different retry policies of a tenant's endpoints within webhook.MaxPolicies.
+func checkPolicies(ctx context.Context, tx *sqlx.Tx, e *webhook.Endpoint) error {
+	if e.Retry == nil {
+		return nil
+	}
+	var over bool
+	err := tx.GetContext(ctx, &over, selectPolicyLimit, e.TenantID, e.ID, string(mustJSON(e.Retry)), webhook.MaxPolicies)
+	if err == nil && over {
+		return webhook.Errorf(webhook.CodeConflict,
+			"the tenant's endpoints have %d different retry policies, which is the limit; give this one a policy that another has", webhook.MaxPolicies)
 	}
 	return err
 }
@@ -174,6 +196,9 @@ func (s *Store) UpdateEndpoint(ctx context.Context, tenant string, id webhook.En
 	return s.changeEndpoint(ctx, tenant, id, "update an endpoint", func(tx *sqlx.Tx, e *webhook.Endpoint) error {
 		if err := change(e); err != nil {
 			return refusal{err}
+		}
+		if err := checkPolicies(ctx, tx, e); err != nil {
+			return err
 		}
 		e.Version++
 		args := append([]any{id, e.Version}, s.endpointArgs(e)...)

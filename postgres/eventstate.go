@@ -30,6 +30,9 @@ func (s *Store) EventState(ctx context.Context, key webhook.EventKey) (*store.Ev
 		if len(events) == 0 {
 			return notFound("event", key.String())
 		}
+		if events[0].Fault != nil {
+			return events[0].Fault
+		}
 		h, err := readHistory(ctx, tx.Tx, events[0].TenantID, events[0].EventID)
 		if err != nil {
 			return err

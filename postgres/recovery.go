@@ -45,9 +45,10 @@ func (s *Store) ReleaseDeliveries(ctx context.Context, tenant string, endpoint w
 }
 
 // EndpointsToRecover implements store.Recoveries.
-func (s *Store) EndpointsToRecover(ctx context.Context, limit int) ([]store.EndpointRef, error) {
+func (s *Store) EndpointsToRecover(ctx context.Context, after webhook.EndpointID, limit int) ([]store.EndpointRef, error) {
 	var due []store.EndpointRef
-	err := s.list(ctx, &due, `SELECT tenant_id, id FROM endpoints WHERE recovery_due ORDER BY id LIMIT $1`, limit)
+	err := s.list(ctx, &due, `
+		SELECT tenant_id, id FROM endpoints WHERE recovery_due AND id > $1 ORDER BY id LIMIT $2`, after, limit)
 	return due, failed("list endpoints to recover", err)
 }
 

@@ -46,6 +46,8 @@ type Options struct {
 	Timeout time.Duration
 	// MaxGroup is how many calls share one run at most; default 256.
 	MaxGroup int
+	// MaxRecipients is how many endpoints one event may go to; default webhook.MaxRecipients.
+	MaxRecipients int
 	// BodyCacheBytes bounds the bodies kept in memory; default 32 MiB.
 	BodyCacheBytes int
 	// QuarantineRows, QuarantineBytes and QuarantineAge bound what the quarantine keeps; default 10,000 rows, 256 MiB, 90 days.
@@ -73,6 +75,7 @@ func (o *Options) setDefaults() {
 	o.Lease = cmp.Or(o.Lease, defaultLease)
 	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
 	o.MaxGroup = cmp.Or(o.MaxGroup, defaultMaxGroup)
+	o.MaxRecipients = cmp.Or(o.MaxRecipients, webhook.MaxRecipients)
 	o.BodyCacheBytes = cmp.Or(o.BodyCacheBytes, defaultBodyCacheBytes)
 	o.QuarantineRows = cmp.Or(o.QuarantineRows, defaultQuarantineRows)
 	o.QuarantineBytes = cmp.Or(o.QuarantineBytes, defaultQuarantineBytes)

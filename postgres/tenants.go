@@ -13,12 +13,13 @@ import (
 	"waybill/webhook"
 )
 
-const tenantColumns = `id, name, dialect, contact_email, allow_unknown_types, express, retry, created_at, version`
+const tenantColumns = `id, name, dialect, contact_email, url, allow_unknown_types, express, retry, max_endpoints, created_at, version`
 
 type tenantRow struct {
 	webhook.Tenant
-	RetryJSON []byte `db:"retry"`
-	Sealed    []byte `db:"secret_sealed"`
+	RetryJSON    []byte `db:"retry"`
+	MaxEndpoints *int   `db:"max_endpoints"`
+	Sealed       []byte `db:"secret_sealed"`
 }
 
 func (r *tenantRow) tenant() (*webhook.Tenant, error) {
@@ -27,7 +28,18 @@ func (r *tenantRow) tenant() (*webhook.Tenant, error) {
 	if t.Retry, err = readRetry(r.RetryJSON); err != nil {
 		return nil, fmt.Errorf("read the tenant %q: %w", t.ID, err)
 	}
+	if r.MaxEndpoints != nil {
+		t.Limits = &webhook.TenantLimits{Endpoints: *r.MaxEndpoints}
+	}
 	return &t, nil
+}
+
+// maxEndpoints is what the column of that name stores.
+func maxEndpoints(t *webhook.Tenant) any {
+	if t.Limits == nil {
+		return nil
+	}
+	return t.Limits.Endpoints
 }
 
 func readRetry(stored []byte) (*webhook.RetryPolicy, error) {
@@ -46,10 +58,10 @@ func tenantSecretLocation(id string) location { return location{"tenants.secret_
 // CreateTenant implements store.Tenants.
 func (s *Store) CreateTenant(ctx context.Context, t *webhook.Tenant, secret webhook.Secret) error {
 	err := s.exec(ctx, `
-		INSERT INTO tenants (id, name, dialect, contact_email, allow_unknown_types, express, retry, secret_sealed, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		t.ID, t.Name, t.Dialect, t.ContactEmail, t.AllowUnknownTypes, t.Express, optionalJSON(t.Retry, t.Retry != nil),
-		s.keys.seal([]byte(secret.Reveal()), tenantSecretLocation(t.ID)), t.CreatedAt)
+		INSERT INTO tenants (id, name, dialect, contact_email, url, allow_unknown_types, express, retry, max_endpoints, secret_sealed, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		t.ID, t.Name, t.Dialect, t.ContactEmail, t.URL, t.AllowUnknownTypes, t.Express, optionalJSON(t.Retry, t.Retry != nil),
+		maxEndpoints(t), s.keys.seal([]byte(secret.Reveal()), tenantSecretLocation(t.ID)), t.CreatedAt)
 	if pq.As(err, pqerror.UniqueViolation) != nil {
 		return webhook.Errorf(webhook.CodeConflict, "the tenant %q exists already", t.ID)
 	}
@@ -110,8 +122,10 @@ func (s *Store) UpdateTenant(ctx context.Context, id string, change func(*webhoo
 		}
 		t.Version++
 		_, err = tx.ExecContext(ctx, `
-			UPDATE tenants SET name = $2, contact_email = $3, allow_unknown_types = $4, express = $5, retry = $6, version = $7 WHERE id = $1`,
-			id, t.Name, t.ContactEmail, t.AllowUnknownTypes, t.Express, optionalJSON(t.Retry, t.Retry != nil), t.Version)
+			UPDATE tenants SET name = $2, contact_email = $3, url = $4, allow_unknown_types = $5, express = $6, retry = $7,
+				max_endpoints = $8, version = $9 WHERE id = $1`,
+			id, t.Name, t.ContactEmail, t.URL, t.AllowUnknownTypes, t.Express, optionalJSON(t.Retry, t.Retry != nil),
+			maxEndpoints(t), t.Version)
 		return err
 	})
 	if err != nil {

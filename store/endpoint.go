@@ -44,8 +44,9 @@ type HeldDelivery struct {
 
 // Recoveries wakes what endpoints hold that were enabled or deleted.
 type Recoveries interface {
-	// EndpointsToRecover lists endpoints that were enabled or deleted and whose held deliveries are still to be woken.
-	EndpointsToRecover(ctx context.Context, limit int) ([]EndpointRef, error)
+	// EndpointsToRecover lists endpoints by id that were enabled or deleted and whose held deliveries are still to be woken,
+	// from the one after after; zero for the first page.
+	EndpointsToRecover(ctx context.Context, after webhook.EndpointID, limit int) ([]EndpointRef, error)
 	// HeldDeliveries lists an endpoint's held deliveries by id, from the one after after; zero for the first page. The
 	// endpoint may be deleted.
 	HeldDeliveries(ctx context.Context, tenant string, endpoint webhook.EndpointID, after webhook.DeliveryID, limit int) ([]HeldDelivery, error)

@@ -20,6 +20,7 @@ const (
 	CodeNotFound         Code = "not_found"          // no such thing, or not this tenant's
 	CodeConflict         Code = "conflict"           // the thing exists already, or is in a state that forbids this
 	CodeEventIDConflict  Code = "event_id_conflict"  // an event with this id but another body was published before
+	CodeRecipientLimit   Code = "recipient_limit"    // more endpoints subscribe to the event than one event can go to
 	CodeUnknownEventType Code = "unknown_event_type" // the dialect's catalogue does not list the type
 	CodeSchemaViolation  Code = "schema_violation"   // data breaks the JSON Schema of its event type
 	CodeTooLarge         Code = "payload_too_large"  // the request body exceeds the limit

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// patience is how long a state is waited for that comes within a second or two on an idle machine.
+// patience is how long a test waits for a state that comes within a second or two on an idle machine.
 const patience = 40 * time.Second
 
 func TestMain(m *testing.M) {

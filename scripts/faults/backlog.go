@@ -231,8 +231,6 @@ func (w *waiting) judge(ctx context.Context, v *verdict) error {
 	if len(log) != w.events {
 		own.wrong("%d deliveries are not %d", len(log), w.events)
 	}
-	v.sent, v.accepted, v.deliveries = v.sent+own.sent, v.accepted+own.accepted, v.deliveries+own.deliveries
-	v.lost, v.duplicates, v.unrecorded = v.lost+own.lost, v.duplicates+own.duplicates, v.unrecorded+own.unrecorded
-	v.faults = append(v.faults, own.faults...)
+	v.add(own)
 	return nil
 }

@@ -23,7 +23,7 @@ type behavior struct {
 }
 
 // patient is a schedule that outlasts every outage of the suite.
-var patient = []string{"500ms", "1s", "2s", "4s", "8s", "15s", "30s", "30s", "30s"}
+var patient = []string{"1s", "1s", "2s", "4s", "8s", "15s", "30s", "30s", "30s"}
 
 func always(b receiver.Behavior) func(string, int) receiver.Behavior {
 	return func(string, int) receiver.Behavior { return b }
@@ -41,7 +41,7 @@ var (
 		}
 		return receiver.Accept
 	}}
-	dead = behavior{name: "dead", schedule: []string{"300ms", "600ms"}, answer: always(receiver.Status(500)), settles: []string{"exhausted"}}
+	dead = behavior{name: "dead", schedule: []string{"1s", "1s"}, answer: always(receiver.Status(500)), settles: []string{"exhausted"}}
 )
 
 // usual are the endpoints of most scenarios.
@@ -66,5 +66,5 @@ func hostileOne(name string, b receiver.Behavior) behavior {
 	if b.Status == 200 {
 		settles = []string{"delivered"}
 	}
-	return behavior{name: name, schedule: []string{"300ms"}, timeout: "2s", answer: always(b), settles: settles}
+	return behavior{name: name, schedule: []string{"1s"}, timeout: "2s", answer: always(b), settles: settles}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -11,8 +12,8 @@ import (
 const (
 	// databaseHung is how long no process of Postgres does anything.
 	databaseHung = 20 * time.Second
-	// askers ask at the same time while the database hangs: more than Waybill has connections.
-	askers = 8
+	// askers ask at the same time: more than Waybill has connections.
+	askers = 10
 )
 
 // databaseHangs has Postgres stand still without closing a connection. Few connections make it worse: requests queue for
@@ -29,7 +30,7 @@ func databaseHangs() scenario {
 			if err != nil {
 				return err
 			}
-			slow = r.askWhile(ctx, databaseHung)
+			slow = r.askWhile(ctx, databaseHung, question{r.http.Timeout, []int{http.StatusOK, http.StatusServiceUnavailable}})
 			if err := resume(); err != nil {
 				return err
 			}
@@ -43,22 +44,32 @@ func databaseHangs() scenario {
 	}
 }
 
-// askWhile reads by the API for so long and returns what was not answered in time.
-func (r *run) askWhile(ctx context.Context, d time.Duration) []string {
+// question is what askWhile takes for an answer.
+type question struct {
+	within   time.Duration
+	statuses []int
+}
+
+// askWhile reads by the API for so long and returns what was not answered as it should.
+func (r *run) askWhile(ctx context.Context, d time.Duration, q question) []string {
+	tenant := "/v1/tenants/" + r.tenant
+	first := tenant + "/events/" + r.event(1).id // asked for until it is accepted
+	paths := []string{"/readyz", tenant + "/endpoints", tenant + "/deliveries?limit=10", first, first + "/history"}
 	ctx, stop := context.WithTimeout(ctx, d)
 	defer stop()
 	var mu sync.Mutex
-	var slow []string
+	var wrong []string
 	var asking sync.WaitGroup
 	for i := range askers {
 		asking.Go(func() {
-			path := []string{"/readyz", "/v1/tenants/" + r.tenant, "/v1/tenants/" + r.tenant + "/deliveries", "/v1/tenants/" + r.tenant + "/events"}[i%4]
+			path := paths[i%len(paths)]
 			for ctx.Err() == nil {
 				began := time.Now()
 				status, _, err := r.ask(context.WithoutCancel(ctx), "http://"+r.address(0), "GET", path, nil)
-				if err != nil || status != http.StatusOK && status != http.StatusServiceUnavailable {
+				took := time.Since(began)
+				if err != nil || took > q.within || !slices.Contains(q.statuses, status) {
 					mu.Lock()
-					slow = append(slow, fmt.Sprintf("GET %s after %s: %d, %v", path, time.Since(began).Round(time.Millisecond), status, err))
+					wrong = append(wrong, fmt.Sprintf("GET %s was answered %d after %s, error: %v", path, status, took.Round(time.Millisecond), err))
 					mu.Unlock()
 				}
 				pause(ctx, 100*time.Millisecond)
@@ -66,7 +77,7 @@ func (r *run) askWhile(ctx context.Context, d time.Duration) []string {
 		})
 	}
 	asking.Wait()
-	return slow
+	return wrong
 }
 
 // judgeAnswered finds publications that got no answer. Where no process was killed, none may.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 )
 
@@ -20,7 +21,7 @@ var parents = []string{"events", "deliveries", "attempts"}
 // lockHeld has somebody else hold the locks of pg_dump while a process starts that finds partitions missing. What makes
 // them must not have everybody else wait behind it.
 func lockHeld() scenario {
-	var dropped []string
+	var dropped, slow []string
 	return scenario{
 		name: "lock-held", what: "somebody holds the locks of pg_dump for 20 s while partitions are to be made", endpoints: []behavior{healthy},
 		rate: besidesPerSecond,
@@ -35,7 +36,8 @@ func lockHeld() scenario {
 				if err != nil {
 					return err
 				}
-				return errors.Join(calm(lockHeldFor)(ctx, r), second.terminate())
+				slow = r.askWhile(ctx, lockHeldFor, question{promptly, []int{http.StatusOK}})
+				return second.terminate()
 			}); err != nil {
 				return err
 			}
@@ -46,6 +48,7 @@ func lockHeld() scenario {
 			return errors.Join(err, calm(2*time.Second)(ctx, r))
 		},
 		also: func(_ context.Context, r *run, v *verdict) error {
+			v.faults = append(v.faults, slow...)
 			return errors.Join(r.judgePrompt(v), r.judgeAnswered(v))
 		},
 	}
