@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"syscall"
 	"time"
 )
 
@@ -39,7 +40,9 @@ func newDialer(g *guard, rootCAs []byte) (*dialer, error) {
 		return nil, errors.New("the extra root certificates hold no certificate in PEM form")
 	}
 	return &dialer{
-		net: net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second, Control: g.control},
+		net: net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second, Control: func(network, address string, c syscall.RawConn) error {
+			return safely(func() error { return g.control(network, address, c) }) // net may run it in a goroutine of its own
+		}},
 		tls: &tls.Config{
 			MinVersion:         tls.VersionTLS12,
 			RootCAs:            roots,
@@ -49,7 +52,15 @@ func newDialer(g *guard, rootCAs []byte) (*dialer, error) {
 	}, nil
 }
 
-func (d *dialer) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
+func (d *dialer) dialTLS(ctx context.Context, network, address string) (conn net.Conn, err error) {
+	err = safely(func() error {
+		conn, err = d.handshake(ctx, network, address)
+		return err
+	})
+	return conn, err
+}
+
+func (d *dialer) handshake(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	host, _, err := net.SplitHostPort(address)

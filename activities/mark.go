@@ -17,8 +17,8 @@ func (a *Activities) Mark(ctx context.Context, in MarkInput) (*MarkResult, error
 	if err != nil {
 		return nil, a.translate(ctx, "mark", err)
 	}
-	stands := a.stands(d)
-	return &MarkResult{Status: stands.Status, Reason: stands.Reason}, nil
+	now := a.resultOf(d)
+	return &MarkResult{Status: now.Status, Reason: now.Reason}, nil
 }
 
 func (a *Activities) mark(ctx context.Context, in *MarkInput) (*webhook.Delivery, error) {

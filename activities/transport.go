@@ -120,6 +120,9 @@ func (t *Transport) send(ctx context.Context, r Request) Response {
 		return failure(ctx, r, err)
 	}
 	resp, err := t.http.RoundTrip(req)
+	if p := (*panicError)(nil); errors.As(err, &p) {
+		panic(p) // of the goroutine that dialed; the receiver has no part in it
+	}
 	if err != nil {
 		return failure(ctx, r, err)
 	}

@@ -3,14 +3,11 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
-
-	"waybill/store"
 
 	"github.com/lib/pq"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -47,9 +44,8 @@ const (
 
 var ingestQueries = append([]string{claimOutbox, deleteOutbox, quarantineOutbox}, acceptQueries...)
 
-// IngestOutbox turns rows of the outbox into events, in the order of publication, and deletes them in the same
-// transaction, so that a row becomes an event exactly once whatever happens. Rows that cannot become events go to
-// outbox_quarantine. Several processes may do so at once: each takes other rows. Nothing settled: there is nothing to do.
+// IngestOutbox implements store.Outbox. The rows are deleted in the transaction that stores their events, so that a row
+// becomes an event exactly once whatever happens.
 func (s *Store) IngestOutbox(ctx context.Context, in store.Ingestion) (store.Ingested, error) {
 	step := &ingestion{store: s, Ingestion: in}
 	err := step.run(ctx)
@@ -104,7 +100,7 @@ type ingestion struct {
 	// prepared are the rows of the publications of the acceptance, in its order.
 	prepared []*outboxRow
 
-	done     column // positions of the rows that are events now
+	done     arrayBuilder // positions of the rows that are events now
 	rejected rejections
 	out      store.Ingested
 }
@@ -123,7 +119,7 @@ func (g *ingestion) run(ctx context.Context) error {
 	a := &acceptance{store: g.store}
 	err := g.store.transactHot(ctx, "ingest the outbox", ingestQueries, func(tx hotTx) error {
 		a.tx = tx
-		dialects := new(column)
+		dialects := new(arrayBuilder)
 		for _, name := range g.Dialects {
 			dialects.addText(name)
 		}
@@ -207,16 +203,6 @@ func (g *ingestion) prepare(a *acceptance, row *outboxRow) {
 	case webhook.ErrorCode(err) != webhook.CodeUnavailable:
 		g.reject(row, err)
 	}
-}
-
-// safely turns a panic into an error: the row that causes one must not block the rest.
-func safely(do func() error) (err error) {
-	defer func() {
-		if reason := recover(); reason != nil {
-			err = webhook.Errorf(webhook.CodeInternal, "an internal error; the log has it").WithCause(fmt.Errorf("panic: %v\n%s", reason, debug.Stack()))
-		}
-	}()
-	return do()
 }
 
 func (g *ingestion) publication(a *acceptance, row *outboxRow) (*webhook.Publication, error) {

@@ -4,12 +4,11 @@ import (
 	"sync"
 	"testing"
 
-	"waybill/store"
-
 	"github.com/stretchr/testify/require"
 
 	"waybill/postgres"
 	"waybill/postgres/postgrestest"
+	"waybill/store"
 	"waybill/webhook"
 )
 

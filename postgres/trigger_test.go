@@ -3,9 +3,9 @@ package postgres_test
 import (
 	"testing"
 
-	"waybill/store"
-
 	"github.com/stretchr/testify/require"
+
+	"waybill/store"
 )
 
 // A trigger publishes what its arguments name of the changed rows, old and new.

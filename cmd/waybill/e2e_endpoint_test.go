@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"testing"
 
@@ -23,6 +24,9 @@ func TestEndpoint_TestCall(t *testing.T) {
 	require.Equal(t, "order.confirmed", eventType)
 	require.JSONEq(t, string(examples(t, tn.caller, "tradly", tradlyTypes)["order.confirmed"].Data), string(data))
 	tn.waitDelivery(t, sent.Deliveries[0].ID, "delivered", 1)
+	var compact bytes.Buffer
+	require.NoError(t, json.Compact(&compact, got.body))
+	requireBytes(t, compact.String(), got.body)
 
 	tn.call(t, "POST", tn.path+"/endpoints/"+e.ID+"/test", nil).is(t, 202, nil)
 	got = r.wait(t, 2)[1]

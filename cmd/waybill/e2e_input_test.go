@@ -13,7 +13,7 @@ func TestPublish_BadInput(t *testing.T) {
 	tn := newTenant(t, shared(t), "rheo", nil)
 	r := newReceiver(t)
 	tn.endpoint(t, r, nil)
-	const sold = `"type":"item.sold","data":{"externalId":"E","platform":"tradera","salePrice":1100,"currency":"SEK"}`
+	const sold = `"type":"item.sold","data":{"externalId":"E","rheoItemId":"R","platform":"tradera","salePrice":1100,"currency":"SEK","traderaAdId":"1"}`
 	for name, test := range map[string]struct {
 		body   string
 		status int
@@ -30,15 +30,16 @@ func TestPublish_BadInput(t *testing.T) {
 		"an unknown field":         {`{` + sold + `,"priority":1}`, 422, "invalid", "priority"},
 		"a field twice":            {`{"type":"item.sold",` + sold + `}`, 422, "invalid", "type"},
 		"no data":                  {`{"type":"item.sold"}`, 422, "invalid", "data"},
-		"an id with a slash":       {`{` + sold + `,"id":"a/b"}`, 422, "invalid", "id"},
+		"an id with a slash":       {`{` + sold + `,"id":"evt_a/b"}`, 422, "invalid", "id"},
+		"an id of another form":    {`{` + sold + `,"id":"order-1"}`, 422, "invalid", "id"},
 		"an unknown type":          {`{"type":"item.stolen","data":{}}`, 422, "unknown_event_type", "type"},
-		"a number as text":         {`{"type":"item.sold","data":{"externalId":"E","platform":"p","salePrice":"1100","currency":"SEK"}}`, 422, "schema_violation", "data/salePrice"},
-		"a price that must be 0":   {`{"type":"listing.ended","data":{"externalId":"E","platform":"p","salePrice":1,"currency":"SEK"}}`, 422, "schema_violation", "data/salePrice"},
+		"a number as text":         {`{"type":"item.sold","data":{"externalId":"E","rheoItemId":"R","platform":"tradera","salePrice":"1100","currency":"SEK","traderaAdId":"1"}}`, 422, "schema_violation", "data/salePrice"},
+		"a price that must be 0":   {`{"type":"listing.ended","data":{"externalId":"E","platform":"tradera","salePrice":1,"currency":"SEK","traderaAdId":"1"}}`, 422, "schema_violation", "data/salePrice"},
 		"more than a request has":  {`{` + sold + `,"id":"` + strings.Repeat("x", 256<<10) + `"}`, 413, "payload_too_large", ""},
 		"invalid UTF-8":            {"{\"type\":\"item.sold\",\"data\":{\"externalId\":\"\xff\",\"platform\":\"p\",\"salePrice\":1,\"currency\":\"SEK\"}}", 400, "malformed", ""},
 		"a NUL in an attribute":    {`{` + sold + `,"attributes":{"a":"\u0000"}}`, 422, "invalid", "attributes.a"},
 		"no body":                  {``, 400, "malformed", ""},
-		"an id longer than may be": {`{` + sold + `,"id":"` + strings.Repeat("x", 151) + `"}`, 422, "invalid", "id"},
+		"an id longer than may be": {`{` + sold + `,"id":"` + "evt_" + strings.Repeat("x", 147) + `"}`, 422, "invalid", "id"},
 	} {
 		a := tn.call(t, "POST", tn.path+"/events", test.body)
 		require.Equal(t, test.status, a.status, "%s: %s", name, a.body)

@@ -1,5 +1,6 @@
 // The files named e2e_ test the built command from outside, against a real Postgres and a real Temporal. They import
-// nothing of Waybill, so that their checks of signatures and bytes cannot share its mistakes.
+// nothing of Waybill, so that what they check signatures and bytes with cannot share its mistakes. scripts/receiver is no
+// part of Waybill: it imports nothing of it and knows nothing of signatures.
 package main_test
 
 import (

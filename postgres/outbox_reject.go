@@ -15,7 +15,7 @@ const (
 )
 
 // rejections are the rows to put into quarantine, as columns.
-type rejections struct{ position, code, reason, fields column }
+type rejections struct{ position, code, reason, fields arrayBuilder }
 
 func (r *rejections) add(position int64, err error) {
 	why := &webhook.Error{Code: webhook.CodeInternal, Message: "an internal error; the log has it"}
@@ -41,5 +41,5 @@ func excerpt(s string) string {
 	if len(s) > maxReasonBytes {
 		s = strings.ToValidUTF8(s[:maxReasonBytes], "") + "..."
 	}
-	return storable(s)
+	return cleanText(s)
 }
