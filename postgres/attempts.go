@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	summaryColumns = `number, started_at, duration_ms, status_code, outcome, error_class, error`
-	attemptColumns = `a.id, a.delivery_id, a.number, a.started_at, a.duration_ms, a.status_code, a.outcome, a.error_class, a.error,
+	summaryColumns = `number, started_at, duration_ms, status_code, outcome, error_class, error, manual`
+	attemptColumns = `a.id, a.delivery_id, a.number, a.started_at, a.duration_ms, a.status_code, a.outcome, a.error_class, a.error, a.manual,
 		a.request_headers, a.response_headers, a.response_body, a.response_truncated`
 )
 
@@ -66,15 +66,10 @@ func (s *Store) Attempt(ctx context.Context, tenant string, id webhook.AttemptID
 	return row.attempt()
 }
 
-// RecordedAttempt returns an attempt by its number; CodeNotFound when it was not recorded.
-func (s *Store) RecordedAttempt(ctx context.Context, delivery webhook.DeliveryID, number int) (*webhook.AttemptSummary, error) {
-	a := new(webhook.AttemptSummary)
-	err := s.db.GetContext(ctx, a, `SELECT `+summaryColumns+` FROM attempts WHERE delivery_id = $1 AND number = $2`, delivery, number)
-	if missing(err) {
-		return nil, webhook.Errorf(webhook.CodeNotFound, "there is no attempt %d of %q", number, delivery)
-	}
-	if err != nil {
-		return nil, failed("find a recorded attempt", err)
-	}
-	return a, nil
+// RecordedAttempts returns a delivery's attempts from a number on, in order.
+func (s *Store) RecordedAttempts(ctx context.Context, delivery webhook.DeliveryID, from int) ([]webhook.AttemptSummary, error) {
+	var made []webhook.AttemptSummary
+	err := s.db.SelectContext(ctx, &made,
+		`SELECT `+summaryColumns+` FROM attempts WHERE delivery_id = $1 AND number >= $2 ORDER BY number`, delivery, from)
+	return made, failed("list recorded attempts", err)
 }

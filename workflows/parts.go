@@ -19,20 +19,30 @@ func runParts(ctx workflow.Context, in *EventDeliveryInput) (*EventDeliveryResul
 	for from := 0; from < len(in.Deliveries); from += MaxDeliveries {
 		p.start(ctx, in.Deliveries[from:min(from+MaxDeliveries, len(in.Deliveries))])
 	}
+	if err := redirectUpdates(ctx, p.partOf); err != nil {
+		return nil, err
+	}
 	p.passOnSignals(ctx)
 	sum := &EventDeliveryResult{}
 	var failed []error
 	for _, f := range p.children {
 		var r EventDeliveryResult
 		if err := f.Get(ctx, &r); err != nil {
-			failed = append(failed, err)
-			continue
+			exhausted, ok := resultOf(err)
+			if !ok {
+				failed = append(failed, err)
+				continue
+			}
+			r = *exhausted
 		}
 		sum.Delivered += r.Delivered
 		sum.Exhausted += r.Exhausted
 		sum.Canceled += r.Canceled
 	}
-	return sum, errors.Join(failed...)
+	if len(failed) > 0 {
+		return sum, errors.Join(failed...)
+	}
+	return sum.end(ctx)
 }
 
 // parts is the state of an EventDelivery that is split.
@@ -58,6 +68,16 @@ func (p *parts) start(ctx workflow.Context, deliveries []DeliveryState) {
 	})
 	p.ids = append(p.ids, id)
 	p.children = append(p.children, workflow.ExecuteChildWorkflow(ctx, EventDeliveryType, &part))
+}
+
+// partOf returns the workflow that has the delivery to an endpoint.
+func (p *parts) partOf(endpointID string) (string, bool) {
+	for i, d := range p.in.Deliveries {
+		if d.EndpointID.String() == endpointID {
+			return p.ids[i/MaxDeliveries], true
+		}
+	}
+	return "", false
 }
 
 func (p *parts) answerQueries(ctx workflow.Context) error {

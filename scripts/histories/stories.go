@@ -87,10 +87,10 @@ func (s *story) register(r worker.ActivityRegistry) {
 		out, err := s.attempt(in)
 		return &out, err
 	}, named("Attempt"))
-	r.RegisterActivityWithOptions(func(_ context.Context, in activities.MarkInput) (*activities.MarkResult, error) {
-		return &activities.MarkResult{Status: in.Status, Reason: in.Reason}, nil
-	}, named("Mark"))
-	r.RegisterActivityWithOptions(func(context.Context, activities.SwitchInput) error { return nil }, named("Switch"))
+	r.RegisterActivityWithOptions(func(_ context.Context, in activities.SetStatusInput) (*activities.SetStatusResult, error) {
+		return &activities.SetStatusResult{Status: in.Status, Reason: in.Reason}, nil
+	}, named(activities.NameSetStatus))
+	r.RegisterActivityWithOptions(func(context.Context, activities.SetEnabledInput) error { return nil }, named(activities.NameSetEnabled))
 	r.RegisterActivityWithOptions(func(_ context.Context, in activities.AttemptInput) (*activities.AttemptResult, error) {
 		out := result(in, 200, webhook.StatusDelivered, 0)
 		return &out, nil
