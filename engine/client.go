@@ -95,16 +95,6 @@ func startError(what string, err error) error {
 	return translate(what, err)
 }
 
-// RetryNow asks for the next attempt at once.
-func (c *Client) RetryNow(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error {
-	return c.signal(ctx, tenant, eventID, workflows.SignalRetryNow, workflows.EndpointSignal{EndpointID: endpoint.String(), Reason: reason})
-}
-
-// CancelDelivery tells the workflow that the delivery to an endpoint was canceled.
-func (c *Client) CancelDelivery(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error {
-	return c.signal(ctx, tenant, eventID, workflows.SignalCancelDelivery, workflows.EndpointSignal{EndpointID: endpoint.String(), Reason: reason})
-}
-
 // WakeDelivery tells the workflow that an endpoint is enabled, so that its held delivery goes on.
 func (c *Client) WakeDelivery(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID) error {
 	return c.signal(ctx, tenant, eventID, workflows.SignalEnableEndpoint, workflows.EndpointSignal{EndpointID: endpoint.String(), Informed: true})

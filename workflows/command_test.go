@@ -86,13 +86,15 @@ func TestEventDelivery_ManualAttemptsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := newStory(t, "auction-excellence")
 	s.answer = alwaysDown
+	var u *updated
 	for i := range workflows.MaxManualAttempts + 2 {
 		s.at(time.Duration(i+1)*time.Second, func() { s.signal(workflows.SignalRetryNow, endpointID(1), false) })
 	}
 	s.at(50*time.Second, func() {
 		require.Len(t, s.times(endpointID(1)), 1+workflows.MaxManualAttempts)
-		require.ErrorContains(t, s.update(workflows.SignalRetryNow, endpointID(1).String()).err, "as may be")
+		u = s.update(workflows.SignalRetryNow, endpointID(1).String())
 	})
+	s.at(51*time.Second, func() { requireRefused(t, u, webhook.CodeConflict, "as may be") })
 	require.Equal(t, workflows.EventDeliveryResult{Exhausted: 1}, s.deliver(s.event(1)))
 	require.Len(t, s.times(endpointID(1)), 6+workflows.MaxManualAttempts, "and the retry policy is as long as ever")
 }

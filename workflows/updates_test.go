@@ -52,7 +52,7 @@ func TestEventDelivery_Updates(t *testing.T) {
 	t.Parallel()
 	s := newStory(t, "auction-excellence")
 	s.answer = failing(2)
-	var retried, disabled, canceled, enabled *updated
+	var retried, disabled, held, canceled, settled, enabled *updated
 	s.at(10*time.Second, func() { retried = s.update(workflows.SignalRetryNow, endpointID(1).String()) })
 	s.at(11*time.Second, func() {
 		require.NoError(t, retried.err)
@@ -66,17 +66,19 @@ func TestEventDelivery_Updates(t *testing.T) {
 		require.NoError(t, disabled.err)
 		require.Equal(t, webhook.StatusHeld, disabled.answer.Deliveries[0].Status)
 		require.Len(t, s.enabling, 1, "for every event")
-		requireRefused(t, s.update(workflows.SignalRetryNow, endpointID(2).String()), webhook.CodeConflict, "the endpoint is disabled: enable it")
+		held = s.update(workflows.SignalRetryNow, endpointID(2).String())
 		canceled = s.update(workflows.SignalCancelDelivery, endpointID(3).String())
 	})
 	s.at(13*time.Second, func() {
 		require.NoError(t, canceled.err)
 		require.Equal(t, webhook.StatusCanceled, canceled.answer.Deliveries[0].Status)
 		require.Equal(t, "because", canceled.answer.Deliveries[0].Reason)
-		requireRefused(t, s.update(workflows.SignalRetryNow, endpointID(3).String()), webhook.CodeConflict, "is canceled")
+		requireRefused(t, held, webhook.CodeConflict, "the endpoint is disabled: enable it")
+		settled = s.update(workflows.SignalRetryNow, endpointID(3).String())
 		enabled = s.update(workflows.SignalEnableEndpoint, endpointID(2).String())
 	})
 	s.at(14*time.Second, func() {
+		requireRefused(t, settled, webhook.CodeConflict, "is canceled")
 		require.NoError(t, enabled.err)
 		require.Equal(t, 2, enabled.answer.Deliveries[0].Attempts, "goes on at once")
 	})
@@ -87,10 +89,18 @@ func TestEventDelivery_UpdatesRefused(t *testing.T) {
 	t.Parallel()
 	s := newStory(t, "auction-excellence")
 	s.answer = failing(1)
+	var unknown *updated
+	var invalid []*updated
 	s.at(time.Second, func() {
-		requireRefused(t, s.update(workflows.SignalCancelDelivery, endpointID(9).String()), webhook.CodeNotFound, "no delivery to ep_")
+		unknown = s.update(workflows.SignalCancelDelivery, endpointID(9).String())
 		for _, input := range notSignals() {
-			requireRefused(t, s.updateWith(workflows.SignalCancelDelivery, input), webhook.CodeInvalid, "")
+			invalid = append(invalid, s.updateWith(workflows.SignalCancelDelivery, input))
+		}
+	})
+	s.at(2*time.Second, func() {
+		requireRefused(t, unknown, webhook.CodeNotFound, "no delivery to ep_")
+		for _, u := range invalid {
+			requireRefused(t, u, webhook.CodeInvalid, "")
 		}
 		require.Equal(t, webhook.StatusRetrying, s.history().Status)
 	})
