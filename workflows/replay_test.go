@@ -23,6 +23,10 @@ var recorded = []string{
 	"canceled-delivery", "canceled-workflow", "continued-as-new", "delivered", "delivered-after-retries", "delivered-to-ten",
 	"disabled-while-waiting", "exhausted", "fault-of-ours", "followed", "held", "held-then-enabled", "held-too-long", "in-parts",
 	"recovery", "retry-now", "retrying", "spilled", "switched-by-a-person",
+
+	"before-hold-and-retry", "before-retry-of-held", "before-signal-to-all", "before-silenced",
+	"canceled-updated", "disabled-updated", "exhausted-failed", "forged-input", "held-not-retried", "held-rather-than-retried",
+	"retry-now-manual", "retry-now-updated", "several-statuses", "strange-signal", "timer-canceled",
 }
 
 func TestReplay(t *testing.T) {
