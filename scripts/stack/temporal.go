@@ -15,7 +15,7 @@ var searchAttributes = []struct{ name, kind string }{
 	{"WaybillTenant", "Keyword"},
 	{"WaybillEventType", "Keyword"},
 	{"WaybillEndpoints", "KeywordList"},
-	{"WaybillStatus", "Keyword"},
+	{"WaybillStatus", "KeywordList"},
 }
 
 // temporalConfig returns a file of the Temporal configuration.
