@@ -54,9 +54,8 @@ func (p *policies) index(own *webhook.RetryPolicy) int {
 	return i
 }
 
-// NewRestartInput returns the input for an event whose workflow was lost: what the log has is the state to go on from. Of a
-// long log the latest attempts are enough; where even they do not fit, the workflow starts from the first attempts, which find in
-// the log what was made already.
+// NewRestartInput returns the input for an event whose workflow was lost: what the log has is the state to go on from. Where
+// it does not fit into an input, the workflow starts from the first attempts, which find in the log what was made already.
 func NewRestartInput(s *store.EventState, d *webhook.Dialect) *workflows.EventDeliveryInput {
 	in := NewEventDeliveryInput(&s.Dispatch, d)
 	attempts := make([][]webhook.AttemptSummary, len(s.Log))

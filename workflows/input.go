@@ -10,9 +10,6 @@ import (
 	"waybill/webhook"
 )
 
-// MaxRecipients is how many deliveries an event may have.
-const MaxRecipients = 10_000
-
 // ErrorTypeInvalidInput is the type of the error that ends a workflow whose input Waybill cannot have made.
 const ErrorTypeInvalidInput = "invalid_input"
 
@@ -22,8 +19,8 @@ func (in *EventDeliveryInput) check() error {
 	switch {
 	case in.Tenant == "" || in.EventID == "":
 		return errors.New("tenant and event_id must not be empty")
-	case len(in.Deliveries) > MaxRecipients:
-		return fmt.Errorf("deliveries has %d items, more than %d", len(in.Deliveries), MaxRecipients)
+	case len(in.Deliveries) > webhook.MaxRecipients:
+		return fmt.Errorf("deliveries has %d items, more than %d", len(in.Deliveries), webhook.MaxRecipients)
 	case in.HoldFor < 0:
 		return fmt.Errorf("hold_for is %s", in.HoldFor)
 	}
@@ -93,16 +90,15 @@ func (in *EventDeliveryInput) part(deliveries []DeliveryState) *EventDeliveryInp
 const (
 	// MaxInputBytes leaves room for what surrounds an input.
 	MaxInputBytes = 1800 << 10
-	// maxAttemptBytes is how many bytes the attempts of one run's deliveries may take, as JSON.
+	// maxAttemptBytes is how many bytes the attempts of one run's deliveries may take, as JSON, with the texts of their errors.
+	// Without those 200 deliveries of 50 attempts take 1.6 MB.
 	maxAttemptBytes = 1 << 20
 	// attemptBytes is what an attempt takes beside the text of its error.
 	attemptBytes = 160
-	// attemptsKept is how many attempts of a delivery are carried when not all can be: the latest.
-	attemptsKept = 10
 )
 
-// BoundAttempts makes the attempts of all deliveries together take at most limit bytes as JSON, and reports whether it could: first
-// without the texts of the errors but for each delivery's last, then with the latest attempts only. The log has them all.
+// BoundAttempts leaves out the texts of errors, but for each delivery's last, where the attempts of all deliveries together would
+// take more than limit bytes as JSON, and reports whether they take less then. The log has the texts.
 func BoundAttempts(deliveries [][]webhook.AttemptSummary, limit int) bool {
 	fits := func() bool {
 		n := 0
@@ -122,12 +118,6 @@ func BoundAttempts(deliveries [][]webhook.AttemptSummary, limit int) bool {
 			attempts[j].Error = ""
 		}
 		deliveries[i] = attempts
-	}
-	if fits() {
-		return true
-	}
-	for i, attempts := range deliveries {
-		deliveries[i] = attempts[max(len(attempts)-attemptsKept, 0):]
 	}
 	return fits()
 }

@@ -28,16 +28,17 @@ func (e *event) answerQueries(ctx workflow.Context) error {
 
 func (e *event) history() (*HistoryAnswer, error) {
 	out := &HistoryAnswer{History: webhook.History{EventID: e.in.EventID}}
-	for _, d := range e.deliveries {
-		out.Deliveries = append(out.Deliveries, d.history())
+	attempts := e.attempts()
+	for i, d := range e.deliveries {
+		out.Deliveries = append(out.Deliveries, d.history(attempts[i]))
 	}
 	return out, nil
 }
 
-func (d *delivery) history() webhook.DeliveryHistory {
+func (d *delivery) history(attempts []webhook.AttemptSummary) webhook.DeliveryHistory {
 	h := webhook.DeliveryHistory{
 		ID: d.state.ID, EndpointID: d.state.EndpointID, Status: d.state.Status, Reason: d.state.Reason,
-		Attempts: slices.Clone(d.state.Attempts),
+		Attempts: slices.Clone(attempts),
 	}
 	if d.state.Status == webhook.StatusRetrying {
 		next := d.state.NextAttemptAt

@@ -108,7 +108,7 @@ func (e *event) update(ctx workflow.Context, name string, in converter.RawValue)
 }
 
 func (d *delivery) now() DeliveryNow {
-	h := d.history()
+	h := d.history(d.state.Attempts)
 	return DeliveryNow{h.ID, h.EndpointID, h.Status, h.Reason, len(h.Attempts), h.NextAttemptAt}
 }
 

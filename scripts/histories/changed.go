@@ -48,6 +48,7 @@ func changedStories() []*story {
 		{name: "held-not-retried", deliveries: 1, attempt: heldOnce(), holdFor: hour, then: steps(
 			after(webhook.StatusHeld, workflows.SignalRetryNow, false), after(webhook.StatusHeld, workflows.SignalEnableEndpoint, true))},
 		held("held-rather-than-retried"),
+		{name: "in-parts-in-waves", deliveries: workflows.MaxDeliveries + 1, attempt: failing(0, 0)},
 		{name: "forged-input", deliveries: 1, attempt: failing(0, 0), forge: func(in *workflows.EventDeliveryInput) { in.Policies = nil }},
 	}
 }
