@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"log/slog"
 	"time"
 
@@ -41,7 +42,7 @@ type Options struct {
 	// DefaultFastLimit and DefaultIsolatedLimit.
 	FastLimit     int
 	IsolatedLimit int
-	// FastWait is how long an attempt waits for a place in the fast lane of a healthy endpoint before it is spilled, and
+	// FastWait is how long an attempt waits for a slot in the fast lane of a healthy endpoint before it is spilled, and
 	// IsolatedWait how long one waits in the isolated lane before it is put off; 0: DefaultFastWait, DefaultIsolatedWait.
 	FastWait     time.Duration
 	IsolatedWait time.Duration
@@ -72,7 +73,7 @@ type Activities struct {
 
 	queue          string
 	patience       time.Duration
-	flights        *flights
+	inFlight       *inFlight
 	recordTimeout  time.Duration
 	heartbeatEvery time.Duration
 }
@@ -94,7 +95,7 @@ func New(o Options) *Activities {
 		newUUID:        o.NewUUID,
 		queue:          o.Queue,
 		patience:       o.Patience,
-		flights:        &flights{under: map[flightKey]*flight{}},
+		inFlight:       &inFlight{attempts: map[attemptKey]*inFlightAttempt{}},
 		recordTimeout:  o.RecordTimeout,
 		heartbeatEvery: o.HeartbeatEvery,
 	}
@@ -113,17 +114,11 @@ func (o *Options) setDefaults() {
 	if o.NewUUID == nil {
 		o.NewUUID = func() [16]byte { return uuid.Must(uuid.NewV7()) }
 	}
-	orDefault(&o.FastLimit, DefaultFastLimit)
-	orDefault(&o.IsolatedLimit, DefaultIsolatedLimit)
-	orDefault(&o.FastWait, DefaultFastWait)
-	orDefault(&o.IsolatedWait, DefaultIsolatedWait)
-	orDefault(&o.Patience, DefaultPatience)
-	orDefault(&o.RecordTimeout, DefaultRecordTimeout)
-	orDefault(&o.HeartbeatEvery, DefaultHeartbeatEvery)
-}
-
-func orDefault[T int | time.Duration](v *T, otherwise T) {
-	if *v == 0 {
-		*v = otherwise
-	}
+	o.FastLimit = cmp.Or(o.FastLimit, DefaultFastLimit)
+	o.IsolatedLimit = cmp.Or(o.IsolatedLimit, DefaultIsolatedLimit)
+	o.FastWait = cmp.Or(o.FastWait, DefaultFastWait)
+	o.IsolatedWait = cmp.Or(o.IsolatedWait, DefaultIsolatedWait)
+	o.Patience = cmp.Or(o.Patience, DefaultPatience)
+	o.RecordTimeout = cmp.Or(o.RecordTimeout, DefaultRecordTimeout)
+	o.HeartbeatEvery = cmp.Or(o.HeartbeatEvery, DefaultHeartbeatEvery)
 }

@@ -21,19 +21,36 @@ const looks = 5
 // result; an error is a fault of ours. Type "busy": the endpoint has too many attempts under way, run it again later.
 // Outside of an activity it works as well, without heartbeats.
 func (a *Activities) Attempt(ctx context.Context, in AttemptInput) (*AttemptResult, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	if activity.IsActivity(ctx) && !activity.GetInfo(ctx).IsLocalActivity {
 		defer a.heartbeat(ctx)()
 	}
-	attempt := a.attempt
-	if in.Lane == LaneFast && a.queue != "" {
-		attempt = a.attemptPatiently
+	for {
+		at := a.begin(ctx, &in)
+		out, err := a.await(ctx, &in, at)
+		if full := (*fullError)(nil); errors.As(err, &full) && full.lane == LaneFast && in.Lane == LaneIsolated {
+			a.inFlight.forget(keyOf(&in), at) // it waited for the other lane, to no purpose here
+			continue
+		}
+		return a.answer(ctx, "attempt", in.Lane, out, err)
 	}
-	out, err := attempt(ctx, &in)
-	if full := (*fullError)(nil); errors.As(err, &full) {
+}
+
+// answer makes of an attempt's end what the lane that asked for it is told.
+func (a *Activities) answer(ctx context.Context, what string, lane Lane, out *AttemptResult, err error) (*AttemptResult, error) {
+	full := (*fullError)(nil)
+	switch {
+	case !errors.As(err, &full):
+		return out, a.translate(ctx, what, err)
+	case lane == LaneFast:
+		a.metrics.spilled.Inc()
+		return &AttemptResult{Spilled: true, Delay: full.retryAfter}, nil
+	default:
 		a.metrics.busy.Inc()
 		return nil, busyError(full)
 	}
-	return out, a.translate(ctx, "attempt", err)
 }
 
 // heartbeat tells the server until the returned function is called that this process lives, so that an attempt lost
@@ -59,17 +76,13 @@ func (a *Activities) heartbeat(ctx context.Context) (stop func()) {
 	}
 }
 
-// attempt is Attempt without Temporal. errFull: there is no place in the isolated lane.
+// attempt is Attempt without Temporal. errFull: there is no slot in the lane.
 func (a *Activities) attempt(ctx context.Context, in *AttemptInput) (*AttemptResult, error) {
-	p, err := a.bulkhead.enter(ctx, in.EndpointID, in.Lane)
-	if full := (*fullError)(nil); errors.As(err, &full) && in.Lane == LaneFast {
-		a.metrics.spilled.Inc()
-		return &AttemptResult{Spilled: true, Delay: full.stayAway}, nil
-	}
+	taken, err := a.bulkhead.enter(ctx, in.EndpointID, in.Lane)
 	if err != nil {
 		return nil, err
 	}
-	defer p.leave()
+	defer taken.leave()
 	target := store.Target{Tenant: in.Tenant, EventKey: in.EventKey, DeliveryID: in.DeliveryID, EndpointID: in.EndpointID}
 	for range looks {
 		s, err := a.store.Sending(ctx, target)
@@ -83,15 +96,15 @@ func (a *Activities) attempt(ctx context.Context, in *AttemptInput) (*AttemptRes
 		case s.Delivery.Attempts >= in.Number:
 			return a.recordedBefore(ctx, in, &s.Delivery)
 		case s.Delivery.Status.Settled():
-			return a.stands(&s.Delivery), nil
+			return a.resultOf(&s.Delivery), nil
 		case s.Deleted:
-			d, err := a.cancel(ctx, in.Tenant, in.DeliveryID, "the endpoint was deleted")
+			d, err := a.cancel(ctx, in.Tenant, in.DeliveryID, reasonDeleted)
 			if err != nil {
 				return nil, err
 			}
 			return a.notSent(ctx, in, d, nil)
 		case s.Endpoint.DisabledAt == nil:
-			return a.send(ctx, in, s, p)
+			return a.send(ctx, in, s, taken)
 		}
 		d, err := a.store.HoldDelivery(ctx, in.Tenant, in.DeliveryID, a.now())
 		if err != nil {
@@ -112,7 +125,7 @@ func (a *Activities) notSent(ctx context.Context, in *AttemptInput, d *webhook.D
 	if d.Attempts >= in.Number {
 		return a.recordedBefore(ctx, in, d)
 	}
-	out := a.stands(d)
+	out := a.resultOf(d)
 	out.Host = hostOf(e)
 	return out, nil
 }
@@ -126,7 +139,7 @@ func (a *Activities) recordedBefore(ctx context.Context, in *AttemptInput, d *we
 	if err != nil {
 		return nil, err
 	}
-	out := a.stands(d)
+	out := a.resultOf(d)
 	if len(made) == 0 {
 		return nil, webhook.Errorf(webhook.CodeNotFound, "attempt %d of %q is no longer stored", in.Number, in.DeliveryID)
 	}
@@ -143,8 +156,8 @@ func (a *Activities) recordedBefore(ctx context.Context, in *AttemptInput, d *we
 	return out, nil
 }
 
-// stands tells how a delivery stands.
-func (a *Activities) stands(d *webhook.Delivery) *AttemptResult {
+// resultOf returns what the delivery's own state says.
+func (a *Activities) resultOf(d *webhook.Delivery) *AttemptResult {
 	out := &AttemptResult{Status: d.Status}
 	if d.Status == webhook.StatusHeld || d.Status == webhook.StatusCanceled {
 		out.Reason = d.Reason

@@ -75,52 +75,52 @@ func TestBulkhead_noticesARequestThatHangs(t *testing.T) {
 	refused(t, b, oneEndpoint)
 }
 
-// What finds no place comes back when there is to be one, and not all at the same moment.
-func TestBulkhead_booksPlaces(t *testing.T) {
+// What finds no slot comes back when there is to be one, and not all at the same moment.
+func TestBulkhead_booksSlots(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 5, 27, 0, 0, 0, 0, time.UTC)
 	b := newBulkhead(laneLimit{1, 0, 5}, laneLimit{2, 0, 0}, func() time.Time { return now })
-	stayAway := func(lane Lane) time.Duration {
+	retryAfter := func(lane Lane) time.Duration {
 		var full *fullError
 		_, err := b.enter(t.Context(), oneEndpoint, lane)
 		require.ErrorAs(t, err, &full)
-		return full.stayAway
+		return full.retryAfter
 	}
 	fast := entered(t, b, oneEndpoint, LaneFast)
 	fast.sending()
 	now = now.Add(8 * time.Second)
-	require.Zero(t, stayAway(LaneFast), "the isolated lane has places")
+	require.Zero(t, retryAfter(LaneFast), "the isolated lane has slots")
 	first, second := entered(t, b, oneEndpoint, LaneIsolated), entered(t, b, oneEndpoint, LaneIsolated)
-	require.Equal(t, 4*time.Second, stayAway(LaneFast), "a request takes 8 s, and there are two places")
-	require.Equal(t, 8*time.Second, stayAway(LaneIsolated))
-	require.Equal(t, 12*time.Second, stayAway(LaneIsolated))
+	require.Equal(t, 4*time.Second, retryAfter(LaneFast), "a request takes 8 s, and there are two slots")
+	require.Equal(t, 8*time.Second, retryAfter(LaneIsolated))
+	require.Equal(t, 12*time.Second, retryAfter(LaneIsolated))
 	now = now.Add(2 * time.Second)
-	require.Equal(t, 15*time.Second, stayAway(LaneIsolated), "and meanwhile ten")
+	require.Equal(t, 15*time.Second, retryAfter(LaneIsolated), "and meanwhile ten")
 	for range 10 {
-		require.LessOrEqual(t, stayAway(LaneIsolated), maxStayAway)
+		require.LessOrEqual(t, retryAfter(LaneIsolated), maxRetryAfter)
 	}
 	first.leave()
-	require.Zero(t, stayAway(LaneFast))
+	require.Zero(t, retryAfter(LaneFast))
 	second.leave()
 	fast.leave()
 }
 
 // An event need not be begun while none of its endpoints has room.
-func TestStayAway(t *testing.T) {
+func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 5, 27, 0, 0, 0, 0, time.UTC)
 	a := &Activities{bulkhead: newBulkhead(laneLimit{1, 0, 5}, laneLimit{1, 0, 0}, func() time.Time { return now })}
-	stayAway := func(ids ...webhook.EndpointID) time.Duration { return StayAway(a, ids) }
-	require.Zero(t, stayAway(oneEndpoint), "nothing is known")
+	retryAfter := func(ids ...webhook.EndpointID) time.Duration { return RetryAfter(a, ids) }
+	require.Zero(t, retryAfter(oneEndpoint), "nothing is known")
 	fast := entered(t, a.bulkhead, oneEndpoint, LaneFast)
-	require.Zero(t, stayAway(oneEndpoint), "busy, not slow")
+	require.Zero(t, retryAfter(oneEndpoint), "busy, not slow")
 	fast.sending()
 	now = now.Add(4 * time.Second)
-	require.Zero(t, stayAway(oneEndpoint), "slow, and the isolated lane has room")
+	require.Zero(t, retryAfter(oneEndpoint), "slow, and the isolated lane has room")
 	isolated := entered(t, a.bulkhead, oneEndpoint, LaneIsolated)
-	require.Equal(t, 4*time.Second, stayAway(oneEndpoint))
-	require.Zero(t, stayAway(oneEndpoint, otherEndpoint), "the other is ready")
-	require.Equal(t, 8*time.Second, stayAway(oneEndpoint))
+	require.Equal(t, 4*time.Second, retryAfter(oneEndpoint))
+	require.Zero(t, retryAfter(oneEndpoint, otherEndpoint), "the other is ready")
+	require.Equal(t, 8*time.Second, retryAfter(oneEndpoint))
 	fast.leave()
 	isolated.leave()
 }
@@ -140,17 +140,17 @@ func TestBulkhead_forgetsInTime(t *testing.T) {
 	require.Empty(t, b.endpoints)
 }
 
-func TestBulkhead_waitsForAPlace(t *testing.T) {
+func TestBulkhead_waitsForASlot(t *testing.T) {
 	t.Parallel()
 	for _, lane := range []Lane{LaneFast, LaneIsolated} {
 		t.Run(string(lane), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { waitForPlace(t, lane) })
+			synctest.Test(t, func(t *testing.T) { waitForSlot(t, lane) })
 		})
 	}
 }
 
-func waitForPlace(t *testing.T, lane Lane) {
+func waitForSlot(t *testing.T, lane Lane) {
 	t.Helper()
 	b := newBulkhead(laneLimit{1, 2 * time.Second, 5}, laneLimit{1, 2 * time.Second, 5}, time.Now)
 	holder := entered(t, b, oneEndpoint, lane)
@@ -159,7 +159,7 @@ func waitForPlace(t *testing.T, lane Lane) {
 	require.ErrorIs(t, err, errFull)
 	require.Equal(t, 2*time.Second, time.Since(began))
 
-	got := make(chan *place)
+	got := make(chan *slot)
 	for range 2 {
 		go func() {
 			p, _ := b.enter(t.Context(), oneEndpoint, lane)
@@ -167,7 +167,7 @@ func waitForPlace(t *testing.T, lane Lane) {
 		}()
 	}
 	synctest.Wait()
-	holder.leave() // hands the place to one of them, which hands it to the other
+	holder.leave() // hands the slot to one of them, which hands it to the other
 	for range 2 {
 		p := <-got
 		require.NotNil(t, p)
@@ -184,7 +184,7 @@ func waitForPlace(t *testing.T, lane Lane) {
 	require.Empty(t, b.endpoints)
 }
 
-func entered(t *testing.T, b *bulkhead, id webhook.EndpointID, lane Lane) *place {
+func entered(t *testing.T, b *bulkhead, id webhook.EndpointID, lane Lane) *slot {
 	t.Helper()
 	p, err := b.enter(t.Context(), id, lane)
 	require.NoError(t, err)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"syscall"
 	"time"
 )
 
@@ -25,7 +26,19 @@ type dialer struct {
 }
 
 // tlsError is a failed handshake.
-type tlsError struct{ cause error }
+type tlsError struct {
+	cause error
+	// asked says that the receiver had asked for a client certificate.
+	asked bool
+}
+
+// connection is a receiver's, under TLS.
+type connection struct {
+	net.Conn
+	// asked says that the receiver asked for a client certificate. With TLS 1.3 it refuses a connection without one only after
+	// the handshake, and some libraries hang up without an alert.
+	asked bool
+}
 
 func (e *tlsError) Error() string { return fmt.Sprintf("TLS handshake: %v", e.cause) }
 func (e *tlsError) Unwrap() error { return e.cause }
@@ -39,7 +52,9 @@ func newDialer(g *guard, rootCAs []byte) (*dialer, error) {
 		return nil, errors.New("the extra root certificates hold no certificate in PEM form")
 	}
 	return &dialer{
-		net: net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second, Control: g.control},
+		net: net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second, Control: func(network, address string, c syscall.RawConn) error {
+			return safely(func() error { return g.control(network, address, c) }) // net may run it in a goroutine of its own
+		}},
 		tls: &tls.Config{
 			MinVersion:         tls.VersionTLS12,
 			RootCAs:            roots,
@@ -49,23 +64,36 @@ func newDialer(g *guard, rootCAs []byte) (*dialer, error) {
 	}, nil
 }
 
-func (d *dialer) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
+func (d *dialer) dialTLS(ctx context.Context, network, address string) (conn net.Conn, err error) {
+	err = safely(func() error {
+		conn, err = d.handshake(ctx, network, address)
+		return err
+	})
+	return conn, err
+}
+
+func (d *dialer) handshake(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, fmt.Errorf("dial: %w", err)
 	}
-	raw, err := d.net.DialContext(ctx, network, address)
+	dialed, err := d.net.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
+	raw := &connection{Conn: dialed}
 	config := d.tls.Clone()
 	config.ServerName = host
+	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		raw.asked = true
+		return new(tls.Certificate), nil // none
+	}
 	conn := tls.Client(raw, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = raw.Close()
-		return nil, &tlsError{err}
+		return nil, &tlsError{err, raw.asked}
 	}
 	return conn, nil
 }

@@ -42,10 +42,10 @@ func retryable(code webhook.Code) bool {
 	return code == webhook.CodeUnavailable || code == webhook.CodeInternal
 }
 
-// busyError asks Temporal to run the attempt again when its endpoint is to have a place.
+// busyError asks Temporal to run the attempt again when its endpoint is to have a slot.
 func busyError(full *fullError) error {
 	return temporal.NewApplicationErrorWithOptions(full.Error(), errorTypeBusy, temporal.ApplicationErrorOptions{
-		NextRetryDelay: max(full.stayAway, minBusyDelay),
+		NextRetryDelay: max(full.retryAfter, minBusyDelay),
 		Category:       temporal.ApplicationErrorCategoryBenign,
 	})
 }

@@ -18,6 +18,7 @@ type Store interface {
 	Endpoint(ctx context.Context, tenant string, id webhook.EndpointID) (*webhook.Endpoint, error)
 	HeldDeliveries(ctx context.Context, tenant string, endpoint webhook.EndpointID, after webhook.DeliveryID, limit int) ([]store.HeldDelivery, error)
 	ReleaseDeliveries(ctx context.Context, tenant string, endpoint webhook.EndpointID, ids []webhook.DeliveryID, at time.Time) error
+	CancelDeliveriesOfDeleted(ctx context.Context, tenant string, endpoint webhook.EndpointID, reason string, at time.Time, limit int) ([]store.HeldDelivery, bool, error)
 	RecoveryDone(ctx context.Context, tenant string, endpoint webhook.EndpointID, version int64) error
 }
 
@@ -26,6 +27,8 @@ type Engine interface {
 	// DisableEndpoint and EnableEndpoint change the endpoint in the database and tell the running workflows in the background.
 	DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, reason string, at time.Time) (*webhook.Endpoint, error)
 	EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) (*webhook.Endpoint, error)
+	// TellCanceled tells an event's workflow that its delivery to the endpoint was canceled. CodeNotFound: no such workflow runs.
+	TellCanceled(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error
 	// WakeDelivery tells an event's workflow that the endpoint is enabled. CodeNotFound: no such workflow runs.
 	WakeDelivery(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID) error
 }

@@ -26,10 +26,10 @@ func TestActivities_Attempt_spills(t *testing.T) {
 		<-release
 	}, func(o *activities.Options) { o.FastLimit, o.IsolatedLimit = 1, 1 })
 	results := make(chan *activities.AttemptResult, 2)
-	for _, lane := range []activities.Lane{activities.LaneFast, activities.LaneIsolated} {
+	for number, lane := range []activities.Lane{activities.LaneFast, activities.LaneIsolated} {
 		go func() {
 			in := input()
-			in.Lane = lane
+			in.Number, in.Lane = number+2, lane
 			out, _ := b.acts.Attempt(context.Background(), in)
 			results <- out
 		}()
@@ -52,7 +52,7 @@ func TestActivities_Attempt_spills(t *testing.T) {
 	require.Equal(t, webhook.StatusDelivered, (<-results).Status)
 }
 
-func TestActivities_Attempt_givesItsPlaceBack(t *testing.T) {
+func TestActivities_Attempt_givesItsSlotBack(t *testing.T) {
 	t.Parallel()
 	b := setup(t, answer(204), func(o *activities.Options) { o.FastLimit, o.IsolatedLimit = 1, 1 })
 	for range 3 {

@@ -12,6 +12,7 @@ type metrics struct {
 	duration *prometheus.HistogramVec
 	spilled  prometheus.Counter
 	busy     prometheus.Counter
+	panics   prometheus.Counter
 }
 
 // newMetrics registers the metrics with r (nil: nowhere) and creates every label value, so that zero is visible.
@@ -30,9 +31,12 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		busy: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "waybill_attempts_busy_total", Help: "Attempts put off because their endpoint had too many under way in the isolated lane.",
 		}),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "waybill_attempt_panics_total", Help: "Attempts that ended in a panic of Waybill's own; they are made again.",
+		}),
 	}
 	if r != nil {
-		r.MustRegister(m.attempts, m.duration, m.spilled, m.busy)
+		r.MustRegister(m.attempts, m.duration, m.spilled, m.busy, m.panics)
 	}
 	for _, lane := range []Lane{LaneFast, LaneIsolated} {
 		m.duration.WithLabelValues(string(lane))

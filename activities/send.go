@@ -19,9 +19,8 @@ const (
 // maxHostBytes is the longest name that DNS has (RFC 1035, section 3.1), and a port.
 const maxHostBytes = 255 + 6
 
-// send makes the attempt, judges the answer and records both. Once begun, neither the request nor the record is given
-// up for a canceled context: the receiver would have seen an attempt that nobody knows of.
-func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sending, p *place) (*AttemptResult, error) {
+// send makes the attempt, judges the answer and records both.
+func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sending, taken *slot) (*AttemptResult, error) {
 	d, ok := a.dialects[s.Tenant.Dialect]
 	if !ok {
 		return nil, webhook.Errorf(webhook.CodeInternal, "the dialect %q is not loaded", s.Tenant.Dialect)
@@ -35,16 +34,13 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
 	}
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	ctx = context.WithoutCancel(ctx)
-	p.sending()
+	taken.sending()
 	a.failpoint("before-post")
 	answer := a.transport.Send(ctx, Request{
 		URL: s.Endpoint.URL, Headers: headers, Body: body, Timeout: s.Endpoint.RequestTimeout(d),
+		HeadersSuffice: d.Response == webhook.ResponseHeaders,
 	})
-	p.answered(&answer)
+	taken.answered(&answer)
 	verdict := d.Judge(in.Policy, in.DeliveryID, in.position(), answer.reply())
 	a.metrics.attempt(in.Lane, &answer, verdict)
 
@@ -64,7 +60,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	if verdict.Gone {
 		a.disable(ctx, in)
 	}
-	out := a.stands(after)
+	out := a.resultOf(after)
 	out.Attempt = &r.Attempt.AttemptSummary
 	if out.Status != webhook.StatusDelivered {
 		out.Host = hostOf(s.Endpoint)

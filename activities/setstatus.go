@@ -34,8 +34,8 @@ func (a *Activities) setStatus(ctx context.Context, in *SetStatusInput) (*SetSta
 	if err != nil {
 		return nil, fmt.Errorf("make a delivery %s: %w", in.Status, err)
 	}
-	stands := a.stands(d)
-	out := &SetStatusResult{Status: stands.Status, Reason: stands.Reason}
+	now := a.resultOf(d)
+	out := &SetStatusResult{Status: now.Status, Reason: now.Reason}
 	if d.Attempts > in.Attempts {
 		if out.Missing, err = a.recorded(ctx, in.DeliveryID, in.Attempts+1); err != nil {
 			return nil, err

@@ -40,16 +40,17 @@ type fakeStore struct {
 	recorded []*store.Record
 	reads    int
 
-	onSending  func() (*store.Sending, error)
-	onRecord   func(ctx context.Context, r *store.Record) (*webhook.Delivery, error)
-	onRecorded func(from int) ([]webhook.AttemptSummary, error)
-	onHold     func() (*webhook.Delivery, error)
-	onCancel   func(reason string) (*webhook.Delivery, error)
-	onDelivery func() (*webhook.Delivery, error)
-	onEndpoint func() (*webhook.Endpoint, error)
-	onHeld     func(after webhook.DeliveryID, limit int) ([]store.HeldDelivery, error)
-	onRelease  func(ids []webhook.DeliveryID) error
-	onDone     func(version int64) error
+	onSending         func() (*store.Sending, error)
+	onRecord          func(ctx context.Context, r *store.Record) (*webhook.Delivery, error)
+	onRecorded        func(from int) ([]webhook.AttemptSummary, error)
+	onHold            func() (*webhook.Delivery, error)
+	onCancel          func(reason string) (*webhook.Delivery, error)
+	onDelivery        func() (*webhook.Delivery, error)
+	onEndpoint        func() (*webhook.Endpoint, error)
+	onCancelOfDeleted func(limit int) ([]store.HeldDelivery, bool, error)
+	onHeld            func(after webhook.DeliveryID, limit int) ([]store.HeldDelivery, error)
+	onRelease         func(ids []webhook.DeliveryID) error
+	onDone            func(version int64) error
 }
 
 func (s *fakeStore) Sending(_ context.Context, in store.Target) (*store.Sending, error) {
@@ -109,6 +110,10 @@ func (s *fakeStore) ReleaseDeliveries(_ context.Context, _ string, _ webhook.End
 	return s.onRelease(ids)
 }
 
+func (s *fakeStore) CancelDeliveriesOfDeleted(_ context.Context, _ string, _ webhook.EndpointID, _ string, _ time.Time, limit int) ([]store.HeldDelivery, bool, error) {
+	return s.onCancelOfDeleted(limit)
+}
+
 func (s *fakeStore) RecoveryDone(_ context.Context, _ string, _ webhook.EndpointID, version int64) error {
 	return s.onDone(version)
 }
@@ -151,6 +156,11 @@ func (e *fakeEngine) WakeDelivery(_ context.Context, _, eventID string, _ webhoo
 		}
 	}
 	e.tell("wake " + eventID)
+	return nil
+}
+
+func (e *fakeEngine) TellCanceled(_ context.Context, _, eventID string, _ webhook.EndpointID, reason string) error {
+	e.tell("canceled " + eventID + ": " + reason)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"golang.org/x/sync/errgroup"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -16,16 +17,18 @@ const (
 	wakesAtOnce      = 8
 )
 
-// wakePage is a page of held deliveries that is being woken. It is kept with the activity's heartbeat, because once
-// released the deliveries are no longer listed as held, and a page that failed half-way must be told to the end.
+// reasonDeleted is why what waits for a deleted endpoint is canceled.
+const reasonDeleted = "the endpoint was deleted"
+
+// wakePage is a page of deliveries whose workflows are being told. It is kept with the activity's heartbeat, because once
+// released or canceled the deliveries are no longer listed, and a page that failed half-way must be told to the end.
 type wakePage struct {
 	IDs      []webhook.DeliveryID `json:"ids"`
 	EventIDs []string             `json:"event_ids"`
 }
 
-// Wake wakes one page of the held deliveries of an endpoint that was enabled, or of one that was deleted, whose
-// deliveries find that out and are canceled. It ends the recovery when the endpoint has changed since the first page:
-// a change of its own begins another.
+// Wake wakes one page of the held deliveries of an endpoint that was enabled, or cancels one page of what waits for an endpoint
+// that was deleted. It ends the recovery when the endpoint has changed since the first page: a change of its own begins another.
 func (a *Activities) Wake(ctx context.Context, in WakeInput) (*WakeResult, error) {
 	out, err := a.wake(ctx, &in)
 	return out, a.translate(ctx, "wake", err)
@@ -33,9 +36,14 @@ func (a *Activities) Wake(ctx context.Context, in WakeInput) (*WakeResult, error
 
 func (a *Activities) wake(ctx context.Context, in *WakeInput) (*WakeResult, error) {
 	out := &WakeResult{Last: in.After, Version: in.Version}
+	limit := in.Limit
+	if limit <= 0 {
+		limit = defaultWakeLimit
+	}
 	e, err := a.store.Endpoint(ctx, in.Tenant, in.EndpointID)
 	switch {
-	case webhook.ErrorCode(err) == webhook.CodeNotFound: // deleted: what it held is canceled by the workflows
+	case webhook.ErrorCode(err) == webhook.CodeNotFound:
+		return a.cancelOfDeleted(ctx, in, limit)
 	case err != nil:
 		return nil, fmt.Errorf("read an endpoint: %w", err)
 	case e.DisabledAt != nil || in.Version != 0 && in.Version != e.Version:
@@ -43,10 +51,6 @@ func (a *Activities) wake(ctx context.Context, in *WakeInput) (*WakeResult, erro
 		return out, nil
 	default:
 		out.Version = e.Version
-	}
-	limit := in.Limit
-	if limit <= 0 {
-		limit = defaultWakeLimit
 	}
 	page, err := a.wakePage(ctx, in, limit)
 	if err != nil {
@@ -68,23 +72,34 @@ func (a *Activities) wake(ctx context.Context, in *WakeInput) (*WakeResult, erro
 
 // wakePage returns the page that an earlier run of this activity began, or the next from the database.
 func (a *Activities) wakePage(ctx context.Context, in *WakeInput, limit int) (*wakePage, error) {
-	var page wakePage
-	if activity.IsActivity(ctx) && activity.HasHeartbeatDetails(ctx) {
-		if err := activity.GetHeartbeatDetails(ctx, &page); err == nil {
-			return &page, nil
-		}
+	if page, begun := pageBegun(ctx); begun {
+		return page, nil
 	}
 	held, err := a.store.HeldDeliveries(ctx, in.Tenant, in.EndpointID, in.After, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list held deliveries: %w", err)
 	}
-	for _, h := range held {
-		page.IDs, page.EventIDs = append(page.IDs, h.ID), append(page.EventIDs, h.EventID)
+	return newWakePage(ctx, held), nil
+}
+
+// pageBegun returns the page of an earlier run of this activity.
+func pageBegun(ctx context.Context) (*wakePage, bool) {
+	if !activity.IsActivity(ctx) || !activity.HasHeartbeatDetails(ctx) {
+		return nil, false
 	}
-	if activity.IsActivity(ctx) && len(held) > 0 {
+	page := new(wakePage)
+	return page, activity.GetHeartbeatDetails(ctx, page) == nil
+}
+
+func newWakePage(ctx context.Context, deliveries []store.HeldDelivery) *wakePage {
+	page := new(wakePage)
+	for _, d := range deliveries {
+		page.IDs, page.EventIDs = append(page.IDs, d.ID), append(page.EventIDs, d.EventID)
+	}
+	if activity.IsActivity(ctx) && len(deliveries) > 0 {
 		activity.RecordHeartbeat(ctx, page)
 	}
-	return &page, nil
+	return page
 }
 
 // wakeAll releases the deliveries first: a workflow that wakes and finds its delivery still held would leave it.
@@ -95,20 +110,68 @@ func (a *Activities) wakeAll(ctx context.Context, in *WakeInput, page *wakePage)
 	if err := a.store.ReleaseDeliveries(ctx, in.Tenant, in.EndpointID, page.IDs, a.now()); err != nil {
 		return fmt.Errorf("release held deliveries: %w", err)
 	}
+	return a.tellAll(ctx, page, func(ctx context.Context, eventID string) error {
+		return a.engine.WakeDelivery(ctx, in.Tenant, eventID, in.EndpointID)
+	})
+}
+
+// cancelOfDeleted cancels in the database first, so that the log is right whatever becomes of the workflows, and then tells
+// them, so that none waits for a retry of what is canceled.
+func (a *Activities) cancelOfDeleted(ctx context.Context, in *WakeInput, limit int) (*WakeResult, error) {
+	more := true
+	page, begun := pageBegun(ctx)
+	if !begun {
+		var canceled []store.HeldDelivery
+		var err error
+		canceled, more, err = a.store.CancelDeliveriesOfDeleted(ctx, in.Tenant, in.EndpointID, reasonDeleted, a.now(), limit)
+		if err != nil {
+			return nil, fmt.Errorf("cancel what waits for a deleted endpoint: %w", err)
+		}
+		page = newWakePage(ctx, canceled)
+	}
+	err := a.tellAll(ctx, page, func(ctx context.Context, eventID string) error {
+		return a.engine.TellCanceled(ctx, in.Tenant, eventID, in.EndpointID, reasonDeleted)
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := &WakeResult{Version: in.Version, Woken: len(page.IDs), Done: !more}
+	if out.Done {
+		if err := a.store.RecoveryDone(ctx, in.Tenant, in.EndpointID, out.Version); err != nil {
+			return nil, fmt.Errorf("end a recovery: %w", err)
+		}
+	}
+	return out, nil
+}
+
+// tellAll tells the workflows of a page's deliveries, some at a time. One that runs no more needs to know nothing.
+func (a *Activities) tellAll(ctx context.Context, page *wakePage, tell func(ctx context.Context, eventID string) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(wakesAtOnce)
 	for i, eventID := range page.EventIDs {
 		group.Go(func() error {
-			err := a.engine.WakeDelivery(ctx, in.Tenant, eventID, in.EndpointID)
-			if webhook.ErrorCode(err) == webhook.CodeNotFound {
-				a.log.Warn("no workflow runs for a held delivery", "tenant", in.Tenant, "event", eventID, "delivery", page.IDs[i])
-				return nil
-			}
-			if err != nil {
-				return fmt.Errorf("wake a delivery: %w", err)
-			}
-			return nil
+			return safely(func() error { return a.tellOne(ctx, eventID, page.IDs[i], tell) })
 		})
 	}
 	return group.Wait()
+}
+
+// tellOne tells one workflow. Only an engine that does not answer fails the page: a workflow that can never be told must not keep
+// the others from it.
+func (a *Activities) tellOne(ctx context.Context, eventID string, id webhook.DeliveryID, tell func(ctx context.Context, eventID string) error) error {
+	err := tell(ctx, eventID)
+	switch webhook.ErrorCode(err) {
+	case "":
+		return nil
+	case webhook.CodeUnavailable:
+		return fmt.Errorf("tell a workflow of a delivery: %w", err)
+	case webhook.CodeNotFound:
+		a.log.Warn("no workflow runs for a delivery that it is to be told of", "event", eventID, "delivery", id)
+	default:
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		a.log.Error("a workflow cannot be told of a delivery", "event", eventID, "delivery", id, "error", err)
+	}
+	return nil
 }

@@ -103,14 +103,29 @@ func TestActivities_Wake_stops(t *testing.T) {
 	}
 }
 
-func TestActivities_Wake_wakesForADeletedEndpoint(t *testing.T) {
+func TestActivities_Wake_cancelsForADeletedEndpoint(t *testing.T) {
 	t.Parallel()
 	b, done := wakeSetup(t)
 	b.store.onEndpoint = func() (*webhook.Endpoint, error) { return nil, errMissing }
+	pages := [][]store.HeldDelivery{{{ID: heldID(1), EventID: "evt_1"}, {ID: heldID(2), EventID: "evt_3"}}, nil, nil}
+	call := 0
+	b.store.onCancelOfDeleted = func(limit int) ([]store.HeldDelivery, bool, error) {
+		require.Equal(t, 10, limit)
+		call++
+		return pages[call-1], call < len(pages), nil
+	}
 	out, err := wake(t, b, activities.WakeInput{Limit: 10})
 	require.NoError(t, err)
-	require.Equal(t, activities.WakeResult{Last: heldID(3), Woken: 3, Done: true}, *out)
-	require.Contains(t, b.engine.told, "wake evt_3")
+	require.Equal(t, activities.WakeResult{Woken: 2}, *out)
+	require.ElementsMatch(t, []string{"canceled evt_1: the endpoint was deleted", "canceled evt_3: the endpoint was deleted"}, b.engine.told)
+
+	out, err = wake(t, b, activities.WakeInput{Limit: 10})
+	require.NoError(t, err)
+	require.False(t, out.Done, "an attempt that began before the deletion may be about to be recorded")
+	require.Empty(t, *done)
+	out, err = wake(t, b, activities.WakeInput{Limit: 10})
+	require.NoError(t, err)
+	require.True(t, out.Done)
 	require.Len(t, *done, 1, "or the recovery would be started again and again")
 }
 

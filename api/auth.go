@@ -125,7 +125,7 @@ func noTenant(id string) error {
 
 // findTenant returns a tenant, at most tenantStaleness old, and its dialect.
 func (s *Server) findTenant(ctx context.Context, id string) (*webhook.Tenant, *webhook.Dialect, error) {
-	if !storable(id) {
+	if !isText(id) {
 		return nil, nil, noTenant(id)
 	}
 	t, err := s.tenants.Get(ctx, id, otter.LoaderFunc[string, *webhook.Tenant](s.store.Tenant))

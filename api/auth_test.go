@@ -2,6 +2,8 @@ package api_test
 
 import (
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -200,15 +202,52 @@ func TestRoutes_NotFoundAndNotAllowed(t *testing.T) {
 	for _, path := range []string{"/", "/v1", "/v1/tenants/", "/v2/tenants", "//v1/tenants", "/v1/tenants/acme/nothing"} {
 		b.admin("GET", path, "").problem(404, webhook.CodeNotFound)
 	}
-	for path, allow := range map[string]string{
-		"/healthz": "GET, HEAD", "/v1/tenants": "GET, HEAD, POST", "/v1/tenants/acme": "GET, HEAD, PATCH",
-		"/v1/tenants/acme/endpoints/x": "GET, HEAD, PATCH, DELETE", "/v1/tenants/acme/events": "POST",
-	} {
-		a := b.call("", http.MethodPut, path, "")
-		a.problem(405, webhook.CodeMethodNotAllowed)
-		require.Equal(t, allow, a.header.Get("Allow"), path)
-	}
 	b.call("", http.MethodHead, "/healthz", "").want(200)
+}
+
+// Every path answers a method that it does not have with 405 and those that it has.
+func TestRoutes_WrongMethod(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	all := []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+	variable := regexp.MustCompile(`\{\w+\}`)
+	walked := 0
+	for _, shown := range b.server.Routes() {
+		path := strings.NewReplacer("{", "", "}", "").Replace(shown.Path)
+		var allowed []string
+		for _, method := range all {
+			for _, rt := range b.server.Routes() {
+				serves := rt.Method == method || rt.Method == "GET" && method == "HEAD"
+				if serves && regexp.MustCompile("^"+variable.ReplaceAllString(rt.Path, "[^/]+")+"$").MatchString(path) {
+					allowed = append(allowed, method)
+				}
+			}
+		}
+		for _, method := range all {
+			if slices.Contains(allowed, method) {
+				continue
+			}
+			walked++
+			a := b.call("", method, path, "")
+			a.problem(405, webhook.CodeMethodNotAllowed)
+			require.Equal(t, strings.Join(allowed, ", "), a.header.Get("Allow"), "%s %s", method, path)
+		}
+	}
+	require.Greater(t, walked, 100)
+	require.Equal(t, "GET, HEAD, PATCH", b.call("", "DELETE", "/v1/tenants/acme", "").header.Get("Allow"))
+}
+
+// An encoded slash is part of a name, and no name has one.
+func TestRoutes_EncodedSlash(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("a", "standard")
+	b.endpoint("a")
+	for _, path := range []string{
+		"/v1/tenants/a%2fendpoints", "/v1/tenants/a%2Fendpoints", "/v1%2ftenants", "/v1/tenants/a/events/x%2fhistory", "/v1/dialects/one%2F",
+	} {
+		b.admin("GET", path, "").problem(404, webhook.CodeNotFound)
+	}
 }
 
 func TestRoutes_OddPaths(t *testing.T) {

@@ -1,11 +1,9 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"runtime/debug"
 	"sync"
 
 	"waybill/webhook"
@@ -49,6 +47,7 @@ func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, c *call) e
 	b := batch{server: s, request: r, call: c, results: make([]batchResult, len(in.Events))}
 	defer func() { s.backlog.Done(len(in.Events), b.waiting()) }()
 	b.publish(in.Events)
+	b.shorten()
 	return writeJSON(w, http.StatusOK, batchView{b.results})
 }
 
@@ -98,22 +97,17 @@ func (b *batch) prepare(text json.RawMessage) (*webhook.Publication, error) {
 }
 
 func (b *batch) accept(p *webhook.Publication) batchResult {
-	receipt, err := b.safely(b.request.Context(), p)
+	var receipt *webhook.Receipt
+	// Outside the request's own goroutine nothing else would catch a panic.
+	err := safely(func() (err error) {
+		receipt, err = b.server.store.Accept(b.request.Context(), p)
+		return err
+	})
 	if err != nil {
 		return b.failed(err)
 	}
 	shown := showReceipt(receipt)
 	return batchResult{Status: http.StatusAccepted, Receipt: &shown, Repeated: receipt.Repeated}
-}
-
-// safely turns a panic into an error: outside the request's own goroutine nothing else would catch it.
-func (b *batch) safely(ctx context.Context, p *webhook.Publication) (receipt *webhook.Receipt, err error) {
-	defer func() {
-		if reason := recover(); reason != nil {
-			err = fmt.Errorf("panic: %v\n%s", reason, debug.Stack())
-		}
-	}()
-	return b.server.store.Accept(ctx, p)
 }
 
 // waiting returns how many of the events wait to be dispatched now, for all that is known.
@@ -123,6 +117,19 @@ func (b *batch) waiting() int {
 		n += waiting(b.request.Context(), r.Receipt, r.Repeated)
 	}
 	return n
+}
+
+// maxBatchErrors is how many faults the answer to a batch lists in all. Beyond it a problem tells its first in its detail.
+const maxBatchErrors = maxBatch
+
+func (b *batch) shorten() {
+	left := maxBatchErrors
+	for _, r := range b.results {
+		if r.Problem != nil {
+			r.Problem.Errors = r.Problem.Errors[:min(left, len(r.Problem.Errors))]
+			left -= len(r.Problem.Errors)
+		}
+	}
 }
 
 func (b *batch) failed(err error) batchResult {

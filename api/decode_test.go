@@ -18,10 +18,13 @@ func TestDecode_Malformed(t *testing.T) {
 	for name, tc := range map[string]struct{ body, detail string }{
 		"no body":         {"", "is empty"},
 		"blank":           {" \n ", "is empty"},
-		"cut off":         {`{"type":"a.b"`, "unexpected end of JSON input"},
+		"cut off":         {`{"type":"a.b"`, "unexpected EOF, at line 1, column 14"},
 		"bare word":       {"{\n  \"type\": nope}", "line 2, column 12 (byte 13)"},
-		"trailing":        {`{"type":"a.b","data":1} {}`, "after top-level value, at line 1, column 25"},
-		"trailing comma":  {`{"type":"a.b","data":1,}`, "invalid character '}'"},
+		"trailing":        {`{"type":"a.b","data":1} {}`, "text after the end of the value, at line 1, column 25"},
+		"trailing comma":  {`{"type":"a.b","data":1,}`, "invalid character ',' at start of value, at line 1, column 23"},
+		"half a value":    {`{"type":"a.b","data":{"x":[1,{]}}`, "invalid character ']'"},
+		"name unquoted":   {`{type:"a.b"}`, "invalid character 'y'"},
+		"number cut off":  {`{"type":"a.b","data":1.}`, "invalid character '}'"},
 		"comment":         {`{"type":"a.b","data":1 /* x */}`, "invalid character '/'"},
 		"bad UTF-8":       {"{\"type\":\"a.b\",\"data\":\"\xff\"}", "not UTF-8, at line 1, column 23"},
 		"byte order mark": {"\ufeff{}", "invalid character"},
@@ -51,13 +54,14 @@ func TestDecode_Fields(t *testing.T) {
 			`{"type":"a.b","type":"a.c","data":1}`:                         "type: is given twice",
 			`{"type":"a.b","\u0074ype":"a.c","data":1}`:                    "type: is given twice",
 			`{"type":"a.b","data":1,"occurred_at":"yesterday"}`:            `occurred_at: is a moment in RFC 3339 such as "2026-05-27T14:32:00Z"`,
+			`{"type":"a.b","data":1,"occurred_at":"2026-05-27T14:32:60Z"}`: `occurred_at: is a moment in RFC 3339 such as "2026-05-27T14:32:00Z"`,
 			`{"type":"a.b","data":1,"occurred_at":17}`:                     `occurred_at: is a moment in RFC 3339 such as "2026-05-27T14:32:00Z"`,
 			`{"type":"a.b","data":1,"attributes":["x"]}`:                   "attributes: is an object, not a list",
 			`{"type":"a.b","data":1,"attributes":{"x":1}}`:                 "attributes.x: is text, not a number",
 			`{"type":"a.b","data":1,"attributes":{"x":"1","x":"2"}}`:       "attributes.x: is given twice",
 			`{"type":"a.b","data":1,"attributes":{"x":"a\u0000b"}}`:        "attributes.x: has a NUL character",
 			`{"type":"a.b","data":1,"attributes":{"a\u0000b":"x"}}`:        "attributes: has a name with a NUL character",
-			`{"type":"a.b","data":1,"id":""}`:                              `id: is 1 to 150 letters, digits and _ . : -, not ""`,
+			`{"type":"a.b","data":1,"id":""}`:                              `id: is 1 to 150 letters, digits and _ . : + = @ ~ -, no dot first, not ""`,
 			`{"type":"a.b"}`:                                               "data: is required",
 			`{"data":1}`:                                                   `type: is a dot-separated name such as "order.confirmed", not ""`,
 			`{"type":"a.b","data":1,"occurred_at":"0001-01-01T00:00:00Z"}`: "occurred_at: is from 1970 to 9999",
@@ -66,8 +70,8 @@ func TestDecode_Fields(t *testing.T) {
 			`{"url":"https://r.example","event_types":"a"}`:                                                        "event_types: is a list, not text",
 			`{"url":"https://r.example","event_types":[1]}`:                                                        "event_types[0]: is text, not a number",
 			`{"url":"https://r.example","event_types":["*",null]}`:                                                 "event_types[1]: is null",
-			`{"url":"https://r.example","event_types":["*"],"timeout":10}`:                                         `timeout: is not acceptable: a duration is text such as "10s", not 10`,
-			`{"url":"https://r.example","event_types":["*"],"retry":{"schedule":["1s","soon"]}}`:                   `retry.schedule[1]: is not acceptable: a duration is text such as "10s" or "1h30m", not "soon"`,
+			`{"url":"https://r.example","event_types":["*"],"timeout":10}`:                                         `timeout: is a duration, text such as "10s", not 10`,
+			`{"url":"https://r.example","event_types":["*"],"retry":{"schedule":["1s","soon"]}}`:                   `retry.schedule[1]: is a duration such as "10s" or "1h30m", not "soon"`,
 			`{"url":"https://r.example","event_types":["*"],"retry":{"polciy":"table-5"}}`:                         "retry.polciy: is not a known field; known are policy, schedule, exponential, jitter, retry_after_max",
 			`{"url":"https://r.example","event_types":["*"],"retry":{"exponential":{"first":"1s","factor":"2"}}}`:  "retry.exponential.factor: is a number, not text",
 			`{"url":"https://r.example","event_types":["*"],"retry":{"exponential":{"first":"1s","retries":1.5}}}`: "retry.exponential.retries: does not take 1.5",
@@ -141,7 +145,7 @@ func TestDecode_KeepsData(t *testing.T) {
 	b := setup(t)
 	b.tenant("acme", "standard")
 	for i, data := range []string{
-		`null`, `true`, `0`, `-1.50e+10`, `12345678901234567890.10`, `""`, `"a\"b\\"`, `"\\"`, `"}],:"`, `"\u00e9 é 😀 \ud83d\ude00 \u0000"`,
+		`null`, `true`, `0`, `-1.50e+10`, `12345678901234567890.10`, `""`, `"a\"b\\"`, `"\\"`, `"}],:"`, `"\u00e9 é 😀 \ud83d\ude00 \u0000"`, `"half of a pair: \ud83d"`,
 		`[]`, `{}`, `[ ]`, "{ \"b\" : 1 ,\n\t\"a\":[ 1 , {\"x\" :\"}\"} ] , \"a\": 2 }", `"<script>&amp;\/"`, `[[[[]]],"]"]`, `{"data":{"type":"x"}}`,
 	} {
 		for _, around := range []string{"", " ", "\r\n\t "} {

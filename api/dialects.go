@@ -29,9 +29,11 @@ func (s *Server) getDialect(w http.ResponseWriter, r *http.Request, _ *call) err
 	return writeJSON(w, http.StatusOK, showDialect(d))
 }
 
-// showDialect is the dialect as its file says, with empty lists where the file is silent.
+// showDialect is the dialect as its file says, with empty lists where the file is silent, and without what Waybill does not
+// do yet: nothing is shown as in force that is not.
 func showDialect(d *webhook.Dialect) webhook.Dialect {
 	out := *d
+	out.AutoDisable, out.Alerts = nil, nil
 	if out.EventTypes == nil {
 		out.EventTypes = []webhook.EventType{}
 	}

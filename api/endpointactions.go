@@ -150,7 +150,7 @@ func defaultTestType(e *webhook.Endpoint, c *call) string {
 	for _, pattern := range e.EventTypes {
 		only := webhook.Endpoint{EventTypes: []string{pattern}}
 		for _, known := range c.dialect.EventTypes {
-			if only.Subscribes(known.Type, nil) {
+			if only.Wants(known.Type) {
 				return known.Type
 			}
 		}

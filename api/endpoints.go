@@ -75,14 +75,14 @@ func (s *Server) createEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	if e.EventTypes == nil && c.dialect.Endpoints.Max == 1 {
 		e.EventTypes = []string{"*"} // the one endpoint gets every event
 	}
-	if err := s.checkEndpoint(e, c); err != nil {
+	if err := s.checkEndpoint(e, nil, c); err != nil {
 		return err
 	}
 	secret, err := s.newSecret(c.dialect, webhook.SecretOfEndpoint)
 	if err != nil {
 		return err
 	}
-	if err := s.store.CreateEndpoint(r.Context(), e, secret, c.dialect.Endpoints.Max); err != nil {
+	if err := s.store.CreateEndpoint(r.Context(), e, secret, c.tenant.MaxEndpoints(c.dialect)); err != nil {
 		return err
 	}
 	view := c.showEndpoint(e)
@@ -91,9 +91,11 @@ func (s *Server) createEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	return writeJSON(w, http.StatusCreated, view)
 }
 
-func (s *Server) checkEndpoint(e *webhook.Endpoint, c *call) error {
+// checkEndpoint checks an endpoint before it is stored; stored is what it was before a change, nil at its creation.
+func (s *Server) checkEndpoint(e, stored *webhook.Endpoint, c *call) error {
+	e.Normalize(c.dialect)
 	err := e.Validate(webhook.Limits{
-		Dialect: c.dialect, AllowHTTP: s.opts.AllowHTTP, AllowUnknownTypes: c.tenant.AllowUnknownTypes,
+		Dialect: c.dialect, AllowHTTP: s.opts.AllowHTTP, AllowUnknownTypes: c.tenant.AllowUnknownTypes, Stored: stored,
 	})
 	if err != nil {
 		return err
@@ -155,9 +157,10 @@ func (s *Server) updateEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 		return err
 	}
 	e, err := s.store.UpdateEndpoint(r.Context(), c.tenant.ID, id, func(e *webhook.Endpoint) error {
+		stored := *e
 		in.apply(e)
 		e.UpdatedAt = s.now()
-		return s.checkEndpoint(e, c)
+		return s.checkEndpoint(e, &stored, c)
 	})
 	if err != nil {
 		return err
@@ -171,7 +174,7 @@ func (s *Server) deleteEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	if err != nil {
 		return err
 	}
-	if err := s.store.DeleteEndpoint(r.Context(), c.tenant.ID, id, s.now()); err != nil {
+	if err := s.engine.DeleteEndpoint(r.Context(), c.tenant.ID, id, s.now()); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

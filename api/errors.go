@@ -24,12 +24,14 @@ var replies = map[webhook.Code]reply{
 	webhook.CodeMethodNotAllowed: {http.StatusMethodNotAllowed, "Method not allowed"},
 	webhook.CodeConflict:         {http.StatusConflict, "The present state forbids this"},
 	webhook.CodeEventIDConflict:  {http.StatusConflict, "The event id is taken"},
+	webhook.CodeRecipientLimit:   {http.StatusConflict, "The event has too many recipients"},
 	webhook.CodeTooLarge:         {http.StatusRequestEntityTooLarge, "The request is too large"},
 	webhook.CodeUnsupportedMedia: {http.StatusUnsupportedMediaType, "The request body must be JSON"},
 	webhook.CodeInvalid:          {http.StatusUnprocessableEntity, "A field is not acceptable"},
 	webhook.CodeUnknownEventType: {http.StatusUnprocessableEntity, "The event type is unknown"},
 	webhook.CodeSchemaViolation:  {http.StatusUnprocessableEntity, "The data breaks its schema"},
 	webhook.CodeBacklogFull:      {http.StatusTooManyRequests, "Too many events wait to be dispatched"},
+	webhook.CodeOverloaded:       {http.StatusTooManyRequests, "Too many requests at once"},
 	webhook.CodeInternal:         {http.StatusInternalServerError, "Internal error"},
 	webhook.CodeUnavailable:      {http.StatusServiceUnavailable, "Temporarily unavailable"},
 }
@@ -53,12 +55,18 @@ func (s *Server) Error(w http.ResponseWriter, r *http.Request, err error) {
 	switch p.Status {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="waybill"`)
-	case http.StatusTooManyRequests:
-		w.Header().Set("Retry-After", "5") // a backlog that is full takes longer to shrink than a database to come back
-	case http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", "1")
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", retryAfter(p.Code))
 	}
 	writeBody(w, p.Status, "application/problem+json", mustMarshal(p))
+}
+
+// retryAfter says after how many seconds to try again. A full backlog takes longer to shrink than a database to come back.
+func retryAfter(code webhook.Code) string {
+	if code == webhook.CodeBacklogFull {
+		return "5"
+	}
+	return "1"
 }
 
 // problem judges err, counts and logs it. The text of an internal error and of every cause stays in the log.
@@ -70,6 +78,7 @@ func (s *Server) problem(r *http.Request, err error) problem {
 	}
 	s.metrics.problem(e.Code)
 	s.logError(r, e.Code, err)
+	e = e.Bounded()
 	return problem{
 		Type:      "urn:waybill:problem:" + string(e.Code),
 		Title:     known.title,
@@ -120,7 +129,5 @@ func invalid(what string, fields ...webhook.FieldError) error {
 	if len(fields) == 0 {
 		return nil
 	}
-	e := webhook.Errorf(webhook.CodeInvalid, "%s: %s %s", what, fields[0].Field, fields[0].Detail)
-	e.Fields = fields
-	return e
+	return webhook.NewInvalid(what, fields...)
 }

@@ -12,7 +12,7 @@ type eventInput struct {
 	Type       string            `json:"type"`
 	Data       json.RawMessage   `json:"data"`
 	ID         *string           `json:"id"`
-	OccurredAt *time.Time        `json:"occurred_at"`
+	OccurredAt *moment           `json:"occurred_at"`
 	Attributes map[string]string `json:"attributes"`
 }
 
@@ -78,8 +78,9 @@ func (s *Server) publication(c *call, in *eventInput, idempotencyKey string) (*w
 		Key: webhook.NewID[webhook.EventKey](s.opts.NewUUID()), TenantID: c.tenant.ID,
 		Type: in.Type, OccurredAt: now, Attributes: in.Attributes, Data: in.Data,
 	}
-	if in.OccurredAt != nil {
-		e.OccurredAt = in.OccurredAt.UTC()
+	asked := (*time.Time)(in.OccurredAt)
+	if asked != nil {
+		e.OccurredAt = asked.UTC()
 	}
 	callerID := true
 	switch {
@@ -90,7 +91,7 @@ func (s *Server) publication(c *call, in *eventInput, idempotencyKey string) (*w
 	default:
 		e.ID, callerID = e.Key.String(), false
 	}
-	p, err := webhook.NewPublication(e, c.tenant, c.dialect, s.schemas, in.OccurredAt, now)
+	p, err := webhook.NewPublication(e, c.tenant, c.dialect, s.schemas, asked, now)
 	if err != nil {
 		return nil, err
 	}

@@ -1,5 +1,7 @@
 package api
 
+import "time"
+
 // Route is what tests see of a route.
 type Route struct{ Method, Path, Access string }
 
@@ -11,3 +13,9 @@ func (s *Server) Routes() []Route {
 	}
 	return out
 }
+
+// InflightBytes returns how many bytes of request bodies the server holds.
+func (s *Server) InflightBytes() int64 { return s.inflight.bytes() }
+
+// SetInflightWait sets how long a request waits for room, before the first request.
+func (s *Server) SetInflightWait(d time.Duration) { s.inflight.wait = d }

@@ -45,12 +45,6 @@ func within(ctx context.Context, ask func(context.Context) error) error {
 	return ask(ctx)
 }
 
-// getOpenAPI is GET /openapi.yaml.
-func (s *Server) getOpenAPI(w http.ResponseWriter, _ *http.Request, _ *call) error {
-	writeBody(w, http.StatusOK, "application/yaml", s.opts.OpenAPI)
-	return nil
-}
-
 // getMetrics is GET /metrics.
 func (s *Server) getMetrics(w http.ResponseWriter, r *http.Request, _ *call) error {
 	s.opts.Metrics.ServeHTTP(w, r)

@@ -15,7 +15,14 @@ type Store interface {
 	store.Keys
 	store.Events
 	LogStore
+	DispatchStore
 	store.Health
+}
+
+// DispatchStore is what the API needs of store.Dispatches.
+type DispatchStore interface {
+	SetAsideDispatches(ctx context.Context, page store.Page) ([]store.SetAside, error)
+	RetryDispatch(ctx context.Context, key webhook.EventKey) (*store.SetAside, error)
 }
 
 // EndpointStore is what the API needs of store.Endpoints; disabling and enabling goes by the engine.
@@ -24,7 +31,6 @@ type EndpointStore interface {
 	Endpoint(ctx context.Context, tenant string, id webhook.EndpointID) (*webhook.Endpoint, error)
 	Endpoints(ctx context.Context, tenant string, page store.Page) ([]webhook.Endpoint, error)
 	UpdateEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change func(*webhook.Endpoint) error) (*webhook.Endpoint, error)
-	DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) error
 	EndpointSecret(ctx context.Context, tenant string, id webhook.EndpointID) (webhook.Secret, error)
 }
 
@@ -54,6 +60,8 @@ type Engine interface {
 	// DisableEndpoint and EnableEndpoint change the endpoint in the database and tell the running workflows in the background.
 	DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, reason string, at time.Time) (*webhook.Endpoint, error)
 	EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) (*webhook.Endpoint, error)
+	// DeleteEndpoint deletes the endpoint in the database and cancels in the background what waits for it.
+	DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) error
 	// RetryNow and CancelDelivery return once the workflow has obeyed. CodeConflict: the delivery's state forbids it;
 	// CodeNotFound: no such workflow runs; CodeUnavailable: it did not answer in time.
 	RetryNow(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error

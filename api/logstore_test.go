@@ -35,17 +35,18 @@ func (m *memStore) Accept(_ context.Context, p *webhook.Publication) (*webhook.R
 		again.Repeated = true
 		return &again, nil
 	}
-	receipt := webhook.Receipt{EventID: p.Event.ID}
-	for _, to := range p.Recipients(m.endpointsOf(p.Event.TenantID)) {
+	var deliveries []webhook.ReceiptDelivery
+	recipients, others := p.Recipients(m.endpointsOf(p.Event.TenantID))
+	for _, to := range recipients {
 		d := webhook.Delivery{
 			ID: webhook.NewID[webhook.DeliveryID](m.uuid()), EventID: p.Event.ID, EventType: p.Event.Type,
 			EndpointID: to, Status: webhook.StatusPending, CreatedAt: p.CreatedAt, UpdatedAt: p.CreatedAt,
 		}
 		m.deliveries[d.ID], m.owners[d.ID] = d, p.Event.TenantID
-		receipt.Deliveries = append(receipt.Deliveries, webhook.ReceiptDelivery{ID: d.ID, EndpointID: to})
+		deliveries = append(deliveries, webhook.ReceiptDelivery{ID: d.ID, EndpointID: to})
 	}
-	m.events[key], m.receipts[key] = *p, receipt
-	return &receipt, nil
+	m.events[key], m.receipts[key] = *p, webhook.Receipt{EventID: p.Event.ID, Deliveries: deliveries}
+	return webhook.NewReceipt(p.Event.ID, deliveries, others), nil
 }
 
 func (m *memStore) Event(_ context.Context, tenant, id string) (*store.StoredEvent, error) {

@@ -19,7 +19,7 @@ type metrics struct {
 }
 
 // newMetrics registers the metrics with r (nil: nowhere) and creates every label value, so that zero is visible.
-func newMetrics(r prometheus.Registerer, routes []route) *metrics {
+func newMetrics(r prometheus.Registerer, routes []route, bodies *inflight) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "waybill_api_requests_total", Help: "HTTP requests answered, by route template and class of status.",
@@ -33,7 +33,9 @@ func newMetrics(r prometheus.Registerer, routes []route) *metrics {
 		}, []string{"code"}),
 	}
 	if r != nil {
-		r.MustRegister(m.requests, m.duration, m.problems)
+		r.MustRegister(m.requests, m.duration, m.problems, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "waybill_api_inflight_bytes", Help: "Bytes of request bodies that are held until their answer.",
+		}, func() float64 { return float64(bodies.bytes()) }))
 	}
 	for _, rt := range routes {
 		m.methods = append(m.methods, rt.method)

@@ -16,6 +16,8 @@ type requestInfo struct {
 	id string
 	// route is the path template that matched.
 	route string
+	// body is what the request's body takes of the process' memory.
+	body share
 }
 
 type infoKey struct{}
@@ -47,7 +49,8 @@ func (s *Server) requestID(r *http.Request) string {
 func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		info := &requestInfo{id: s.requestID(r), route: unmatched}
+		info := &requestInfo{id: s.requestID(r), route: unmatched, body: share{of: s.inflight}}
+		defer info.body.release()
 		r = r.WithContext(context.WithValue(r.Context(), infoKey{}, info))
 		out := &statusWriter{ResponseWriter: w}
 		out.Header().Set("X-Request-Id", info.id)
@@ -60,22 +63,33 @@ func (s *Server) observe(next http.Handler) http.Handler {
 				slog.String("method", r.Method), slog.String("route", info.route),
 				slog.Int("status", out.status), slog.Duration("took", took))
 		}()
-		defer s.recoverPanic(out, r)
-		next.ServeHTTP(out, r)
+		err := safely(func() error {
+			next.ServeHTTP(out, r)
+			return nil
+		})
+		if err != nil {
+			s.answerPanic(out, r, err)
+		}
 	})
 }
 
-// recoverPanic answers 500 unless the answer has begun; then the connection is cut, so that half an answer is not
-// taken for a whole one.
-func (s *Server) recoverPanic(w *statusWriter, r *http.Request) {
-	reason := recover()
-	if reason == nil {
-		return
-	}
-	if reason == http.ErrAbortHandler { //nolint:errorlint // the very value, as net/http compares it
-		panic(reason)
-	}
-	err := fmt.Errorf("panic: %v\n%s", reason, debug.Stack())
+// safely turns a panic of f into an error with the stack, except for the one that asks net/http to cut the connection.
+func safely(f func() error) (err error) {
+	defer func() {
+		reason := recover()
+		if reason == http.ErrAbortHandler { //nolint:errorlint // the very value, as net/http compares it
+			panic(reason)
+		}
+		if reason != nil {
+			err = fmt.Errorf("panic: %v\n%s", reason, debug.Stack())
+		}
+	}()
+	return f()
+}
+
+// answerPanic answers 500 unless the answer has begun; then the connection is cut, so that half an answer is not taken
+// for a whole one.
+func (s *Server) answerPanic(w *statusWriter, r *http.Request, err error) {
 	if w.status != 0 {
 		s.logError(r, asError(r.Context(), err).Code, err)
 		panic(http.ErrAbortHandler)

@@ -2,8 +2,10 @@ package api_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"waybill/schemas"
 	"waybill/webhook"
@@ -115,13 +118,78 @@ func TestOpenAPI_MatchesRouter(t *testing.T) {
 	require.Equal(t, routed, described, "routes and their scopes")
 }
 
+// What generators of clients and old readers of YAML stumble over.
+func TestOpenAPI_SuitsGenerators(t *testing.T) {
+	t.Parallel()
+	doc := loadSpec(t).doc
+	names := map[string]bool{}
+	once := func(name string) {
+		require.False(t, names[name], "%s names two components: generators make one type of each", name)
+		names[name] = true
+	}
+	for name := range doc.Components.Schemas {
+		once(name)
+	}
+	for name := range doc.Components.Parameters {
+		once(name)
+	}
+	for name := range doc.Components.Responses {
+		once(name)
+	}
+	for name := range doc.Components.RequestBodies {
+		once(name)
+	}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			require.NotNil(t, op.Responses.Value("4XX"), "%s %s", method, path)
+			require.NotNil(t, op.Responses.Default(), "%s %s", method, path)
+		}
+	}
+	var tree any
+	require.NoError(t, yaml.Unmarshal(schemas.OpenAPI, &tree))
+	walkSchemas(t, "", tree)
+}
+
+// walkSchemas finds an enum without a type, a default, and what YAML 1.1 takes for a boolean.
+func walkSchemas(t *testing.T, path string, node any) {
+	t.Helper()
+	switch node := node.(type) {
+	case map[string]any:
+		_, isEnum := node["enum"].([]any)
+		if isEnum || node["const"] != nil {
+			require.Contains(t, node, "type", "%s: without a type it becomes an interface{}", path)
+		}
+		value, isDefault := node["default"]
+		_, isResponse := value.(map[string]any)
+		require.False(t, isDefault && !isResponse, "%s: a default makes the field required in TypeScript", path)
+		for name, child := range node {
+			walkSchemas(t, path+"/"+name, child)
+		}
+	case []any:
+		for i, child := range node {
+			walkSchemas(t, fmt.Sprint(path, "/", i), child)
+		}
+	}
+}
+
+// YAML 1.1, which many tools still read, takes bare on, off, yes and no for booleans.
+func TestOpenAPI_QuotesWhatYAML11Misreads(t *testing.T) {
+	t.Parallel()
+	bare := regexp.MustCompile(`(?i)[\[{,:\-]\s*(on|off|yes|no|y|n)\s*([,:\]}]|$)`)
+	for i, line := range strings.Split(string(schemas.OpenAPI), "\n") {
+		if m := bare.FindString(line); m != "" || regexp.MustCompile(`(?i)^\s*(on|off|yes|no|y|n):`).MatchString(line) {
+			t.Errorf("line %d: quote %q in %s", i+1, m, line)
+		}
+	}
+}
+
 func TestOpenAPI_ListsEveryCode(t *testing.T) {
 	t.Parallel()
-	code := loadSpec(t).doc.Components.Schemas["Problem"].Value.Properties["code"].Value
+	code := loadSpec(t).doc.Components.Schemas["ProblemDetails"].Value.Properties["code"].Value
 	for _, c := range []webhook.Code{
 		webhook.CodeMalformed, webhook.CodeInvalid, webhook.CodeUnauthorized, webhook.CodeForbidden, webhook.CodeNotFound,
-		webhook.CodeConflict, webhook.CodeEventIDConflict, webhook.CodeUnknownEventType, webhook.CodeSchemaViolation,
-		webhook.CodeTooLarge, webhook.CodeBacklogFull, webhook.CodeUnavailable, webhook.CodeInternal, webhook.CodeUnsupportedMedia, webhook.CodeMethodNotAllowed,
+		webhook.CodeConflict, webhook.CodeEventIDConflict, webhook.CodeRecipientLimit, webhook.CodeUnknownEventType, webhook.CodeSchemaViolation,
+		webhook.CodeTooLarge, webhook.CodeBacklogFull, webhook.CodeOverloaded, webhook.CodeUnavailable, webhook.CodeInternal, webhook.CodeUnsupportedMedia, webhook.CodeMethodNotAllowed,
 	} {
 		require.Contains(t, code.Enum, string(c))
 	}

@@ -2,14 +2,15 @@ package api
 
 import (
 	"encoding/base64"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"waybill/store"
-
 	"waybill/webhook"
 )
 
@@ -38,13 +39,14 @@ func newQuery(r *http.Request, known ...string) *query {
 	if err != nil {
 		q.add("query", "is not well-formed")
 	}
-	for name, given := range values {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		given := values[name]
 		switch {
 		case !slices.Contains(known, name):
 			q.add(name, "is not a known parameter")
 		case len(given) > 1:
 			q.add(name, "is given more than once")
-		case !storable(given[0]) && name != "cursor":
+		case !isText(given[0]) && name != "cursor":
 			q.add(name, "is too long or not text")
 		}
 	}
@@ -52,7 +54,9 @@ func newQuery(r *http.Request, known ...string) *query {
 }
 
 func (q *query) add(name, detail string) {
-	q.problems = append(q.problems, webhook.FieldError{Field: name, Detail: detail})
+	if len(q.problems) < webhook.MaxFieldErrors {
+		q.problems = append(q.problems, webhook.FieldError{Field: name, Detail: detail})
+	}
 }
 
 func (q *query) err() error { return invalid("query", q.problems...) }
@@ -71,11 +75,19 @@ func (q *query) time(name string) time.Time {
 	if text == "" {
 		return time.Time{}
 	}
-	at, err := time.Parse(time.RFC3339, text)
+	at, err := webhook.ParseMoment(text)
 	if err != nil {
-		q.add(name, `is a moment in RFC 3339 such as "2026-05-27T14:32:00Z"`)
+		q.add(name, err.Error()+plusHint(text))
 	}
 	return at
+}
+
+// plusHint explains a moment whose + became a space, as in every query that does not escape it.
+func plusHint(text string) string {
+	if _, err := webhook.ParseMoment(strings.Replace(text, " ", "+", 1)); err != nil {
+		return ""
+	}
+	return "; in a query + stands for a space: write the + of an offset as %2B"
 }
 
 // page reads limit and cursor. The id in the cursor must be readable by check, nil for any text.
@@ -91,7 +103,7 @@ func (q *query) page(check interface{ UnmarshalText([]byte) error }) store.Page 
 	}
 	if text := q.values.Get("cursor"); text != "" {
 		id, err := base64.RawURLEncoding.DecodeString(text)
-		if err != nil || !storable(string(id)) || check != nil && check.UnmarshalText(id) != nil {
+		if err != nil || !isText(string(id)) || check != nil && check.UnmarshalText(id) != nil {
 			q.add("cursor", "is not a cursor of this list; send next_cursor as it was given")
 		}
 		p.After = string(id)

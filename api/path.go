@@ -13,15 +13,15 @@ import (
 // maxPathID is longer than any id of ours.
 const maxPathID = 200
 
-// storable reports whether Postgres can hold the text at all: what it cannot, names nothing.
-func storable(s string) bool {
+// isText reports whether Postgres can hold the text at all: what it cannot, names nothing.
+func isText(s string) bool {
 	return len(s) <= maxPathID && utf8.ValidString(s) && !strings.ContainsRune(s, 0)
 }
 
 // pathText returns a part of the path, such as an event's id.
 func pathText(r *http.Request, name string) (string, error) {
 	s := mux.Vars(r)[name]
-	if !storable(s) {
+	if !isText(s) {
 		return "", webhook.Errorf(webhook.CodeNotFound, "there is no %s %q", name, s)
 	}
 	return s, nil

@@ -41,6 +41,7 @@ const (
 func (s *Server) routes() []route {
 	return append(s.operationRoutes(), []route{
 		{"GET", "/openapi.yaml", public, s.getOpenAPI},
+		{"GET", "/openapi.json", public, s.getOpenAPIJSON},
 
 		{"GET", "/v1/dialects", anyKey, s.listDialects},
 		{"GET", "/v1/dialects/{dialect}", anyKey, s.getDialect},
@@ -76,6 +77,9 @@ func (s *Server) routes() []route {
 		{"POST", deliveryPath + "/cancel", manage, s.cancelDelivery},
 		{"GET", deliveryPath + "/attempts", read, s.listAttempts},
 		{"GET", deliveryPath + "/attempts/{attempt}", read, s.getAttempt},
+
+		{"GET", "/v1/dispatches", adminOnly, s.listDispatches},
+		{"POST", "/v1/dispatches/{dispatch}/retry", adminOnly, s.retryDispatch},
 	}...)
 }
 
@@ -98,11 +102,23 @@ func (s *Server) router(routes []route) http.Handler {
 		if rt.method == http.MethodGet {
 			methods = append(methods, http.MethodHead)
 		}
-		m.Methods(methods...).Path(rt.path).Handler(s.serve(rt))
+		// The path first: mux forgets that a method was wrong when a later route has the method and another path.
+		m.Path(rt.path).Methods(methods...).Handler(s.serve(rt))
 	}
 	m.NotFoundHandler = http.HandlerFunc(s.noRoute)
 	m.MethodNotAllowedHandler = s.noMethod(m)
-	return m
+	return s.refuseEncodedSlash(m)
+}
+
+// refuseEncodedSlash keeps %2F from acting as a slash: mux matches the decoded path, and no id has a slash.
+func (s *Server) refuseEncodedSlash(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.RawPath, "%2F") || strings.Contains(r.URL.RawPath, "%2f") {
+			s.noRoute(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // serve authenticates, authorizes, runs the handler and writes its error.
@@ -127,7 +143,7 @@ func (s *Server) noRoute(w http.ResponseWriter, r *http.Request) {
 func (s *Server) noMethod(m *mux.Router) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var allowed []string
-		for _, method := range []string{"GET", "HEAD", "POST", "PATCH", "DELETE"} {
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
 			other := r.Clone(r.Context())
 			other.Method = method
 			var match mux.RouteMatch

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"crypto/rand"
 	"io"
 	"log/slog"
@@ -19,6 +20,11 @@ const (
 	DefaultMaxBodyBytes  = 256 << 10
 	DefaultMaxBatchBytes = 8 << 20
 )
+
+// DefaultMaxInflightBytes bounds the request bodies that are held at one time. What is made of a body takes several times
+// its size. With 64 publishers of batches of 500 this bound got 22,000 events/s through, 16 MiB 12,000 and none 4,000: the
+// garbage collector was busy keeping to its limit.
+const DefaultMaxInflightBytes = 8 << 20
 
 // How long this process may go on using what it has read, after another process changed it.
 const (
@@ -47,7 +53,11 @@ type Options struct {
 	// MaxBatchBytes bounds the body of a batch; 0: DefaultMaxBatchBytes.
 	MaxBatchBytes int64
 
-	// OpenAPI is served at /openapi.yaml.
+	// MaxInflightBytes bounds the bytes of request bodies held at one time, from their arrival until the answer; one body
+	// may go beyond it. What finds no room is answered CodeOverloaded. 0: DefaultMaxInflightBytes.
+	MaxInflightBytes int64
+
+	// OpenAPI is YAML, served at /openapi.yaml and as JSON at /openapi.json.
 	OpenAPI []byte
 	// Metrics serves /metrics; nil: no such route.
 	Metrics http.Handler
@@ -65,12 +75,10 @@ type Options struct {
 }
 
 func (o *Options) setDefaults() {
-	if o.MaxBodyBytes == 0 {
-		o.MaxBodyBytes = DefaultMaxBodyBytes
-	}
-	if o.MaxBatchBytes == 0 {
-		o.MaxBatchBytes = DefaultMaxBatchBytes
-	}
+	o.MaxBodyBytes = cmp.Or(o.MaxBodyBytes, DefaultMaxBodyBytes)
+	o.MaxBatchBytes = cmp.Or(o.MaxBatchBytes, DefaultMaxBatchBytes)
+	o.MaxInflightBytes = cmp.Or(o.MaxInflightBytes, DefaultMaxInflightBytes)
+	o.Random = cmp.Or(o.Random, rand.Reader)
 	if o.Backlog == nil {
 		o.Backlog = noBacklog{}
 	}
@@ -86,9 +94,6 @@ func (o *Options) setDefaults() {
 	if o.NewUUID == nil {
 		o.NewUUID = func() [16]byte { return uuid.Must(uuid.NewV7()) }
 	}
-	if o.Random == nil {
-		o.Random = rand.Reader
-	}
 }
 
 // Server answers the HTTP API.
@@ -102,10 +107,13 @@ type Server struct {
 	opts     Options
 	adminKey *keyHash // nil: nobody is admin
 
-	metrics *metrics
-	handler http.Handler
-	keys    *otter.Cache[keyHash, *webhook.APIKey]
-	tenants *otter.Cache[string, *webhook.Tenant]
+	inflight *inflight
+	metrics  *metrics
+	handler  http.Handler
+	// openAPIJSON makes the document once.
+	openAPIJSON func() ([]byte, error)
+	keys        *otter.Cache[keyHash, *webhook.APIKey]
+	tenants     *otter.Cache[string, *webhook.Tenant]
 }
 
 // New returns a Server that is ready to serve.
@@ -127,8 +135,10 @@ func newServer(o Options, list func(*Server) []route) *Server {
 		s.adminKey = &hash
 	}
 	s.opts.AdminKey = ""
+	s.inflight = newInflight(o.MaxInflightBytes)
+	s.openAPIJSON = jsonOf(o.OpenAPI)
 	routes := list(s)
-	s.metrics = newMetrics(o.Registerer, routes)
+	s.metrics = newMetrics(o.Registerer, routes, s.inflight)
 	s.handler = s.observe(s.router(routes))
 	return s
 }

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -87,6 +89,15 @@ func TestServesSpecAndMetrics(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	require.Equal(t, string(schemas.OpenAPI), string(b.call("", "GET", "/openapi.yaml", "").want(200).body))
+	fromJSON, err := openapi3.NewLoader().LoadFromData(b.call("", "GET", "/openapi.json", "").want(200).body)
+	require.NoError(t, err)
+	fromYAML, err := openapi3.NewLoader().LoadFromData(schemas.OpenAPI)
+	require.NoError(t, err)
+	want, err := json.Marshal(fromYAML)
+	require.NoError(t, err)
+	got, err := json.Marshal(fromJSON)
+	require.NoError(t, err)
+	require.JSONEq(t, string(want), string(got), "one document in two notations")
 	require.Equal(t, "up 1\n", string(b.call("", "GET", "/metrics", "").want(200).body))
 
 	bare := setup(t, func(o *api.Options) { o.Metrics = nil })
@@ -181,7 +192,9 @@ waybill_api_problems_total{code="invalid"} 0
 waybill_api_problems_total{code="malformed"} 0
 waybill_api_problems_total{code="method_not_allowed"} 0
 waybill_api_problems_total{code="not_found"} 4
+waybill_api_problems_total{code="overloaded"} 0
 waybill_api_problems_total{code="payload_too_large"} 0
+waybill_api_problems_total{code="recipient_limit"} 0
 waybill_api_problems_total{code="schema_violation"} 0
 waybill_api_problems_total{code="unauthorized"} 0
 waybill_api_problems_total{code="unavailable"} 0

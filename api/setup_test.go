@@ -66,6 +66,10 @@ func (f *fakeEngine) EnableEndpoint(ctx context.Context, tenant string, id webho
 	return e, err
 }
 
+func (f *fakeEngine) DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) error {
+	return f.store.DeleteEndpoint(ctx, tenant, id, at)
+}
+
 func (f *fakeEngine) RetryNow(_ context.Context, tenant, event string, id webhook.EndpointID, reason string) error {
 	f.note("retry %s %s %s %s", tenant, event, id, reason)
 	return orNil(f.retry)
@@ -118,8 +122,10 @@ func testDialects(t *testing.T) map[string]*webhook.Dialect {
 		"shared": `"secret":{"scope":"tenant"},"endpoints":{"max_event_types":1,"max_headers":1},"event_types":[
 			{"type":"product.created","description":"","schema":{},"example":{"data":{"salePrice":1}}}]`,
 		"auction": `"secret":{"scope":"endpoint"},"endpoints":{"max_headers":0},
-			"attributes":{"auction_id":{"required":true,"format":"uuid"}},"event_types":[
-			{"type":"submission.created","description":"","schema":{},"example":{"data":{"salePrice":1},"attributes":{"auction_id":"3fa85f64-5717-4562-b3fc-2c963f66afa6"}}}]`,
+			"attributes":{"auction_id":{"required":true,"format":"uuid"}},"event_id_pattern":"^evt_",
+			"status_words":{"delivered":"success","exhausted":"failed"},"auto_disable":{"failures":10,"span":"10m"},
+			"alerts":{"on":["exhausted"],"subject":"about {tenant_url}","min_interval":"1h"},"event_types":[
+			{"type":"submission.created","description":"","schema":{},"example":{"data":{"salePrice": 1},"attributes":{"auction_id":"3fa85f64-5717-4562-b3fc-2c963f66afa6"}}}]`,
 	}
 	out := map[string]*webhook.Dialect{}
 	for name, rest := range files {

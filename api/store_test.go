@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -28,6 +29,7 @@ type memStore struct {
 	deliveries map[webhook.DeliveryID]webhook.Delivery
 	attempts   map[webhook.AttemptID]webhook.Attempt
 	owners     map[webhook.DeliveryID]string
+	setAside   []store.SetAside
 
 	limits  []int // that CreateEndpoint was called with
 	filters []store.DeliveryFilter
@@ -278,4 +280,23 @@ func (m *memStore) APIKeyByHash(_ context.Context, hash []byte) (*webhook.APIKey
 		err = webhook.Errorf(webhook.CodeUnauthorized, "unknown or revoked")
 	}
 	return &k, err
+}
+
+func (m *memStore) SetAsideDispatches(_ context.Context, p store.Page) ([]store.SetAside, error) {
+	leave, err := m.enter("SetAsideDispatches")
+	defer leave()
+	return pageOf(slices.Clone(m.setAside), p, func(d store.SetAside) string { return d.EventKey.String() }), err
+}
+
+func (m *memStore) RetryDispatch(_ context.Context, key webhook.EventKey) (*store.SetAside, error) {
+	leave, err := m.enter("RetryDispatch")
+	defer leave()
+	i := slices.IndexFunc(m.setAside, func(d store.SetAside) bool { return d.EventKey == key })
+	if err != nil || i < 0 {
+		return nil, cmp.Or(err, missing("dispatch", key.String()))
+	}
+	d := m.setAside[i]
+	m.setAside = slices.Delete(m.setAside, i, i+1)
+	d.Tries, d.At = 0, nil
+	return &d, nil
 }

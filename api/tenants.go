@@ -11,30 +11,66 @@ import (
 )
 
 type tenantInput struct {
-	ID                string               `json:"id"`
-	Name              string               `json:"name"`
-	Dialect           string               `json:"dialect"`
-	ContactEmail      string               `json:"contact_email"`
-	AllowUnknownTypes bool                 `json:"allow_unknown_types"`
-	Express           bool                 `json:"express"`
-	Retry             *webhook.RetryPolicy `json:"retry"`
+	ID                string                `json:"id"`
+	Name              string                `json:"name"`
+	Dialect           string                `json:"dialect"`
+	ContactEmail      string                `json:"contact_email"`
+	URL               string                `json:"url"`
+	AllowUnknownTypes bool                  `json:"allow_unknown_types"`
+	Express           bool                  `json:"express"`
+	Retry             *webhook.RetryPolicy  `json:"retry"`
+	Limits            *webhook.TenantLimits `json:"limits"`
 }
 
 type tenantPatch struct {
-	Name              optional[string]              `json:"name"`
-	ContactEmail      optional[string]              `json:"contact_email"`
-	AllowUnknownTypes optional[bool]                `json:"allow_unknown_types"`
-	Express           optional[bool]                `json:"express"`
-	Retry             optional[webhook.RetryPolicy] `json:"retry"`
+	Name              optional[string]               `json:"name"`
+	ContactEmail      optional[string]               `json:"contact_email"`
+	URL               optional[string]               `json:"url"`
+	AllowUnknownTypes optional[bool]                 `json:"allow_unknown_types"`
+	Express           optional[bool]                 `json:"express"`
+	Retry             optional[webhook.RetryPolicy]  `json:"retry"`
+	Limits            optional[webhook.TenantLimits] `json:"limits"`
 }
 
-// tenantView is a tenant as shown; Secret only in the answer to its creation.
+// authorize refuses what is not the tenant's own to set: it spends what all tenants share.
+func (p *tenantPatch) authorize(c *call) error {
+	var refused []webhook.FieldError
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{{"express", p.Express.given}, {"limits", p.Limits.given}} {
+		if f.set && !c.admin {
+			refused = append(refused, webhook.FieldError{Field: f.name, Detail: "is the administrator's to set"})
+		}
+	}
+	if len(refused) == 0 {
+		return nil
+	}
+	err := webhook.Errorf(webhook.CodeForbidden, "%s %s", refused[0].Field, refused[0].Detail)
+	err.Fields = refused
+	return err
+}
+
+func (p *tenantPatch) apply(t *webhook.Tenant) {
+	p.Name.into(&t.Name)
+	p.ContactEmail.into(&t.ContactEmail)
+	p.URL.into(&t.URL)
+	p.AllowUnknownTypes.into(&t.AllowUnknownTypes)
+	p.Express.into(&t.Express)
+	p.Retry.intoPointer(&t.Retry)
+	p.Limits.intoPointer(&t.Limits)
+}
+
+// tenantView is a tenant as shown, with the limits in force; Secret only in the answer to its creation.
 type tenantView struct {
 	*webhook.Tenant
-	Secret string `json:"secret,omitempty"`
+	Limits webhook.TenantLimits `json:"limits"`
+	Secret string               `json:"secret,omitempty"`
 }
 
-func showTenant(t *webhook.Tenant) tenantView { return tenantView{Tenant: t} }
+func showTenant(t *webhook.Tenant) tenantView {
+	return tenantView{Tenant: t, Limits: t.LimitsInForce()}
+}
 
 // secretView is the answer that reveals a signing secret.
 type secretView struct {
@@ -48,10 +84,10 @@ func (s *Server) createTenant(w http.ResponseWriter, r *http.Request, c *call) e
 		return err
 	}
 	t := &webhook.Tenant{
-		ID: in.ID, Name: in.Name, Dialect: in.Dialect, ContactEmail: in.ContactEmail,
-		AllowUnknownTypes: in.AllowUnknownTypes, Express: in.Express, Retry: in.Retry, CreatedAt: s.now(),
+		ID: in.ID, Name: in.Name, Dialect: in.Dialect, ContactEmail: in.ContactEmail, URL: in.URL,
+		AllowUnknownTypes: in.AllowUnknownTypes, Express: in.Express, Retry: in.Retry, Limits: in.Limits, CreatedAt: s.now(),
 	}
-	if err := t.Validate(); err != nil {
+	if err := t.Validate(nil); err != nil {
 		return err
 	}
 	d, err := s.knownDialect(t.Dialect)
@@ -67,7 +103,9 @@ func (s *Server) createTenant(w http.ResponseWriter, r *http.Request, c *call) e
 	}
 	s.audit(r, c, "tenant created", slog.String("tenant", t.ID))
 	w.Header().Set("Location", "/v1/tenants/"+t.ID)
-	return writeJSON(w, http.StatusCreated, tenantView{Tenant: t, Secret: secret.Reveal()})
+	view := showTenant(t)
+	view.Secret = secret.Reveal()
+	return writeJSON(w, http.StatusCreated, view)
 }
 
 func (s *Server) knownDialect(name string) (*webhook.Dialect, error) {
@@ -108,13 +146,13 @@ func (s *Server) updateTenant(w http.ResponseWriter, r *http.Request, c *call) e
 	if err := decode(w, r, s.opts.MaxBodyBytes, &in); err != nil {
 		return err
 	}
+	if err := in.authorize(c); err != nil {
+		return err
+	}
 	t, err := s.store.UpdateTenant(r.Context(), c.tenant.ID, func(t *webhook.Tenant) error {
-		in.Name.into(&t.Name)
-		in.ContactEmail.into(&t.ContactEmail)
-		in.AllowUnknownTypes.into(&t.AllowUnknownTypes)
-		in.Express.into(&t.Express)
-		in.Retry.intoPointer(&t.Retry)
-		return t.Validate()
+		stored := *t
+		in.apply(t)
+		return t.Validate(&stored)
 	})
 	if err != nil {
 		return err

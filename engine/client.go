@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
 	"waybill/webhook"
@@ -20,7 +22,8 @@ import (
 const DefaultRecoveryRate = 100
 
 // Client starts, signals and asks the workflows. Its errors are webhook.Error: CodeNotFound when no such workflow is
-// known or, for a signal, running; CodeUnavailable when Temporal does not answer.
+// known or, for a signal, running; CodeInvalid when Temporal refuses a start for what it asks; CodeUnavailable when Temporal does
+// not answer.
 type Client struct {
 	temporal client.Client
 	opts     Options
@@ -30,6 +33,8 @@ type Client struct {
 // Options are the settings of a Client.
 type Options struct {
 	Namespace string
+	// TaskQueue is where workflows are started; "": workflows.TaskQueue.
+	TaskQueue string
 	// Endpoints is where DisableEndpoint and EnableEndpoint write.
 	Endpoints Endpoints
 	// RecoveryRate is how many held deliveries of an enabled endpoint are woken a second; 0: DefaultRecoveryRate.
@@ -41,6 +46,7 @@ type Options struct {
 }
 
 func (o *Options) setDefaults() {
+	o.TaskQueue = cmp.Or(o.TaskQueue, workflows.TaskQueue)
 	o.RecoveryRate = cmp.Or(o.RecoveryRate, DefaultRecoveryRate)
 	if o.Failpoint == nil {
 		o.Failpoint = func(string) {}
@@ -56,8 +62,8 @@ func NewClient(c client.Client, o Options) *Client {
 	return &Client{temporal: c, opts: o, log: o.Logger}
 }
 
-// Start starts EventDelivery for an event, eagerly where a worker shares this client. That it was started before is
-// no error: the event is then on its way.
+// Start starts EventDelivery for an event, eagerly where a worker shares this client. That it was started before is no error: the
+// event is then on its way. CodeInvalid: the engine refuses this very event, and would again. Any other error is the engine's.
 func (c *Client) Start(ctx context.Context, in *workflows.EventDeliveryInput) error {
 	return c.start(ctx, in, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE)
 }
@@ -65,7 +71,7 @@ func (c *Client) Start(ctx context.Context, in *workflows.EventDeliveryInput) er
 func (c *Client) start(ctx context.Context, in *workflows.EventDeliveryInput, reuse enumspb.WorkflowIdReusePolicy) error {
 	_, err := c.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                    workflows.EventDeliveryID(in.Tenant, in.EventID),
-		TaskQueue:             workflows.TaskQueue,
+		TaskQueue:             c.opts.TaskQueue,
 		WorkflowIDReusePolicy: reuse,
 		// With this the SDK answers with an error rather than with the run that exists.
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
@@ -80,7 +86,7 @@ func (c *Client) start(ctx context.Context, in *workflows.EventDeliveryInput, re
 func (c *Client) StartRecovery(ctx context.Context, tenant string, endpoint webhook.EndpointID) error {
 	_, err := c.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                                       workflows.EndpointRecoveryID(tenant, endpoint),
-		TaskQueue:                                workflows.TaskQueue,
+		TaskQueue:                                c.opts.TaskQueue,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            "wakes the held deliveries of " + endpoint.String(),
 	}, workflows.EndpointRecoveryType, &workflows.EndpointRecoveryInput{Tenant: tenant, EndpointID: endpoint, PerSecond: c.opts.RecoveryRate})
@@ -92,7 +98,29 @@ func startError(what string, err error) error {
 	if errors.As(err, &started) {
 		return nil
 	}
+	if refused(err) {
+		return webhook.Errorf(webhook.CodeInvalid, "the delivery engine refuses it").WithCause(fmt.Errorf("%s: %w", what, err))
+	}
 	return translate(what, err)
+}
+
+// refused reports whether the request itself is at fault, so that the same one would fail again on an engine in good health: the
+// server found it invalid or too large, or it could not be encoded.
+func refused(err error) bool {
+	if err == nil {
+		return false
+	}
+	var invalid *serviceerror.InvalidArgument
+	if errors.As(err, &invalid) || errors.Is(err, converter.ErrUnableToEncode) {
+		return true
+	}
+	// For a message beyond a limit of gRPC the SDK has an error type of its own, which it does not export. It keeps gRPC's text.
+	return strings.Contains(err.Error(), "message larger than max")
+}
+
+// TellCanceled tells the workflow that the delivery to an endpoint was canceled in the database.
+func (c *Client) TellCanceled(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error {
+	return c.signal(ctx, tenant, eventID, workflows.SignalCancelDelivery, workflows.EndpointSignal{EndpointID: endpoint.String(), Reason: reason})
 }
 
 // WakeDelivery tells the workflow that an endpoint is enabled, so that its held delivery goes on.

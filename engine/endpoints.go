@@ -18,6 +18,7 @@ import (
 type Endpoints interface {
 	DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, reason string, at time.Time) (*webhook.Endpoint, bool, error)
 	EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) (*webhook.Endpoint, bool, error)
+	DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) error
 }
 
 // DisableEndpoint disables an endpoint, whoever asks for it: a person, a signal, or a receiver that is gone. The database is the
@@ -41,9 +42,18 @@ func (c *Client) EnableEndpoint(ctx context.Context, tenant string, id webhook.E
 		return nil, fmt.Errorf("enable an endpoint: %w", err)
 	}
 	if changed {
-		c.endpointEnabled(tenant, id)
+		c.recoverEndpoint(tenant, id)
 	}
 	return e, nil
+}
+
+// DeleteEndpoint deletes an endpoint and starts in the background what cancels the deliveries that wait for it.
+func (c *Client) DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) error {
+	if err := c.opts.Endpoints.DeleteEndpoint(ctx, tenant, id, at); err != nil {
+		return fmt.Errorf("delete an endpoint: %w", err)
+	}
+	c.recoverEndpoint(tenant, id)
+	return nil
 }
 
 // endpointDisabled tells the running workflows of an endpoint in the background, by one of Temporal's own batch jobs.
@@ -70,9 +80,9 @@ func (c *Client) endpointDisabled(tenant string, id webhook.EndpointID, reason s
 // tellTimeout bounds what is told to workflows in the background.
 const tellTimeout = 10 * time.Second
 
-// endpointEnabled starts the endpoint's recovery in the background. When that fails, the worker finds what
+// recoverEndpoint starts the endpoint's recovery in the background. When that fails, the worker finds what
 // the database keeps of it and starts it.
-func (c *Client) endpointEnabled(tenant string, id webhook.EndpointID) {
+func (c *Client) recoverEndpoint(tenant string, id webhook.EndpointID) {
 	go c.tell("an endpoint's recovery is left to the worker", tenant, id, func(ctx context.Context) error {
 		return c.StartRecovery(ctx, tenant, id)
 	})

@@ -17,9 +17,12 @@ import (
 // listPage is how many workflows are listed at a time: the most that a Temporal server gives.
 const listPage = 1000
 
-// Lives reports whether the workflow of an event is there and not closed.
+// Lives reports whether the workflow of an event is there and not closed. CodeInvalid: the engine refuses the event's id.
 func (c *Client) Lives(ctx context.Context, tenant, eventID string) (bool, error) {
 	out, err := c.temporal.DescribeWorkflowExecution(ctx, workflows.EventDeliveryID(tenant, eventID), "")
+	if refused(err) {
+		return false, webhook.Errorf(webhook.CodeInvalid, "the delivery engine refuses the event").WithCause(fmt.Errorf("describe a workflow: %w", err))
+	}
 	err = translate("describe a workflow", err)
 	if webhook.ErrorCode(err) == webhook.CodeNotFound {
 		return false, nil
@@ -32,32 +35,30 @@ func (c *Client) Restart(ctx context.Context, in *workflows.EventDeliveryInput) 
 	return c.start(ctx, in, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE)
 }
 
-// LivingEvents calls visit with the events whose workflows were started before a moment and live, a page at a time, until
-// it returns an error. An id that cannot be an event's is the EventID of no tenant.
-func (c *Client) LivingEvents(ctx context.Context, before time.Time, visit func([]store.EventRef) error) error {
-	request := &workflowservice.ListWorkflowExecutionsRequest{
-		Namespace: c.opts.Namespace, PageSize: listPage,
+// LivingEvents lists the events whose workflows were started before a moment and live, a page at a time: token is nil for the
+// first page and next of the page before for the others. A nil next ends the list. An id that cannot be an event's is the EventID
+// of no tenant. CodeInvalid: the token is not known any more.
+func (c *Client) LivingEvents(ctx context.Context, before time.Time, token []byte) (events []store.EventRef, next []byte, err error) {
+	page, err := c.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		Namespace: c.opts.Namespace, PageSize: listPage, NextPageToken: token,
 		Query: fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Running' AND StartTime < '%s'",
 			workflows.EventDeliveryType, before.UTC().Format(time.RFC3339Nano)),
+	})
+	if refused(err) {
+		return nil, nil, webhook.Errorf(webhook.CodeInvalid, "the list of workflows cannot go on").WithCause(fmt.Errorf("list workflows: %w", err))
 	}
-	for {
-		page, err := c.temporal.ListWorkflow(ctx, request)
-		if err != nil {
-			return translate("list workflows", err)
-		}
-		var events []store.EventRef
-		for _, w := range page.GetExecutions() {
-			if event, ok := eventOf(w.GetExecution().GetWorkflowId()); ok {
-				events = append(events, event)
-			}
-		}
-		if err := visit(events); err != nil {
-			return err
-		}
-		if request.NextPageToken = page.GetNextPageToken(); len(request.NextPageToken) == 0 {
-			return nil
+	if err != nil {
+		return nil, nil, translate("list workflows", err)
+	}
+	for _, w := range page.GetExecutions() {
+		if event, ok := eventOf(w.GetExecution().GetWorkflowId()); ok {
+			events = append(events, event)
 		}
 	}
+	if next = page.GetNextPageToken(); len(next) == 0 {
+		next = nil
+	}
+	return events, next, nil
 }
 
 // eventOf takes a workflow id apart. It reports false for a part of a large event, which ends with its event.

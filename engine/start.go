@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/json"
 	"time"
 
 	"waybill/activities"
@@ -15,40 +16,62 @@ func NewEventDeliveryInput(event *store.Dispatch, d *webhook.Dialect) *workflows
 		Tenant: event.TenantID, EventID: event.EventID, EventKey: event.EventKey, EventType: event.EventType, HoldFor: d.HoldFor,
 		Deliveries: make([]workflows.DeliveryState, len(event.Deliveries)),
 	}
-	known := map[*webhook.RetryPolicy]int{} // by the endpoint's own policy; nil: the tenant's or the dialect's
+	policies := newPolicies(event, d)
 	for i, to := range event.Deliveries {
-		policy, ok := known[to.Retry]
-		if !ok {
-			policy = len(in.Policies)
-			known[to.Retry] = policy
-			in.Policies = append(in.Policies, webhook.RetryPolicyOf(to.Retry, event.Retry, d))
-		}
-		in.Deliveries[i] = workflows.DeliveryState{ID: to.ID, EndpointID: to.EndpointID, Lane: activities.LaneFast, Policy: policy}
+		in.Deliveries[i] = workflows.DeliveryState{ID: to.ID, EndpointID: to.EndpointID, Lane: activities.LaneFast, Policy: policies.index(to.Retry)}
 	}
+	in.Policies = policies.list
 	return in
 }
 
-// Limits of what a workflow that is started anew is told of the log: Temporal takes an input of 2 MiB.
-const (
-	maxCarriedBytes = 1 << 20
-	// attemptBytes is what an attempt takes beside the text of its error.
-	attemptBytes = 250
-)
+// policies gathers the distinct retry policies of an event. Endpoints share one where their policies say the same, whether they
+// are written alike or not: thousands of endpoints may each have an equal policy of their own.
+type policies struct {
+	event   *store.Dispatch
+	dialect *webhook.Dialect
+	list    []webhook.RetryPolicy
+	// seen is by the endpoint's own policy, for what comes from one cache, and nil for the tenant's or the dialect's.
+	seen  map[*webhook.RetryPolicy]int
+	equal map[string]int
+}
 
-// NewRestartInput returns the input for an event whose workflow was lost: what the log has is the state to go on from. An
-// event with a very long log starts from the first attempts, which find in the log what was made already.
+func newPolicies(event *store.Dispatch, d *webhook.Dialect) *policies {
+	return &policies{event: event, dialect: d, seen: map[*webhook.RetryPolicy]int{}, equal: map[string]int{}}
+}
+
+func (p *policies) index(own *webhook.RetryPolicy) int {
+	if i, ok := p.seen[own]; ok {
+		return i
+	}
+	policy := webhook.RetryPolicyOf(own, p.event.Retry, p.dialect)
+	key := policy.Key()
+	i, ok := p.equal[key]
+	if !ok {
+		i = len(p.list)
+		p.equal[key], p.list = i, append(p.list, policy)
+	}
+	p.seen[own] = i
+	return i
+}
+
+// NewRestartInput returns the input for an event whose workflow was lost: what the log has is the state to go on from. Of a
+// long log the latest attempts are enough; where even they do not fit, the workflow starts from the first attempts, which find in
+// the log what was made already.
 func NewRestartInput(s *store.EventState, d *webhook.Dialect) *workflows.EventDeliveryInput {
 	in := NewEventDeliveryInput(&s.Dispatch, d)
-	carried := 0
+	attempts := make([][]webhook.AttemptSummary, len(s.Log))
 	log := make(map[webhook.DeliveryID]*webhook.DeliveryHistory, len(s.Log))
 	for i := range s.Log {
-		log[s.Log[i].ID] = &s.Log[i]
-		for _, a := range s.Log[i].Attempts {
-			carried += attemptBytes + len(a.Error)
-		}
+		attempts[i] = s.Log[i].Attempts
 	}
-	if carried > maxCarriedBytes {
+	text, err := json.Marshal(in)
+	if err != nil || !workflows.BoundAttempts(attempts, workflows.MaxInputBytes-len(text)) {
 		return in
+	}
+	for i := range s.Log {
+		logged := s.Log[i]
+		logged.Attempts = attempts[i]
+		log[logged.ID] = &logged
 	}
 	for i := range in.Deliveries {
 		if logged := log[in.Deliveries[i].ID]; logged != nil {

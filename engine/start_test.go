@@ -1,9 +1,11 @@
 package engine_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
+	"waybill/workflows"
 
 	"github.com/stretchr/testify/require"
 
@@ -60,9 +62,62 @@ func TestNewRestartInput_LongLog(t *testing.T) {
 	s, d := standing(many...)
 	for i := range s.Log {
 		for n := range 5 {
-			s.Log[i].Attempts = append(s.Log[i].Attempts, webhook.AttemptSummary{Number: n + 1, Error: strings.Repeat("x", 100)})
+			s.Log[i].Attempts = append(s.Log[i].Attempts, webhook.AttemptSummary{Number: n + 1, Error: strings.Repeat("x", 400)})
 		}
 	}
 	in := engine.NewRestartInput(s, d)
-	require.Equal(t, engine.NewEventDeliveryInput(&s.Dispatch, d), in)
+	require.Empty(t, in.Deliveries[0].Attempts[0].Error, "the texts of errors are left out first")
+	require.Len(t, in.Deliveries[0].Attempts[4].Error, 400, "but for the last")
+	require.Equal(t, webhook.StatusRetrying, in.Deliveries[0].Status)
+	require.Less(t, size(t, in), 2<<20)
+
+	for i := range s.Log {
+		for n := range 25 {
+			s.Log[i].Attempts = append(s.Log[i].Attempts, webhook.AttemptSummary{Number: n + 6, Error: strings.Repeat("x", 400)})
+		}
+	}
+	in = engine.NewRestartInput(s, d)
+	require.Less(t, size(t, in), 2<<20)
+	require.Empty(t, in.Deliveries[0].Attempts, "what does not fit is left to the log")
+	require.Empty(t, in.Deliveries[0].Status, "the first attempt finds there that it was made")
+}
+
+func size(t *testing.T, in *workflows.EventDeliveryInput) int {
+	t.Helper()
+	text, err := json.Marshal(in)
+	require.NoError(t, err)
+	return len(text)
+}
+
+// Endpoints may each have a policy of their own that says what the others' say.
+func TestNewEventDeliveryInput_PoliciesByValue(t *testing.T) {
+	t.Parallel()
+	d := &webhook.Dialect{Name: "standard", Retry: webhook.RetryPolicy{Policy: "exponential-5"}}
+	own := func(p webhook.RetryPolicy) *webhook.RetryPolicy { return &p }
+	second := webhook.Duration(time.Second)
+	for name, policies := range map[string][]*webhook.RetryPolicy{
+		"the same, however written": {
+			nil, own(webhook.RetryPolicy{Policy: "exponential-5"}), own(webhook.RetryPolicy{Policy: "exponential-5"}),
+			own(webhook.RetryPolicy{Schedule: []webhook.Duration{second, 2 * second, 4 * second, 8 * second, 16 * second}}),
+			own(webhook.RetryPolicy{Exponential: &webhook.Exponential{First: second, Factor: 2, Retries: 5}}),
+		},
+		"different": {
+			nil, own(webhook.RetryPolicy{Policy: "table-5"}), own(webhook.RetryPolicy{Policy: "exponential-5", Jitter: 0.1}),
+			own(webhook.RetryPolicy{Policy: "exponential-5", RetryAfterMax: second}), own(webhook.RetryPolicy{Schedule: []webhook.Duration{}}),
+		},
+	} {
+		e := &store.Dispatch{TenantID: "acme", EventID: "order-1"}
+		for _, p := range policies {
+			e.Deliveries = append(e.Deliveries, store.DispatchDelivery{Retry: p})
+		}
+		in := engine.NewEventDeliveryInput(e, d)
+		want := 1
+		if name == "different" {
+			want = len(policies)
+		}
+		require.Len(t, in.Policies, want, name)
+		for i, p := range policies {
+			require.Equal(t, webhook.RetryPolicyOf(p, nil, d), in.Policies[in.Deliveries[i].Policy], name)
+		}
+	}
 }

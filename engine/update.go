@@ -29,7 +29,7 @@ func (c *Client) update(ctx context.Context, tenant, eventID, name string, s wor
 	if part, ok := workflows.InPart(err); ok {
 		err = c.updateWorkflow(ctx, part, name, s)
 	}
-	return refused("update "+name, err)
+	return updateError("update "+name, err)
 }
 
 func (c *Client) updateWorkflow(ctx context.Context, id, name string, s workflows.EndpointSignal) error {
@@ -42,8 +42,8 @@ func (c *Client) updateWorkflow(ctx context.Context, id, name string, s workflow
 	return handle.Get(ctx, nil)
 }
 
-// refused turns the answer of a workflow that does not obey into an error of ours, by the code that it gave as the type.
-func refused(what string, err error) error {
+// updateError turns the answer of a workflow that does not obey into an error of ours, by the code that it gave as the type.
+func updateError(what string, err error) error {
 	var answer *temporal.ApplicationError
 	if !errors.As(err, &answer) {
 		return translate(what, err)

@@ -3,25 +3,22 @@ package postgres
 import (
 	"context"
 	"log/slog"
-	"runtime/debug"
+	"slices"
 
 	"waybill/store"
-
 	"waybill/webhook"
 )
 
 // maxAcceptBytes bounds the bodies of one transaction; a larger one has it to itself.
 const maxAcceptBytes = 4 << 20
 
-// Accept stores an event with a delivery for each endpoint that subscribes to it at this moment, and returns after the
-// commit. Calls that come at the same time share a transaction. An id that the caller chose before gives the first
-// receipt again, or CodeEventIDConflict for a different request; CodeNotFound: there is no such tenant. After
-// CodeUnavailable the event may be stored or not; a repetition with the same id finds out.
+// Accept implements store.Events. Calls that come at the same time share a transaction: an acceptance, which reads the
+// tenants and their endpoints (accept_subscribers.go), claims the ids (accept_ids.go) and writes (accept_write.go).
 func (s *Store) Accept(ctx context.Context, p *webhook.Publication) (*webhook.Receipt, error) {
 	return s.accepts.do(ctx, p)
 }
 
-// acceptance is one transaction of Accept. Publications are known by their place in it.
+// acceptance is one transaction of Accept. A publication is known by its index in it.
 type acceptance struct {
 	store   *Store
 	tx      hotTx
@@ -29,7 +26,7 @@ type acceptance struct {
 	results []result[*webhook.Receipt]
 
 	tenants map[string]*subscribers
-	// stored are the places of the publications that this transaction stores.
+	// stored are the indexes of the publications that this transaction stores.
 	stored     []int
 	dispatches []store.Dispatch
 }
@@ -62,14 +59,17 @@ func (a *acceptance) work(ctx context.Context) error {
 
 // accept stores what can be stored, once the tenants are read.
 func (a *acceptance) accept(ctx context.Context) error {
-	var err error
-	if a.stored, err = a.claimIDs(ctx, a.ofKnownTenants(a.distinct())); err != nil {
+	open, err := a.withinRecipientLimit(ctx, a.ofKnownTenants(a.distinct()))
+	if err != nil {
+		return err
+	}
+	if a.stored, err = a.claimIDs(ctx, open); err != nil {
 		return err
 	}
 	return a.write(ctx)
 }
 
-// distinct returns all places but those whose id comes a second time: they wait for the next transaction, so that they
+// distinct returns all indexes but those whose id comes a second time: they wait for the next transaction, so that they
 // come out as if one call had come after the other.
 func (a *acceptance) distinct() []int {
 	type name struct{ tenant, id string }
@@ -87,9 +87,9 @@ func (a *acceptance) distinct() []int {
 	return open
 }
 
-func (a *acceptance) ofKnownTenants(places []int) []int {
+func (a *acceptance) ofKnownTenants(indexes []int) []int {
 	var open []int
-	for _, i := range places {
+	for _, i := range indexes {
 		tenant := a.in[i].Event.TenantID
 		if a.tenants[tenant] == nil {
 			a.results[i].err = notFound("tenant", tenant)
@@ -98,6 +98,35 @@ func (a *acceptance) ofKnownTenants(places []int) []int {
 		open = append(open, i)
 	}
 	return open
+}
+
+// withinRecipientLimit refuses publications that would go to too many endpoints, but answers those that repeat one which was
+// stored before there were so many.
+func (a *acceptance) withinRecipientLimit(ctx context.Context, indexes []int) ([]int, error) {
+	var chosen []int
+	within := slices.DeleteFunc(indexes, func(i int) bool {
+		a.results[i].err = a.recipientLimit(a.in[i])
+		if a.results[i].err != nil && a.in[i].CallerID {
+			chosen = append(chosen, i)
+		}
+		return a.results[i].err != nil
+	})
+	err := a.repeat(ctx, chosen)
+	for _, i := range chosen {
+		a.results[i].again = false // where nothing is stored under the id, the error stands
+	}
+	return within, err
+}
+
+func (a *acceptance) recipientLimit(p *webhook.Publication) error {
+	most, endpoints := a.store.opts.MaxRecipients, a.tenants[p.Event.TenantID].endpoints
+	if len(endpoints) <= most {
+		return nil
+	}
+	if to, _ := p.Recipients(endpoints); len(to) > most {
+		return webhook.TooManyRecipients(len(to), most)
+	}
+	return nil
 }
 
 func tenantsOf(in []*webhook.Publication) []string {
@@ -121,10 +150,11 @@ func (a *acceptance) committed() {
 		return
 	}
 	// The events are stored: whatever happens in there, the callers get their receipts, and the relay finds the events.
-	defer func() {
-		if reason := recover(); reason != nil {
-			a.store.log.Error("OnAccepted panicked", slog.Any("reason", reason), slog.String("stack", string(debug.Stack())))
-		}
-	}()
-	a.store.opts.OnAccepted(a.dispatches)
+	err := safely(func() error {
+		a.store.opts.OnAccepted(a.dispatches)
+		return nil
+	})
+	if err != nil {
+		a.store.log.Error("OnAccepted panicked", slog.Any("error", err))
+	}
 }

@@ -5,13 +5,12 @@ import (
 	"sync"
 	"testing"
 
-	"waybill/store"
-
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"waybill/postgres"
 	"waybill/postgres/postgrestest"
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -74,12 +73,52 @@ func TestAccept_NobodySubscribes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.tenant("acme")
+	b.endpoint("acme", func(e *webhook.Endpoint) { e.EventTypes = []string{"user.*"} })
+	b.endpoint("acme", func(e *webhook.Endpoint) { e.Filter = map[string][]string{"region": {"nz"}} })
 	r := b.publish(publication("acme", "mine"))
-	require.Empty(t, r.Deliveries)
+	require.Equal(t, &webhook.Receipt{EventID: "mine", RuledOut: &webhook.RuledOut{ByType: 1, ByFilter: 1}}, r)
 	require.Empty(t, b.accepted)
 	require.Zero(t, b.count(`SELECT count(*) FROM dispatches`))
 	require.Equal(t, 1, b.count(`SELECT count(*) FROM events`))
-	require.True(t, b.publish(publication("acme", "mine")).Repeated)
+	require.Equal(t, &webhook.Receipt{EventID: "mine", Repeated: true}, b.publish(publication("acme", "mine")))
+}
+
+// TestAccept_RecipientLimit publishes at the limit and above it. What was stored below it is repeated above it.
+func TestAccept_RecipientLimit(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *postgres.Options) { o.MaxRecipients = 3 })
+	b.tenant("acme")
+	for range 3 {
+		b.endpoint("acme")
+	}
+	first := b.publish(publication("acme", "order-1"))
+	require.Len(t, first.Deliveries, 3, "at the limit")
+	b.endpoint("acme", func(e *webhook.Endpoint) { e.EventTypes = []string{"user.*"} })
+	require.Len(t, b.publish(publication("acme", "")).Deliveries, 3, "recipients count, not endpoints")
+
+	b.endpoint("acme")
+	for _, id := range []string{"", "order-2"} {
+		_, err := b.Accept(t.Context(), publication("acme", id))
+		requireCode(t, webhook.CodeRecipientLimit, err)
+		require.ErrorContains(t, err, "the event would go to 4 endpoints; one event can go to at most 3")
+	}
+	again := b.publish(publication("acme", "order-1"))
+	require.True(t, again.Repeated)
+	require.Equal(t, first.Deliveries, again.Deliveries)
+	_, err := b.Accept(t.Context(), publication("acme", "order-1", func(e *webhook.Event) { e.Data = []byte(`{"n":2}`) }))
+	requireCode(t, webhook.CodeEventIDConflict, err)
+	require.Equal(t, 2, b.count(`SELECT count(*) FROM events`))
+
+	user := func(e *webhook.Event) { e.Type = "user.created" }
+	_, err = b.UpdateEndpoint(t.Context(), "acme", first.Deliveries[0].EndpointID, func(e *webhook.Endpoint) error {
+		e.EventTypes = []string{"order.*"}
+		return nil
+	})
+	require.NoError(t, err)
+	_, err = b.Accept(t.Context(), publication("acme", "order-2", user))
+	requireCode(t, webhook.CodeRecipientLimit, err)
+	require.NoError(t, b.DeleteEndpoint(t.Context(), "acme", first.Deliveries[1].EndpointID, now()))
+	require.False(t, b.publish(publication("acme", "order-2", user)).Repeated, "the refused id is still free")
 }
 
 func TestAccept_OnlyOneEndpoint(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"waybill/store"
-
 	"waybill/webhook"
 )
 
@@ -15,6 +14,18 @@ const (
 	summaryColumns = `number, started_at, duration_ms, status_code, outcome, error_class, error, manual`
 	attemptColumns = `a.id, a.delivery_id, a.number, a.started_at, a.duration_ms, a.status_code, a.outcome, a.error_class, a.error, a.manual,
 		a.request_headers, a.response_headers, a.response_body, a.response_truncated`
+
+	selectAttempts = `
+		SELECT ` + attemptColumns + ` FROM attempts a
+		WHERE a.delivery_id = $1
+			AND a.number > coalesce((SELECT b.number FROM attempts b WHERE b.id = $2 AND b.delivery_id = $1), 0)
+		ORDER BY a.number LIMIT $3`
+
+	selectAttempt = `
+		SELECT ` + attemptColumns + ` FROM attempts a JOIN deliveries d ON d.id = a.delivery_id
+		WHERE a.id = $1 AND d.tenant_id || '' = $2`
+
+	selectRecordedAttempts = `SELECT ` + summaryColumns + ` FROM attempts WHERE delivery_id = $1 AND number >= $2 ORDER BY number`
 )
 
 type attemptRow struct {
@@ -32,9 +43,10 @@ func (r *attemptRow) attempt() (*webhook.Attempt, error) {
 	return &a, nil
 }
 
-// Attempts lists a delivery's attempts by number, from 1. Page.After is an attempt's id. CodeNotFound: the tenant has no
-// such delivery.
+// Attempts implements store.Deliveries.
 func (s *Store) Attempts(ctx context.Context, tenant string, delivery webhook.DeliveryID, page store.Page) ([]webhook.Attempt, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	after, err := pageAfter[webhook.AttemptID](page)
 	if err != nil {
 		return nil, err
@@ -43,33 +55,26 @@ func (s *Store) Attempts(ctx context.Context, tenant string, delivery webhook.De
 		return nil, err
 	}
 	var rows []attemptRow
-	err = s.db.SelectContext(ctx, &rows, `
-		SELECT `+attemptColumns+` FROM attempts a
-		WHERE a.delivery_id = $1
-			AND a.number > coalesce((SELECT b.number FROM attempts b WHERE b.id = $2 AND b.delivery_id = $1), 0)
-		ORDER BY a.number LIMIT $3`, delivery, after, page.Limit)
+	err = s.list(ctx, &rows, selectAttempts, delivery, after, page.Limit)
 	if err != nil {
 		return nil, failed("list attempts", err)
 	}
 	return readAll(rows, (*attemptRow).attempt)
 }
 
-// Attempt returns an attempt of one of the tenant's deliveries; CodeNotFound when there is none such.
+// Attempt implements store.Deliveries.
 func (s *Store) Attempt(ctx context.Context, tenant string, id webhook.AttemptID) (*webhook.Attempt, error) {
 	var row attemptRow
-	err := s.db.GetContext(ctx, &row, `
-		SELECT `+attemptColumns+` FROM attempts a JOIN deliveries d ON d.id = a.delivery_id
-		WHERE a.id = $1 AND d.tenant_id = $2`, id, tenant)
+	err := s.get(ctx, &row, selectAttempt, id, tenant)
 	if err != nil {
 		return nil, failed("find an attempt", orNotFound(err, "attempt", id.String()))
 	}
 	return row.attempt()
 }
 
-// RecordedAttempts returns a delivery's attempts from a number on, in order.
+// RecordedAttempts implements store.Attempts.
 func (s *Store) RecordedAttempts(ctx context.Context, delivery webhook.DeliveryID, from int) ([]webhook.AttemptSummary, error) {
 	var made []webhook.AttemptSummary
-	err := s.db.SelectContext(ctx, &made,
-		`SELECT `+summaryColumns+` FROM attempts WHERE delivery_id = $1 AND number >= $2 ORDER BY number`, delivery, from)
+	err := s.list(ctx, &made, selectRecordedAttempts, delivery, from)
 	return made, failed("list recorded attempts", err)
 }

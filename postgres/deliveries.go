@@ -6,52 +6,90 @@ import (
 	"strings"
 	"time"
 
-	"waybill/store"
-
 	"github.com/jmoiron/sqlx"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
 const deliveryColumns = `id, event_id, event_type, endpoint_id, status, attempts, next_attempt_at, reason, created_at, updated_at`
 
-// Delivery returns a delivery; CodeNotFound when the tenant has none such.
+const (
+	selectDelivery = `SELECT ` + deliveryColumns + ` FROM deliveries WHERE id = $1 AND tenant_id || '' = $2`
+
+	cancelDelivery = `
+		UPDATE deliveries SET status = 'canceled', reason = $3, held_at = NULL, next_attempt_at = NULL, updated_at = $4
+		WHERE id = $1 AND tenant_id || '' = $2 AND status || '' IN ('pending', 'retrying', 'held') RETURNING ` + deliveryColumns
+
+	holdDelivery = `
+		UPDATE deliveries SET status = 'held', held_at = $2, reason = $3, next_attempt_at = NULL, updated_at = $2
+		WHERE id = $1 AND status || '' IN ('pending', 'retrying')`
+)
+
+// Delivery implements store.Deliveries.
 func (s *Store) Delivery(ctx context.Context, tenant string, id webhook.DeliveryID) (*webhook.Delivery, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	d, err := findDelivery(ctx, s.db, tenant, id)
 	return d, failed("find a delivery", err)
 }
 
 func findDelivery(ctx context.Context, q sqlx.QueryerContext, tenant string, id webhook.DeliveryID) (*webhook.Delivery, error) {
 	d := new(webhook.Delivery)
-	err := sqlx.GetContext(ctx, q, d, `SELECT `+deliveryColumns+` FROM deliveries WHERE id = $1 AND tenant_id = $2`, id, tenant)
+	err := sqlx.GetContext(ctx, q, d, selectDelivery, id, tenant)
 	if err != nil {
 		return nil, orNotFound(err, "delivery", id.String())
 	}
 	return d, nil
 }
 
-// Deliveries lists a tenant's deliveries, newest first. Page.After is an id.
+// Deliveries implements store.Deliveries.
 func (s *Store) Deliveries(ctx context.Context, tenant string, f store.DeliveryFilter) ([]webhook.Delivery, error) {
 	after, err := pageAfter[webhook.DeliveryID](f.Page)
 	if err != nil {
 		return nil, err
 	}
-	w := where{text: []string{"tenant_id = $1"}, args: []any{tenant}}
-	if !f.EndpointID.IsZero() {
+	query, args := listQuery(tenant, f, after)
+	var found []webhook.Delivery
+	err = s.list(ctx, &found, query, args...)
+	return found, failed("list deliveries", err)
+}
+
+// listQuery returns the query of a list and its arguments. The filter decides on the index, and is written so that no other
+// can serve: what the index does not have only checks what was found.
+func listQuery(tenant string, f store.DeliveryFilter, after webhook.DeliveryID) (string, []any) {
+	var w where
+	byStatus := f.Status != "" && f.Status != webhook.StatusDelivered
+	switch {
+	case !f.EndpointID.IsZero() && (!byStatus || f.Status == webhook.StatusHeld): // deliveries_by_endpoint, deliveries_held
 		w.and("endpoint_id = %s", f.EndpointID)
-	}
-	w.andStatus(f.Status)
-	if f.EventType != "" {
+		w.and("tenant_id || '' = %s", tenant)
+		w.andText("status", string(f.Status))
+		w.andText("event_type", f.EventType)
+		if byStatus {
+			w.text = append(w.text, "held_at IS NOT NULL")
+		}
+	case byStatus: // deliveries_by_status
+		w.and("tenant_id = %s", tenant)
+		w.and("status = %s", string(f.Status))
+		w.text = append(w.text, "status <> 'delivered'")
+		w.andText("event_type", f.EventType)
+		if !f.EndpointID.IsZero() {
+			w.and("endpoint_id::text = %s::text", f.EndpointID)
+		}
+	case f.EventType != "": // deliveries_by_type
+		w.and("tenant_id = %s", tenant)
 		w.and("event_type = %s", f.EventType)
+		w.andText("status", string(f.Status))
+	default: // deliveries_by_tenant
+		w.and("tenant_id = %s", tenant)
+		w.andText("status", string(f.Status))
 	}
 	if !after.IsZero() {
 		w.and("id < %s", after)
 	}
 	w.andCreated(f.Since, f.Until)
-	query := `SELECT ` + deliveryColumns + ` FROM deliveries WHERE ` + strings.Join(w.text, " AND ") + ` ORDER BY id DESC LIMIT ` + w.arg(f.Page.Limit)
-	var found []webhook.Delivery
-	err = s.db.SelectContext(ctx, &found, query, w.args...)
-	return found, failed("list deliveries", err)
+	return `SELECT ` + deliveryColumns + ` FROM deliveries WHERE ` + strings.Join(w.text, " AND ") + ` ORDER BY id DESC LIMIT ` + w.arg(f.Page.Limit), w.args
 }
 
 // where gathers conditions and their arguments.
@@ -71,17 +109,10 @@ func (w *where) and(condition string, value any) {
 	w.text = append(w.text, fmt.Sprintf(condition, w.arg(value)))
 }
 
-// andStatus adds what the statuses imply, too, so that the small partial indexes serve the rare ones.
-func (w *where) andStatus(status webhook.Status) {
-	if status == "" {
-		return
-	}
-	w.and("status = %s", string(status))
-	switch status {
-	case webhook.StatusHeld:
-		w.text = append(w.text, "held_at IS NOT NULL")
-	case webhook.StatusRetrying, webhook.StatusExhausted:
-		w.text = append(w.text, "failed_at IS NOT NULL")
+// andText adds a condition on a text column that no index serves; "" is none.
+func (w *where) andText(column, value string) {
+	if value != "" {
+		w.and(column+" || '' = %s", value)
 	}
 }
 
@@ -114,15 +145,12 @@ func clampTime(at time.Time) time.Time {
 	}
 }
 
-// CancelDelivery settles a delivery as canceled and returns it; CodeConflict when it is settled already.
+// CancelDelivery implements store.Deliveries.
 func (s *Store) CancelDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, reason string, at time.Time) (*webhook.Delivery, error) {
 	var d *webhook.Delivery
 	err := s.transact(ctx, "cancel a delivery", func(tx *sqlx.Tx) error {
 		canceled := new(webhook.Delivery)
-		err := tx.GetContext(ctx, canceled, `
-			UPDATE deliveries SET status = 'canceled', reason = $3, held_at = NULL, next_attempt_at = NULL, updated_at = $4
-			WHERE id = $1 AND tenant_id = $2 AND status IN ('pending', 'retrying', 'held') RETURNING `+deliveryColumns,
-			id, tenant, storable(reason), at)
+		err := tx.GetContext(ctx, canceled, cancelDelivery, id, tenant, cleanText(reason), at)
 		if err == nil {
 			d = canceled
 			return nil
@@ -137,4 +165,45 @@ func (s *Store) CancelDelivery(ctx context.Context, tenant string, id webhook.De
 		return webhook.Errorf(webhook.CodeConflict, "the delivery is %s", settled.Status)
 	})
 	return d, err
+}
+
+// A delivery is held, and an endpoint enabled, under a lock of the endpoint's row. So either the holder is first, and the
+// recovery that the enabling asks for finds the held delivery; or it is second, sees the endpoint enabled, and holds
+// nothing.
+
+// HoldDelivery implements store.Deliveries.
+func (s *Store) HoldDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, at time.Time) (*webhook.Delivery, error) {
+	var d *webhook.Delivery
+	err := s.transact(ctx, "hold a delivery", func(tx *sqlx.Tx) (err error) {
+		if d, err = findDelivery(ctx, tx, tenant, id); err != nil {
+			return err
+		}
+		disabled, reason, err := lockEndpoint(ctx, tx, d.EndpointID)
+		if err != nil {
+			return err
+		}
+		if disabled {
+			_, err = tx.ExecContext(ctx, holdDelivery, id, at, reason)
+			if err != nil {
+				return err
+			}
+		}
+		d, err = findDelivery(ctx, tx, tenant, id)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// lockEndpoint reports whether the endpoint is disabled, and keeps it so until the end of the transaction.
+func lockEndpoint(ctx context.Context, tx *sqlx.Tx, id webhook.EndpointID) (disabled bool, reason string, err error) {
+	var row struct {
+		Disabled bool   `db:"disabled"`
+		Reason   string `db:"disabled_reason"`
+	}
+	err = tx.GetContext(ctx, &row, `
+		SELECT disabled_at IS NOT NULL AND deleted_at IS NULL AS disabled, disabled_reason FROM endpoints WHERE id = $1 FOR SHARE`, id)
+	return row.Disabled, row.Reason, orNotFound(err, "endpoint", id.String())
 }

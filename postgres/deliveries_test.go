@@ -4,12 +4,11 @@ import (
 	"testing"
 	"time"
 
-	"waybill/store"
-
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"waybill/postgres"
+	"waybill/store"
 	"waybill/webhook"
 )
 

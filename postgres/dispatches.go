@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -17,7 +18,7 @@ const (
 			SELECT event_key FROM dispatches WHERE lease_until <= now() ORDER BY lease_until LIMIT $1 FOR UPDATE SKIP LOCKED
 		)
 		UPDATE dispatches SET lease_until = clock_timestamp() + $2::bigint * interval '1 millisecond'
-		FROM due WHERE dispatches.event_key = due.event_key RETURNING dispatches.event_key`
+		FROM due WHERE dispatches.event_key = due.event_key RETURNING dispatches.event_key, dispatches.tries`
 
 	selectDispatches = `
 		SELECT e.id, e.tenant_id, e.event_id, e.event_type, t.dialect, t.retry, t.express
@@ -37,12 +38,15 @@ const (
 
 	deleteDispatches  = `DELETE FROM dispatches WHERE event_key = ANY ($1::uuid[])`
 	releaseDispatches = `
-		UPDATE dispatches SET lease_until = clock_timestamp() + r.after * interval '1 millisecond'
-		FROM unnest($1::uuid[], $2::bigint[]) AS r (event_key, after) WHERE dispatches.event_key = r.event_key`
+		UPDATE dispatches d SET
+			lease_until = CASE WHEN r.set_aside THEN 'infinity' ELSE clock_timestamp() + r.after * interval '1 millisecond' END,
+			set_aside_at = CASE WHEN r.set_aside THEN clock_timestamp() END,
+			tries = d.tries + CASE WHEN r.error = '' THEN 0 ELSE 1 END, error = CASE WHEN r.error = '' THEN d.error ELSE r.error END
+		FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::boolean[]) AS r (event_key, after, error, set_aside)
+		WHERE d.event_key = r.event_key`
 )
 
-// ClaimDispatches takes up to limit events whose lease is over, for longest first, and leases them by the database's clock.
-// Claims of several processes never overlap.
+// ClaimDispatches implements store.Dispatches.
 func (s *Store) ClaimDispatches(ctx context.Context, limit int, lease time.Duration) ([]store.Dispatch, error) {
 	if limit <= 0 {
 		return nil, nil
@@ -50,13 +54,23 @@ func (s *Store) ClaimDispatches(ctx context.Context, limit int, lease time.Durat
 	var out []store.Dispatch
 	queries := []string{claimDispatches, selectDispatches, selectDispatchDeliveries, deleteDispatches}
 	err := s.transactHot(ctx, "claim events to start", queries, func(tx hotTx) error {
-		var keys []webhook.EventKey
-		err := tx.selectHot(ctx, &keys, claimDispatches, limit, lease.Milliseconds())
-		if err != nil || len(keys) == 0 {
+		var claimed []struct {
+			Key   webhook.EventKey `db:"event_key"`
+			Tries int              `db:"tries"`
+		}
+		err := tx.selectHot(ctx, &claimed, claimDispatches, limit, lease.Milliseconds())
+		if err != nil || len(claimed) == 0 {
 			return err
+		}
+		keys, tries := make([]webhook.EventKey, len(claimed)), make(map[webhook.EventKey]int, len(claimed))
+		for i, c := range claimed {
+			keys[i], tries[c.Key] = c.Key, c.Tries
 		}
 		if out, err = readDispatches(ctx, tx, keys); err != nil {
 			return err
+		}
+		for i := range out {
+			out[i].Tries = tries[out[i].EventKey]
 		}
 		return forgetLost(ctx, tx, keys, out)
 	})
@@ -66,7 +80,8 @@ func (s *Store) ClaimDispatches(ctx context.Context, limit int, lease time.Durat
 	return out, nil
 }
 
-// readDispatches returns the events as Accept gives them to OnAccepted, with today's retry policies.
+// readDispatches returns the events as Accept gives them to OnAccepted, with today's retry policies. One that cannot be read is the
+// Fault of its own dispatch: it must not stop the others.
 func readDispatches(ctx context.Context, tx hotTx, keys []webhook.EventKey) ([]store.Dispatch, error) {
 	var events []struct {
 		Key       webhook.EventKey `db:"id"`
@@ -89,11 +104,11 @@ func readDispatches(ctx context.Context, tx hotTx, keys []webhook.EventKey) ([]s
 	if err := tx.selectHot(ctx, &deliveries, selectDispatchDeliveries, idsOf(keys)); err != nil {
 		return nil, err
 	}
-	of := map[webhook.EventKey][]store.DispatchDelivery{}
+	of, faults := map[webhook.EventKey][]store.DispatchDelivery{}, map[webhook.EventKey]error{}
 	for _, d := range deliveries {
 		retry, err := readRetry(d.Retry)
 		if err != nil {
-			return nil, err
+			faults[d.EventKey] = fmt.Errorf("the endpoint %s: %w", d.EndpointID, err)
 		}
 		of[d.EventKey] = append(of[d.EventKey], store.DispatchDelivery{ID: d.ID, EndpointID: d.EndpointID, Retry: retry})
 	}
@@ -101,11 +116,11 @@ func readDispatches(ctx context.Context, tx hotTx, keys []webhook.EventKey) ([]s
 	for i, e := range events {
 		retry, err := readRetry(e.Retry)
 		if err != nil {
-			return nil, err
+			faults[e.Key] = fmt.Errorf("the tenant %s: %w", e.TenantID, err)
 		}
 		out[i] = store.Dispatch{
 			EventKey: e.Key, TenantID: e.TenantID, EventID: e.EventID, EventType: e.EventType, Dialect: e.Dialect, Retry: retry, Express: e.Express,
-			Deliveries: of[e.Key],
+			Deliveries: of[e.Key], Fault: faults[e.Key],
 		}
 	}
 	return out, nil
@@ -122,8 +137,7 @@ func forgetLost(ctx context.Context, tx hotTx, keys []webhook.EventKey, found []
 	return tx.execHot(ctx, deleteDispatches, idsOf(keys))
 }
 
-// CountDispatches returns how many events wait for their workflow to start, most at most. Those that were accepted before
-// the call and not marked are among them.
+// CountDispatches implements store.Dispatches.
 func (s *Store) CountDispatches(ctx context.Context, most int) (int, error) {
 	var n []int
 	if err := s.selectHot(ctx, &n, countDispatches, most); err != nil {
@@ -132,30 +146,31 @@ func (s *Store) CountDispatches(ctx context.Context, most int) (int, error) {
 	return n[len(n)-1], nil // after a broken connection there may be a row of that one too
 }
 
-// DeleteDispatches forgets events whose workflow has started. Calls that come at the same time share a statement.
+// DeleteDispatches implements store.Dispatches. Calls that come at the same time share a statement.
 func (s *Store) DeleteDispatches(ctx context.Context, keys []webhook.EventKey) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	_, err := s.marks.do(ctx, keys)
+	_, err := s.deletions.do(ctx, keys)
 	return err
 }
 
-func (s *Store) markGroup(ctx context.Context, in [][]webhook.EventKey) ([]result[struct{}], error) {
+func (s *Store) deleteGroup(ctx context.Context, in [][]webhook.EventKey) ([]result[struct{}], error) {
 	err := s.execHot(ctx, deleteDispatches, idsOf(slices.Concat(in...)))
-	return make([]result[struct{}], len(in)), failed("mark events as started", err)
+	return make([]result[struct{}], len(in)), failed("delete dispatches", err)
 }
 
-// ReleaseDispatches ends the leases of events whose workflow was not started, each after its time, so that any relay may
-// claim them then.
+// ReleaseDispatches implements store.Dispatches.
 func (s *Store) ReleaseDispatches(ctx context.Context, releases []store.Release) error {
 	if len(releases) == 0 {
 		return nil
 	}
-	keys, after := new(column), new(column)
+	keys, after, errs, aside := new(arrayBuilder), new(arrayBuilder), new(arrayBuilder), new(arrayBuilder)
 	for _, r := range releases {
 		keys.addID(r.EventKey)
 		after.addInt(r.After.Milliseconds())
+		errs.addText(cleanText(r.Error))
+		aside.addBool(r.SetAside)
 	}
-	return failed("release events", s.execHot(ctx, releaseDispatches, keys, after))
+	return failed("release events", s.execHot(ctx, releaseDispatches, keys, after, errs, aside))
 }

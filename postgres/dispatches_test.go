@@ -155,3 +155,99 @@ func TestClaimDispatches_NeverOverlap(t *testing.T) {
 	slices.SortFunc(got, func(x, y webhook.EventKey) int { return slices.Compare([]byte(x.String()), []byte(y.String())) })
 	require.Len(t, slices.Compact(got), 200)
 }
+
+// An event that cannot be dispatched keeps count of its tries, and once it is set aside nobody claims it before somebody asks.
+func TestSetAside(t *testing.T) {
+	t.Parallel()
+	b := setup(t, shortLease)
+	b.tenant("acme")
+	b.endpoint("acme")
+	for range 4 {
+		b.publish(publication("acme", ""))
+	}
+	claimed := b.claim(10)
+	require.Len(t, claimed, 4)
+	require.NoError(t, b.ReleaseDispatches(t.Context(), []store.Release{
+		{EventKey: claimed[0].EventKey, Error: "refused"},
+		{EventKey: claimed[1].EventKey, Error: "refused too", SetAside: true},
+		{EventKey: claimed[2].EventKey},
+		{EventKey: claimed[3].EventKey, Error: "and\x00this", SetAside: true},
+	}))
+	again := b.claim(10)
+	require.ElementsMatch(t, []webhook.EventKey{claimed[0].EventKey, claimed[2].EventKey}, keysOf(again))
+	for _, d := range again {
+		require.Equal(t, d.EventKey == claimed[0].EventKey, d.Tries == 1, "only a fault of the event's own counts")
+	}
+	count := func() int {
+		n, err := b.CountSetAside(t.Context(), 10)
+		require.NoError(t, err)
+		return n
+	}
+	require.Equal(t, 2, count())
+	n, err := b.CountDispatches(t.Context(), 10)
+	require.NoError(t, err)
+	require.Equal(t, 4, n, "they count for the backlog, because nothing else bounds them")
+
+	first, err := b.SetAsideDispatches(t.Context(), store.Page{Limit: 1})
+	require.NoError(t, err)
+	require.Len(t, first, 1)
+	require.WithinDuration(t, time.Now(), *first[0].At, time.Minute)
+	first[0].At = nil
+	e := claimed[1]
+	require.Equal(t, store.SetAside{EventKey: e.EventKey, TenantID: "acme", EventID: e.EventID, EventType: e.EventType, Tries: 1, Error: "refused too"}, first[0])
+	rest, err := b.SetAsideDispatches(t.Context(), store.Page{After: e.EventKey.String(), Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, rest, 1)
+	require.Equal(t, "and\uFFFDthis", rest[0].Error)
+
+	released, err := b.RetryDispatch(t.Context(), e.EventKey)
+	require.NoError(t, err)
+	first[0].Tries = 0
+	require.Equal(t, first[0], *released)
+	require.Equal(t, 1, count())
+	require.Equal(t, []webhook.EventKey{e.EventKey}, keysOf(b.claim(10)))
+	for _, key := range []webhook.EventKey{e.EventKey, {}} {
+		_, err = b.RetryDispatch(t.Context(), key)
+		require.Equal(t, webhook.CodeNotFound, webhook.ErrorCode(err), "it is not set aside")
+	}
+}
+
+// Of an event that retention removed there is nothing to show and nothing to retry.
+func TestForgetLostDispatches(t *testing.T) {
+	t.Parallel()
+	b := setup(t, shortLease)
+	b.tenant("acme")
+	b.endpoint("acme")
+	b.publish(publication("acme", ""))
+	b.publish(publication("acme", ""))
+	claimed := b.claim(10)
+	require.NoError(t, b.ReleaseDispatches(t.Context(), []store.Release{
+		{EventKey: claimed[0].EventKey, Error: "no", SetAside: true}, {EventKey: claimed[1].EventKey, Error: "no", SetAside: true},
+	}))
+	_, err := b.db.Exec(`DELETE FROM events WHERE id = $1`, claimed[0].EventKey)
+	require.NoError(t, err)
+	require.NoError(t, b.ForgetLostDispatches(t.Context()))
+	list, err := b.SetAsideDispatches(t.Context(), store.Page{Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	require.Equal(t, 1, b.count(`SELECT count(*) FROM dispatches`))
+}
+
+// One event with a retry policy that cannot be read must not keep the others from being claimed.
+func TestClaimDispatches_Unreadable(t *testing.T) {
+	t.Parallel()
+	b := setup(t, shortLease)
+	b.tenant("acme")
+	b.tenant("other")
+	bad := b.endpoint("acme")
+	b.endpoint("other")
+	b.publish(publication("acme", ""))
+	b.publish(publication("other", ""))
+	_, err := b.db.Exec(`UPDATE endpoints SET retry = '"never"' WHERE id = $1`, bad.ID)
+	require.NoError(t, err)
+	claimed := b.claim(10)
+	require.Len(t, claimed, 2)
+	for _, d := range claimed {
+		require.Equal(t, d.TenantID == "acme", d.Fault != nil, d.TenantID)
+	}
+}

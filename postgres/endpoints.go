@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"time"
 
-	"waybill/store"
-
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -28,12 +27,12 @@ type endpointRow struct {
 	Deleted       bool           `db:"deleted"`
 }
 
-func endpointHeadersPlace(id webhook.EndpointID) place {
-	return place{"endpoints.headers_sealed", id.String()}
+func headersLocation(id webhook.EndpointID) location {
+	return location{"endpoints.headers_sealed", id.String()}
 }
 
-func endpointSecretPlace(id webhook.EndpointID) place {
-	return place{"endpoints.secret_sealed", id.String()}
+func endpointSecretLocation(id webhook.EndpointID) location {
+	return location{"endpoints.secret_sealed", id.String()}
 }
 
 func (s *Store) readEndpoint(r *endpointRow) (*webhook.Endpoint, error) {
@@ -41,7 +40,7 @@ func (s *Store) readEndpoint(r *endpointRow) (*webhook.Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	headers, err := s.keys.open(r.HeadersSealed, endpointHeadersPlace(e.ID))
+	headers, err := s.keys.open(r.HeadersSealed, headersLocation(e.ID))
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +76,7 @@ func (r *endpointRow) subscription() (*webhook.Endpoint, error) {
 func (s *Store) endpointArgs(e *webhook.Endpoint) []any {
 	var headers, timeout any
 	if len(e.Headers) > 0 {
-		headers = s.keys.seal(mustJSON(e.Headers), endpointHeadersPlace(e.ID))
+		headers = s.keys.seal(mustJSON(e.Headers), headersLocation(e.ID))
 	}
 	if e.Timeout != nil {
 		timeout = e.Timeout.Std().Milliseconds()
@@ -88,8 +87,7 @@ func (s *Store) endpointArgs(e *webhook.Endpoint) []any {
 	}
 }
 
-// CreateEndpoint stores an endpoint; a zero secret means that the tenant's signs. CodeConflict: the tenant has limit
-// endpoints already (0 is no limit). CodeNotFound: there is no such tenant.
+// CreateEndpoint implements store.Endpoints.
 func (s *Store) CreateEndpoint(ctx context.Context, e *webhook.Endpoint, secret webhook.Secret, limit int) error {
 	return s.transact(ctx, "create an endpoint", func(tx *sqlx.Tx) error {
 		if err := touchTenant(ctx, tx, e.TenantID); err != nil {
@@ -98,8 +96,11 @@ func (s *Store) CreateEndpoint(ctx context.Context, e *webhook.Endpoint, secret 
 		if err := checkLimit(ctx, tx, e.TenantID, limit); err != nil {
 			return err
 		}
+		if err := checkPolicies(ctx, tx, e); err != nil {
+			return err
+		}
 		args := append([]any{e.ID, e.TenantID}, s.endpointArgs(e)...)
-		args = append(args, s.keys.seal([]byte(secret.Reveal()), endpointSecretPlace(e.ID)), e.CreatedAt, e.UpdatedAt)
+		args = append(args, s.keys.seal([]byte(secret.Reveal()), endpointSecretLocation(e.ID)), e.CreatedAt, e.UpdatedAt)
 		_, err := tx.ExecContext(ctx, `
 			INSERT INTO endpoints (id, tenant_id, url, event_types, filter, description, headers_sealed, retry, timeout_ms,
 				secret_sealed, created_at, updated_at)
@@ -122,8 +123,29 @@ func checkLimit(ctx context.Context, tx *sqlx.Tx, tenant string, limit int) erro
 	return err
 }
 
-// Endpoint returns an endpoint; CodeNotFound when the tenant has none such, or no more.
+// selectPolicyLimit reports whether $3 would be one retry policy too many for the tenant; the endpoint $2 has it from now on.
+const selectPolicyLimit = `
+	SELECT count(DISTINCT retry::text) >= $4 AND NOT coalesce(bool_or(retry::text = $3), false)
+	FROM endpoints WHERE tenant_id = $1 AND id <> $2 AND deleted_at IS NULL AND retry IS NOT NULL`
+
+// checkPolicies keeps the different retry policies of a tenant's endpoints within webhook.MaxPolicies.
+func checkPolicies(ctx context.Context, tx *sqlx.Tx, e *webhook.Endpoint) error {
+	if e.Retry == nil {
+		return nil
+	}
+	var over bool
+	err := tx.GetContext(ctx, &over, selectPolicyLimit, e.TenantID, e.ID, string(mustJSON(e.Retry)), webhook.MaxPolicies)
+	if err == nil && over {
+		return webhook.Errorf(webhook.CodeConflict,
+			"the tenant's endpoints have %d different retry policies, which is the limit; give this one a policy that another has", webhook.MaxPolicies)
+	}
+	return err
+}
+
+// Endpoint implements store.Endpoints.
 func (s *Store) Endpoint(ctx context.Context, tenant string, id webhook.EndpointID) (*webhook.Endpoint, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	e, err := s.findEndpoint(ctx, s.db, tenant, id, "")
 	return e, failed("find an endpoint", err)
 }
@@ -138,14 +160,14 @@ func (s *Store) findEndpoint(ctx context.Context, q sqlx.QueryerContext, tenant 
 	return s.readEndpoint(&row)
 }
 
-// Endpoints lists a tenant's endpoints by id. Page.After is an id.
+// Endpoints implements store.Endpoints.
 func (s *Store) Endpoints(ctx context.Context, tenant string, page store.Page) ([]webhook.Endpoint, error) {
 	after, err := pageAfter[webhook.EndpointID](page)
 	if err != nil {
 		return nil, err
 	}
 	var rows []endpointRow
-	err = s.db.SelectContext(ctx, &rows, `
+	err = s.list(ctx, &rows, `
 		SELECT `+endpointColumns+` FROM endpoints
 		WHERE tenant_id = $1 AND id > $2 AND deleted_at IS NULL ORDER BY id LIMIT $3`, tenant, after, page.Limit)
 	if err != nil {
@@ -169,12 +191,14 @@ func pageAfter[I any, P interface {
 	return id, nil
 }
 
-// UpdateEndpoint applies change to an endpoint while nobody else can change it. An error of change is returned as it is
-// and nothing is stored. What DisableEndpoint and EnableEndpoint set stays as it is.
+// UpdateEndpoint implements store.Endpoints.
 func (s *Store) UpdateEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change func(*webhook.Endpoint) error) (*webhook.Endpoint, error) {
 	return s.changeEndpoint(ctx, tenant, id, "update an endpoint", func(tx *sqlx.Tx, e *webhook.Endpoint) error {
 		if err := change(e); err != nil {
 			return refusal{err}
+		}
+		if err := checkPolicies(ctx, tx, e); err != nil {
+			return err
 		}
 		e.Version++
 		args := append([]any{id, e.Version}, s.endpointArgs(e)...)
@@ -204,13 +228,76 @@ func (s *Store) changeEndpoint(ctx context.Context, tenant string, id webhook.En
 	return e, nil
 }
 
-// EndpointSecret returns the endpoint's own signing secret, the zero secret when the tenant's signs.
+// DisableEndpoint implements store.Endpoints.
+func (s *Store) DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, reason string, at time.Time) (*webhook.Endpoint, bool, error) {
+	return s.setEnabled(ctx, tenant, id, "disable an endpoint", func(e *webhook.Endpoint) bool {
+		if e.DisabledAt != nil {
+			return false
+		}
+		e.DisabledAt, e.DisabledReason, e.UpdatedAt = &at, cleanText(reason), at
+		return true
+	})
+}
+
+// EnableEndpoint implements store.Endpoints.
+func (s *Store) EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) (*webhook.Endpoint, bool, error) {
+	return s.setEnabled(ctx, tenant, id, "enable an endpoint", func(e *webhook.Endpoint) bool {
+		if e.DisabledAt == nil {
+			return false
+		}
+		e.DisabledAt, e.DisabledReason, e.UpdatedAt = nil, "", at
+		return true
+	})
+}
+
+// setEnabled writes what change did to the endpoint. Recovery is due exactly when it is enabled: what it did not get
+// to before the endpoint was disabled again stays held.
+func (s *Store) setEnabled(ctx context.Context, tenant string, id webhook.EndpointID, what string, change func(*webhook.Endpoint) bool) (*webhook.Endpoint, bool, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	// When many attempts find the endpoint gone, all but the first end here and do not queue for the tenant's row.
+	e, err := s.Endpoint(ctx, tenant, id)
+	if err != nil {
+		return nil, false, err
+	}
+	if unchanged := *e; !change(&unchanged) {
+		return e, false, nil
+	}
+	changed := false
+	e, err = s.changeEndpoint(ctx, tenant, id, what, func(tx *sqlx.Tx, e *webhook.Endpoint) error {
+		if changed = change(e); !changed {
+			return nil
+		}
+		e.Version++
+		_, err := tx.ExecContext(ctx, `
+			UPDATE endpoints SET disabled_at = $2, disabled_reason = $3, recovery_due = $2::timestamptz IS NULL, updated_at = $4,
+				version = $5 WHERE id = $1`, id, e.DisabledAt, e.DisabledReason, e.UpdatedAt, e.Version)
+		return err
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	return e, changed, nil
+}
+
+// DeleteEndpoint implements store.Endpoints. The row stays, so that old deliveries still name it.
+func (s *Store) DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) error {
+	_, err := s.changeEndpoint(ctx, tenant, id, "delete an endpoint", func(tx *sqlx.Tx, e *webhook.Endpoint) error {
+		_, err := tx.ExecContext(ctx, `
+			UPDATE endpoints SET deleted_at = $2, updated_at = $2, url = '', filter = NULL, description = '', headers_sealed = NULL,
+				secret_sealed = NULL, recovery_due = true, version = version + 1 WHERE id = $1`, id, at)
+		return err
+	})
+	return err
+}
+
+// EndpointSecret implements store.Endpoints.
 func (s *Store) EndpointSecret(ctx context.Context, tenant string, id webhook.EndpointID) (webhook.Secret, error) {
 	var sealed []byte
-	err := s.db.GetContext(ctx, &sealed,
+	err := s.get(ctx, &sealed,
 		`SELECT secret_sealed FROM endpoints WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL`, id, tenant)
 	if err != nil {
 		return webhook.Secret{}, failed("find an endpoint's secret", orNotFound(err, "endpoint", id.String()))
 	}
-	return s.openSecret(sealed, endpointSecretPlace(id))
+	return s.openSecret(sealed, endpointSecretLocation(id))
 }

@@ -9,12 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"waybill/store"
-
 	"github.com/stretchr/testify/require"
 
 	"waybill/postgres"
 	"waybill/postgres/postgrestest"
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -196,7 +195,7 @@ func TestDeleteEndpoint(t *testing.T) {
 
 func (b *bundle) due() []store.EndpointRef {
 	b.t.Helper()
-	due, err := b.EndpointsToRecover(b.t.Context(), 100)
+	due, err := b.EndpointsToRecover(b.t.Context(), webhook.EndpointID{}, 100)
 	require.NoError(b.t, err)
 	return due
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime/debug"
 
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
@@ -52,7 +53,7 @@ func unavailable(err error) bool {
 
 func unavailableCode(code pqerror.Code) bool {
 	switch code {
-	case pqerror.ReadOnlySQLTransaction, pqerror.FeatureNotSupported, // a standby, or a primary that was demoted
+	case pqerror.ReadOnlySQLTransaction, pqerror.IdleInTransactionSessionTimeout, pqerror.FeatureNotSupported, // a standby, or a primary that was demoted
 		pqerror.QueryCanceled, pqerror.AdminShutdown, pqerror.CrashShutdown, pqerror.CannotConnectNow, pqerror.DatabaseDropped,
 		pqerror.TRSerializationFailure, pqerror.TRDeadlockDetected, pqerror.LockNotAvailable,
 		pqerror.UndefinedTable, pqerror.UndefinedFunction, pqerror.InvalidCatalogName, pqerror.InvalidSchemaName: // before the first migration
@@ -80,4 +81,14 @@ func orNotFound(err error, what, id string) error {
 		return notFound(what, id)
 	}
 	return err
+}
+
+// safely turns a panic of do into an error: what one caller or one row causes must not end the process or block the rest.
+func safely(do func() error) (err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = webhook.Errorf(webhook.CodeInternal, "an internal error; the log has it").WithCause(fmt.Errorf("panic: %v\n%s", reason, debug.Stack()))
+		}
+	}()
+	return do()
 }

@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"time"
 
-	"waybill/store"
-
 	"github.com/jmoiron/sqlx"
 
+	"waybill/store"
 	"waybill/webhook"
 )
+
+const selectEventDeliveries = `SELECT ` + deliveryColumns + ` FROM deliveries WHERE event_key = $1 AND tenant_id || '' = $2 ORDER BY id`
 
 type bodyRow struct {
 	Key          webhook.EventKey `db:"id"`
@@ -25,8 +26,10 @@ func (r *bodyRow) body() webhook.Body {
 	return webhook.Body{Bytes: r.Bytes, DeliveryIDAt: r.DeliveryIDAt, DataFrom: r.DataFrom, DataTo: r.DataTo}
 }
 
-// Event returns an event by the id that callers know; CodeNotFound when the tenant has none such, or retention removed it.
+// Event implements store.Events.
 func (s *Store) Event(ctx context.Context, tenant, eventID string) (*store.StoredEvent, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	e, err := findEvent(ctx, s.db, tenant, eventID)
 	return e, failed("find an event", err)
 }
@@ -72,7 +75,7 @@ func findEventKey(ctx context.Context, q sqlx.QueryerContext, tenant, eventID st
 	return key, orNotFound(err, "event", eventID)
 }
 
-// History returns an event's deliveries with their attempts, from the log; CodeNotFound when the tenant has no such event.
+// History implements store.Events.
 func (s *Store) History(ctx context.Context, tenant, eventID string) (*webhook.History, error) {
 	var h *webhook.History
 	err := s.transact(ctx, "read a history", func(tx *sqlx.Tx) (err error) {
@@ -89,7 +92,7 @@ func readHistory(ctx context.Context, tx *sqlx.Tx, tenant, eventID string) (*web
 	}
 	var deliveries []webhook.Delivery
 	err = tx.SelectContext(ctx, &deliveries,
-		`SELECT `+deliveryColumns+` FROM deliveries WHERE event_key = $1 AND tenant_id = $2 ORDER BY id`, e.Key, tenant)
+		selectEventDeliveries, e.Key, tenant)
 	if err != nil {
 		return nil, err
 	}

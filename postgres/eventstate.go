@@ -19,16 +19,19 @@ const (
 				SELECT FROM events e WHERE e.id = asked.generated AND e.tenant_id = asked.tenant_id AND e.event_id = asked.event_id)`
 )
 
-// Standing returns an event as the log has it, with today's retry policies; CodeNotFound when it is not stored.
+// EventState implements store.Reconciliation.
 func (s *Store) EventState(ctx context.Context, key webhook.EventKey) (*store.EventState, error) {
 	var out *store.EventState
-	err := s.transactHot(ctx, "read how an event stands", []string{selectDispatches, selectDispatchDeliveries}, func(tx hotTx) error {
+	err := s.transactHot(ctx, "read the state of an event", []string{selectDispatches, selectDispatchDeliveries}, func(tx hotTx) error {
 		events, err := readDispatches(ctx, tx, []webhook.EventKey{key})
 		if err != nil {
 			return err
 		}
 		if len(events) == 0 {
 			return notFound("event", key.String())
+		}
+		if events[0].Fault != nil {
+			return events[0].Fault
 		}
 		h, err := readHistory(ctx, tx.Tx, events[0].TenantID, events[0].EventID)
 		if err != nil {
@@ -50,12 +53,12 @@ func (s *Store) EventState(ctx context.Context, key webhook.EventKey) (*store.Ev
 	return out, err
 }
 
-// UnknownEvents returns those of the events that are not stored.
+// UnknownEvents implements store.Reconciliation.
 func (s *Store) UnknownEvents(ctx context.Context, events []store.EventRef) ([]store.EventRef, error) {
-	tenants, ids, generated := new(column), new(column), new(column)
+	tenants, ids, generated := new(arrayBuilder), new(arrayBuilder), new(arrayBuilder)
 	for _, e := range events {
-		tenants.addText(storable(e.TenantID))
-		ids.addText(storable(e.EventID))
+		tenants.addText(cleanText(e.TenantID))
+		ids.addText(cleanText(e.EventID))
 		if key, ok := generatedKey(e.EventID); ok {
 			generated.addID(key)
 		} else {
@@ -63,6 +66,6 @@ func (s *Store) UnknownEvents(ctx context.Context, events []store.EventRef) ([]s
 		}
 	}
 	var unknown []store.EventRef
-	err := s.db.SelectContext(ctx, &unknown, selectUnknownEvents, tenants, ids, generated)
+	err := s.list(ctx, &unknown, selectUnknownEvents, tenants, ids, generated)
 	return unknown, failed("find unknown events", err)
 }

@@ -2,35 +2,109 @@ package postgres
 
 import (
 	"context"
+	"database/sql/driver"
+	"encoding/json"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/lib/pq"
 	"github.com/stretchr/testify/require"
+
+	"waybill/store"
+	"waybill/webhook"
 )
 
 // WaitAccepting returns when n calls of Accept wait for the next transaction.
 func WaitAccepting(t *testing.T, s *Store, n int) {
 	t.Helper()
-	require.Eventually(t, func() bool { return s.accepts.waitingCalls() == n }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.accepts.waitingRequests() == n }, 20*time.Second, time.Millisecond)
 }
 
 // WaitRecording returns when n calls of RecordAttempt wait for the next transaction.
 func WaitRecording(t *testing.T, s *Store, n int) {
 	t.Helper()
-	require.Eventually(t, func() bool { return s.records.waitingCalls() == n }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.records.waitingRequests() == n }, 20*time.Second, time.Millisecond)
 }
 
 // ForgetBodies empties the body cache, as if another process had accepted the events.
 func ForgetBodies(s *Store) { s.caches.bodies.InvalidateAll() }
 
+// SendingRun makes one run of the calls of Sending, and returns those that were served and how many wait for the next run.
+func SendingRun(t *testing.T, s *Store, in []store.Target) (served []*store.Sending, again int) {
+	t.Helper()
+	results, err := s.sendingGroup(t.Context(), in)
+	require.NoError(t, err)
+	for _, r := range results {
+		require.NoError(t, r.err)
+		if r.again {
+			again++
+			continue
+		}
+		served = append(served, r.out)
+	}
+	return served, again
+}
+
 // HotStatements are those that find rows; the others only add some.
 var HotStatements = map[string]string{
 	"record": recordAttempts, "sendings": selectSendings, "bodies": selectBodies, "senders": selectSenders, "receivers": selectReceivers,
-	"claim": claimDispatches, "dispatches": selectDispatches, "deliveries": selectDispatchDeliveries, "mark": deleteDispatches,
-	"count": countDispatches, "release": releaseDispatches, "versions": selectTenantVersions, "claimed ids": selectClaimedIDs, "receipts": selectReceipts,
-	"generated": selectGenerated, "claim outbox": claimOutbox, "delete outbox": deleteOutbox, "quarantine outbox": quarantineOutbox,
+	"claim": claimDispatches, "dispatches": selectDispatches, "deliveries": selectDispatchDeliveries, "delete dispatches": deleteDispatches,
+	"count": countDispatches, "set aside": selectSetAside, "count set aside": countSetAside, "release": releaseDispatches, "versions": selectTenantVersions, "claimed ids": selectClaimedIDs, "receipts": selectReceipts,
+	"generated": selectGenerated, "claim outbox": claimOutbox, "delete outbox": deleteOutbox, "quarantine outbox": quarantineOutbox, "trim": trimQuarantine,
+	"delivery": selectDelivery, "cancel": cancelDelivery, "hold": holdDelivery, "release deliveries": releaseDeliveries,
+	"event's deliveries": selectEventDeliveries, "held since": selectHeldSince, "attempts": selectAttempts, "attempt": selectAttempt,
+	"recorded attempt": selectRecordedAttempts,
+}
+
+// ListQuery returns the query of a list of deliveries of the tenant acme, and its arguments.
+func ListQuery(f store.DeliveryFilter) (string, []any) {
+	var after webhook.DeliveryID
+	_ = after.UnmarshalText([]byte(f.Page.After))
+	return listQuery("acme", f, after)
+}
+
+// RecordQuery returns the statement that records an attempt, and its arguments.
+func RecordQuery(r *store.Record) (string, []any) {
+	var rows newAttempts
+	rows.add(r)
+	return recordAttempts, rows.args()
+}
+
+// Buffers returns how many pages a query reads, by the plan that is made for any arguments.
+func Buffers(t *testing.T, s *Store, query string, args []any) int {
+	t.Helper()
+	literals := make([]string, len(args))
+	for i, arg := range args {
+		value, err := driver.DefaultParameterConverter.ConvertValue(arg)
+		require.NoError(t, err)
+		if at, ok := value.(time.Time); ok {
+			value = at.Format(time.RFC3339Nano)
+		}
+		if literals[i] = "NULL"; value != nil {
+			literals[i] = pq.QuoteLiteral(fmt.Sprint(value))
+		}
+	}
+	conn, err := s.db.Connx(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close()) }()
+	_, err = conn.ExecContext(t.Context(), `PREPARE measured AS `+query)
+	require.NoError(t, err)
+	var out []string
+	err = conn.SelectContext(t.Context(), &out, `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE measured (`+strings.Join(literals, ", ")+`)`)
+	require.NoError(t, err)
+	_, err = conn.ExecContext(t.Context(), `DEALLOCATE measured`)
+	require.NoError(t, err)
+	var plans []struct {
+		Plan struct {
+			Hit  int `json:"Shared Hit Blocks"`
+			Read int `json:"Shared Read Blocks"`
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(strings.Join(out, "\n")), &plans))
+	return plans[0].Plan.Hit + plans[0].Plan.Read
 }
 
 // ReconcilerStatements are those that look for what stands still.
@@ -65,4 +139,12 @@ func ExplainGeneric(t *testing.T, s *Store, query string) string {
 	_, err = conn.ExecContext(t.Context(), `DEALLOCATE hot`)
 	require.NoError(t, err)
 	return strings.Join(plan, "\n")
+}
+
+// Setting returns a setting of the server as a connection of the store has it.
+func Setting(t *testing.T, s *Store, name string) string {
+	t.Helper()
+	var value string
+	require.NoError(t, s.get(t.Context(), &value, `SELECT current_setting($1)`, name))
+	return value
 }

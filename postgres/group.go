@@ -2,47 +2,45 @@ package postgres
 
 import (
 	"context"
-	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
 	"waybill/webhook"
 )
 
-// result is what one call of a group gets.
+// result is what one request of a group gets.
 type result[Out any] struct {
 	out Out
 	err error
-	// again puts the call at the head of the next run: it has to come after another one of this run.
+	// again puts the request at the head of the next run: it has to come after another one of this run.
 	again bool
 }
 
-// group gathers concurrent calls into shared runs: what arrives while the runs are under way forms the next. A lone call
+// group gathers concurrent requests into shared runs: what arrives while the runs are under way forms the next. A lone request
 // runs at once, so it pays no delay, and a crowd pays a fraction of a transaction each.
 type group[In, Out any] struct {
-	// run serves the calls together: one result for each, or an error when it could serve none.
+	// run serves the requests together: one result for each, or an error when it could serve none.
 	run     func(ctx context.Context, in []In) ([]result[Out], error)
-	size    int // calls a run at most
+	size    int // requests a run at most
 	limit   int // runs at once
 	timeout time.Duration
-	// weigh, where set, keeps the weight of a run at maxWeight, unless a single call exceeds it.
+	// weigh, where set, keeps the weight of a run at maxWeight, unless a single request exceeds it.
 	weigh     func(In) int
 	maxWeight int
-	// linger, where set, is how long a run waits for company when another began a moment ago: for calls whose latency
-	// nobody feels. Once enough calls wait, it waits no longer.
+	// linger, where set, is how long a run waits for company when another began a moment ago: for requests whose latency
+	// nobody feels. Once enough requests wait, it waits no longer.
 	linger time.Duration
 	enough chan struct{}
 
 	mu      sync.Mutex
-	waiting []*call[In, Out]
+	waiting []*request[In, Out]
 	running int
 	latest  time.Time // when a run began
 	closed  bool
 	workers sync.WaitGroup
 }
 
-type call[In, Out any] struct {
+type request[In, Out any] struct {
 	ctx  context.Context
 	in   In
 	done chan result[Out] // has room for the result, so that nobody waits for a caller who left
@@ -52,31 +50,33 @@ func newGroup[In, Out any](o Options, limit int, run func(context.Context, []In)
 	return &group[In, Out]{run: run, size: o.MaxGroup, limit: limit, timeout: o.Timeout, enough: make(chan struct{}, 1)}
 }
 
-// do returns what the run made of in. A caller whose context ends stops waiting and gets CodeUnavailable; a run that has
-// begun goes on, so the call may still take effect.
+// do returns what the run made of in. A caller whose context ends, or who has waited as long as a call may take, stops
+// waiting and gets CodeUnavailable; a run that has begun goes on, so the request may still take effect.
 func (g *group[In, Out]) do(ctx context.Context, in In) (Out, error) {
-	c := &call[In, Out]{ctx: ctx, in: in, done: make(chan result[Out], 1)}
-	if !g.enter(c) {
+	ctx, cancel := context.WithTimeout(ctx, g.timeout+cancelTime)
+	defer cancel()
+	r := &request[In, Out]{ctx: ctx, in: in, done: make(chan result[Out], 1)}
+	if !g.enter(r) {
 		var none Out
 		return none, webhook.Errorf(webhook.CodeUnavailable, "the process is stopping")
 	}
 	select {
-	case r := <-c.done:
-		return r.out, r.err
+	case got := <-r.done:
+		return got.out, got.err
 	case <-ctx.Done():
 		var none Out
 		return none, failed("wait for the database", ctx.Err())
 	}
 }
 
-func (g *group[In, Out]) enter(c *call[In, Out]) bool {
+func (g *group[In, Out]) enter(r *request[In, Out]) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
 		return false
 	}
-	g.waiting = append(g.waiting, c)
-	if len(g.waiting) == enoughCalls {
+	g.waiting = append(g.waiting, r)
+	if len(g.waiting) == enoughRequests {
 		select {
 		case g.enough <- struct{}{}:
 		default:
@@ -93,27 +93,27 @@ func (g *group[In, Out]) enter(c *call[In, Out]) bool {
 func (g *group[In, Out]) work() {
 	for {
 		g.awaitCompany()
-		calls := g.take()
-		if calls == nil {
+		requests := g.take()
+		if requests == nil {
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
-		results := g.serve(ctx, calls)
+		results := g.serve(ctx, requests)
 		cancel()
-		var again []*call[In, Out]
-		for i, c := range calls {
+		var again []*request[In, Out]
+		for i, r := range requests {
 			if results[i].again {
-				again = append(again, c)
+				again = append(again, r)
 			} else {
-				c.done <- results[i]
+				r.done <- results[i]
 			}
 		}
 		g.putBack(again)
 	}
 }
 
-// enoughCalls are a crowd: more would make a run hardly cheaper for each.
-const enoughCalls = 32
+// enoughRequests are a crowd: more would make a run hardly cheaper for each.
+const enoughRequests = 32
 
 // awaitCompany lingers, unless the last run is so long ago that no company is to be expected.
 func (g *group[In, Out]) awaitCompany() {
@@ -136,56 +136,56 @@ func (g *group[In, Out]) lingers() bool {
 	}
 	busy := time.Since(g.latest) < 2*g.linger
 	g.latest = time.Now()
-	return busy && len(g.waiting) < enoughCalls
+	return busy && len(g.waiting) < enoughRequests
 }
 
-// take returns the next calls to run together, and nil, with this worker signed off, when there are none.
-func (g *group[In, Out]) take() []*call[In, Out] {
+// take returns the next requests to run together, and nil, with this worker signed off, when there are none.
+func (g *group[In, Out]) take() []*request[In, Out] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var calls []*call[In, Out]
+	var requests []*request[In, Out]
 	weight := 0
-	for len(g.waiting) > 0 && len(calls) < g.size {
-		c := g.waiting[0]
+	for len(g.waiting) > 0 && len(requests) < g.size {
+		r := g.waiting[0]
 		if g.weigh != nil {
-			if weight += g.weigh(c.in); weight > g.maxWeight && len(calls) > 0 {
+			if weight += g.weigh(r.in); weight > g.maxWeight && len(requests) > 0 {
 				break
 			}
 		}
 		g.waiting[0], g.waiting = nil, g.waiting[1:]
-		if c.ctx.Err() == nil { // nobody waits for the others
-			calls = append(calls, c)
+		if r.ctx.Err() == nil { // nobody waits for the others
+			requests = append(requests, r)
 		}
 	}
-	if calls == nil {
+	if requests == nil {
 		g.running--
 	}
-	return calls
+	return requests
 }
 
-func (g *group[In, Out]) putBack(calls []*call[In, Out]) {
-	if len(calls) == 0 {
+func (g *group[In, Out]) putBack(requests []*request[In, Out]) {
+	if len(requests) == 0 {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.waiting = append(calls, g.waiting...)
+	g.waiting = append(requests, g.waiting...)
 }
 
-// serve runs the calls together. When that fails and the database is not to blame, one of them may be, so each runs
+// serve runs the requests together. When that fails and the database is not to blame, one of them may be, so each runs
 // alone and answers for itself.
-func (g *group[In, Out]) serve(ctx context.Context, calls []*call[In, Out]) []result[Out] {
-	results, err := g.safely(ctx, calls)
+func (g *group[In, Out]) serve(ctx context.Context, requests []*request[In, Out]) []result[Out] {
+	results, err := g.runTogether(ctx, requests)
 	if err == nil {
 		return results
 	}
-	results = make([]result[Out], len(calls))
-	for i, c := range calls {
-		if len(calls) == 1 || webhook.ErrorCode(err) == webhook.CodeUnavailable {
+	results = make([]result[Out], len(requests))
+	for i, r := range requests {
+		if len(requests) == 1 || webhook.ErrorCode(err) == webhook.CodeUnavailable {
 			results[i].err = err
 			continue
 		}
-		alone, err := g.safely(ctx, []*call[In, Out]{c})
+		alone, err := g.runTogether(ctx, []*request[In, Out]{r})
 		if err != nil {
 			results[i].err = err
 			continue
@@ -195,21 +195,20 @@ func (g *group[In, Out]) serve(ctx context.Context, calls []*call[In, Out]) []re
 	return results
 }
 
-// safely turns a panic into an error: the callers are in other goroutines, where nothing would catch it.
-func (g *group[In, Out]) safely(ctx context.Context, calls []*call[In, Out]) (results []result[Out], err error) {
-	defer func() {
-		if reason := recover(); reason != nil {
-			err = fmt.Errorf("panic: %v\n%s", reason, debug.Stack())
-		}
-	}()
-	in := make([]In, len(calls))
-	for i, c := range calls {
-		in[i] = c.in
+// runTogether survives a panic: the callers are in other goroutines, where nothing would catch it.
+func (g *group[In, Out]) runTogether(ctx context.Context, requests []*request[In, Out]) (results []result[Out], err error) {
+	in := make([]In, len(requests))
+	for i, r := range requests {
+		in[i] = r.in
 	}
-	return g.run(ctx, in)
+	err = safely(func() (err error) {
+		results, err = g.run(ctx, in)
+		return err
+	})
+	return results, err
 }
 
-// close refuses new calls and returns when those that were accepted have their results.
+// close refuses new requests and returns when those that were accepted have their results.
 func (g *group[In, Out]) close() {
 	g.mu.Lock()
 	g.closed = true

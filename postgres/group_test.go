@@ -52,7 +52,8 @@ func (r *runs) all() [][]int {
 }
 
 func newRuns(t *testing.T, o Options, limit int, r *runs) *group[int, int] {
-	g := newGroup(o.withDefaults(), limit, r.run)
+	o.setDefaults()
+	g := newGroup(o, limit, r.run)
 	t.Cleanup(g.close)
 	return g
 }
@@ -60,7 +61,7 @@ func newRuns(t *testing.T, o Options, limit int, r *runs) *group[int, int] {
 // callGroup sends n from a goroutine of its own and waits until the group has it.
 func callGroup(ctx context.Context, t *testing.T, g *group[int, int], n int) <-chan error {
 	t.Helper()
-	before := g.waitingCalls()
+	before := g.waitingRequests()
 	done := make(chan error, 1)
 	go func() {
 		out, err := g.do(ctx, n)
@@ -69,12 +70,12 @@ func callGroup(ctx context.Context, t *testing.T, g *group[int, int], n int) <-c
 		}
 		done <- err
 	}()
-	require.Eventually(t, func() bool { return g.waitingCalls() > before }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return g.waitingRequests() > before }, 10*time.Second, time.Millisecond)
 	return done
 }
 
-// waitingCalls is how many calls wait for a run.
-func (g *group[In, Out]) waitingCalls() int {
+// waitingRequests is how many calls wait for a run.
+func (g *group[In, Out]) waitingRequests() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return len(g.waiting)

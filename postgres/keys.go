@@ -4,11 +4,10 @@ import (
 	"context"
 	"time"
 
-	"waybill/store"
-
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -27,13 +26,13 @@ func (r *keyRow) key() (*webhook.APIKey, error) {
 	return &k, nil
 }
 
-// CreateAPIKey stores a key under the SHA-256 of its text. CodeNotFound: there is no such tenant.
+// CreateAPIKey implements store.Keys.
 func (s *Store) CreateAPIKey(ctx context.Context, k *webhook.APIKey, hash []byte) error {
 	scopes := make(pq.StringArray, len(k.Scopes))
 	for i, scope := range k.Scopes {
 		scopes[i] = string(scope)
 	}
-	_, err := s.db.ExecContext(ctx, `
+	err := s.exec(ctx, `
 		INSERT INTO api_keys (id, tenant_id, name, scopes, hash, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
 		k.ID, k.TenantID, k.Name, scopes, hash, k.CreatedAt)
 	if pq.As(err, pqerror.ForeignKeyViolation) != nil {
@@ -45,14 +44,14 @@ func (s *Store) CreateAPIKey(ctx context.Context, k *webhook.APIKey, hash []byte
 	return failed("create an API key", err)
 }
 
-// APIKeys lists a tenant's keys by id, revoked ones among them. Page.After is an id.
+// APIKeys implements store.Keys.
 func (s *Store) APIKeys(ctx context.Context, tenant string, page store.Page) ([]webhook.APIKey, error) {
 	after, err := pageAfter[webhook.KeyID](page)
 	if err != nil {
 		return nil, err
 	}
 	var rows []keyRow
-	err = s.db.SelectContext(ctx, &rows,
+	err = s.list(ctx, &rows,
 		`SELECT `+keyColumns+` FROM api_keys WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3`, tenant, after, page.Limit)
 	if err != nil {
 		return nil, failed("list API keys", err)
@@ -60,18 +59,18 @@ func (s *Store) APIKeys(ctx context.Context, tenant string, page store.Page) ([]
 	return readAll(rows, (*keyRow).key)
 }
 
-// RevokeAPIKey ends a key. One that was revoked before keeps its moment. CodeNotFound: the tenant has none such.
+// RevokeAPIKey implements store.Keys.
 func (s *Store) RevokeAPIKey(ctx context.Context, tenant string, id webhook.KeyID, at time.Time) error {
 	var revoked time.Time
-	err := s.db.GetContext(ctx, &revoked, `
+	err := s.get(ctx, &revoked, `
 		UPDATE api_keys SET revoked_at = coalesce(revoked_at, $3) WHERE id = $1 AND tenant_id = $2 RETURNING revoked_at`, id, tenant, at)
 	return failed("revoke an API key", orNotFound(err, "key", id.String()))
 }
 
-// APIKeyByHash returns the key whose text has this SHA-256; CodeUnauthorized for an unknown or revoked one.
+// APIKeyByHash implements store.Keys.
 func (s *Store) APIKeyByHash(ctx context.Context, hash []byte) (*webhook.APIKey, error) {
 	var row keyRow
-	err := s.db.GetContext(ctx, &row, `SELECT `+keyColumns+` FROM api_keys WHERE hash = $1 AND revoked_at IS NULL`, hash)
+	err := s.get(ctx, &row, `SELECT `+keyColumns+` FROM api_keys WHERE hash = $1 AND revoked_at IS NULL`, hash)
 	if missing(err) {
 		return nil, webhook.Errorf(webhook.CodeUnauthorized, "the API key is unknown or revoked")
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"strconv"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
@@ -14,6 +16,10 @@ import (
 	"waybill/schemas"
 )
 
+// migrationLockTime bounds how long a migration waits for a lock: behind it waits everybody else. It fails with CodeUnavailable
+// then, and is tried again.
+const migrationLockTime = 3 * time.Second
+
 // How long a process waits for another one that is migrating: tries, one second apart.
 const (
 	lockPeriod = 1
@@ -21,15 +27,28 @@ const (
 )
 
 // Migrate brings the schema to the newest version, creating it if it is not there, and creates the partitions of this
-// month and the next. Several processes may do so at once: one works, the others wait for it. url and schema are those of
-// Options. CodeUnavailable: the database cannot be reached, try again.
+// month and the next three. Several processes may do so at once: one works, the others wait for it. url and schema are those
+// of Options. CodeUnavailable: the database cannot be reached, or somebody keeps a table that is to be altered; try again.
 func Migrate(ctx context.Context, url, schema string, log *slog.Logger) error {
-	o := Options{Schema: schema, Logger: log}.withDefaults()
-	db, err := openPool(url, o.Schema, 2, 0)
+	o := Options{URL: url, Schema: schema, Logger: log}
+	o.setDefaults()
+	db, err := openPool(url, o.Schema, 2, map[string]string{"lock_timeout": strconv.FormatInt(migrationLockTime.Milliseconds(), 10)})
 	if err != nil {
 		return err
 	}
 	defer db.Close()
+	if err := migrateUp(ctx, db, &o); err != nil {
+		return err
+	}
+	err = ensurePartitions(ctx, db, o.Timeout)
+	if locked(err) {
+		o.Logger.WarnContext(ctx, "partitions could not be created; the upkeep tries again", "error", err)
+		return nil
+	}
+	return err
+}
+
+func migrateUp(ctx context.Context, db *sqlx.DB, o *Options) error {
 	if err := createSchema(ctx, db, o.Schema); err != nil {
 		return failed("create the schema "+o.Schema, err)
 	}
@@ -44,10 +63,13 @@ func Migrate(ctx context.Context, url, schema string, log *slog.Logger) error {
 	for _, m := range applied {
 		o.Logger.InfoContext(ctx, "migrated", "schema", o.Schema, "migration", m.Source.Path, "duration", m.Duration)
 	}
-	if err := finishIndexes(ctx, db, o.Schema, smallPartition); err != nil {
+	// Building an index concurrently waits for every transaction of the database, however long, and holds up nobody.
+	patient, err := openPool(o.URL, o.Schema, 2, nil)
+	if err != nil {
 		return err
 	}
-	return ensurePartitions(ctx, db)
+	defer patient.Close()
+	return finishIndexes(ctx, patient, o.Schema, smallPartition)
 }
 
 // createSchema creates nothing when the schema is there, so that a role without the right to create one can migrate.
@@ -85,12 +107,4 @@ func lockID(schema string) int64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte("waybill migrate " + schema))
 	return int64(h.Sum64())
-}
-
-// EnsurePartitions creates the partitions of this month and the next where they are missing.
-func (s *Store) EnsurePartitions(ctx context.Context) error { return ensurePartitions(ctx, s.db) }
-
-func ensurePartitions(ctx context.Context, db *sqlx.DB) error {
-	_, err := db.ExecContext(ctx, `SELECT ensure_partitions()`)
-	return failed("create partitions", err)
 }

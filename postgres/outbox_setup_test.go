@@ -13,14 +13,13 @@ import (
 	"testing"
 	"time"
 
-	"waybill/store"
-
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 	"github.com/stretchr/testify/require"
 
 	"waybill/postgres"
 	"waybill/schemas"
+	"waybill/store"
 	"waybill/webhook"
 )
 

@@ -2,18 +2,66 @@ package postgres_test
 
 import (
 	"regexp"
-	"sync"
 	"testing"
+	"time"
 
+	"github.com/lib/pq"
 	"github.com/stretchr/testify/require"
 
 	"waybill/postgres"
+	"waybill/store"
+	"waybill/webhook"
 )
 
-var scanOfPartition = regexp.MustCompile(`Index Scan using \S+ on (?:deliveries|events)_\S+ [^\n]*\n\s*Index Cond: ([^\n]*)`)
+// scan is the use of an index of a partition: its columns, and those that the scan's condition binds.
+type scan struct{ columns, bound []string }
+
+var indexScan = regexp.MustCompile(`(?m)Index (?:Only )?Scan(?: Backward)? (?:using|on) (\S+)(?: on \S+)?(?: \S+)? +\(cost[^\n]*\n(?:\s*Index Cond: ([^\n]*))?`)
+
+// scans returns how a plan uses the indexes of the partitions of deliveries, events and attempts.
+func (b *bundle) scans(plan string) []scan {
+	b.t.Helper()
+	var found []scan
+	for _, m := range indexScan.FindAllStringSubmatch(plan, -1) {
+		var columns pq.StringArray
+		require.NoError(b.t, b.db.Get(&columns, `
+			SELECT array_agg(a.attname ORDER BY k.at) FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid
+				CROSS JOIN unnest(i.indkey) WITH ORDINALITY AS k (attribute, at) JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.attribute
+			WHERE i.indexrelid = $1::regclass AND t.relname ~ '^(deliveries|events|attempts)_'`, pq.QuoteIdentifier(m[1])), plan)
+		if columns == nil {
+			continue
+		}
+		s := scan{columns: columns}
+		for _, c := range columns {
+			if regexp.MustCompile(`[( ]` + c + ` (=|<|>|<=|>=) `).MatchString(m[2]) {
+				s.bound = append(s.bound, c)
+			}
+		}
+		found = append(found, s)
+	}
+	return found
+}
+
+// fill gives the tenant acme n deliveries of one endpoint, delivered, in partitions that nobody ever analyzes.
+func (b *bundle) fill(endpoint webhook.EndpointID, n int) {
+	b.t.Helper()
+	var partitions []string
+	require.NoError(b.t, b.db.Select(&partitions, `SELECT inhrelid::regclass::text FROM pg_inherits
+		WHERE inhparent IN ('events'::regclass, 'deliveries'::regclass, 'attempts'::regclass)`))
+	for _, p := range partitions {
+		b.exec(`ALTER TABLE ` + p + ` SET (autovacuum_enabled = off)`)
+	}
+	b.exec(`
+		INSERT INTO deliveries (id, tenant_id, event_key, event_id, event_type, endpoint_id, status, attempts, created_at, updated_at)
+		SELECT id, 'acme', id, id::text, 'order.confirmed', $1, 'delivered', 1, at, at FROM (
+			SELECT now() - n * interval '1 ms' AS at,
+				(left(uuid_floor(now() - n * interval '1 ms')::text, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid AS id
+			FROM generate_series(1, $2) AS n) AS made`, endpoint, n)
+}
 
 // A prepared statement may keep for hours the plan that was made for any values and on a partition of which nothing is
-// known yet. No hot statement may then read a partition from end to end, or all that a tenant or an endpoint has.
+// known yet. No hot statement may then read a partition from end to end, or all that a tenant or an endpoint has: of each
+// index that it uses it gives every column up to one that tells a delivery or an event.
 func TestHotStatements_PlanStaysGoodWhileTablesGrow(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -23,24 +71,94 @@ func TestHotStatements_PlanStaysGoodWhileTablesGrow(t *testing.T) {
 			for _, bad := range []string{"Seq Scan", "Hash Join", "Merge Join"} {
 				require.NotContains(t, plan, bad, name)
 			}
-			for _, scan := range scanOfPartition.FindAllStringSubmatch(plan, -1) {
-				require.Regexp(t, `\((id|event_key) = `, scan[1], "%s\n%s", name, plan)
+			for _, s := range b.scans(plan) {
+				require.NotEmpty(t, s.bound, "%s\n%s", name, plan)
+				require.Equal(t, s.columns[:len(s.bound)], s.bound, "%s\n%s", name, plan)
+				require.Contains(t, []string{"id", "event_key", "delivery_id", "number"}, s.bound[len(s.bound)-1], "%s\n%s", name, plan)
 			}
 		}
 	}
 	plansAreGood()
 	b.tenant("acme")
-	b.endpoint("acme")
-	var wg sync.WaitGroup
-	for range 1000 {
-		wg.Go(func() {
-			if _, err := b.Accept(t.Context(), publication("acme", "")); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
+	b.fill(b.endpoint("acme").ID, 20_000)
 	plansAreGood()
+	plan := postgres.ExplainGeneric(t, b.Store, postgres.HotStatements["record"])
+	require.NotEmpty(t, b.scans(plan), "the test understands the plan:\n%s", plan)
+}
+
+// mostPages is what a statement may read that finds a page of the log, or a delivery, by its index: a few dozen. All that the
+// tenant has is a thousand and more.
+const mostPages = 400
+
+// A record reads what it records, and not what else its tenant has.
+func TestRecordAttempts_ReadsNoMoreWhileTheTenantGrows(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.fill(b.endpoint("acme").ID, 20_000)
+	d := b.delivery()
+	query, args := postgres.RecordQuery(record("acme", d.ID, 1, webhook.StatusDelivered))
+	require.Less(t, postgres.Buffers(t, b.Store, query, args), mostPages)
+	got, err := b.Delivery(t.Context(), "acme", d.ID)
+	require.NoError(t, err)
+	require.Equal(t, webhook.StatusDelivered, got.Status, "what was measured did its work")
+}
+
+// A page of the log is read from the index that its filter asks for, in its order, however much else the tenant has.
+func TestDeliveries_ListsReadAPage(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	e := b.endpoint("acme")
+	b.fill(e.ID, 30_000)
+	for _, status := range []string{"pending", "retrying", "held", "exhausted", "canceled"} {
+		b.exec(`
+			UPDATE deliveries SET status = $1, held_at = CASE WHEN $1 = 'held' THEN now() END
+			WHERE id IN (SELECT id FROM deliveries WHERE status = 'delivered' ORDER BY id LIMIT 2)`, status)
+	}
+	page := store.Page{Limit: 100}
+	for _, test := range []struct {
+		filter store.DeliveryFilter
+		index  []string
+		found  int
+	}{
+		{store.DeliveryFilter{}, []string{"tenant_id", "id"}, 100},
+		{store.DeliveryFilter{Status: webhook.StatusDelivered}, []string{"tenant_id", "id"}, 100},
+		{store.DeliveryFilter{Status: webhook.StatusPending}, []string{"tenant_id", "status", "id"}, 2},
+		{store.DeliveryFilter{Status: webhook.StatusRetrying}, []string{"tenant_id", "status", "id"}, 2},
+		{store.DeliveryFilter{Status: webhook.StatusHeld}, []string{"tenant_id", "status", "id"}, 2},
+		{store.DeliveryFilter{Status: webhook.StatusExhausted}, []string{"tenant_id", "status", "id"}, 2},
+		{store.DeliveryFilter{Status: webhook.StatusCanceled}, []string{"tenant_id", "status", "id"}, 2},
+		{store.DeliveryFilter{Status: webhook.StatusCanceled, EndpointID: e.ID}, []string{"tenant_id", "status", "id"}, 2},
+		{store.DeliveryFilter{Status: webhook.StatusPending, EventType: "order.confirmed"}, []string{"tenant_id", "status", "id"}, 2},
+		{store.DeliveryFilter{Status: webhook.StatusHeld, EndpointID: e.ID}, []string{"endpoint_id", "id"}, 2},
+		{store.DeliveryFilter{EndpointID: e.ID}, []string{"endpoint_id", "id"}, 100},
+		{store.DeliveryFilter{EndpointID: e.ID, EventType: "order.confirmed"}, []string{"endpoint_id", "id"}, 100},
+		{store.DeliveryFilter{EventType: "order.confirmed"}, []string{"tenant_id", "event_type", "id"}, 100},
+		{store.DeliveryFilter{EventType: "order.lost"}, []string{"tenant_id", "event_type", "id"}, 0},
+	} {
+		f := test.filter
+		f.Page = page
+		query, args := postgres.ListQuery(f)
+		plan := postgres.ExplainGeneric(t, b.Store, query)
+		scans := b.scans(plan)
+		require.NotEmpty(t, scans, plan)
+		require.NotContains(t, plan, "Sort  (", "%s\n%s", query, plan)
+		for _, s := range scans {
+			require.Equal(t, test.index, s.columns, "%s\n%s", query, plan)
+			require.Equal(t, test.index[:len(test.index)-1], s.bound, "%s\n%s", query, plan)
+		}
+		require.Less(t, postgres.Buffers(t, b.Store, query, args), mostPages, query)
+		found, err := b.Deliveries(t.Context(), "acme", f)
+		require.NoError(t, err)
+		require.Len(t, found, test.found, query)
+		if test.found == 0 {
+			continue
+		}
+		f.Page.After, f.Since = found[0].ID.String(), found[0].CreatedAt.Add(-time.Hour)
+		query, args = postgres.ListQuery(f)
+		require.Less(t, postgres.Buffers(t, b.Store, query, args), mostPages, query)
+	}
 }
 
 // Whoever looks for what stands still goes by an index that has nothing else, and not through the tables.

@@ -5,13 +5,12 @@ import (
 	"testing"
 	"time"
 
-	"waybill/store"
-
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 	"github.com/stretchr/testify/require"
 
 	"waybill/postgres/postgrestest"
+	"waybill/store"
 	"waybill/webhook"
 )
 

@@ -9,13 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"waybill/store"
-
 	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/require"
 
 	"waybill/postgres"
 	"waybill/postgres/postgrestest"
+	"waybill/store"
 )
 
 // sqlBlocks returns the SQL of a page, block by block.

@@ -25,7 +25,7 @@ const (
 			) AS d
 		), marked AS (
 			UPDATE deliveries d SET next_attempt_at = d.created_at FROM page
-			WHERE d.id = page.id AND page.status = 'pending' AND page.next_attempt_at IS NULL AND d.status = 'pending'
+			WHERE d.id = page.id AND page.status = 'pending' AND page.next_attempt_at IS NULL AND d.status || '' = 'pending'
 		), moved AS (
 			UPDATE reconciler_sweeps s SET position = last.id FROM (SELECT id FROM page ORDER BY id DESC LIMIT 1) AS last WHERE s.behind = $1::interval
 		)
@@ -35,7 +35,7 @@ const (
 	// event that retention removed nothing can be delivered.
 	overdue = `
 		FROM deliveries d
-		WHERE d.next_attempt_at < now() - $1::bigint * interval '1 millisecond' AND d.status IN ('pending', 'retrying')
+		WHERE d.next_attempt_at < now() - $1::bigint * interval '1 millisecond' AND d.status || '' IN ('pending', 'retrying')
 			AND NOT EXISTS (SELECT FROM dispatches w WHERE w.event_key = d.event_key)
 			AND EXISTS (SELECT FROM events e WHERE e.id = d.event_key)`
 
@@ -44,7 +44,7 @@ const (
 		FROM deliveries d JOIN tenants t ON t.id = d.tenant_id
 			JOIN unnest($2::text[], $3::bigint[]) AS hold (dialect, ms) ON hold.dialect = t.dialect
 		WHERE d.held_at < now() - ($1::bigint + (SELECT min(ms) FROM unnest($3::bigint[]) AS ms)) * interval '1 millisecond'
-			AND d.held_at < now() - ($1::bigint + hold.ms) * interval '1 millisecond' AND d.status = 'held'
+			AND d.held_at < now() - ($1::bigint + hold.ms) * interval '1 millisecond' AND d.status || '' = 'held'
 			AND EXISTS (SELECT FROM events e WHERE e.id = d.event_key)`
 
 	selectStalled = `
@@ -76,7 +76,7 @@ const (
 		)
 		UPDATE endpoints e SET recovery_due = true FROM enabled
 		WHERE e.id = enabled.id AND (e.disabled_at IS NULL OR e.deleted_at IS NOT NULL) AND NOT e.recovery_due
-			AND (SELECT true FROM deliveries d WHERE d.endpoint_id = enabled.id AND d.status = 'held'
+			AND (SELECT true FROM deliveries d WHERE d.endpoint_id = enabled.id AND d.held_at IS NOT NULL AND d.status || '' = 'held'
 				AND d.held_at < now() - $1::bigint * interval '1 millisecond' LIMIT 1)
 		RETURNING e.tenant_id, e.id`
 )
@@ -84,16 +84,14 @@ const (
 // sweeps are the rows of reconciler_sweeps.
 var sweeps = []string{"0", "1 hour"}
 
-// ClaimReconciler makes holder, a UUID, the process that reconciles for the time of the lease, and reports whether it is:
-// while another's lease lasts it is not. A holder renews its own.
+// ClaimReconciler implements store.Reconciliation.
 func (s *Store) ClaimReconciler(ctx context.Context, holder string, lease time.Duration) (bool, error) {
 	var claimed []bool
 	err := s.selectHot(ctx, &claimed, claimReconciler, holder, lease.Milliseconds())
 	return len(claimed) > 0, failed("claim the reconciler", err)
 }
 
-// SweepDeliveries looks at up to limit deliveries of each sweep that are older than after and that it has not looked at,
-// so that StalledDeliveries finds the pending ones, and reports whether there may be more.
+// SweepDeliveries implements store.Reconciliation. limit is of each sweep.
 func (s *Store) SweepDeliveries(ctx context.Context, after time.Duration, limit int) (more bool, err error) {
 	for _, sweep := range sweeps {
 		var looked []int
@@ -105,34 +103,32 @@ func (s *Store) SweepDeliveries(ctx context.Context, after time.Duration, limit 
 	return more, nil
 }
 
-// StalledDeliveries lists the deliveries that stand still and that SweepDeliveries has come by, longest first, from the
-// one after after.
-func (s *Store) StalledDeliveries(ctx context.Context, still store.StallRule, after store.Stalled, limit int) ([]store.Stalled, error) {
+// StalledDeliveries implements store.Reconciliation.
+func (s *Store) StalledDeliveries(ctx context.Context, rule store.StallRule, after store.Stalled, limit int) ([]store.Stalled, error) {
 	var found []store.Stalled
-	err := s.selectHot(ctx, &found, selectStalled, append(standstillArgs(still), after.Since, after.ID, limit)...)
+	err := s.selectHot(ctx, &found, selectStalled, append(stallArgs(rule), after.Since, after.ID, limit)...)
 	return found, failed("list stalled deliveries", err)
 }
 
-// CountStalled counts what StalledDeliveries lists, up to 10,000 that are overdue and as many that are held too long.
-func (s *Store) CountStalled(ctx context.Context, still store.StallRule) (int, error) {
+// CountStalled implements store.Reconciliation.
+func (s *Store) CountStalled(ctx context.Context, rule store.StallRule) (int, error) {
 	var n []int
-	if err := s.selectHot(ctx, &n, countStalled, standstillArgs(still)...); err != nil {
+	if err := s.selectHot(ctx, &n, countStalled, stallArgs(rule)...); err != nil {
 		return 0, failed("count stalled deliveries", err)
 	}
 	return n[len(n)-1], nil
 }
 
-func standstillArgs(still store.StallRule) []any {
-	dialects, holds := new(column), new(column)
-	for dialect, hold := range still.Holds {
+func stallArgs(rule store.StallRule) []any {
+	dialects, holds := new(arrayBuilder), new(arrayBuilder)
+	for dialect, hold := range rule.Holds {
 		dialects.addText(dialect)
 		holds.addInt(hold.Milliseconds())
 	}
-	return []any{still.After.Milliseconds(), dialects, holds}
+	return []any{rule.After.Milliseconds(), dialects, holds}
 }
 
-// RecoverForgotten marks for recovery the endpoints that have held a delivery for longer than after although they are
-// enabled or deleted and no recovery is due, and returns them.
+// RecoverForgotten implements store.Reconciliation.
 func (s *Store) RecoverForgotten(ctx context.Context, after time.Duration) ([]store.EndpointRef, error) {
 	var marked []store.EndpointRef
 	err := s.selectHot(ctx, &marked, recoverForgotten, after.Milliseconds())

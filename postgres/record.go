@@ -6,12 +6,15 @@ import (
 	"slices"
 
 	"waybill/store"
-
 	"waybill/webhook"
 )
 
+// ofDeletedEndpoint is asked of failed attempts only, so the happy path does not pay for it: what was under way while its endpoint
+// was deleted is followed by no other attempt.
+const ofDeletedEndpoint = `r.status = 'retrying' AND EXISTS (SELECT FROM endpoints e WHERE e.id = d.endpoint_id AND e.deleted_at IS NOT NULL)`
+
 // recordAttempts moves each delivery on and inserts the attempts of those that moved, so that no attempt is recorded
-// twice. It changes no indexed column of a delivery that is delivered at once: such an update is heap-only.
+// twice.
 const recordAttempts = `
 	WITH r AS (
 		SELECT * FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::uuid[],
@@ -22,13 +25,15 @@ const recordAttempts = `
 	), moved AS (
 		UPDATE deliveries d SET
 			attempts = r.number,
-			status = CASE WHEN d.status = 'canceled' AND r.status <> 'delivered' THEN d.status ELSE r.status END,
-			reason = CASE WHEN d.status = 'canceled' AND r.status <> 'delivered' THEN d.reason ELSE '' END,
-			next_attempt_at = CASE WHEN d.status <> 'canceled' AND r.status = 'retrying' THEN r.next_attempt_at END,
+			status = CASE WHEN d.status = 'canceled' AND r.status <> 'delivered' THEN d.status
+				WHEN ` + ofDeletedEndpoint + ` THEN 'canceled' ELSE r.status END,
+			reason = CASE WHEN d.status = 'canceled' AND r.status <> 'delivered' THEN d.reason
+				WHEN ` + ofDeletedEndpoint + ` THEN 'the endpoint was deleted' ELSE '' END,
+			next_attempt_at = CASE WHEN d.status <> 'canceled' AND r.status = 'retrying' AND NOT (` + ofDeletedEndpoint + `) THEN r.next_attempt_at END,
 			held_at = NULL,
 			failed_at = CASE WHEN r.status <> 'delivered' THEN coalesce(d.failed_at, r.at) ELSE d.failed_at END,
 			updated_at = r.at
-		FROM r WHERE d.id = r.delivery_id AND d.tenant_id = r.tenant_id AND d.attempts < r.number
+		FROM r WHERE d.id = r.delivery_id AND d.tenant_id || '' = r.tenant_id AND d.attempts < r.number
 		RETURNING d.id, d.event_id, d.event_type, d.endpoint_id, d.status, d.attempts, d.next_attempt_at, d.reason, d.created_at,
 			d.updated_at, r.id AS attempt_id, r.started_at, r.duration_ms, r.status_code, r.outcome, r.error_class, r.error,
 			r.request_headers, r.response_headers, r.response_body, r.response_truncated, r.manual
@@ -41,19 +46,16 @@ const recordAttempts = `
 	)
 	SELECT ` + deliveryColumns + ` FROM moved`
 
-// RecordAttempt stores the attempt and its delivery's new state, and returns the delivery as it stands after the commit.
-// A delivery that was canceled meanwhile stays canceled unless the attempt delivered it; an attempt whose number is not
-// above the delivery's changes nothing. Calls that come at the same time share a transaction. CodeNotFound: the tenant
-// has no such delivery.
+// RecordAttempt implements store.Attempts. Calls that come at the same time share a transaction.
 func (s *Store) RecordAttempt(ctx context.Context, r *store.Record) (*webhook.Delivery, error) {
 	return s.records.do(ctx, r)
 }
 
 func (s *Store) recordGroup(ctx context.Context, in []*store.Record) ([]result[*webhook.Delivery], error) {
 	results := make([]result[*webhook.Delivery], len(in))
-	places := oncePerDelivery(in, results)
+	indexes := oncePerDelivery(in, results)
 	var rows newAttempts
-	for _, i := range places {
+	for _, i := range indexes {
 		rows.add(in[i])
 	}
 	// The statement is its own transaction, which saves two round trips. When its answer is lost and it runs again, it
@@ -66,7 +68,7 @@ func (s *Store) recordGroup(ctx context.Context, in []*store.Record) ([]result[*
 	for i := range moved {
 		byID[moved[i].ID] = &moved[i]
 	}
-	for _, i := range places {
+	for _, i := range indexes {
 		r := in[i]
 		if results[i].out = byID[r.Attempt.DeliveryID]; results[i].out == nil {
 			results[i].out, results[i].err = s.Delivery(ctx, r.TenantID, r.Attempt.DeliveryID)
@@ -75,19 +77,19 @@ func (s *Store) recordGroup(ctx context.Context, in []*store.Record) ([]result[*
 	return results, nil
 }
 
-// oncePerDelivery returns the places of the records to write now, one of each delivery, in the order in which every
+// oncePerDelivery returns the indexes of the records to write now, one of each delivery, in the order in which every
 // transaction locks deliveries. What is left over goes into the next run.
 func oncePerDelivery(in []*store.Record, results []result[*webhook.Delivery]) []int {
-	places := make([]int, len(in))
+	indexes := make([]int, len(in))
 	for i := range in {
-		places[i] = i
+		indexes[i] = i
 	}
-	slices.SortStableFunc(places, func(x, y int) int {
+	slices.SortStableFunc(indexes, func(x, y int) int {
 		a, b := in[x].Attempt, in[y].Attempt
 		return cmp.Or(cmp.Compare(a.DeliveryID.UUID(), b.DeliveryID.UUID()), cmp.Compare(a.Number, b.Number))
 	})
-	first := places[:0]
-	for _, i := range places {
+	first := indexes[:0]
+	for _, i := range indexes {
 		if len(first) > 0 && in[first[len(first)-1]].Attempt.DeliveryID == in[i].Attempt.DeliveryID {
 			results[i].again = true
 			continue
@@ -99,7 +101,7 @@ func oncePerDelivery(in []*store.Record, results []result[*webhook.Delivery]) []
 
 type newAttempts struct {
 	delivery, tenant, number, status, nextAttempt, at, id, started, duration, statusCode, outcome, errorClass, errorText,
-	requestHeaders, responseHeaders, responseBody, truncated, manual column
+	requestHeaders, responseHeaders, responseBody, truncated, manual arrayBuilder
 }
 
 func (c *newAttempts) add(r *store.Record) {
@@ -116,7 +118,7 @@ func (c *newAttempts) add(r *store.Record) {
 	c.statusCode.addInt(int64(a.StatusCode))
 	c.outcome.addText(string(a.Outcome))
 	c.errorClass.addText(string(a.ErrorClass))
-	c.errorText.addText(storable(a.Error)) // it may quote what a receiver sent
+	c.errorText.addText(cleanText(a.Error)) // it may quote what a receiver sent
 	c.requestHeaders.addStrings(a.RequestHeaders)
 	c.responseHeaders.addStrings(a.ResponseHeaders)
 	c.responseBody.addBytes(a.ResponseBody)

@@ -5,11 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"waybill/store"
-
 	"github.com/stretchr/testify/require"
 
 	"waybill/postgres"
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -215,27 +214,6 @@ func TestRecordAttempt_SeveralOfOneDeliveryInOneGroup(t *testing.T) {
 	found, err := b.Attempts(t.Context(), "acme", id, store.Page{Limit: 10})
 	require.NoError(t, err)
 	require.Len(t, found, 5, "in the order of their numbers, none is too late")
-}
-
-func TestRecordAttempt_DeliveredAtOnceIsAHeapOnlyUpdate(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.tenant("acme")
-	b.endpoint("acme")
-	for range 20 {
-		b.record(record("acme", b.delivery().ID, 1, webhook.StatusDelivered))
-	}
-	require.NoError(t, b.Close()) // a connection reports its statistics when it ends, if not before
-	var updates struct {
-		All int `db:"updates"`
-		Hot int `db:"hot"`
-	}
-	require.Eventually(t, func() bool {
-		err := b.db.Get(&updates, `SELECT sum(n_tup_upd) AS updates, sum(n_tup_hot_upd) AS hot FROM pg_stat_user_tables
-			WHERE schemaname = $1 AND relname LIKE 'deliveries%'`, b.Schema())
-		return err == nil && updates.All == 20
-	}, 30*time.Second, 20*time.Millisecond)
-	require.Equal(t, updates.All, updates.Hot)
 }
 
 func TestAttempts_Pages(t *testing.T) {

@@ -4,11 +4,10 @@ import (
 	"sync"
 	"testing"
 
-	"waybill/store"
-
 	"github.com/stretchr/testify/require"
 
 	"waybill/postgres/postgrestest"
+	"waybill/store"
 	"waybill/webhook"
 )
 

@@ -48,19 +48,19 @@ func newKeyring(keys []Key) (*keyring, error) {
 	return k, nil
 }
 
-// place says where a sealed value belongs. It is authenticated with the value, so that one that was moved to another
+// location says where a sealed value belongs. It is authenticated with the value, so that one that was moved to another
 // row or column does not open.
-type place struct{ column, row string }
+type location struct{ column, row string }
 
-func (p place) bind(header []byte) []byte {
+func (l location) bind(header []byte) []byte {
 	bound := append([]byte{}, header...)
-	bound = append(bound, p.column...)
+	bound = append(bound, l.column...)
 	bound = append(bound, 0) // no column has one in its name
-	return append(bound, p.row...)
+	return append(bound, l.row...)
 }
 
 // seal returns nil for an empty plain text.
-func (k *keyring) seal(plain []byte, at place) []byte {
+func (k *keyring) seal(plain []byte, at location) []byte {
 	if len(plain) == 0 {
 		return nil
 	}
@@ -68,8 +68,8 @@ func (k *keyring) seal(plain []byte, at place) []byte {
 	return k.aeads[k.first].Seal(header, nil, plain, at.bind(header))
 }
 
-// open returns nil for nil. Its errors name the key and the place, never the content.
-func (k *keyring) open(sealed []byte, at place) ([]byte, error) {
+// open returns nil for nil. Its errors name the key and the location, never the content.
+func (k *keyring) open(sealed []byte, at location) ([]byte, error) {
 	if sealed == nil {
 		return nil, nil
 	}

@@ -12,7 +12,7 @@ func TestKeyring_SealsAndOpens(t *testing.T) {
 	t.Parallel()
 	k, err := newKeyring([]Key{testKey("k1", 1)})
 	require.NoError(t, err)
-	at := place{"endpoints.secret_sealed", "ep_1"}
+	at := location{"endpoints.secret_sealed", "ep_1"}
 	one, two := k.seal([]byte("whsec_secret"), at), k.seal([]byte("whsec_secret"), at)
 	require.NotEqual(t, one, two, "each has its own nonce")
 	require.NotContains(t, string(one), "secret")
@@ -30,8 +30,8 @@ func TestKeyring_RefusesWhatWasMoved(t *testing.T) {
 	t.Parallel()
 	k, err := newKeyring([]Key{testKey("k1", 1)})
 	require.NoError(t, err)
-	sealed := k.seal([]byte("whsec_secret"), place{"endpoints.secret_sealed", "ep_1"})
-	for _, elsewhere := range []place{
+	sealed := k.seal([]byte("whsec_secret"), location{"endpoints.secret_sealed", "ep_1"})
+	for _, elsewhere := range []location{
 		{"endpoints.secret_sealed", "ep_2"}, {"endpoints.headers_sealed", "ep_1"}, {"tenants.secret_sealed", "ep_1"},
 		{"endpoints.secret_sealedep", "_1"},
 	} {
@@ -45,7 +45,7 @@ func TestKeyring_RefusesWhatWasChanged(t *testing.T) {
 	t.Parallel()
 	k, err := newKeyring([]Key{testKey("k1", 1)})
 	require.NoError(t, err)
-	at := place{"tenants.secret_sealed", "acme"}
+	at := location{"tenants.secret_sealed", "acme"}
 	sealed := k.seal([]byte("whsec_secret"), at)
 	for i := range sealed {
 		changed := append([]byte{}, sealed...)
@@ -61,7 +61,7 @@ func TestKeyring_RefusesWhatWasChanged(t *testing.T) {
 
 func TestKeyring_Rotation(t *testing.T) {
 	t.Parallel()
-	at := place{"tenants.secret_sealed", "acme"}
+	at := location{"tenants.secret_sealed", "acme"}
 	before, err := newKeyring([]Key{testKey("k1", 1)})
 	require.NoError(t, err)
 	both, err := newKeyring([]Key{testKey("k2", 2), testKey("k1", 1)})

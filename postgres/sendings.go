@@ -2,12 +2,12 @@ package postgres
 
 import (
 	"context"
+	"slices"
 	"time"
-
-	"waybill/store"
 
 	"github.com/lib/pq"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -16,26 +16,37 @@ import (
 // partition the planner believes that a tenant has but a few.
 const selectSendings = `
 	WITH d AS MATERIALIZED (
-		SELECT asked.place, asked.tenant_id AS asked_tenant_id, d.id, d.tenant_id, d.event_key, d.event_id, d.event_type, d.endpoint_id,
+		SELECT asked.ordinality, asked.tenant_id AS asked_tenant_id, d.id, d.tenant_id, d.event_key, d.event_id, d.event_type, d.endpoint_id,
 			d.status, d.attempts, d.next_attempt_at, d.reason, d.created_at, d.updated_at
-		FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS asked (id, tenant_id, place) JOIN deliveries d ON d.id = asked.id
+		FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS asked (id, tenant_id, ordinality) JOIN deliveries d ON d.id = asked.id
 	)
-	SELECT d.place, d.id, d.tenant_id, d.event_key, d.event_id, d.event_type, d.endpoint_id, d.status, d.attempts, d.next_attempt_at,
+	SELECT d.ordinality, d.id, d.tenant_id, d.event_key, d.event_id, d.event_type, d.endpoint_id, d.status, d.attempts, d.next_attempt_at,
 		d.reason, d.created_at, d.updated_at, t.version AS tenant_version, e.version AS endpoint_version,
 		e.deleted_at IS NOT NULL AS deleted, e.disabled_at, e.disabled_reason
 	FROM d JOIN endpoints e ON e.id = d.endpoint_id JOIN tenants t ON t.id = d.tenant_id
 	WHERE d.tenant_id = d.asked_tenant_id`
 
-// The parts, where they are not in the caches.
+// maxSendingBytes bounds the bodies that one run reads, but for the last of them.
+const maxSendingBytes = 4 << 20
+
+// What is not in the caches.
 const (
-	selectBodies    = `SELECT id, body, delivery_id_at, data_from, data_to FROM events WHERE id = ANY ($1::uuid[])`
+	// selectBodies reads bodies as long as those before them have less than $2 bytes; of the others it reads that they are there.
+	selectBodies = `
+		WITH found AS MATERIALIZED (
+			SELECT e.id, e.body, e.delivery_id_at, e.data_from, e.data_to,
+				sum(octet_length(e.body)) OVER (ORDER BY asked.ordinality) - octet_length(e.body) < $2::bigint AS fits
+			FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (id, ordinality) JOIN events e ON e.id = asked.id
+		)
+		SELECT id, fits, CASE WHEN fits THEN body END AS body, delivery_id_at, data_from, data_to FROM found`
+
 	selectSenders   = `SELECT ` + tenantColumns + `, secret_sealed FROM tenants WHERE id = ANY ($1::text[])`
 	selectReceivers = `
 		SELECT ` + endpointColumns + `, secret_sealed, deleted_at IS NOT NULL AS deleted FROM endpoints WHERE id = ANY ($1::uuid[])`
 )
 
 type sendingRow struct {
-	Place int `db:"place"` // from 1
+	Ordinality int `db:"ordinality"` // among what was asked for, from 1
 	webhook.Delivery
 	EventKey        webhook.EventKey `db:"event_key"`
 	TenantID        string           `db:"tenant_id"`
@@ -46,15 +57,13 @@ type sendingRow struct {
 	DisabledReason  string           `db:"disabled_reason"`
 }
 
-// Sending returns all that an attempt of in.DeliveryID depends on, as the database has it at a moment after the call.
-// Calls that come at the same time share the reading. CodeNotFound: the tenant has no such delivery, or its event is
-// gone.
+// Sending implements store.Attempts. Calls that come at the same time share the reading.
 func (s *Store) Sending(ctx context.Context, in store.Target) (*store.Sending, error) {
 	return s.sendings.do(ctx, in)
 }
 
 func (s *Store) sendingGroup(ctx context.Context, in []store.Target) ([]result[*store.Sending], error) {
-	ids, tenants := new(column), new(column)
+	ids, tenants := new(arrayBuilder), new(arrayBuilder)
 	for _, t := range in {
 		ids.addID(t.DeliveryID)
 		tenants.addText(t.Tenant)
@@ -63,7 +72,7 @@ func (s *Store) sendingGroup(ctx context.Context, in []store.Target) ([]result[*
 	if err := s.selectHot(ctx, &rows, selectSendings, ids, tenants); err != nil {
 		return nil, failed("read what to send", err)
 	}
-	parts, err := s.partsOf(ctx, rows)
+	inputs, err := s.inputsOf(ctx, rows)
 	if err != nil {
 		return nil, failed("read what to send", err)
 	}
@@ -72,29 +81,34 @@ func (s *Store) sendingGroup(ctx context.Context, in []store.Target) ([]result[*
 		results[i].err = notFound("delivery", t.DeliveryID.String())
 	}
 	for i := range rows {
-		sending, err := parts.sending(&rows[i])
-		results[rows[i].Place-1] = result[*store.Sending]{out: sending, err: err}
+		r := result[*store.Sending]{again: inputs.later[rows[i].EventKey]}
+		if !r.again {
+			r.out, r.err = inputs.sending(&rows[i])
+		}
+		results[rows[i].Ordinality-1] = r
 	}
 	return results, nil
 }
 
-// sendingParts are what the sendings of one run are put together from. A part that cannot be read is an error of the
-// sendings that need it, not of all.
-type sendingParts struct {
-	bodies    map[webhook.EventKey]webhook.Body
-	senders   map[string]part[*sender]
-	receivers map[webhook.EndpointID]part[*receiver]
+// sendingInputs are what the sendings of one run are made of. What cannot be read is an error of the sendings that need
+// it, not of all.
+type sendingInputs struct {
+	bodies map[webhook.EventKey]webhook.Body
+	// later are the events whose bodies this run has no room for.
+	later     map[webhook.EventKey]bool
+	senders   map[string]loaded[*sender]
+	receivers map[webhook.EndpointID]loaded[*receiver]
 }
 
-type part[T any] struct {
+type loaded[T any] struct {
 	value T
 	err   error
 }
 
-// partsOf takes the parts from the caches and reads those that are not there, or there in another version, at most one
+// inputsOf takes what it can from the caches and reads those that are not there, or there in another version, at most one
 // query for each kind.
-func (s *Store) partsOf(ctx context.Context, rows []sendingRow) (*sendingParts, error) {
-	p := &sendingParts{map[webhook.EventKey]webhook.Body{}, map[string]part[*sender]{}, map[webhook.EndpointID]part[*receiver]{}}
+func (s *Store) inputsOf(ctx context.Context, rows []sendingRow) (*sendingInputs, error) {
+	p := &sendingInputs{map[webhook.EventKey]webhook.Body{}, map[webhook.EventKey]bool{}, map[string]loaded[*sender]{}, map[webhook.EndpointID]loaded[*receiver]{}}
 	var bodies []webhook.EventKey
 	var senders []string
 	var receivers []webhook.EndpointID
@@ -102,22 +116,22 @@ func (s *Store) partsOf(ctx context.Context, rows []sendingRow) (*sendingParts, 
 		r := &rows[i]
 		if body, ok := s.caches.bodies.GetIfPresent(r.EventKey); ok {
 			p.bodies[r.EventKey] = body
-		} else {
+		} else if !slices.Contains(bodies, r.EventKey) {
 			bodies = append(bodies, r.EventKey)
 		}
 		if known, ok := s.caches.senders.GetIfPresent(r.TenantID); ok && known.tenant.Version == r.TenantVersion {
-			p.senders[r.TenantID] = part[*sender]{value: known}
+			p.senders[r.TenantID] = loaded[*sender]{value: known}
 		} else {
 			senders = append(senders, r.TenantID)
 		}
 		if known, ok := s.caches.receivers.GetIfPresent(receiverVersion{r.EndpointID, r.EndpointVersion}); ok {
-			p.receivers[r.EndpointID] = part[*receiver]{value: known}
+			p.receivers[r.EndpointID] = loaded[*receiver]{value: known}
 		} else {
 			receivers = append(receivers, r.EndpointID)
 		}
 	}
 	for _, load := range []func() error{
-		func() error { return s.loadBodies(ctx, bodies, p.bodies) },
+		func() error { return s.loadBodies(ctx, bodies, p) },
 		func() error { return s.loadSenders(ctx, senders, p.senders) },
 		func() error { return s.loadReceivers(ctx, receivers, p.receivers) },
 	} {
@@ -128,7 +142,7 @@ func (s *Store) partsOf(ctx context.Context, rows []sendingRow) (*sendingParts, 
 	return p, nil
 }
 
-func (p *sendingParts) sending(row *sendingRow) (*store.Sending, error) {
+func (p *sendingInputs) sending(row *sendingRow) (*store.Sending, error) {
 	body, ok := p.bodies[row.EventKey]
 	if !ok {
 		return nil, notFound("event", row.EventID)
@@ -159,20 +173,28 @@ func (p *sendingParts) sending(row *sendingRow) (*store.Sending, error) {
 	return out, nil
 }
 
-func (s *Store) loadBodies(ctx context.Context, keys []webhook.EventKey, into map[webhook.EventKey]webhook.Body) error {
+func (s *Store) loadBodies(ctx context.Context, keys []webhook.EventKey, into *sendingInputs) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	var rows []bodyRow
-	err := s.selectHot(ctx, &rows, selectBodies, idsOf(keys))
+	var rows []struct {
+		bodyRow
+		Fits bool `db:"fits"`
+	}
+	err := s.selectHot(ctx, &rows, selectBodies, idsOf(keys), maxSendingBytes)
 	for i := range rows {
-		into[rows[i].Key] = rows[i].body()
-		s.caches.bodies.Set(rows[i].Key, rows[i].body())
+		r := &rows[i]
+		if !r.Fits {
+			into.later[r.Key] = true
+			continue
+		}
+		into.bodies[r.Key] = r.body()
+		s.caches.bodies.Set(r.Key, r.body())
 	}
 	return err
 }
 
-func (s *Store) loadSenders(ctx context.Context, ids []string, into map[string]part[*sender]) error {
+func (s *Store) loadSenders(ctx context.Context, ids []string, into map[string]loaded[*sender]) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -180,7 +202,7 @@ func (s *Store) loadSenders(ctx context.Context, ids []string, into map[string]p
 	err := s.selectHot(ctx, &rows, selectSenders, pq.StringArray(ids))
 	for i := range rows {
 		from, err := s.readSender(&rows[i])
-		into[rows[i].ID] = part[*sender]{from, err}
+		into[rows[i].ID] = loaded[*sender]{from, err}
 		if err == nil {
 			s.caches.senders.Set(rows[i].ID, from)
 		}
@@ -193,11 +215,11 @@ func (s *Store) readSender(r *tenantRow) (*sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	secret, err := s.openSecret(r.Sealed, tenantSecretPlace(t.ID))
+	secret, err := s.openSecret(r.Sealed, tenantSecretLocation(t.ID))
 	return &sender{t, secret}, err
 }
 
-func (s *Store) loadReceivers(ctx context.Context, ids []webhook.EndpointID, into map[webhook.EndpointID]part[*receiver]) error {
+func (s *Store) loadReceivers(ctx context.Context, ids []webhook.EndpointID, into map[webhook.EndpointID]loaded[*receiver]) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -205,7 +227,7 @@ func (s *Store) loadReceivers(ctx context.Context, ids []webhook.EndpointID, int
 	err := s.selectHot(ctx, &rows, selectReceivers, idsOf(ids))
 	for i := range rows {
 		to, err := s.readReceiver(&rows[i])
-		into[rows[i].ID] = part[*receiver]{to, err}
+		into[rows[i].ID] = loaded[*receiver]{to, err}
 		if err == nil {
 			s.caches.receivers.Set(receiverVersion{rows[i].ID, rows[i].Version}, to)
 		}
@@ -218,6 +240,6 @@ func (s *Store) readReceiver(r *endpointRow) (*receiver, error) {
 	if err != nil {
 		return nil, err
 	}
-	secret, err := s.openSecret(r.SecretSealed, endpointSecretPlace(e.ID))
+	secret, err := s.openSecret(r.SecretSealed, endpointSecretLocation(e.ID))
 	return &receiver{endpoint: e, deleted: r.Deleted, ownSecret: r.SecretSealed != nil, secret: secret}, err
 }

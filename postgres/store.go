@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,11 +17,14 @@ import (
 
 // Defaults of Options.
 const (
-	defaultMaxConns       = 20
-	defaultLease          = 10 * time.Second
-	defaultTimeout        = 10 * time.Second
-	defaultBodyCacheBytes = 32 << 20
-	defaultMaxGroup       = 256
+	defaultMaxConns        = 20
+	defaultLease           = 10 * time.Second
+	defaultTimeout         = 10 * time.Second
+	defaultBodyCacheBytes  = 32 << 20
+	defaultMaxGroup        = 256
+	defaultQuarantineRows  = 10_000
+	defaultQuarantineBytes = 256 << 20
+	defaultQuarantineAge   = 90 * 24 * time.Hour
 	// recordLinger: the receiver has answered, and only the end of the workflow waits for the record.
 	recordLinger = 20 * time.Millisecond
 )
@@ -37,14 +41,19 @@ type Options struct {
 	Keys []Key
 	// Lease is how long a just accepted event is left to this process before the relay of any may claim it; default 10s.
 	Lease time.Duration
-	// Timeout bounds one run of a group: the statements that Accept, RecordAttempt, Sending and DeleteDispatches share with
-	// other calls, and which therefore outlive the context of any one of them; default 10s. No statement may take longer
-	// by more than 2 s: then the server hangs, and the connection is given up.
+	// Timeout bounds every call, whatever it waits for: a connection, a lock, the statements of others; default 10s. Then the
+	// server is asked to cancel what runs. One that hangs has 2 s more, and the connection is given up.
 	Timeout time.Duration
 	// MaxGroup is how many calls share one run at most; default 256.
 	MaxGroup int
+	// MaxRecipients is how many endpoints one event may go to; default webhook.MaxRecipients.
+	MaxRecipients int
 	// BodyCacheBytes bounds the bodies kept in memory; default 32 MiB.
 	BodyCacheBytes int
+	// QuarantineRows, QuarantineBytes and QuarantineAge bound what the quarantine keeps; default 10,000 rows, 256 MiB, 90 days.
+	QuarantineRows  int
+	QuarantineBytes int64
+	QuarantineAge   time.Duration
 	// OnAccepted is called after the commit, before the callers of Accept get their answers, with the events whose
 	// workflow is to be started. It must not block.
 	OnAccepted func([]store.Dispatch)
@@ -59,16 +68,19 @@ type Options struct {
 	NewUUID func() [16]byte
 }
 
-// withDefaults fills in the zero values.
-func (o Options) withDefaults() Options {
-	o.MaxConns = orDefault(o.MaxConns, defaultMaxConns)
-	o.Lease = orDefault(o.Lease, defaultLease)
-	o.Timeout = orDefault(o.Timeout, defaultTimeout)
-	o.MaxGroup = orDefault(o.MaxGroup, defaultMaxGroup)
-	o.BodyCacheBytes = orDefault(o.BodyCacheBytes, defaultBodyCacheBytes)
-	if o.Schema == "" {
-		o.Schema = "public"
-	}
+// setDefaults fills in the zero values.
+func (o *Options) setDefaults() {
+	o.Schema = cmp.Or(o.Schema, "public")
+	o.MaxConns = cmp.Or(o.MaxConns, defaultMaxConns)
+	o.Lease = cmp.Or(o.Lease, defaultLease)
+	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
+	o.MaxGroup = cmp.Or(o.MaxGroup, defaultMaxGroup)
+	o.MaxRecipients = cmp.Or(o.MaxRecipients, webhook.MaxRecipients)
+	o.BodyCacheBytes = cmp.Or(o.BodyCacheBytes, defaultBodyCacheBytes)
+	o.QuarantineRows = cmp.Or(o.QuarantineRows, defaultQuarantineRows)
+	o.QuarantineBytes = cmp.Or(o.QuarantineBytes, defaultQuarantineBytes)
+	o.QuarantineAge = cmp.Or(o.QuarantineAge, defaultQuarantineAge)
+	o.Logger = cmp.Or(o.Logger, slog.Default())
 	if o.Leave == nil {
 		o.Leave = func() bool { return false }
 	}
@@ -78,20 +90,9 @@ func (o Options) withDefaults() Options {
 	if o.Failpoint == nil {
 		o.Failpoint = func(string) {}
 	}
-	if o.Logger == nil {
-		o.Logger = slog.Default()
-	}
 	if o.NewUUID == nil {
 		o.NewUUID = func() [16]byte { return uuid.Must(uuid.NewV7()) } // fails only without a source of randomness
 	}
-	return o
-}
-
-func orDefault[N int | time.Duration](n, otherwise N) N {
-	if n <= 0 {
-		return otherwise
-	}
-	return n
 }
 
 // What the other packages ask of a database.
@@ -104,6 +105,7 @@ var (
 	_ store.Attempts       = (*Store)(nil)
 	_ store.Dispatches     = (*Store)(nil)
 	_ store.Outbox         = (*Store)(nil)
+	_ store.Quarantine     = (*Store)(nil)
 	_ store.Recoveries     = (*Store)(nil)
 	_ store.Reconciliation = (*Store)(nil)
 	_ store.Partitions     = (*Store)(nil)
@@ -119,21 +121,21 @@ type Store struct {
 	hot    statements
 	caches caches
 
-	accepts  *group[*webhook.Publication, *webhook.Receipt]
-	records  *group[*store.Record, *webhook.Delivery]
-	sendings *group[store.Target, *store.Sending]
-	marks    *group[[]webhook.EventKey, struct{}]
+	accepts   *group[*webhook.Publication, *webhook.Receipt]
+	records   *group[*store.Record, *webhook.Delivery]
+	sendings  *group[store.Target, *store.Sending]
+	deletions *group[[]webhook.EventKey, struct{}]
 }
 
 // Open returns a Store without connecting: the process lives while the database is away, and Ping tells. It fails only
 // for options that can never work.
 func Open(o Options) (*Store, error) {
-	o = o.withDefaults()
+	o.setDefaults()
 	keys, err := newKeyring(o.Keys)
 	if err != nil {
 		return nil, err
 	}
-	db, err := openPool(o.URL, o.Schema, o.MaxConns, o.Timeout+cancelTime)
+	db, err := openPool(o.URL, o.Schema, o.MaxConns, guardRails(o.Timeout))
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +148,7 @@ func Open(o Options) (*Store, error) {
 	s.records = newGroup(o, 2, s.recordGroup)
 	s.records.linger = recordLinger
 	s.sendings = newGroup(o, 2, s.sendingGroup)
-	s.marks = newGroup(o, 1, s.markGroup)
+	s.deletions = newGroup(o, 1, s.deleteGroup)
 	return s, nil
 }
 
@@ -155,6 +157,8 @@ func (s *Store) Schema() string { return s.opts.Schema }
 
 // Ping answers CodeUnavailable when the database does not.
 func (s *Store) Ping(ctx context.Context) error {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	return failed("ping", s.db.PingContext(ctx))
 }
 
@@ -163,7 +167,7 @@ func (s *Store) Close() error {
 	s.accepts.close()
 	s.records.close()
 	s.sendings.close()
-	s.marks.close()
+	s.deletions.close()
 	// To say goodbye to a database that is away is no failure of the process.
 	if err := s.db.Close(); err != nil && !unavailable(err) {
 		return fmt.Errorf("close the database: %w", err)
@@ -173,8 +177,10 @@ func (s *Store) Close() error {
 
 // transact runs do in one transaction and commits it. what names the call in errors.
 func (s *Store) transact(ctx context.Context, what string, do func(tx *sqlx.Tx) error) error {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	var tx *sqlx.Tx
-	err := s.overStale(func() (err error) {
+	err := s.overStale(ctx, func() (err error) {
 		tx, err = s.db.BeginTxx(ctx, nil)
 		return err
 	})

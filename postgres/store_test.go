@@ -36,6 +36,7 @@ func TestOpen_Refuses(t *testing.T) {
 // proxy stands in front of the database and can go away. It starts away.
 type proxy struct {
 	address, to string
+	flow        sync.RWMutex // locked while the proxy hangs
 	mu          sync.Mutex
 	listener    net.Listener
 	conns       []net.Conn
@@ -72,10 +73,33 @@ func (p *proxy) start(t *testing.T) {
 			p.mu.Lock()
 			p.conns = append(p.conns, in, out)
 			p.mu.Unlock()
-			go func() { _, _ = io.Copy(out, in); _ = out.Close() }()
-			go func() { _, _ = io.Copy(in, out); _ = in.Close() }()
+			go func() { p.copy(out, in); _ = out.Close() }()
+			go func() { p.copy(in, out); _ = in.Close() }()
 		}
 	}()
+}
+
+// copy hands on what comes, and while the proxy hangs, nothing.
+func (p *proxy) copy(to io.Writer, from io.Reader) {
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buf)
+		if err != nil {
+			return
+		}
+		p.flow.RLock()
+		_, err = to.Write(buf[:n])
+		p.flow.RUnlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// hang makes the proxy take what it is sent and hand nothing on, until the function that it returns is called.
+func (p *proxy) hang() (resume func()) {
+	p.flow.Lock()
+	return sync.OnceFunc(p.flow.Unlock)
 }
 
 func (p *proxy) stop() {

@@ -5,21 +5,21 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"waybill/store"
-
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
-const tenantColumns = `id, name, dialect, contact_email, allow_unknown_types, express, retry, created_at, version`
+const tenantColumns = `id, name, dialect, contact_email, url, allow_unknown_types, express, retry, max_endpoints, created_at, version`
 
 type tenantRow struct {
 	webhook.Tenant
-	RetryJSON []byte `db:"retry"`
-	Sealed    []byte `db:"secret_sealed"`
+	RetryJSON    []byte `db:"retry"`
+	MaxEndpoints *int   `db:"max_endpoints"`
+	Sealed       []byte `db:"secret_sealed"`
 }
 
 func (r *tenantRow) tenant() (*webhook.Tenant, error) {
@@ -28,7 +28,18 @@ func (r *tenantRow) tenant() (*webhook.Tenant, error) {
 	if t.Retry, err = readRetry(r.RetryJSON); err != nil {
 		return nil, fmt.Errorf("read the tenant %q: %w", t.ID, err)
 	}
+	if r.MaxEndpoints != nil {
+		t.Limits = &webhook.TenantLimits{Endpoints: *r.MaxEndpoints}
+	}
 	return &t, nil
+}
+
+// maxEndpoints is what the column of that name stores.
+func maxEndpoints(t *webhook.Tenant) any {
+	if t.Limits == nil {
+		return nil
+	}
+	return t.Limits.Endpoints
 }
 
 func readRetry(stored []byte) (*webhook.RetryPolicy, error) {
@@ -42,23 +53,25 @@ func readRetry(stored []byte) (*webhook.RetryPolicy, error) {
 	return p, nil
 }
 
-func tenantSecretPlace(id string) place { return place{"tenants.secret_sealed", id} }
+func tenantSecretLocation(id string) location { return location{"tenants.secret_sealed", id} }
 
-// CreateTenant stores a tenant; CodeConflict when the id is taken. A zero secret means that the tenant has none.
+// CreateTenant implements store.Tenants.
 func (s *Store) CreateTenant(ctx context.Context, t *webhook.Tenant, secret webhook.Secret) error {
-	_, err := s.db.ExecContext(ctx, `
-		INSERT INTO tenants (id, name, dialect, contact_email, allow_unknown_types, express, retry, secret_sealed, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		t.ID, t.Name, t.Dialect, t.ContactEmail, t.AllowUnknownTypes, t.Express, optionalJSON(t.Retry, t.Retry != nil),
-		s.keys.seal([]byte(secret.Reveal()), tenantSecretPlace(t.ID)), t.CreatedAt)
+	err := s.exec(ctx, `
+		INSERT INTO tenants (id, name, dialect, contact_email, url, allow_unknown_types, express, retry, max_endpoints, secret_sealed, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		t.ID, t.Name, t.Dialect, t.ContactEmail, t.URL, t.AllowUnknownTypes, t.Express, optionalJSON(t.Retry, t.Retry != nil),
+		maxEndpoints(t), s.keys.seal([]byte(secret.Reveal()), tenantSecretLocation(t.ID)), t.CreatedAt)
 	if pq.As(err, pqerror.UniqueViolation) != nil {
 		return webhook.Errorf(webhook.CodeConflict, "the tenant %q exists already", t.ID)
 	}
 	return failed("create a tenant", err)
 }
 
-// Tenant returns a tenant; CodeNotFound when there is none such.
+// Tenant implements store.Tenants.
 func (s *Store) Tenant(ctx context.Context, id string) (*webhook.Tenant, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	t, err := findTenant(ctx, s.db, id, "")
 	return t, failed("find a tenant", err)
 }
@@ -73,10 +86,10 @@ func findTenant(ctx context.Context, q sqlx.QueryerContext, id, locking string) 
 	return row.tenant()
 }
 
-// Tenants lists tenants by id. Page.After is an id.
+// Tenants implements store.Tenants.
 func (s *Store) Tenants(ctx context.Context, page store.Page) ([]webhook.Tenant, error) {
 	var rows []tenantRow
-	err := s.db.SelectContext(ctx, &rows,
+	err := s.list(ctx, &rows,
 		`SELECT `+tenantColumns+` FROM tenants WHERE id > $1 ORDER BY id LIMIT $2`, page.After, page.Limit)
 	if err != nil {
 		return nil, failed("list tenants", err)
@@ -97,8 +110,7 @@ func readAll[R, T any](rows []R, read func(*R) (*T, error)) ([]T, error) {
 	return out, nil
 }
 
-// UpdateTenant applies change to a tenant while nobody else can change it. An error of change is returned as it is and
-// nothing is stored. Id, dialect and moment of creation stay as they are.
+// UpdateTenant implements store.Tenants.
 func (s *Store) UpdateTenant(ctx context.Context, id string, change func(*webhook.Tenant) error) (*webhook.Tenant, error) {
 	var t *webhook.Tenant
 	err := s.transact(ctx, "update a tenant", func(tx *sqlx.Tx) (err error) {
@@ -110,8 +122,10 @@ func (s *Store) UpdateTenant(ctx context.Context, id string, change func(*webhoo
 		}
 		t.Version++
 		_, err = tx.ExecContext(ctx, `
-			UPDATE tenants SET name = $2, contact_email = $3, allow_unknown_types = $4, express = $5, retry = $6, version = $7 WHERE id = $1`,
-			id, t.Name, t.ContactEmail, t.AllowUnknownTypes, t.Express, optionalJSON(t.Retry, t.Retry != nil), t.Version)
+			UPDATE tenants SET name = $2, contact_email = $3, url = $4, allow_unknown_types = $5, express = $6, retry = $7,
+				max_endpoints = $8, version = $9 WHERE id = $1`,
+			id, t.Name, t.ContactEmail, t.URL, t.AllowUnknownTypes, t.Express, optionalJSON(t.Retry, t.Retry != nil),
+			maxEndpoints(t), t.Version)
 		return err
 	})
 	if err != nil {
@@ -128,17 +142,17 @@ func touchTenant(ctx context.Context, tx *sqlx.Tx, id string) error {
 	return orNotFound(err, "tenant", id)
 }
 
-// TenantSecret returns the signing secret that the tenant's endpoints share, the zero secret when it has none.
+// TenantSecret implements store.Tenants.
 func (s *Store) TenantSecret(ctx context.Context, id string) (webhook.Secret, error) {
 	var sealed []byte
-	err := s.db.GetContext(ctx, &sealed, `SELECT secret_sealed FROM tenants WHERE id = $1`, id)
+	err := s.get(ctx, &sealed, `SELECT secret_sealed FROM tenants WHERE id = $1`, id)
 	if err != nil {
 		return webhook.Secret{}, failed("find a tenant's secret", orNotFound(err, "tenant", id))
 	}
-	return s.openSecret(sealed, tenantSecretPlace(id))
+	return s.openSecret(sealed, tenantSecretLocation(id))
 }
 
-func (s *Store) openSecret(sealed []byte, at place) (webhook.Secret, error) {
+func (s *Store) openSecret(sealed []byte, at location) (webhook.Secret, error) {
 	text, err := s.keys.open(sealed, at)
 	return webhook.SecretFromText(string(text)), err
 }

@@ -7,10 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"waybill/store"
-
 	"github.com/stretchr/testify/require"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -19,8 +18,9 @@ func TestTenants(t *testing.T) {
 	b := setup(t)
 	ctx := t.Context()
 	acme := &webhook.Tenant{
-		ID: "acme", Name: "Acme é", Dialect: "standard", ContactEmail: "ops@acme.example", AllowUnknownTypes: true, Express: true,
-		Retry: &webhook.RetryPolicy{Schedule: []webhook.Duration{}}, CreatedAt: now(),
+		ID: "acme", Name: "Acme é", Dialect: "standard", ContactEmail: "ops@acme.example", URL: "https://acme.example",
+		AllowUnknownTypes: true, Express: true, Retry: &webhook.RetryPolicy{Schedule: []webhook.Duration{}},
+		Limits: &webhook.TenantLimits{Endpoints: 7}, CreatedAt: now(),
 	}
 	require.NoError(t, b.CreateTenant(ctx, acme, webhook.NewSecret([]byte("acme"))))
 	found, err := b.Tenant(ctx, "acme")
@@ -72,6 +72,7 @@ func TestUpdateTenant(t *testing.T) {
 	changed, err := b.UpdateTenant(t.Context(), "acme", func(t *webhook.Tenant) error {
 		t.Name, t.ContactEmail, t.AllowUnknownTypes, t.Express = "New", "x@acme.example", true, true
 		t.Retry = &webhook.RetryPolicy{Policy: "table-5"}
+		t.URL, t.Limits = "https://acme.example", &webhook.TenantLimits{Endpoints: 10_000}
 		return nil
 	})
 	require.NoError(t, err)
@@ -80,6 +81,9 @@ func TestUpdateTenant(t *testing.T) {
 	require.Equal(t, found, changed)
 	require.Equal(t, "New", found.Name)
 	require.Equal(t, "table-5", found.Retry.Policy)
+	require.Equal(t, "https://acme.example", found.URL)
+	require.Equal(t, 10_000, found.Limits.Endpoints)
+	require.Nil(t, before.Limits)
 	require.Greater(t, found.Version, before.Version)
 
 	no := errors.New("no")

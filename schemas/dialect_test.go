@@ -78,9 +78,11 @@ func TestDialects_Examples(t *testing.T) {
 				s, err := schemas.Compile(name+"/"+et.Type, et.Schema)
 				require.NoError(t, err)
 				require.Empty(t, s.Check(et.Example.Data))
-				require.NotEmpty(t, s.Check([]byte(`"text"`)), "a schema that takes anything checks nothing")
+				for _, other := range []string{`"text"`, `7`, `null`, `[{}]`} {
+					require.NotEmpty(t, s.Check([]byte(other)), "every document says that data is an object, not %s", other)
+				}
 				e := webhook.Event{
-					ID: "e1", Type: et.Type, Data: et.Example.Data, Attributes: et.Example.Attributes,
+					ID: "evt_1", Type: et.Type, Data: et.Example.Data, Attributes: et.Example.Attributes,
 					OccurredAt: time2026,
 				}
 				require.NoError(t, e.Validate(&webhook.Tenant{}, d))
@@ -90,31 +92,105 @@ func TestDialects_Examples(t *testing.T) {
 	}
 }
 
-func TestDialects_RheoData(t *testing.T) {
-	t.Parallel()
-	d := parseDialect(t, "rheo")
-	for _, tc := range []struct {
-		eventType, old, new string
-		want                []schemas.Violation
-	}{
-		{"item.sold", `"salePrice": 1100`, `"salePrice": 0`, nil},
-		{"item.sold", `"salePrice": 1100`, `"salePrice": 1100.50, "more": [1]`, nil},
-		{"item.sold", `"salePrice": 1100`, `"salePrice": -1`, []schemas.Violation{{Path: "data/salePrice", Detail: "is below 0"}}},
-		{"item.sold", `"salePrice": 1100`, `"salePrice": "1100"`, []schemas.Violation{{Path: "data/salePrice", Detail: "is text, not a number"}}},
-		{"item.sold", `"salePrice": 1100,`, ``, []schemas.Violation{{Path: "data/salePrice", Detail: "is required"}}},
-		{"listing.ended", `"salePrice": 0`, `"salePrice": 0.0`, nil},
-		{"listing.ended", `"salePrice": 0`, `"salePrice": 5`, []schemas.Violation{{Path: "data/salePrice", Detail: "is 5, not 0"}}},
-		{"listing.failed", `"error"`, `"reason"`, []schemas.Violation{{Path: "data/error", Detail: "is required"}}},
-		{"listing.created", `"traderaAdUrl"`, `"more"`, nil},
-	} {
+// dataCase is an example in which old is replaced by new, and what its schema says of that; "" where it fits.
+type dataCase struct{ eventType, old, new, told string }
+
+// checkData changes the catalogue's examples and holds what their schemas say of it.
+func checkData(t *testing.T, name string, cases []dataCase) {
+	t.Helper()
+	d := parseDialect(t, name)
+	for _, tc := range cases {
 		et, ok := d.EventType(tc.eventType)
-		require.True(t, ok)
-		s, err := schemas.Compile("rheo/"+et.Type, et.Schema)
+		require.True(t, ok, tc.eventType)
+		s, err := schemas.Compile(name+"/"+et.Type, et.Schema)
 		require.NoError(t, err)
 		data := strings.Replace(string(et.Example.Data), tc.old, tc.new, 1)
-		require.NotEqual(t, string(et.Example.Data), data)
-		require.Equal(t, tc.want, s.Check([]byte(data)), "%s", data)
+		require.NotEqual(t, string(et.Example.Data), data, "%+v", tc)
+		require.Equal(t, tc.told, told(s.Check([]byte(data))), "%s", data)
 	}
+}
+
+// TestDialects_RheoData holds R4 and R11: what the samples carry, type by type.
+func TestDialects_RheoData(t *testing.T) {
+	t.Parallel()
+	ids := map[string][]string{
+		"listing.created": {"externalId", "rheoItemId", "traderaAdId"},
+		"item.sold":       {"externalId", "rheoItemId", "traderaAdId"},
+		"listing.ended":   {"externalId", "traderaAdId"},
+		"listing.failed":  {"externalId"},
+	}
+	var cases []dataCase
+	for _, eventType := range documented["rheo"] {
+		for _, member := range append([]string{"platform", "salePrice", "currency"}, ids[eventType]...) {
+			cases = append(cases, dataCase{eventType, `"` + member + `"`, `"other"`, "data/" + member + " is required"})
+		}
+		for _, id := range ids[eventType] {
+			cases = append(cases, dataCase{eventType, `"` + id + `":"`, `"` + id + `":"","other":"`, "data/" + id + " is 0 characters long; at least 1 are needed"})
+			cases = append(cases, dataCase{eventType, `"` + id + `":"`, `"` + id + `":7,"other":"`, "data/" + id + " is a number, not text"})
+		}
+		cases = append(cases,
+			dataCase{eventType, `"tradera"`, `"blocket"`, `data/platform is "blocket", not "tradera"`},
+			dataCase{eventType, `"SEK"`, `"EUR"`, `data/currency is "EUR", not "SEK"`},
+			dataCase{eventType, `"platform"`, `"more":[1],"platform"`, ""})
+		if eventType != "item.sold" {
+			cases = append(cases,
+				dataCase{eventType, `"salePrice":0`, `"salePrice":0.0`, ""},
+				dataCase{eventType, `"salePrice":0`, `"salePrice":5`, "data/salePrice is 5, not 0"})
+		}
+	}
+	checkData(t, "rheo", append(cases,
+		dataCase{"item.sold", `1100`, `0`, "data/salePrice is not above 0"},
+		dataCase{"item.sold", `1100`, `-1`, "data/salePrice is not above 0"},
+		dataCase{"item.sold", `1100`, `"1100"`, "data/salePrice is text, not a number"},
+		dataCase{"item.sold", `1100`, `0.01`, ""},
+		dataCase{"listing.created", `"traderaAdUrl"`, `"more"`, ""},
+		dataCase{"listing.created", `"https://www`, `"www`, `data/traderaAdUrl is "www.tradera.com/item/398271634", which does not match ^https?://`},
+		dataCase{"listing.failed", `"error"`, `"reason"`, "data/error is required"},
+		dataCase{"listing.failed", `"error":"`, `"error":"","reason":"`, "data/error is 0 characters long; at least 1 are needed"},
+		dataCase{"listing.failed", `"platform"`, `"traderaAdId":"398271634","platform"`, ""},
+	))
+}
+
+// TestDialects_UndescribedData holds that a schema asks for no more than the document says, and that the description says
+// how little that is.
+func TestDialects_UndescribedData(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]struct{ description, empty string }{
+		"tradly":             {"The document does not describe data: any object.", ""},
+		"tradevine":          {"the document names none of its members.", "data has 0 members; at least 1 are needed"},
+		"auction-excellence": {"The document says of data only that it is an object", ""},
+	} {
+		for _, et := range parseDialect(t, name).EventTypes {
+			s, err := schemas.Compile(name+"/"+et.Type, et.Schema)
+			require.NoError(t, err)
+			require.Equal(t, want.empty, told(s.Check([]byte(`{}`))), et.Type)
+			require.Empty(t, s.Check([]byte(`{"anything":null}`)), et.Type)
+			require.Contains(t, et.Description, want.description)
+		}
+	}
+}
+
+// TestDialects_ProblemStatus holds A15: a problem's status is open, in_progress or closed.
+func TestDialects_ProblemStatus(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, et := range parseDialect(t, "auction-excellence").EventTypes {
+		s, err := schemas.Compile("auction-excellence/"+et.Type, et.Schema)
+		require.NoError(t, err)
+		for status, want := range map[string]string{
+			`"open"`: "", `"in_progress"`: "", `"closed"`: "",
+			`"reopened"`: `data/status is "reopened", not "open", "in_progress" or "closed"`,
+			`"Open"`:     `data/status is "Open", not "open", "in_progress" or "closed"`,
+			`null`:       `data/status is null, not "open", "in_progress" or "closed"`,
+		} {
+			if !strings.HasPrefix(et.Type, "problem.") {
+				want = ""
+			}
+			require.Equal(t, want, told(s.Check([]byte(`{"status":`+status+`}`))), et.Type)
+			found++
+		}
+	}
+	require.Equal(t, 17*6, found)
 }
 
 func TestCheckDialect_Broken(t *testing.T) {
@@ -141,6 +217,9 @@ func TestCheckDialect_Broken(t *testing.T) {
 		{"no endpoint", `"max": 1`, `"max": 0`, `endpoints.max: is below 1`},
 		{"event type", `"type": "item.sold"`, `"type": "item sold"`, `event_types[1].type: is "item sold", which`},
 		{"schema", `"schema": {`, `"schema": true, "x": {`, `event_types[0].schema: is true or false, not an object`},
+		{"status word", `{"exhausted": "failed"}`, `{"held": "paused"}`, `status_words.held: is not allowed`},
+		{"no status word", `{"exhausted": "failed"}`, `{}`, `status_words: has 0 members`},
+		{"event id pattern", `"event_id_pattern": "^evt_"`, `"event_id_pattern": ""`, `event_id_pattern: is 0 characters long`},
 		{"alert", `"https_only": true`, `"https_only": true, "alerts": {"on": ["down"], "subject": "s", "min_interval": "1h"}`, `alerts.on[0]: is "down", not "exhausted" or "disabled"`},
 		{"not an object", good, `[]`, `the file: is a list, not an object`},
 		{"not JSON", good, `{`, `is not JSON: `},
@@ -167,6 +246,11 @@ func TestCheckDialect_LeavesToParse(t *testing.T) {
 		{`"input": "{body}"`, `"input": "{body"`, "signatures[0].input"},
 		{`"Waybill/1.0"`, `"Waybill/{body}"`, "headers.User-Agent"},
 		{`"first": "1s"`, `"first": "169h"`, "retry.exponential.first"},
+		{`"first": "1s"`, `"first": "999ms"`, "retry.exponential.first"},
+		{`"exponential": {"first": "1s", "factor": 2, "retries": 5}`, `"schedule": ["1s", "0s"]`, "retry.schedule[1]"},
+		{`"^evt_"`, `"^evt_("`, "event_id_pattern"},
+		{`"^evt_"`, `"^ord_"`, "event_id_pattern"},
+		{`"https_only": true`, `"https_only": true, "alerts": {"on": ["disabled"], "subject": "for {url}", "min_interval": "1h"}`, "alerts.subject"},
 		{`"from": "event_id"},`, `"from": "delivery_id"}, {"name": "again", "from": "delivery_id"},`, "envelope"},
 		{`"type": "listing.ended"`, `"type": "item.sold"`, "event_types[2].type"},
 	} {

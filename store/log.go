@@ -34,7 +34,8 @@ type StoredEvent struct {
 type Events interface {
 	// Accept stores the event with a delivery for each endpoint that subscribes to it at this moment, and returns after the
 	// commit. An id that the caller chose before gives the first receipt again, or CodeEventIDConflict for a different request.
-	// After CodeUnavailable the event may be stored or not; a repetition with the same id finds out.
+	// CodeRecipientLimit: too many endpoints subscribe, and nothing was stored. After CodeUnavailable the event may be stored
+	// or not; a repetition with the same id finds out.
 	Accept(ctx context.Context, p *webhook.Publication) (*webhook.Receipt, error)
 	// Event returns an event by the id that callers know.
 	Event(ctx context.Context, tenant, eventID string) (*StoredEvent, error)

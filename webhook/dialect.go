@@ -2,8 +2,10 @@ package webhook
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -28,6 +30,8 @@ type Dialect struct {
 	// Headers are sent with every attempt; values are templates (see Template).
 	Headers map[string]string `json:"headers"`
 
+	// Response says what of an answer must be there in time for it to count; "": ResponseComplete.
+	Response ResponseRule `json:"response,omitempty"`
 	// Timeout covers the whole request: dial, TLS, headers, body.
 	Timeout Duration    `json:"timeout"`
 	Retry   RetryPolicy `json:"retry"`
@@ -40,10 +44,16 @@ type Dialect struct {
 	HoldFor Duration `json:"hold_for"`
 	Alerts  *Alerts  `json:"alerts,omitempty"`
 
-	Endpoints  EndpointRule             `json:"endpoints"`
-	Attributes map[string]AttributeRule `json:"attributes,omitempty"`
+	Endpoints EndpointRule `json:"endpoints"`
+	// EventIDPattern is a regular expression (RE2) that every event id matches, where the platform promises a form.
+	EventIDPattern string                   `json:"event_id_pattern,omitempty"`
+	Attributes     map[string]AttributeRule `json:"attributes,omitempty"`
+	// StatusWords are what the platform's own log calls StatusDelivered and StatusExhausted, for people to read.
+	StatusWords map[Status]string `json:"status_words,omitempty"`
 	// EventTypes is the catalogue. Empty: any event type is accepted.
 	EventTypes []EventType `json:"event_types"`
+
+	eventID *regexp.Regexp // of EventIDPattern; nil: any
 }
 
 // EnvelopeField is one member of the body.
@@ -90,6 +100,15 @@ func (f TimeFormat) layout() string {
 		return "2006-01-02T15:04:05Z"
 	}
 }
+
+// ResponseRule says when an answer counts.
+type ResponseRule string
+
+// The response rules.
+const (
+	ResponseComplete ResponseRule = "complete" // once its body has ended
+	ResponseHeaders  ResponseRule = "headers"  // once its headers are there; the body is only shown
+)
 
 // SecretRule says whose the signing secret is.
 type SecretRule struct {
@@ -153,9 +172,15 @@ type AutoDisable struct {
 
 // Alerts says when e-mail goes to the tenant's contact address.
 type Alerts struct {
-	On          []string `json:"on"`
-	Subject     string   `json:"subject"`
+	On []string `json:"on"`
+	// Subject is the subject line; {tenant_url} stands for the tenant's URL, or its name where it has none.
+	Subject     Template `json:"subject"`
 	MinInterval Duration `json:"min_interval"`
+}
+
+// SubjectFor returns the subject line of a mail about a tenant's webhooks.
+func (a *Alerts) SubjectFor(t *Tenant) string {
+	return a.Subject.text(func(string) []byte { return []byte(cmp.Or(t.URL, t.Name)) })
 }
 
 // EndpointRule limits what an endpoint of the dialect may say. Zero values mean no limit of the dialect's own.
@@ -171,9 +196,16 @@ type EndpointRule struct {
 // AttributeRule says what an event's attribute must be.
 type AttributeRule struct {
 	Required bool `json:"required"`
-	// Format is "" (any text) or "uuid".
+	// Format is "" (any text) or FormatUUID.
 	Format string `json:"format,omitempty"`
 }
+
+// FormatUUID is the format of an attribute that is the same in upper and lower case: it is stored, compared and sent in
+// lower case.
+const FormatUUID = "uuid"
+
+// isUUID reports whether the attribute has the format FormatUUID.
+func (d *Dialect) isUUID(attribute string) bool { return d.Attributes[attribute].Format == FormatUUID }
 
 // EventType is one entry of the catalogue.
 type EventType struct {
@@ -192,7 +224,7 @@ type Example struct {
 }
 
 // ParseDialect reads a dialect that has passed the JSON Schema and checks what a schema cannot: templates, the retry
-// policy, unique event types. The error names the field.
+// policy, unique event types. The error names the field. Examples come out as compact as a body on the wire.
 func ParseDialect(data []byte) (*Dialect, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
@@ -202,6 +234,14 @@ func ParseDialect(data []byte) (*Dialect, error) {
 	}
 	if err := d.validate(); err != nil {
 		return nil, err
+	}
+	for i := range d.EventTypes {
+		example := &d.EventTypes[i].Example
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, example.Data); err != nil {
+			return nil, fmt.Errorf("dialect %s: %s: %w", d.Name, indexed("event_types", i)+".example.data", err)
+		}
+		example.Data = compact.Bytes()
 	}
 	return d, nil
 }
@@ -219,6 +259,10 @@ func (d *Dialect) validate() error {
 	}
 	if d.Timeout.Std() < time.Second || d.Timeout.Std() > MaxTimeout {
 		found.addf("timeout", "is from 1s to %s, not %s", Duration(MaxTimeout), d.Timeout)
+	}
+	d.validateEventIDPattern(&found)
+	if d.Alerts != nil {
+		d.Alerts.Subject.validate("alerts.subject", subjectPlaceholders, &found)
 	}
 	deliveryIDs := 0
 	for _, f := range d.Envelope {
@@ -239,6 +283,25 @@ func (d *Dialect) validate() error {
 	return found.err("dialect " + d.Name)
 }
 
+// validateEventIDPattern compiles the pattern. The ids that Waybill makes must fit it: an event without an id of the
+// producer's, a test among them, could never be published otherwise.
+func (d *Dialect) validateEventIDPattern(found *problems) {
+	if d.EventIDPattern == "" {
+		return
+	}
+	var err error
+	if d.eventID, err = regexp.Compile(d.EventIDPattern); err != nil {
+		found.addf("event_id_pattern", "is not a regular expression: %s", err)
+		return
+	}
+	if made := IDFromIdempotencyKey(""); !d.fitsEventID(made) {
+		found.addf("event_id_pattern", "does not match the ids that Waybill makes, such as %s", made)
+	}
+}
+
+// fitsEventID reports whether an event's id has the form that the platform promises.
+func (d *Dialect) fitsEventID(id string) bool { return d.eventID == nil || d.eventID.MatchString(id) }
+
 // EventType returns the catalogue's entry for a type.
 func (d *Dialect) EventType(name string) (EventType, bool) {
 	for _, t := range d.EventTypes {
@@ -254,13 +317,15 @@ func (d *Dialect) HasCatalogue() bool { return len(d.EventTypes) > 0 }
 
 // Template is text with placeholders in braces, such as "sha256={signature}". Placeholders: {event_id},
 // {delivery_id} (the delivery's UUID), {type}, {timestamp} (Unix seconds of the attempt); in a signature's input also
-// {body}, in its format {signature}.
+// {body}, in its format {signature}; in the subject of a mail {tenant_url} alone.
 type Template string
 
 var (
 	headerPlaceholders = []string{"event_id", "delivery_id", "type", "timestamp"}
 	inputPlaceholders  = []string{"event_id", "delivery_id", "timestamp", "body"}
 	formatPlaceholders = []string{"signature", "timestamp"}
+
+	subjectPlaceholders = []string{"tenant_url"}
 )
 
 // expand calls emit for each literal and each placeholder's value in turn.

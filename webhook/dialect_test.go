@@ -26,19 +26,28 @@ func TestDialects_Facts(t *testing.T) {
 	require.Equal(t, &webhook.AutoDisable{Failures: 10}, tradevine.AutoDisable)
 	require.Equal(t, 10, auction.AutoDisable.Failures)
 	require.Equal(t, "10m", auction.AutoDisable.Span.String())
-	require.Equal(t, "Tradly webhook delivery issues for https://tradly.app", tradly.Alerts.Subject)
+	require.Equal(t, "Tradly webhook delivery issues for https://tradly.app", tradly.Alerts.SubjectFor(&webhook.Tenant{Name: "Tradly", URL: "https://tradly.app"}))
+	require.Equal(t, "Tradly webhook delivery issues for Oak & Pine", tradly.Alerts.SubjectFor(&webhook.Tenant{Name: "Oak & Pine"}))
 	require.Equal(t, []string{"exhausted", "disabled"}, tradly.Alerts.On)
 	require.Equal(t, "1h", tradly.Alerts.MinInterval.String())
+	require.Equal(t, map[webhook.Status]string{webhook.StatusExhausted: "failed"}, rheo.StatusWords)
+	require.Equal(t, map[webhook.Status]string{webhook.StatusDelivered: "success", webhook.StatusExhausted: "failed"}, auction.StatusWords)
+	require.Equal(t, "^evt_", rheo.EventIDPattern)
 }
 
 func TestParseDialect_NotADialect(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		`{`:                            "dialect: unexpected EOF",
-		`{"naem":"x"}`:                 `dialect: json: unknown field "naem"`,
-		`{"timeout":"ten"}`:            "a duration is text such as",
-		`{"name":"x"}`:                 "dialect x: retry needs exactly one of",
-		`{"headers":{"A":"{signed}"}}`: `headers.A has the unknown placeholder {signed}`,
+		`{`:                                      "dialect: unexpected EOF",
+		`{"naem":"x"}`:                           `dialect: json: unknown field "naem"`,
+		`{"timeout":"ten"}`:                      "is a duration",
+		`{"name":"x"}`:                           "dialect x: retry needs exactly one of",
+		`{"headers":{"A":"{signed}"}}`:           `headers.A has the unknown placeholder {signed}`,
+		`{"alerts":{"on":[],"subject":"{url}"}}`: `alerts.subject has the unknown placeholder {url}; known: tenant_url`,
+		`{"event_id_pattern":"("}`:               `event_id_pattern is not a regular expression: `,
+		`{"event_id_pattern":"^ord_"}`:           `event_id_pattern does not match the ids that Waybill makes, such as evt_`,
+		`{"retry":{"schedule":["999ms"]}}`:       `retry.schedule[0] is from 1s to 168h, not 999ms`,
+		`{"retry":{"exponential":{"first":"999ms","factor":2,"retries":1}}}`: `retry.exponential.first is from 1s to 168h`,
 	} {
 		_, err := webhook.ParseDialect([]byte(text))
 		require.Error(t, err)

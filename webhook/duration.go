@@ -28,15 +28,15 @@ func (d Duration) String() string {
 // MarshalText writes the form of String.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// UnmarshalJSON reads a string that time.ParseDuration accepts.
+// UnmarshalJSON reads a string that time.ParseDuration accepts. The error continues a sentence that begins with the field.
 func (d *Duration) UnmarshalJSON(b []byte) error {
 	var s string
 	if err := json.Unmarshal(b, &s); err != nil {
-		return fmt.Errorf("a duration is text such as \"10s\", not %s", b)
+		return fmt.Errorf(`is a duration, text such as "10s", not %s`, b)
 	}
 	std, err := time.ParseDuration(s)
 	if err != nil {
-		return fmt.Errorf("a duration is text such as \"10s\" or \"1h30m\", not %q", s)
+		return fmt.Errorf(`is a duration such as "10s" or "1h30m", not %q`, s)
 	}
 	*d = Duration(std)
 	return nil

@@ -3,6 +3,7 @@ package webhook
 import (
 	"maps"
 	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -44,18 +45,35 @@ type Endpoint struct {
 	Version int64 `json:"-" db:"version"`
 }
 
-// Subscribes reports whether the endpoint wants an event of this type and these attributes.
-func (e *Endpoint) Subscribes(eventType string, attributes map[string]string) bool {
-	if !slices.ContainsFunc(e.EventTypes, func(p string) bool { return matchType(p, eventType) }) {
-		return false
-	}
+// Wants reports whether the endpoint subscribes to the event type, whatever its filter says.
+func (e *Endpoint) Wants(eventType string) bool {
+	return slices.ContainsFunc(e.EventTypes, func(p string) bool { return matchType(p, eventType) })
+}
+
+// admits reports whether the filter lets an event with these attributes through. The dialect, which may be nil, says which
+// of them are UUIDs: a filter that was stored before they were written in lower case lets the same ones through.
+func (e *Endpoint) admits(attributes map[string]string, d *Dialect) bool {
 	for name, values := range e.Filter {
 		value, ok := attributes[name]
-		if !ok || !slices.Contains(values, value) {
+		if !ok || !slices.ContainsFunc(values, func(v string) bool {
+			return v == value || strings.EqualFold(v, value) && d != nil && d.isUUID(name)
+		}) {
 			return false
 		}
 	}
 	return true
+}
+
+// Normalize writes the UUIDs of the filter in lower case, as those of events are.
+func (e *Endpoint) Normalize(d *Dialect) {
+	for name, values := range e.Filter {
+		if !d.isUUID(name) {
+			continue
+		}
+		for i, v := range values {
+			values[i] = strings.ToLower(v)
+		}
+	}
 }
 
 // matchType reports whether pattern ("*", "order.*" or an exact type) covers the event type.
@@ -74,6 +92,9 @@ type Limits struct {
 	AllowHTTP bool
 	// AllowUnknownTypes is the tenant's: event types outside the catalogue may be named.
 	AllowUnknownTypes bool
+	// Stored is the endpoint before a change, nil at its creation. Event types, a filter and a retry policy that were
+	// accepted once stay, whatever rules have come since.
+	Stored *Endpoint
 }
 
 var (
@@ -92,7 +113,7 @@ func (e *Endpoint) Validate(l Limits) error {
 	if len(e.Description) > maxDescription {
 		found.addf("description", "is at most %d bytes long", maxDescription)
 	}
-	if e.Retry != nil {
+	if e.Retry != nil && (l.Stored == nil || !reflect.DeepEqual(e.Retry, l.Stored.Retry)) {
 		e.Retry.validate("retry", &found)
 	}
 	if e.Timeout != nil && (e.Timeout.Std() < time.Second || e.Timeout.Std() > MaxTimeout) {
@@ -122,6 +143,15 @@ func (e *Endpoint) validateURL(l Limits, found *problems) {
 }
 
 func (e *Endpoint) validateSubscription(l Limits, found *problems) {
+	if l.Stored == nil || !slices.Equal(e.EventTypes, l.Stored.EventTypes) {
+		e.validateEventTypes(l, found)
+	}
+	if l.Stored == nil || !reflect.DeepEqual(e.Filter, l.Stored.Filter) {
+		e.validateFilter(l.Dialect, found)
+	}
+}
+
+func (e *Endpoint) validateEventTypes(l Limits, found *problems) {
 	d, rule := l.Dialect, l.Dialect.Endpoints
 	if len(e.EventTypes) == 0 {
 		found.addf("event_types", `is required, for example ["*"]`)
@@ -135,15 +165,48 @@ func (e *Endpoint) validateSubscription(l Limits, found *problems) {
 	for i, pattern := range e.EventTypes {
 		validatePattern(l, indexed("event_types", i), pattern, found)
 	}
+}
+
+// validateFilter refuses what no event could match, besides what is too much.
+func (e *Endpoint) validateFilter(d *Dialect, found *problems) {
+	if len(e.Filter) > MaxAttributes {
+		found.addf("filter", "names %d attributes; an event has at most %d", len(e.Filter), MaxAttributes)
+		return
+	}
 	values := 0
-	for name, list := range e.Filter {
+	for _, name := range slices.Sorted(maps.Keys(e.Filter)) {
+		list := e.Filter[name]
 		values += len(list)
-		if len(list) == 0 {
+		_, listed := d.Attributes[name]
+		switch {
+		case len(d.Attributes) > 0 && !listed:
+			found.addf("filter."+name, "is not an attribute of the dialect %s, which has %s", d.Name,
+				strings.Join(slices.Sorted(maps.Keys(d.Attributes)), ", "))
+		case name == "" || len(name) > maxAttributeBytes:
+			found.addf("filter."+name, "is no name of an attribute: it has 1 to %d bytes", maxAttributeBytes)
+		case len(list) == 0:
 			found.addf("filter."+name, "lists no value, so nothing could match")
+		default:
+			validateFilterValues(d, name, list, found)
 		}
 	}
 	if values > MaxFilterValues {
 		found.addf("filter", "lists %d values; at most %d fit", values, MaxFilterValues)
+	}
+}
+
+// validateFilterValues names the first value that no event's attribute can have.
+func validateFilterValues(d *Dialect, name string, values []string, found *problems) {
+	for i, value := range values {
+		switch {
+		case len(value) > maxAttributeBytes:
+			found.addf(indexed("filter."+name, i), "is %d bytes long; an attribute has at most %d", len(value), maxAttributeBytes)
+		case d.isUUID(name) && !uuidPattern.MatchString(value):
+			found.addf(indexed("filter."+name, i), "is not a UUID: %q", value)
+		default:
+			continue
+		}
+		return
 	}
 }
 
@@ -156,10 +219,14 @@ func validatePattern(l Limits, field, pattern string, found *problems) {
 		found.addf(field, `is "*", an event type, or a prefix such as "order.*", not %q`, pattern)
 	case wild && d.Endpoints.MaxEventTypes == 1:
 		found.addf(field, "is a pattern; an endpoint of the dialect %s names one exact event type", d.Name)
-	case !wild && d.HasCatalogue() && !l.AllowUnknownTypes:
-		if _, ok := d.EventType(pattern); !ok {
-			found.addf(field, "%q is not an event type of the dialect %s", pattern, d.Name)
+	case len(exact) > MaxTypeBytes:
+		found.addf(field, "is longer than the %d bytes of an event type", MaxTypeBytes)
+	case d.HasCatalogue() && !l.AllowUnknownTypes:
+		if !slices.ContainsFunc(d.EventTypes, func(t EventType) bool { return matchType(pattern, t.Type) }) {
+			found.addf(field, "%q is not an event type of the dialect %s, nor a prefix of one", pattern, d.Name)
 		}
+	case !wild && !d.carries(pattern):
+		found.addf(field, "%q is in no group that the envelope of the dialect %s has a place for", pattern, d.Name)
 	}
 }
 

@@ -90,12 +90,17 @@ func TestEndpoint_Validate_EventTypes(t *testing.T) {
 		}},
 		{"tradly", false, []string{"user.created", "listing.*"}, nil},
 		{"tradly", false, []string{"user.created", "user.deleted"}, []string{"event_types[1]"}},
-		{"tradly", true, []string{"user.deleted"}, nil},
+		{"tradly", false, []string{"users.*", "user.created.*", "*"}, []string{"event_types[0]", "event_types[1]"}},
+		{"tradly", true, []string{"user.deleted", "users.*"}, nil},
+		{"standard", false, []string{strings.Repeat("x", 128), strings.Repeat("x", 128) + ".*"}, nil},
+		{"standard", false, []string{strings.Repeat("x", 129), strings.Repeat("x", 129) + ".*"}, []string{"event_types[0]", "event_types[1]"}},
 		{"tradevine", false, []string{"product.created"}, nil},
 		{"tradevine", false, []string{"product.created", "product.updated"}, []string{"event_types"}},
 		{"tradevine", false, []string{"product.*"}, []string{"event_types[0]"}},
 		{"tradevine", false, []string{"*"}, []string{"event_types[0]"}},
 		{"tradevine", false, []string{"product.sold"}, []string{"event_types[0]"}},
+		{"tradevine", true, []string{"product.sold"}, nil},
+		{"tradevine", true, []string{"customer.created"}, []string{"event_types[0]"}},
 	} {
 		e := endpoint(func(e *webhook.Endpoint) { e.EventTypes = tc.types })
 		err := e.Validate(webhook.Limits{Dialect: dialect(t, tc.dialect), AllowUnknownTypes: tc.unknown})
@@ -136,6 +141,82 @@ func TestEndpoint_Validate_Headers(t *testing.T) {
 	}
 }
 
+func manyFilters(n int) map[string][]string {
+	out := map[string][]string{}
+	for i := range n {
+		out[fmt.Sprintf("a%02d", i)] = []string{"b"}
+	}
+	return out
+}
+
+// TestEndpoint_Validate_Filter refuses what no event of the dialect could match.
+func TestEndpoint_Validate_Filter(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		dialect string
+		filter  map[string][]string
+		want    []string
+	}{
+		{"auction-excellence", map[string][]string{"auction_id": {auctionID, strings.ToUpper(auctionID)}}, nil},
+		{"auction-excellence", map[string][]string{"auction": {auctionID}}, []string{"filter.auction"}},
+		{"auction-excellence", map[string][]string{"Auction_ID": {auctionID}, "region": {}}, []string{"filter.Auction_ID", "filter.region"}},
+		{"auction-excellence", map[string][]string{"auction_id": {auctionID, "17", ""}}, []string{"filter.auction_id[1]"}},
+		{"auction-excellence", map[string][]string{"auction_id": {}}, []string{"filter.auction_id"}},
+		{"tradly", map[string][]string{"anything": {"17"}}, nil}, // a dialect without attributes admits any
+	} {
+		e := endpoint(func(e *webhook.Endpoint) { e.Filter = tc.filter })
+		require.Equal(t, tc.want, fields(t, e.Validate(webhook.Limits{Dialect: dialect(t, tc.dialect)})), "%v", tc.filter)
+	}
+	wrong := endpoint(func(e *webhook.Endpoint) { e.Filter = map[string][]string{"auction": {auctionID}} })
+	require.ErrorContains(t, wrong.Validate(webhook.Limits{Dialect: dialect(t, "auction-excellence")}),
+		"filter.auction is not an attribute of the dialect auction-excellence, which has auction_id")
+}
+
+// TestEndpoint_Validate_Stored changes an endpoint from before the rules for types, filters and retry policies: what it has
+// goes on, what it gets is new.
+func TestEndpoint_Validate_Stored(t *testing.T) {
+	t.Parallel()
+	old := func(change func(*webhook.Endpoint)) *webhook.Endpoint {
+		return endpoint(func(e *webhook.Endpoint) {
+			e.EventTypes = []string{"lots.*"}
+			e.Filter = map[string][]string{"auction": {"17"}}
+			e.Retry = &webhook.RetryPolicy{Schedule: []webhook.Duration{0, 5e8}}
+			change(e)
+		})
+	}
+	stored := old(func(*webhook.Endpoint) {})
+	limits := webhook.Limits{Dialect: dialect(t, "auction-excellence")}
+	require.Equal(t, []string{"event_types[0]", "filter.auction", "retry.schedule[0]", "retry.schedule[1]"}, fields(t, stored.Validate(limits)))
+	limits.Stored = stored
+	for _, tc := range []struct {
+		change func(*webhook.Endpoint)
+		want   []string
+	}{
+		{func(e *webhook.Endpoint) { e.Description = "new" }, nil},
+		{func(e *webhook.Endpoint) { e.Retry = nil }, nil},
+		{func(e *webhook.Endpoint) { e.EventTypes = []string{"*"} }, nil},
+		{func(e *webhook.Endpoint) { e.EventTypes = []string{"*", "lots.*"} }, []string{"event_types[1]"}},
+		{func(e *webhook.Endpoint) { e.Retry.Schedule = e.Retry.Schedule[:1] }, []string{"retry.schedule[0]"}},
+		{func(e *webhook.Endpoint) { e.Filter["auction"] = []string{"18"} }, []string{"filter.auction"}},
+		{func(e *webhook.Endpoint) { e.URL = "/" }, []string{"url"}},
+	} {
+		require.Equal(t, tc.want, fields(t, old(tc.change).Validate(limits)))
+	}
+}
+
+func TestEndpoint_Normalize(t *testing.T) {
+	t.Parallel()
+	upper := strings.ToUpper(auctionID)
+	e := endpoint(func(e *webhook.Endpoint) {
+		e.Filter = map[string][]string{"auction_id": {upper, auctionID}, "Region": {"NZ"}}
+	})
+	e.Normalize(dialect(t, "auction-excellence"))
+	require.Equal(t, map[string][]string{"auction_id": {auctionID, auctionID}, "Region": {"NZ"}}, e.Filter)
+	e.Filter = map[string][]string{"auction_id": {upper}}
+	e.Normalize(dialect(t, "standard"))
+	require.Equal(t, upper, e.Filter["auction_id"][0], "a dialect that knows no UUIDs leaves text as it is")
+}
+
 func TestEndpoint_Validate_Rest(t *testing.T) {
 	t.Parallel()
 	duration := func(d time.Duration) *webhook.Duration { return (*webhook.Duration)(&d) }
@@ -151,6 +232,15 @@ func TestEndpoint_Validate_Rest(t *testing.T) {
 		{func(e *webhook.Endpoint) {
 			e.Filter = map[string][]string{"a": make([]string, 600), "b": make([]string, 401)}
 		}, []string{"filter"}},
+		{func(e *webhook.Endpoint) { e.Filter = map[string][]string{"": {"a"}} }, []string{"filter."}},
+		{func(e *webhook.Endpoint) {
+			e.Filter = map[string][]string{strings.Repeat("x", 256): {strings.Repeat("x", 256)}}
+		}, nil},
+		{func(e *webhook.Endpoint) {
+			e.Filter = map[string][]string{strings.Repeat("x", 257): {"a"}, "a": {"b", strings.Repeat("x", 257)}}
+		}, []string{"filter.a[1]", "filter." + strings.Repeat("x", 121) + "..."}},
+		{func(e *webhook.Endpoint) { e.Filter = manyFilters(webhook.MaxAttributes) }, nil},
+		{func(e *webhook.Endpoint) { e.Filter = manyFilters(webhook.MaxAttributes + 1) }, []string{"filter"}},
 		{func(e *webhook.Endpoint) { e.Description = strings.Repeat("x", 1001) }, []string{"description"}},
 		{func(e *webhook.Endpoint) { e.Timeout = duration(time.Second) }, nil},
 		{func(e *webhook.Endpoint) { e.Timeout = duration(time.Minute) }, nil},
@@ -164,7 +254,8 @@ func TestEndpoint_Validate_Rest(t *testing.T) {
 	}
 }
 
-func TestEndpoint_Subscribes(t *testing.T) {
+// TestPublication_Recipients_Matches holds which types and attributes an endpoint lets through.
+func TestPublication_Recipients_Matches(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		types      []string
@@ -192,7 +283,11 @@ func TestEndpoint_Subscribes(t *testing.T) {
 		{[]string{"y"}, map[string][]string{"a": {"1"}}, "x", map[string]string{"a": "1"}, false},
 	} {
 		e := webhook.Endpoint{EventTypes: tc.types, Filter: tc.filter}
-		require.Equal(t, tc.want, e.Subscribes(tc.eventType, tc.attributes), "%+v", tc)
+		p := webhook.Publication{Event: &webhook.Event{Type: tc.eventType, Attributes: tc.attributes}}
+		to, others := p.Recipients([]webhook.Endpoint{e})
+		require.Equal(t, tc.want, len(to) == 1, "%+v", tc)
+		require.Equal(t, 1, len(to)+others.ByType+others.ByFilter, "%+v", tc)
+		require.Equal(t, !tc.want && !e.Wants(tc.eventType), others.ByType == 1, "%+v", tc)
 	}
 }
 

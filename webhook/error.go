@@ -3,6 +3,8 @@ package webhook
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // Code is a stable, machine-readable reason for a failure. Callers of the HTTP API match on it, so a code never
@@ -18,14 +20,25 @@ const (
 	CodeNotFound         Code = "not_found"          // no such thing, or not this tenant's
 	CodeConflict         Code = "conflict"           // the thing exists already, or is in a state that forbids this
 	CodeEventIDConflict  Code = "event_id_conflict"  // an event with this id but another body was published before
+	CodeRecipientLimit   Code = "recipient_limit"    // more endpoints subscribe to the event than one event can go to
 	CodeUnknownEventType Code = "unknown_event_type" // the dialect's catalogue does not list the type
 	CodeSchemaViolation  Code = "schema_violation"   // data breaks the JSON Schema of its event type
 	CodeTooLarge         Code = "payload_too_large"  // the request body exceeds the limit
 	CodeUnsupportedMedia Code = "unsupported_media"  // the request body is not declared as JSON, or is compressed
 	CodeMethodNotAllowed Code = "method_not_allowed" // the path exists, not with this method
 	CodeBacklogFull      Code = "backlog_full"       // too many events wait to be dispatched; nothing was stored; try again later
+	CodeOverloaded       Code = "overloaded"         // too many bytes of requests are held; this one was not read; try again
 	CodeUnavailable      Code = "unavailable"        // a part we need is down; nothing was stored; try again
 	CodeInternal         Code = "internal"           // our fault; the text stays in the log
+)
+
+// Bounds of an error, so that no request can ask for an answer that is far larger than itself: whoever sends a thousand
+// wrong items learns enough from the first. Texts are cut at this many bytes.
+const (
+	MaxFieldErrors  = 20
+	MaxMessageBytes = 500
+	maxFieldBytes   = 128
+	maxDetailBytes  = 300
 )
 
 // FieldError says what is wrong with one field of a request. Field is a path such as "retry.schedule[2]" or
@@ -82,11 +95,43 @@ func ErrorCode(err error) Code {
 	return CodeInternal
 }
 
-// problems gathers field errors while a value is checked.
+// Bounded returns e where it keeps the bounds, else a copy that does.
+func (e *Error) Bounded() *Error {
+	fields := make([]FieldError, min(len(e.Fields), MaxFieldErrors))
+	for i := range fields {
+		fields[i] = FieldError{Field: cut(e.Fields[i].Field, maxFieldBytes), Detail: cut(e.Fields[i].Detail, maxDetailBytes)}
+	}
+	message := cut(e.Message, MaxMessageBytes)
+	if message == e.Message && slices.Equal(fields, e.Fields) {
+		return e
+	}
+	c := *e
+	c.Message, c.Fields = message, fields
+	return &c
+}
+
+// cut returns the text, or its beginning where it is longer than most bytes.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "..."
+}
+
+// NewInvalid returns a CodeInvalid error about the fields of what, an event for example. There is at least one field.
+func NewInvalid(what string, fields ...FieldError) *Error {
+	e := Errorf(CodeInvalid, "%s: %s %s", what, fields[0].Field, fields[0].Detail)
+	e.Fields = fields
+	return e.Bounded()
+}
+
+// problems gathers field errors while a value is checked, at most MaxFieldErrors.
 type problems []FieldError
 
 func (p *problems) addf(field, format string, args ...any) {
-	*p = append(*p, FieldError{Field: field, Detail: fmt.Sprintf(format, args...)})
+	if len(*p) < MaxFieldErrors {
+		*p = append(*p, FieldError{Field: field, Detail: fmt.Sprintf(format, args...)})
+	}
 }
 
 // err returns nil when there are no problems, else one CodeInvalid error that lists them all.
@@ -94,5 +139,5 @@ func (p problems) err(what string) error {
 	if len(p) == 0 {
 		return nil
 	}
-	return &Error{Code: CodeInvalid, Message: fmt.Sprintf("%s: %s %s", what, p[0].Field, p[0].Detail), Fields: p}
+	return NewInvalid(what, p...)
 }

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -35,14 +36,18 @@ type Event struct {
 	Data json.RawMessage
 }
 
-var eventIDPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:-]*$`)
+// eventIDPattern takes the ids of other systems, nanoid and base64url among them. A slash stays out because it separates
+// ids, and a dot at the beginning because a path would lose "..".
+var eventIDPattern = regexp.MustCompile(`^[A-Za-z0-9_:+=@~-][A-Za-z0-9_.:+=@~-]*$`)
 
 // Validate checks the event against the general limits and the dialect's catalogue and attributes. The error is
 // CodeInvalid or CodeUnknownEventType. The data's own schema is checked elsewhere.
 func (e *Event) Validate(t *Tenant, d *Dialect) error {
 	var found problems
 	if len(e.ID) > MaxEventIDBytes || !eventIDPattern.MatchString(e.ID) {
-		found.addf("id", "is 1 to %d letters, digits and _ . : -, not %q", MaxEventIDBytes, e.ID)
+		found.addf("id", "is 1 to %d letters, digits and _ . : + = @ ~ -, no dot first, not %q", MaxEventIDBytes, e.ID)
+	} else if !d.fitsEventID(e.ID) {
+		found.addf("id", "is of the form that the dialect %s promises, %s, not %q", d.Name, d.EventIDPattern, e.ID)
 	}
 	if len(e.Type) > MaxTypeBytes || !typePattern.MatchString(e.Type) {
 		found.addf("type", `is a dot-separated name such as "order.confirmed", not %q`, e.Type)
@@ -85,13 +90,24 @@ func (e *Event) validateAttributes(d *Dialect, found *problems) {
 		if !ok && rule.Required {
 			found.addf("attributes."+name, "is required by the dialect %s", d.Name)
 		}
-		if ok && rule.Format == "uuid" && !uuidPattern.MatchString(value) {
+		if ok && rule.Format == FormatUUID && !uuidPattern.MatchString(value) {
 			found.addf("attributes."+name, "is not a UUID: %q", value)
 		}
 	}
 }
 
 var uuidPattern = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+
+// normalize writes the UUIDs among the attributes in lower case. The map itself may be shared, so it stays as it is.
+func (e *Event) normalize(d *Dialect) {
+	for name := range d.Attributes {
+		value, ok := e.Attributes[name]
+		if lower := strings.ToLower(value); ok && d.isUUID(name) && lower != value {
+			e.Attributes = maps.Clone(e.Attributes)
+			e.Attributes[name] = lower
+		}
+	}
+}
 
 // Digest identifies what a caller asked to publish: type, data, attributes and the moment as given (zero when the
 // caller left it out). Two publications of one id are the same request when their digests are equal.

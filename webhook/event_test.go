@@ -37,7 +37,12 @@ func TestEvent_Validate(t *testing.T) {
 		{func(e *webhook.Event) { e.ID = "9_A.b:c-d" }, nil},
 		{func(e *webhook.Event) { e.ID = strings.Repeat("x", webhook.MaxEventIDBytes+1) }, []string{"id"}},
 		{func(e *webhook.Event) { e.ID = "" }, []string{"id"}},
-		{func(e *webhook.Event) { e.ID = "_x" }, []string{"id"}},
+		{func(e *webhook.Event) { e.ID = "_V1StGXR8+Z5jdHi6B==" }, nil},
+		{func(e *webhook.Event) { e.ID = "~order@shop.example:1=2" }, nil},
+		{func(e *webhook.Event) { e.ID = ".x" }, []string{"id"}},
+		{func(e *webhook.Event) { e.ID = ".." }, []string{"id"}},
+		{func(e *webhook.Event) { e.ID = "a b" }, []string{"id"}},
+		{func(e *webhook.Event) { e.ID = "é" }, []string{"id"}},
 		{func(e *webhook.Event) { e.ID = "a/b" }, []string{"id"}},
 		{func(e *webhook.Event) { e.ID = "a\n" }, []string{"id"}},
 		{func(e *webhook.Event) { e.Type = strings.Repeat("x", webhook.MaxTypeBytes) }, nil},
@@ -79,6 +84,23 @@ func TestEvent_Validate_Attributes(t *testing.T) {
 	}
 	e := event(func(e *webhook.Event) { e.Type = "member.joined" })
 	require.ErrorContains(t, e.Validate(&webhook.Tenant{}, d), "attributes.auction_id is required by the dialect auction-excellence")
+}
+
+// TestEvent_Validate_ID holds the form of ids that a dialect promises.
+func TestEvent_Validate_ID(t *testing.T) {
+	t.Parallel()
+	d := dialect(t, "rheo")
+	key := webhook.NewID[webhook.EventKey]([16]byte{1, 2, 3})
+	for id, want := range map[string][]string{
+		"evt_01j2k3m4n5p6q7r8s9t0": nil, "evt_...": nil, key.String(): nil, webhook.IDFromIdempotencyKey("order 4711"): nil,
+		"order-4711": {"id"}, "EVT_1": {"id"}, "xevt_1": {"id"}, "evt-1": {"id"},
+	} {
+		e := event(func(e *webhook.Event) { e.ID, e.Type = id, "item.sold" })
+		require.Equal(t, want, fields(t, e.Validate(&webhook.Tenant{}, d)), id)
+	}
+	e := event(func(e *webhook.Event) { e.ID, e.Type = "order-4711", "item.sold" })
+	require.ErrorContains(t, e.Validate(&webhook.Tenant{}, d), "id is of the form that the dialect rheo promises, ^evt_, not \"order-4711\"")
+	require.NoError(t, e.Validate(&webhook.Tenant{AllowUnknownTypes: true}, dialect(t, "standard")))
 }
 
 func TestEvent_Validate_Catalogue(t *testing.T) {

@@ -8,10 +8,14 @@ import (
 )
 
 // Limits of a retry policy. MaxRetries keeps the history of a workflow with 200 deliveries under Temporal's 51,200
-// events.
+// events. MinRetryDelay keeps one delivery from being a flood for its receiver; jitter and Retry-After only lengthen a delay.
 const (
 	MaxRetries    = 30
+	MinRetryDelay = time.Second
 	MaxRetryDelay = 7 * 24 * time.Hour
+	// MaxPolicies is how many different retry policies of their own the endpoints of a tenant may have: the workflow of an event
+	// that goes to all of them carries each (Temporal takes an input of 2 MiB).
+	MaxPolicies = 1000
 )
 
 // RetryPolicy says how long to wait between attempts. Exactly one of Policy, Schedule and Exponential is set in what a
@@ -65,6 +69,17 @@ func (p RetryPolicy) Resolve() RetryPolicy {
 	return out
 }
 
+// Key returns a text that two resolved policies share exactly when they say the same.
+func (p RetryPolicy) Key() string {
+	key := make([]byte, 0, 8*(len(p.Schedule)+3))
+	key = binary.BigEndian.AppendUint64(key, math.Float64bits(p.Jitter))
+	key = binary.BigEndian.AppendUint64(key, uint64(p.RetryAfterMax))
+	for _, d := range p.Schedule {
+		key = binary.BigEndian.AppendUint64(key, uint64(d))
+	}
+	return string(key)
+}
+
 func (e Exponential) delays() []Duration {
 	out := make([]Duration, 0, e.Retries)
 	delay := float64(e.First)
@@ -110,7 +125,7 @@ func RetryPolicyOf(endpoint, tenant *RetryPolicy, d *Dialect) RetryPolicy {
 	}
 }
 
-// Validate returns a CodeInvalid error that names every wrong field below prefix.
+// validate adds every wrong field below prefix to found.
 func (p RetryPolicy) validate(prefix string, found *problems) {
 	forms := 0
 	if p.Policy != "" {
@@ -143,15 +158,15 @@ func (p RetryPolicy) validateSchedule(field string, found *problems) {
 		found.addf(field, "has %d delays; at most %d fit", len(p.Schedule), MaxRetries)
 	}
 	for i, d := range p.Schedule {
-		if d < 0 || d.Std() > MaxRetryDelay {
-			found.addf(indexed(field, i), "is from 0s to 168h, not %s", d)
+		if d.Std() < MinRetryDelay || d.Std() > MaxRetryDelay {
+			found.addf(indexed(field, i), "is from 1s to 168h, not %s", d)
 		}
 	}
 }
 
 func (e Exponential) validate(field string, found *problems) {
-	if e.First <= 0 || e.First.Std() > MaxRetryDelay {
-		found.addf(field+".first", "is above 0s and up to 168h, not %s", e.First)
+	if e.First.Std() < MinRetryDelay || e.First.Std() > MaxRetryDelay {
+		found.addf(field+".first", "is from 1s to 168h, not %s", e.First)
 	}
 	if !(e.Factor >= 1 && e.Factor <= 10) {
 		found.addf(field+".factor", "is from 1 to 10, not %v", e.Factor)
@@ -159,7 +174,7 @@ func (e Exponential) validate(field string, found *problems) {
 	if e.Retries < 0 || e.Retries > MaxRetries {
 		found.addf(field+".retries", "is from 0 to %d, not %d", MaxRetries, e.Retries)
 	}
-	if e.Cap < 0 || e.Cap.Std() > MaxRetryDelay {
-		found.addf(field+".cap", "is from 0s to 168h, not %s", e.Cap)
+	if e.Cap != 0 && (e.Cap.Std() < MinRetryDelay || e.Cap.Std() > MaxRetryDelay) {
+		found.addf(field+".cap", "is from 1s to 168h, or 0s for none, not %s", e.Cap)
 	}
 }

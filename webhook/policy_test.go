@@ -40,7 +40,7 @@ func TestRetryPolicy_Delays(t *testing.T) {
 	}{
 		{"exponential-5", webhook.RetryPolicy{Policy: "exponential-5"}, "1s 2s 4s 8s 16s"},
 		{"table-5", webhook.RetryPolicy{Policy: "table-5"}, "1m 5m 30m 2h 12h"},
-		{"explicit", webhook.RetryPolicy{Schedule: []webhook.Duration{0, 5e8, 1e9}}, "0s 500ms 1s"},
+		{"explicit, and stored before the least delay was 1 s", webhook.RetryPolicy{Schedule: []webhook.Duration{0, 5e8, 1e9}}, "0s 500ms 1s"},
 		{"explicit, none", webhook.RetryPolicy{Schedule: []webhook.Duration{}}, ""},
 		{"exponential", exponential(time.Second, 2, 5, 0), "1s 2s 4s 8s 16s"},
 		{"5 attempts is one number away", exponential(time.Second, 2, 4, 0), "1s 2s 4s 8s"},
@@ -190,7 +190,13 @@ func TestRetryPolicy_Validate(t *testing.T) {
 		{webhook.RetryPolicy{Policy: "table-5", Schedule: one}, []string{"retry"}},
 		{webhook.RetryPolicy{Policy: "table-6"}, []string{"retry.policy"}},
 		{webhook.RetryPolicy{Schedule: many}, []string{"retry.schedule"}},
-		{webhook.RetryPolicy{Schedule: []webhook.Duration{0, -1, week + 1}}, []string{"retry.schedule[1]", "retry.schedule[2]"}},
+		{webhook.RetryPolicy{Schedule: []webhook.Duration{0, -1, week + 1}}, []string{"retry.schedule[0]", "retry.schedule[1]", "retry.schedule[2]"}},
+		{webhook.RetryPolicy{Schedule: []webhook.Duration{1e9, week, 1e9 - 1}}, []string{"retry.schedule[2]"}},
+		{webhook.RetryPolicy{Exponential: &webhook.Exponential{First: 1e9, Factor: 1, Cap: 1e9}}, nil},
+		{
+			webhook.RetryPolicy{Exponential: &webhook.Exponential{First: 1e9 - 1, Factor: 1, Cap: 1e9 - 1}},
+			[]string{"retry.exponential.first", "retry.exponential.cap"},
+		},
 		{webhook.RetryPolicy{Schedule: one, Jitter: 1.1, RetryAfterMax: week + 1}, []string{"retry.jitter", "retry.retry_after_max"}},
 		{webhook.RetryPolicy{Schedule: one, Jitter: math.NaN(), RetryAfterMax: -1}, []string{"retry.jitter", "retry.retry_after_max"}},
 		{
@@ -203,7 +209,9 @@ func TestRetryPolicy_Validate(t *testing.T) {
 		},
 	} {
 		tenant := webhook.Tenant{ID: "acme", Name: "Acme", Dialect: "standard", Retry: &tc.policy}
-		require.Equal(t, tc.want, fields(t, tenant.Validate()), "%+v", tc.policy)
+		require.Equal(t, tc.want, fields(t, tenant.Validate(nil)), "%+v", tc.policy)
+		require.NoError(t, tenant.Validate(&tenant), "a policy that is stored stays")
+		require.Equal(t, tc.want, fields(t, tenant.Validate(&webhook.Tenant{})), "%+v", tc.policy)
 	}
 }
 
@@ -221,6 +229,6 @@ func TestDuration(t *testing.T) {
 	}
 	for _, text := range []string{`10`, `"10"`, `"ten"`, `""`, `null`, `{}`} {
 		var d webhook.Duration
-		require.ErrorContains(t, json.Unmarshal([]byte(text), &d), "a duration is text such as", text)
+		require.ErrorContains(t, json.Unmarshal([]byte(text), &d), "is a duration", text)
 	}
 }

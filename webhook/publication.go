@@ -15,6 +15,8 @@ type Publication struct {
 	// Only, when set, sends the event to this endpoint alone, whatever it subscribes to: an endpoint's test.
 	Only      EndpointID
 	CreatedAt time.Time
+
+	dialect *Dialect // nil: no attribute has a format
 }
 
 // Schemas checks data against the JSON Schema of its event type.
@@ -23,25 +25,28 @@ type Schemas interface {
 	Validate(dialect, eventType string, data []byte) error
 }
 
-// NewPublication checks an event by its tenant's dialect and renders the body, whose bytes are final from here on. asked is
-// the moment of the event as the producer gave it, nil when it was left out; now is the moment of acceptance. The error is
-// CodeInvalid, CodeUnknownEventType or CodeSchemaViolation.
+// NewPublication checks an event by its tenant's dialect, writes its UUIDs in lower case and renders the body, whose bytes
+// are final from here on. asked is the moment of the event as the producer gave it, nil when it was left out; now is the
+// moment of acceptance. The error is CodeInvalid, CodeUnknownEventType or CodeSchemaViolation.
 func NewPublication(e *Event, t *Tenant, d *Dialect, s Schemas, asked *time.Time, now time.Time) (*Publication, error) {
 	if err := e.Validate(t, d); err != nil {
 		return nil, err
 	}
+	e.normalize(d)
 	if _, known := d.EventType(e.Type); known {
 		if err := s.Validate(d.Name, e.Type, e.Data); err != nil {
 			return nil, err
 		}
 	}
-	return &Publication{Event: e, Body: d.Render(e), Digest: e.Digest(asked), CreatedAt: now}, nil
+	return &Publication{Event: e, Body: d.Render(e), Digest: e.Digest(asked), CreatedAt: now, dialect: d}, nil
 }
 
 // Receipt is the answer to a publication.
 type Receipt struct {
 	EventID    string            `json:"id"`
 	Deliveries []ReceiptDelivery `json:"deliveries"`
+	// RuledOut says why nobody gets the event; nil where somebody does, and in a repetition.
+	RuledOut *RuledOut `json:"ruled_out,omitempty"`
 	// Repeated says that the event was published before and this is the first answer again.
 	Repeated bool `json:"-"`
 }
@@ -52,15 +57,48 @@ type ReceiptDelivery struct {
 	EndpointID EndpointID `json:"endpoint_id"`
 }
 
-// Recipients returns the endpoints that the publication goes to. Disabled endpoints are among them: their deliveries
+// RuledOut counts a tenant's endpoints that an event does not go to. A disabled endpoint is not ruled out: its deliveries
 // are held.
-func (p *Publication) Recipients(endpoints []Endpoint) []EndpointID {
+type RuledOut struct {
+	// ByType do not subscribe to the event's type.
+	ByType int `json:"by_type"`
+	// ByFilter subscribe to the type, and their filter does not let the event's attributes through.
+	ByFilter int `json:"by_filter"`
+}
+
+// Recipients returns the endpoints that the publication goes to, and counts the others. Disabled endpoints are recipients:
+// their deliveries are held.
+func (p *Publication) Recipients(endpoints []Endpoint) ([]EndpointID, RuledOut) {
 	var out []EndpointID
+	var others RuledOut
 	for i := range endpoints {
 		e := &endpoints[i]
-		if p.Only == e.ID || p.Only.IsZero() && e.Subscribes(p.Event.Type, p.Event.Attributes) {
+		switch {
+		case !p.Only.IsZero():
+			if e.ID == p.Only {
+				out = append(out, e.ID)
+			}
+		case !e.Wants(p.Event.Type):
+			others.ByType++
+		case !e.admits(p.Event.Attributes, p.dialect):
+			others.ByFilter++
+		default:
 			out = append(out, e.ID)
 		}
 	}
-	return out
+	return out, others
+}
+
+// NewReceipt returns the answer to the first publication of an event.
+func NewReceipt(eventID string, deliveries []ReceiptDelivery, others RuledOut) *Receipt {
+	r := &Receipt{EventID: eventID, Deliveries: deliveries}
+	if len(deliveries) == 0 {
+		r.RuledOut = &others
+	}
+	return r
+}
+
+// TooManyRecipients is the answer to a publication that would go to more endpoints than most.
+func TooManyRecipients(recipients, most int) error {
+	return Errorf(CodeRecipientLimit, "the event would go to %d endpoints; one event can go to at most %d", recipients, most)
 }

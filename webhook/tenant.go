@@ -1,8 +1,22 @@
 package webhook
 
 import (
+	"cmp"
+	"net/url"
+	"reflect"
 	"regexp"
+	"strings"
 	"time"
+)
+
+// Limits of a tenant.
+const (
+	// DefaultMaxEndpoints is how many endpoints a tenant may have unless the administrator says otherwise.
+	DefaultMaxEndpoints = 500
+	// MaxRecipients is how many endpoints one event may go to, and so the most that a tenant's limit can be.
+	MaxRecipients = 10_000
+
+	maxTenantURLBytes = 200
 )
 
 // Tenant is the platform or partner whose endpoints and events are isolated from all others.
@@ -13,15 +27,39 @@ type Tenant struct {
 	// Dialect names the dialect of all the tenant's webhooks. It does not change.
 	Dialect      string `json:"dialect" db:"dialect"`
 	ContactEmail string `json:"contact_email,omitempty" db:"contact_email"`
+	// URL is where the platform's own users know it: mail about its webhooks names it.
+	URL string `json:"url,omitempty" db:"url"`
 	// AllowUnknownTypes opts out of the catalogue: event types it does not list are accepted, unchecked.
 	AllowUnknownTypes bool `json:"allow_unknown_types" db:"allow_unknown_types"`
 	// Express asks for first attempts without a workflow (design, "The way of an event", 2).
 	Express bool `json:"express" db:"express"`
 	// Retry replaces the dialect's retry policy; nil keeps it.
-	Retry     *RetryPolicy `json:"retry,omitempty" db:"-"`
-	CreatedAt time.Time    `json:"created_at" db:"created_at"`
+	Retry *RetryPolicy `json:"retry,omitempty" db:"-"`
+	// Limits are the administrator's; nil: the defaults hold.
+	Limits    *TenantLimits `json:"limits,omitempty" db:"-"`
+	CreatedAt time.Time     `json:"created_at" db:"created_at"`
 	// Version grows with every change of the tenant or of one of its endpoints, so that a cache can tell it is stale.
 	Version int64 `json:"-" db:"version"`
+}
+
+// TenantLimits bound what a tenant may have.
+type TenantLimits struct {
+	// Endpoints is how many endpoints it may have, 1 to MaxRecipients. Those above a limit that was lowered stay.
+	Endpoints int `json:"endpoints"`
+}
+
+// LimitsInForce returns the tenant's limits, the defaults where it has none of its own.
+func (t *Tenant) LimitsInForce() TenantLimits {
+	if t.Limits == nil {
+		return TenantLimits{Endpoints: DefaultMaxEndpoints}
+	}
+	return *t.Limits
+}
+
+// MaxEndpoints is how many endpoints the tenant may have: the lower of its own limit and the dialect's.
+func (t *Tenant) MaxEndpoints(d *Dialect) int {
+	own := t.LimitsInForce().Endpoints
+	return min(own, cmp.Or(d.Endpoints.Max, own))
 }
 
 var (
@@ -29,8 +67,9 @@ var (
 	emailPattern    = regexp.MustCompile(`^[^@\s<>]+@[^@\s<>]+\.[^@\s<>]+$`)
 )
 
-// Validate checks what can be checked without knowing the dialects. The error is CodeInvalid and lists every field.
-func (t *Tenant) Validate() error {
+// Validate checks what can be checked without knowing the dialects. stored is the tenant before a change, nil at its
+// creation: a retry policy that was accepted once stays. The error is CodeInvalid and lists every field.
+func (t *Tenant) Validate(stored *Tenant) error {
 	var found problems
 	if !tenantIDPattern.MatchString(t.ID) {
 		found.addf("id", "is 1 to 63 lower-case letters, digits and inner dashes, not %q", t.ID)
@@ -44,8 +83,21 @@ func (t *Tenant) Validate() error {
 	if t.ContactEmail != "" && (len(t.ContactEmail) > 254 || !emailPattern.MatchString(t.ContactEmail)) {
 		found.addf("contact_email", "is not an e-mail address: %q", t.ContactEmail)
 	}
-	if t.Retry != nil {
+	if t.URL != "" && !isTenantURL(t.URL) {
+		found.addf("url", "is an https URL of at most %d printable ASCII characters, without user name and fragment", maxTenantURLBytes)
+	}
+	if t.Retry != nil && (stored == nil || !reflect.DeepEqual(t.Retry, stored.Retry)) {
 		t.Retry.validate("retry", &found)
 	}
+	if t.Limits != nil && (t.Limits.Endpoints < 1 || t.Limits.Endpoints > MaxRecipients) {
+		found.addf("limits.endpoints", "is from 1 to %d, not %d", MaxRecipients, t.Limits.Endpoints)
+	}
 	return found.err("tenant")
+}
+
+// isTenantURL reports whether text can stand in the subject line of a mail.
+func isTenantURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && len(text) <= maxTenantURLBytes && u.Scheme == "https" && u.Hostname() != "" && u.User == nil &&
+		!strings.Contains(text, "#") && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }

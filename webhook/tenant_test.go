@@ -32,11 +32,45 @@ func TestTenant_Validate(t *testing.T) {
 		{func(x *webhook.Tenant) { x.ContactEmail = "Ops <ops@acme.example>" }, []string{"contact_email"}},
 		{func(x *webhook.Tenant) { x.ContactEmail = "ops@acme" }, []string{"contact_email"}},
 		{func(x *webhook.Tenant) { x.ContactEmail = "ops@acme.example\r\nBcc: a@b.example" }, []string{"contact_email"}},
+		{func(x *webhook.Tenant) { x.URL = "https://acme.example" }, nil},
+		{func(x *webhook.Tenant) { x.URL = "https://acme.example:8443/shop?a=b" }, nil},
+		{func(x *webhook.Tenant) { x.URL = "https://acme.example/" + strings.Repeat("x", 179) }, nil},
+		{func(x *webhook.Tenant) { x.URL = "https://acme.example/" + strings.Repeat("x", 180) }, []string{"url"}},
+		{func(x *webhook.Tenant) { x.URL = "http://acme.example" }, []string{"url"}},
+		{func(x *webhook.Tenant) { x.URL = "acme.example" }, []string{"url"}},
+		{func(x *webhook.Tenant) { x.URL = "https://" }, []string{"url"}},
+		{func(x *webhook.Tenant) { x.URL = "https://user@acme.example" }, []string{"url"}},
+		{func(x *webhook.Tenant) { x.URL = "https://acme.example/#" }, []string{"url"}},
+		{func(x *webhook.Tenant) { x.URL = "https://acme.example/a b" }, []string{"url"}},
+		{func(x *webhook.Tenant) { x.URL = "https://acme.example/\r\nBcc: a@b.example" }, []string{"url"}},
+		{func(x *webhook.Tenant) { x.URL = "https://acmé.example/" }, []string{"url"}},
+		{func(x *webhook.Tenant) { x.Limits = &webhook.TenantLimits{Endpoints: 1} }, nil},
+		{func(x *webhook.Tenant) { x.Limits = &webhook.TenantLimits{Endpoints: webhook.MaxRecipients} }, nil},
+		{func(x *webhook.Tenant) { x.Limits = &webhook.TenantLimits{Endpoints: webhook.MaxRecipients + 1} }, []string{"limits.endpoints"}},
+		{func(x *webhook.Tenant) { x.Limits = &webhook.TenantLimits{} }, []string{"limits.endpoints"}},
 		{func(x *webhook.Tenant) { *x = webhook.Tenant{Retry: &webhook.RetryPolicy{}} }, []string{"id", "name", "dialect", "retry"}},
 	} {
 		x := webhook.Tenant{ID: "acme", Name: "Acme", Dialect: "standard"}
 		tc.change(&x)
-		require.Equal(t, tc.want, fields(t, x.Validate()), "%+v", x)
+		require.Equal(t, tc.want, fields(t, x.Validate(nil)), "%+v", x)
+	}
+}
+
+func TestTenant_MaxEndpoints(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		limits  *webhook.TenantLimits
+		dialect string
+		want    int
+	}{
+		{nil, "standard", 500},
+		{&webhook.TenantLimits{Endpoints: 10_000}, "standard", 10_000},
+		{&webhook.TenantLimits{Endpoints: 3}, "standard", 3},
+		{nil, "rheo", 1},
+		{&webhook.TenantLimits{Endpoints: 10_000}, "rheo", 1},
+	} {
+		tenant := webhook.Tenant{Limits: tc.limits}
+		require.Equal(t, tc.want, tenant.MaxEndpoints(dialect(t, tc.dialect)), "%+v", tc)
 	}
 }
 
@@ -80,11 +114,64 @@ func TestPublication_Recipients(t *testing.T) {
 		{ID: id(5), EventTypes: []string{"*"}, Filter: map[string][]string{"region": {"au"}}},
 	}
 	p := webhook.Publication{Event: event(func(e *webhook.Event) { e.Attributes = map[string]string{"region": "nz"} })}
-	require.Equal(t, []webhook.EndpointID{id(1), id(3), id(4)}, p.Recipients(endpoints), "the disabled one, too")
+	to, others := p.Recipients(endpoints)
+	require.Equal(t, []webhook.EndpointID{id(1), id(3), id(4)}, to, "the disabled one, too")
+	require.Equal(t, webhook.RuledOut{ByType: 1, ByFilter: 1}, others)
 	p.Only = id(2)
-	require.Equal(t, []webhook.EndpointID{id(2)}, p.Recipients(endpoints), "whatever it subscribes to")
+	to, others = p.Recipients(endpoints)
+	require.Equal(t, []webhook.EndpointID{id(2)}, to, "whatever it subscribes to")
+	require.Zero(t, others)
 	p.Only = id(9)
-	require.Empty(t, p.Recipients(endpoints))
+	to, _ = p.Recipients(endpoints)
+	require.Empty(t, to)
 	p.Only = webhook.EndpointID{}
-	require.Empty(t, p.Recipients(nil))
+	to, others = p.Recipients(nil)
+	require.Empty(t, to)
+	require.Zero(t, others)
+}
+
+// anyData is webhook.Schemas without a schema.
+type anyData struct{}
+
+func (anyData) Validate(string, string, []byte) error { return nil }
+
+// TestNewPublication_UUIDs publishes an attribute of the format uuid in upper case: it is stored, compared and sent in lower
+// case, and matches what filters were stored as before.
+func TestNewPublication_UUIDs(t *testing.T) {
+	t.Parallel()
+	d := dialect(t, "auction-excellence")
+	publish := func(auction string) *webhook.Publication {
+		given := map[string]string{"auction_id": auction, "Lot": "A-17"}
+		e := event(func(e *webhook.Event) { e.Type, e.Attributes = "member.joined", given })
+		p, err := webhook.NewPublication(e, &webhook.Tenant{}, d, anyData{}, nil, at)
+		require.NoError(t, err)
+		require.Equal(t, auction, given["auction_id"], "the map may be shared")
+		return p
+	}
+	upper, lower := publish(strings.ToUpper(auctionID)), publish(auctionID)
+	require.Equal(t, map[string]string{"auction_id": auctionID, "Lot": "A-17"}, upper.Event.Attributes)
+	require.Equal(t, string(lower.Body.Bytes), string(upper.Body.Bytes))
+	require.Contains(t, string(upper.Body.Bytes), `"auction_id":"`+auctionID+`"`)
+	require.Equal(t, lower.Digest, upper.Digest, "a repetition, not a conflict")
+
+	for _, tc := range []struct {
+		filter map[string][]string
+		want   webhook.RuledOut
+	}{
+		{map[string][]string{"auction_id": {"x", strings.ToUpper(auctionID)}}, webhook.RuledOut{}},
+		{map[string][]string{"auction_id": {auctionID}}, webhook.RuledOut{}},
+		{map[string][]string{"auction_id": {auctionID[:35] + "4"}}, webhook.RuledOut{ByFilter: 1}},
+		{map[string][]string{"Lot": {"a-17"}}, webhook.RuledOut{ByFilter: 1}},
+	} {
+		_, others := upper.Recipients([]webhook.Endpoint{{EventTypes: []string{"*"}, Filter: tc.filter}})
+		require.Equal(t, tc.want, others, "%v", tc.filter)
+	}
+}
+
+func TestNewReceipt(t *testing.T) {
+	t.Parallel()
+	others := webhook.RuledOut{ByType: 2, ByFilter: 1}
+	require.Equal(t, &webhook.Receipt{EventID: "e", RuledOut: &others}, webhook.NewReceipt("e", nil, others))
+	one := []webhook.ReceiptDelivery{{}}
+	require.Equal(t, &webhook.Receipt{EventID: "e", Deliveries: one}, webhook.NewReceipt("e", one, others))
 }

@@ -14,16 +14,16 @@ import (
 
 const (
 	readInterval = time.Second
-	// readTimeout bounds a reading: a million events take a tenth of a second.
+	// readTimeout bounds a reading. A million events take a tenth of a second.
 	readTimeout = 5 * time.Second
-	// DefaultMaxBacklog is also how far a backlog without a limit is counted, for the metric.
+	// DefaultMaxBacklog is also how far a backlog without a limit is counted for the metric.
 	DefaultMaxBacklog = 1_000_000
 )
 
-// Backlog bounds the events that are accepted and not yet dispatched. It reads their number once a second and adds in
-// between what this process accepts, so the limit holds within a process but for the rest of one batch. Other processes'
-// events, and those published by SQL, show at the next reading: of them as many come on top as they store in a second.
-// What was dispatched since the reading is not taken off, so a limit of less than a few seconds' events sheds early.
+// Backlog bounds the events that are accepted and not yet dispatched. It reads their number once a second and adds what this
+// process accepts in between, so within a process only the rest of one batch exceeds the limit. Events of other processes, and
+// those published by SQL, show at the next reading: what they store in a second comes on top. Backlog does not take off what was
+// dispatched since the reading, so a limit below a few seconds' events sheds early.
 type Backlog struct {
 	counter Counter
 	limit   int
@@ -34,8 +34,8 @@ type Backlog struct {
 	read int // the last reading
 	// unread is set after a reading that failed.
 	unread bool
-	// since are events of this process that were stored after the last reading began, and underWay those admitted of
-	// which nothing is known yet.
+	// since counts the events of this process that were stored after the last reading began, underWay those that were admitted
+	// and may be stored or not.
 	since, underWay int
 }
 
@@ -49,7 +49,7 @@ type BacklogOptions struct {
 	Logger     *slog.Logger
 }
 
-// NewBacklog returns a Backlog that takes the database's for empty until Read or Run has read it.
+// NewBacklog returns a Backlog that is taken for empty until Read or Run has read it.
 func NewBacklog(o BacklogOptions) *Backlog {
 	b := &Backlog{counter: o.Counter, limit: o.Limit, log: o.Logger, gauge: prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "waybill_backlog_events", Help: "Events accepted and not yet dispatched, counted up to the limit; without one, up to a million.",
@@ -65,7 +65,7 @@ func (b *Backlog) Run(ctx context.Context) {
 	every(ctx, readInterval, func() { b.Read(ctx) })
 }
 
-// Read reads the backlog once. A failure is logged, and Admit heeds it.
+// Read reads the backlog once. It logs a failure, and Admit takes it into account.
 func (b *Backlog) Read(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
@@ -103,9 +103,9 @@ func (b *Backlog) report(n int) {
 	}
 }
 
-// Admit makes room for events that are about to be stored. CodeBacklogFull: as many wait as may; CodeUnavailable: so it
-// was when the backlog could last be read. A batch is let in whole while there is room for one event, or a large one
-// might never be. Done has to follow.
+// Admit makes room for events that are about to be stored. CodeBacklogFull: no more events may wait. CodeUnavailable: the
+// backlog was full when it could last be read. A batch is admitted whole while there is room for one event, because a large one
+// might never be admitted otherwise. The caller must call Done afterwards.
 func (b *Backlog) Admit(events int) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -120,7 +120,7 @@ func (b *Backlog) Admit(events int) error {
 	return nil
 }
 
-// Done says that the database has answered for events that were admitted, and how many of them wait now.
+// Done takes the database's answer for events that were admitted: how many of them wait now.
 func (b *Backlog) Done(admitted, waiting int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -1,11 +1,15 @@
 package worker
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"waybill/engine"
 	"waybill/store"
@@ -16,38 +20,39 @@ import (
 // Limits of the dispatcher.
 const (
 	// DefaultStarts is how many starts are in flight at most. A start that misses its eager slot costs three times as
-	// much, so many are worse than few; but attempts that run at the same time share transactions.
+	// much, so few are better than many. More than one, because attempts that run at the same time share transactions.
 	DefaultStarts = 32
 	// startTimeout is below every lease, so that an event is not started by two processes at once.
 	startTimeout = 5 * time.Second
-	// queueSize is what is started well within a lease.
+	// queueSize is how many events wait in memory for their start: all of them are started well within a lease.
 	queueSize = 512
 	// maxPutOff bounds how long an event waits in dispatches for endpoints that are slow. After that it waits in a workflow.
 	maxPutOff = 5 * time.Minute
-	// unknownDialect is how long an event is left alone whose dialect this process does not know.
-	unknownDialect = 10 * time.Second
 )
 
-// Dispatcher starts the workflows of accepted events, right after the commit that accepted them, and marks them
-// dispatched. It keeps no promise of its own: what it does not get to is in dispatches, where the relay finds it.
+// Dispatcher starts the workflows of accepted events, right after the commit that accepted them, and deletes their dispatches.
+// It keeps no promise of its own: what it does not get to stays in dispatches, where the relay finds it.
 type Dispatcher struct {
 	dispatches Dispatches
 	starter    Starter
 	dialects   map[string]*webhook.Dialect
 	express    *Express
-	// starting has a place for each start that may be in flight.
-	starting  chan struct{}
+	// slots has one for each start that may be in flight.
+	slots     chan struct{}
 	stayAway  func([]webhook.EndpointID) time.Duration
 	failpoint func(name string)
 	log       *slog.Logger
 
 	queue chan store.Dispatch
 	// leftovers are events that express mode did not settle.
-	leftovers chan *workflows.EventDeliveryInput
-	// done takes what became of events, to be written down.
-	done chan outcome
-	// down is set while starts fail: then new events stay in dispatches and the relay tries.
+	leftovers chan leftover
+	// outcomes takes what became of dispatches, to be written down.
+	outcomes chan outcome
+	// down is set while the engine does not answer. New events then stay in dispatches, and the relay tries.
 	down atomic.Bool
+	// started counts the starts that succeeded.
+	started atomic.Int64
+	refused prometheus.Counter
 }
 
 // DispatcherOptions are the parts and the settings of a Dispatcher.
@@ -59,35 +64,47 @@ type DispatcherOptions struct {
 	Express *Express
 	// Starts is how many starts are in flight at most; 0: DefaultStarts.
 	Starts int
-	// StayAway returns for how long an event to these endpoints may as well wait, because all of them are slow and busy; nil:
-	// none does.
+	// StayAway returns how long an event to these endpoints is to wait, because all of them are slow and busy; nil: no event
+	// waits.
 	StayAway func([]webhook.EndpointID) time.Duration
-	// Failpoint is called at "after-claim" of the relay, "after-start" (before the mark) and "express-after-post" (before
-	// the mark), for tests that kill the process there.
+	// Failpoint is called at "after-claim" of the relay, and at "after-start" and "express-after-post" before the dispatch is
+	// deleted, for tests that kill the process there.
 	Failpoint func(name string)
-	Logger    *slog.Logger
+	// Registerer takes the dispatcher's metric; nil: it is counted and shown nowhere.
+	Registerer prometheus.Registerer
+	Logger     *slog.Logger
 }
 
-// NewDispatcher returns a Dispatcher that has not begun.
-func NewDispatcher(o DispatcherOptions) *Dispatcher {
-	if o.Starts == 0 {
-		o.Starts = DefaultStarts
-	}
+func (o *DispatcherOptions) setDefaults() {
+	o.Starts = cmp.Or(o.Starts, DefaultStarts)
 	if o.StayAway == nil {
 		o.StayAway = func([]webhook.EndpointID) time.Duration { return 0 }
 	}
 	if o.Failpoint == nil {
 		o.Failpoint = func(string) {}
 	}
-	return &Dispatcher{
-		dispatches: o.Dispatches, starter: o.Starter, dialects: o.Dialects, express: o.Express, stayAway: o.StayAway, failpoint: o.Failpoint, log: o.Logger,
-		starting: make(chan struct{}, o.Starts),
-		queue:    make(chan store.Dispatch, queueSize), done: make(chan outcome, queueSize),
-		leftovers: make(chan *workflows.EventDeliveryInput, queueSize),
-	}
 }
 
-// Full reports that new events are better left to the relay: starts fail, or events come faster than they start.
+// NewDispatcher returns a Dispatcher that does nothing before Run.
+func NewDispatcher(o DispatcherOptions) *Dispatcher {
+	o.setDefaults()
+	d := &Dispatcher{
+		dispatches: o.Dispatches, starter: o.Starter, dialects: o.Dialects, express: o.Express, stayAway: o.StayAway, failpoint: o.Failpoint, log: o.Logger,
+		slots: make(chan struct{}, o.Starts),
+		queue: make(chan store.Dispatch, queueSize), outcomes: make(chan outcome, queueSize),
+		leftovers: make(chan leftover, queueSize),
+		refused: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "waybill_dispatches_refused_total",
+			Help: "Tries to dispatch an event that failed for a fault of the event's own. The log names the event.",
+		}),
+	}
+	if o.Registerer != nil {
+		o.Registerer.MustRegister(d.refused)
+	}
+	return d
+}
+
+// Full reports whether new events are better left to the relay: starts fail, or events come faster than they start.
 func (d *Dispatcher) Full() bool {
 	return d.down.Load() && !d.express.takesAll() || len(d.queue) > queueSize/2
 }
@@ -97,7 +114,7 @@ func (d *Dispatcher) Offer(events []store.Dispatch) {
 	for _, e := range events {
 		if !d.offer(e) {
 			select {
-			case d.done <- outcome{key: e.EventKey}:
+			case d.outcomes <- outcome{key: e.EventKey}:
 			default: // the lease runs out by itself
 			}
 		}
@@ -116,10 +133,10 @@ func (d *Dispatcher) offer(e store.Dispatch) bool {
 	}
 }
 
-// Run starts what is offered until the context is done, finishes the starts under way and marks them.
+// Run starts what is offered until the context is done, finishes the starts under way and writes down what became of them.
 func (d *Dispatcher) Run(ctx context.Context) {
-	var working, starting, marking sync.WaitGroup
-	events := cap(d.starting)
+	var working, starting, writing sync.WaitGroup
+	events := cap(d.slots)
 	if d.express != nil {
 		events += expressAttempts
 		for range leftoverStarts {
@@ -130,21 +147,21 @@ func (d *Dispatcher) Run(ctx context.Context) {
 		working.Go(func() { d.work(ctx) })
 	}
 	stop := make(chan struct{})
-	marking.Go(func() { d.mark(stop) })
+	writing.Go(func() { d.writeOutcomes(stop) })
 	working.Wait()
 	close(d.leftovers)
 	starting.Wait()
 	d.leaveQueued()
 	close(stop)
-	marking.Wait()
+	writing.Wait()
 }
 
-// leaveQueued gives back what nobody will start here any more, rather than let its lease run out.
+// leaveQueued releases what this process will not start any more, so that nobody waits for its lease to run out.
 func (d *Dispatcher) leaveQueued() {
 	for {
 		select {
 		case e := <-d.queue:
-			d.done <- outcome{key: e.EventKey}
+			d.outcomes <- outcome{key: e.EventKey}
 		default:
 			return
 		}
@@ -152,41 +169,50 @@ func (d *Dispatcher) leaveQueued() {
 }
 
 func (d *Dispatcher) work(ctx context.Context) {
-	// Of two ready cases select takes either: with a full queue some worker would go on for several starts.
+	// Select takes either of two ready cases: with a full queue some goroutine would go on for several starts.
 	for ctx.Err() == nil {
 		select {
 		case e := <-d.queue:
-			d.dispatch(ctx, &e)
+			if err := safely(d.log, func() error { d.dispatch(ctx, &e); return nil }); err != nil {
+				d.outcomes <- d.refuse(&e, fault{err: err})
+			}
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// dispatch settles one event or starts its workflow. What is under way is finished even when the context is done; what
-// only waits for its start is not begun.
+// dispatch settles one event or starts its workflow. It finishes what is under way even when the context is done, and does not
+// begin a start after that.
 func (d *Dispatcher) dispatch(ctx context.Context, e *store.Dispatch) {
-	dialect, ok := d.dialects[e.Dialect]
-	if !ok {
-		d.log.Error("an event waits for a dialect that is not loaded", "tenant", e.TenantID, "event", e.EventID, "dialect", e.Dialect)
-		d.done <- outcome{key: e.EventKey, after: unknownDialect}
+	if d.sendBack(e) {
 		return
 	}
-	if after := d.putOff(e); after > 0 {
-		d.done <- outcome{key: e.EventKey, after: after}
-		return
-	}
-	in := engine.NewEventDeliveryInput(e, dialect)
+	in := engine.NewEventDeliveryInput(e, d.dialects[e.Dialect])
 	if d.express.takes(e) {
-		d.dispatchExpress(context.WithoutCancel(ctx), in)
+		d.dispatchExpress(context.WithoutCancel(ctx), leftover{e, in})
 		return
 	}
-	d.done <- outcome{key: in.EventKey, ok: d.start(ctx, in)}
+	d.outcomes <- d.start(ctx, e, in)
 }
 
-// putOff returns for how long an event is to stay in dispatches, because there is nobody to deliver it to at the moment. A
-// workflow that only waits costs Temporal as much as one that delivers: beside an endpoint that hangs, it would keep the
-// others' events waiting.
+// sendBack reports whether an event cannot be started now, whatever the engine says, and releases it then.
+func (d *Dispatcher) sendBack(e *store.Dispatch) bool {
+	switch after := d.putOff(e); {
+	case e.Fault != nil:
+		d.outcomes <- d.refuse(e, fault{err: e.Fault})
+	case d.dialects[e.Dialect] == nil:
+		d.outcomes <- d.refuse(e, fault{err: fmt.Errorf("the dialect %q is not loaded in this process", e.Dialect), most: maxDialectDelay, passing: true})
+	case after > 0:
+		d.outcomes <- outcome{key: e.EventKey, after: after}
+	default:
+		return false
+	}
+	return true
+}
+
+// putOff returns how long an event is to stay in dispatches, because all its endpoints are slow and busy. A workflow that only
+// waits costs Temporal as much as one that delivers: beside an endpoint that hangs, it would keep the events of others waiting.
 func (d *Dispatcher) putOff(e *store.Dispatch) time.Duration {
 	if age := time.Since(e.EventKey.Time()); len(e.Deliveries) == 0 || age.Abs() > maxPutOff {
 		return 0
@@ -198,29 +224,42 @@ func (d *Dispatcher) putOff(e *store.Dispatch) time.Duration {
 	return d.stayAway(endpoints)
 }
 
-// start starts the workflow of one event, once there is room among those in flight.
-func (d *Dispatcher) start(ctx context.Context, in *workflows.EventDeliveryInput) bool {
+// start starts the workflow of one event, once a slot is free.
+func (d *Dispatcher) start(ctx context.Context, e *store.Dispatch, in *workflows.EventDeliveryInput) outcome {
 	select {
-	case d.starting <- struct{}{}:
+	case d.slots <- struct{}{}:
 	case <-ctx.Done():
-		return false
+		return outcome{key: e.EventKey}
 	}
-	defer func() { <-d.starting }()
+	defer func() { <-d.slots }()
 	if ctx.Err() != nil {
-		return false // of two ready cases select takes either
+		return outcome{key: e.EventKey} // select takes either of two ready cases
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
 	defer cancel()
+	before := d.started.Load()
 	err := d.starter.Start(ctx, in)
-	if err == nil {
+	switch {
+	case err == nil:
+		d.started.Add(1)
 		d.failpoint("after-start")
-		if d.down.Swap(false) {
-			d.log.Info("workflows start again")
-		}
-		return true
+		d.setUp()
+		return outcome{key: e.EventKey, done: true}
+	case webhook.ErrorCode(err) == webhook.CodeInvalid:
+		d.setUp() // it has answered
+		return d.refuse(e, fault{err: err})
+	case d.started.Load() != before:
+		// The engine has started others meanwhile, so it is not down. It may have too much to do, so the event is not set aside.
+		return d.refuse(e, fault{err: err, passing: true})
 	}
 	if !d.down.Swap(true) {
 		d.log.Warn("workflows do not start; accepted events wait to be dispatched", "error", err)
 	}
-	return false
+	return outcome{key: e.EventKey}
+}
+
+func (d *Dispatcher) setUp() {
+	if d.down.Swap(false) {
+		d.log.Info("workflows start again")
+	}
 }

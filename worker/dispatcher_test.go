@@ -7,22 +7,21 @@ import (
 	"testing"
 	"time"
 
-	"waybill/store"
-
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"waybill/store"
 	"waybill/webhook"
 	"waybill/worker"
 	"waybill/workflows"
 )
 
-func TestDispatcher_StartsAndMarks(t *testing.T) {
+func TestDispatcher_StartsAndDeletes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.dispatcher.Offer([]store.Dispatch{event(1, 2), event(2, 1)})
-	eventually(t, b.outbox.has(2, 0))
-	require.ElementsMatch(t, []webhook.EventKey{key(1), key(2)}, b.outbox.marked)
+	eventually(t, b.dispatches.has(2, 0))
+	require.ElementsMatch(t, []webhook.EventKey{key(1), key(2)}, b.dispatches.deleted)
 	for _, in := range b.starter.all() {
 		require.Equal(t, "acme", in.Tenant)
 		require.Len(t, in.Policies, 1, "the dialect's, once")
@@ -30,26 +29,26 @@ func TestDispatcher_StartsAndMarks(t *testing.T) {
 	}
 }
 
-// While starts fail, new events are left in the outbox at once, and the relay's probe finds out when they work again.
+// While starts fail, new events are left in dispatches at once, and the relay's probe finds out when they work again.
 func TestDispatcher_EngineDown(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.starter.setDown(true)
 	b.dispatcher.Offer([]store.Dispatch{event(1, 1)})
-	eventually(t, b.outbox.has(0, 1))
+	eventually(t, b.dispatches.has(0, 1))
 	require.True(t, b.dispatcher.Full())
 	b.dispatcher.Offer([]store.Dispatch{event(2, 1), event(3, 1)})
-	eventually(t, b.outbox.has(0, 3))
+	eventually(t, b.dispatches.has(0, 3))
 	require.Empty(t, b.starter.all())
 
-	b.outbox.mu.Lock()
-	b.outbox.waiting = []store.Dispatch{event(1, 1), event(2, 1), event(3, 1)}
-	b.outbox.mu.Unlock()
+	b.dispatches.mu.Lock()
+	b.dispatches.waiting = []store.Dispatch{event(1, 1), event(2, 1), event(3, 1)}
+	b.dispatches.mu.Unlock()
 	b.starter.setDown(false)
-	background(t, worker.NewRelay(b.outbox, b.dispatcher, slog.New(slog.DiscardHandler)).Run)
-	eventually(t, b.outbox.has(3, 3))
+	background(t, worker.NewRelay(b.dispatches, b.dispatcher, slog.New(slog.DiscardHandler)).Run)
+	eventually(t, b.dispatches.has(3, 3))
 	require.Equal(t, key(1), b.starter.all()[0].EventKey, "oldest first")
-	require.Equal(t, 1, b.outbox.limits[0], "one event as a probe")
+	require.Equal(t, 1, b.dispatches.limits[0], "one event as a probe")
 }
 
 func TestDispatcher_NeverBlocks(t *testing.T) {
@@ -63,13 +62,13 @@ func TestDispatcher_NeverBlocks(t *testing.T) {
 	close(b.starter.gate)
 	eventually(t, func() bool { return !b.dispatcher.Full() })
 	eventually(t, func() bool {
-		b.outbox.mu.Lock()
-		defer b.outbox.mu.Unlock()
-		return len(b.outbox.marked) == len(b.starter.all()) && len(b.outbox.marked) > 0 && len(b.outbox.released) > 0
+		b.dispatches.mu.Lock()
+		defer b.dispatches.mu.Unlock()
+		return len(b.dispatches.deleted) == len(b.starter.all()) && len(b.dispatches.deleted) > 0 && len(b.dispatches.released) > 0
 	})
 }
 
-// A process that stops finishes the starts under way, marks them, and gives back what it has not begun.
+// A process that stops finishes the starts under way, deletes their dispatches, and releases what it has not begun.
 func TestDispatcher_Stop(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(o *worker.DispatcherOptions) { o.Starts = 1 })
@@ -78,7 +77,7 @@ func TestDispatcher_Stop(t *testing.T) {
 		b.dispatcher.Offer([]store.Dispatch{event(n, 1)})
 	}
 	b.starter.gate <- struct{}{}
-	eventually(t, b.outbox.has(1, 0))
+	eventually(t, b.dispatches.has(1, 0))
 	stopped := make(chan struct{})
 	go func() {
 		b.stop()
@@ -86,8 +85,8 @@ func TestDispatcher_Stop(t *testing.T) {
 	}()
 	close(b.starter.gate)
 	<-stopped
-	require.Len(t, b.outbox.marked, len(b.starter.all()))
-	require.Equal(t, 5, len(b.outbox.marked)+len(b.outbox.released))
+	require.Len(t, b.dispatches.deleted, len(b.starter.all()))
+	require.Equal(t, 5, len(b.dispatches.deleted)+len(b.dispatches.released))
 }
 
 // lastStarter has the process told to stop by its first start.
@@ -110,10 +109,10 @@ func TestDispatcher_BeginsNothingWhileStopping(t *testing.T) {
 	setup(t, func(o *worker.DispatcherOptions) { options = *o })
 	for round := range 20 {
 		ctx, stop := context.WithCancel(t.Context())
-		starter, outbox := &lastStarter{stop: stop}, newDispatches()
-		options.Starter, options.Dispatches, options.Starts, options.Express = starter, outbox, 1, nil
+		starter, dispatches := &lastStarter{stop: stop}, newDispatches()
+		options.Starter, options.Dispatches, options.Starts, options.Express = starter, dispatches, 1, nil
 		if round%2 == 1 {
-			// Its many goroutines take events of other tenants too, which then wait for the one place.
+			// Its many goroutines take events of other tenants too, which then wait for the one slot.
 			options.Express = worker.NewExpress(nil, false)
 		}
 		d := worker.NewDispatcher(options)
@@ -122,20 +121,11 @@ func TestDispatcher_BeginsNothingWhileStopping(t *testing.T) {
 		}
 		d.Run(ctx)
 		require.EqualValues(t, 1, starter.starts.Load())
-		require.True(t, outbox.has(1, 9)(), "the others are given back")
+		require.True(t, dispatches.has(1, 9)(), "the others are given back")
 	}
 }
 
-func TestDispatcher_UnknownDialect(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	e := event(1, 1)
-	e.Dialect = "gone"
-	b.dispatcher.Offer([]store.Dispatch{e})
-	eventually(t, b.outbox.has(0, 1))
-}
-
-// While all its endpoints are slow and busy an event stays in the outbox, but not for ever.
+// While all its endpoints are slow and busy an event stays in dispatches, but not for ever.
 func TestDispatcher_PutsOff(t *testing.T) {
 	t.Parallel()
 	young := store.Dispatch{EventKey: webhook.NewID[webhook.EventKey](uuid.Must(uuid.NewV7())), TenantID: "acme", Dialect: "rheo", Deliveries: event(1, 2).Deliveries}
@@ -148,47 +138,28 @@ func TestDispatcher_PutsOff(t *testing.T) {
 		}
 	})
 	b.dispatcher.Offer([]store.Dispatch{young, old})
-	eventually(t, b.outbox.has(1, 1))
-	require.Equal(t, []store.Release{{EventKey: young.EventKey, After: 7 * time.Second}}, b.outbox.released)
-	require.Equal(t, []webhook.EventKey{old.EventKey}, b.outbox.marked)
+	eventually(t, b.dispatches.has(1, 1))
+	require.Equal(t, []store.Release{{EventKey: young.EventKey, After: 7 * time.Second}}, b.dispatches.released)
+	require.Equal(t, []webhook.EventKey{old.EventKey}, b.dispatches.deleted)
 	require.Equal(t, []webhook.EndpointID{young.Deliveries[0].EndpointID, young.Deliveries[1].EndpointID}, asked)
 }
 
 func TestRelay_SurvivesTheDatabase(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.outbox.fail = errDown
-	b.outbox.waiting = []store.Dispatch{event(1, 1)}
-	background(t, worker.NewRelay(b.outbox, b.dispatcher, slog.New(slog.DiscardHandler)).Run)
+	b.dispatches.fail = errDown
+	b.dispatches.waiting = []store.Dispatch{event(1, 1)}
+	background(t, worker.NewRelay(b.dispatches, b.dispatcher, slog.New(slog.DiscardHandler)).Run)
 	tries := func(n int) func() bool {
 		return func() bool {
-			b.outbox.mu.Lock()
-			defer b.outbox.mu.Unlock()
-			return len(b.outbox.limits) >= n
+			b.dispatches.mu.Lock()
+			defer b.dispatches.mu.Unlock()
+			return len(b.dispatches.limits) >= n
 		}
 	}
 	eventually(t, tries(1))
-	b.outbox.mu.Lock()
-	b.outbox.fail = nil
-	b.outbox.mu.Unlock()
-	eventually(t, b.outbox.has(1, 0))
-}
-
-func TestUpkeep(t *testing.T) {
-	t.Parallel()
-	outbox, starter := newDispatches(), &fakeStarter{down: true}
-	due := store.EndpointRef{TenantID: "acme", ID: webhook.NewID[webhook.EndpointID]([16]byte{7})}
-	outbox.recover = []store.EndpointRef{due}
-	background(t, worker.NewUpkeep(outbox, starter, slog.New(slog.DiscardHandler)).Run)
-	eventually(t, func() bool {
-		outbox.mu.Lock()
-		defer outbox.mu.Unlock()
-		return outbox.created > 0
-	})
-	starter.setDown(false)
-	eventually(t, func() bool {
-		starter.mu.Lock()
-		defer starter.mu.Unlock()
-		return len(starter.recover) > 0 && starter.recover[0] == due
-	})
+	b.dispatches.mu.Lock()
+	b.dispatches.fail = nil
+	b.dispatches.mu.Unlock()
+	eventually(t, b.dispatches.has(1, 0))
 }

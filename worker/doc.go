@@ -1,4 +1,4 @@
-// Package worker binds the workflows and activities to their task queues and starts the workflows of accepted events:
-// the dispatcher right after the commit, the relay for whatever the dispatcher did not get to. The ingester accepts what
-// producers published with SQL. The reconciler starts anew the workflows that were lost afterwards.
+// Package worker binds the workflows and activities to their task queues. The dispatcher starts the workflows of accepted
+// events right after the commit, the relay those that the dispatcher did not get to. The ingester accepts what producers
+// published with SQL. The reconciler starts lost workflows anew. The upkeep does what must happen now and then.
 package worker

@@ -5,11 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"waybill/store"
-
 	"github.com/stretchr/testify/require"
 
 	"waybill/activities"
+	"waybill/store"
 	"waybill/webhook"
 	"waybill/worker"
 	"waybill/workflows"
@@ -56,7 +55,7 @@ func TestExpress(t *testing.T) {
 			t.Parallel()
 			b := setup(t, func(o *worker.DispatcherOptions) { o.Express = worker.NewExpress(test.attempt, true) })
 			b.dispatcher.Offer([]store.Dispatch{event(1, 1)})
-			eventually(t, b.outbox.has(1, 0))
+			eventually(t, b.dispatches.has(1, 0))
 			started := b.starter.all()
 			if test.want == nil {
 				require.Empty(t, started)
@@ -83,7 +82,7 @@ func TestExpress_SomeSettled(t *testing.T) {
 		}), true)
 	})
 	b.dispatcher.Offer([]store.Dispatch{event(1, 3)})
-	eventually(t, b.outbox.has(1, 0))
+	eventually(t, b.dispatches.has(1, 0))
 	require.Len(t, b.starter.all(), 1)
 	var statuses []webhook.Status
 	for _, d := range b.starter.all()[0].Deliveries {
@@ -102,8 +101,8 @@ func TestExpress_OfTheTenant(t *testing.T) {
 	express := event(2, 1)
 	express.Express = true
 	b.dispatcher.Offer([]store.Dispatch{event(1, 1)})
-	eventually(t, b.outbox.has(0, 1))
+	eventually(t, b.dispatches.has(0, 1))
 	b.dispatcher.Offer([]store.Dispatch{express})
-	eventually(t, b.outbox.has(1, 1))
-	require.Equal(t, []webhook.EventKey{key(2)}, b.outbox.marked)
+	eventually(t, b.dispatches.has(1, 1))
+	require.Equal(t, []webhook.EventKey{key(2)}, b.dispatches.deleted)
 }

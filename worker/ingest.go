@@ -17,13 +17,13 @@ import (
 // Rhythm of the ingester.
 const (
 	ingestRows = 256
-	// notifyInterval is how long producers spare each other's notification: what was committed within it after a
-	// notification comes without one.
+	// notifyInterval is how long producers do not notify after a notification: rows that are committed within it come without
+	// one.
 	notifyInterval = 50 * time.Millisecond
 )
 
-// Ingester publishes what producers wrote into the outbox in their own transactions. Several at once do not get in each
-// other's way.
+// Ingester publishes what producers wrote into the outbox in their own transactions. Several may run at once: each takes other
+// rows.
 type Ingester struct {
 	opts IngesterOptions
 	step store.Ingestion
@@ -44,11 +44,15 @@ type IngesterOptions struct {
 	Now func() time.Time
 }
 
-// NewIngester returns an Ingester that has not begun.
-func NewIngester(o IngesterOptions) *Ingester {
+func (o *IngesterOptions) setDefaults() {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+}
+
+// NewIngester returns an Ingester that does nothing before Run.
+func NewIngester(o IngesterOptions) *Ingester {
+	o.setDefaults()
 	i := &Ingester{opts: o, rows: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "waybill_outbox_rows_total", Help: "Rows of the outbox that were ingested, by what became of them.",
 	}, []string{"result"})}
@@ -62,7 +66,7 @@ func NewIngester(o IngesterOptions) *Ingester {
 	return i
 }
 
-// Run ingests until the context is done. Notifications make it quick; polling carries it.
+// Run ingests until the context is done. Notifications make it quick; polling finds what they do not tell.
 func (i *Ingester) Run(ctx context.Context) {
 	wake := make(chan struct{}, 1)
 	var listening sync.WaitGroup
@@ -89,9 +93,9 @@ func (i *Ingester) Run(ctx context.Context) {
 	}
 }
 
-// drainAfterNotification ingests at once, and leaves the rest of the interval to those who come without a notification.
+// drainAfterNotification ingests at once, and then waits for the rows that come without a notification.
 func (i *Ingester) drainAfterNotification(ctx context.Context) {
-	_ = i.drain(ctx) // the next one reports
+	_ = i.drain(ctx) // the next call reports the failure
 	select {
 	case <-time.After(notifyInterval):
 	case <-ctx.Done():
@@ -122,10 +126,15 @@ func (i *Ingester) count(done store.Ingested) {
 	i.rows.WithLabelValues("quarantined").Add(float64(done.Quarantined))
 }
 
-func (i *Ingester) prepare(row *webhook.OutboxRow, t *webhook.Tenant) (*webhook.Publication, error) {
+// prepare judges a row as the API judges a request. A panic is the fault of the one row, which goes into quarantine.
+func (i *Ingester) prepare(row *webhook.OutboxRow, t *webhook.Tenant) (p *webhook.Publication, err error) {
 	d, ok := i.opts.Dialects[t.Dialect]
 	if !ok { // the tenant was created a moment ago, elsewhere
 		return nil, webhook.Errorf(webhook.CodeUnavailable, "the dialect %q is not loaded here", t.Dialect)
 	}
-	return row.Publication(t, d, i.opts.Schemas, i.opts.Now().UTC().Truncate(time.Microsecond))
+	err = safely(i.opts.Logger, func() (err error) {
+		p, err = row.Publication(t, d, i.opts.Schemas, i.opts.Now().UTC().Truncate(time.Microsecond))
+		return err
+	})
+	return p, err
 }

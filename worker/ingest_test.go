@@ -10,19 +10,18 @@ import (
 	"testing"
 	"time"
 
-	"waybill/store"
-
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
 	"waybill/schemas"
+	"waybill/store"
 	"waybill/webhook"
 	"waybill/worker"
 )
 
-// memIntake gives one prepared answer for each step, then nothing to do.
-type memIntake struct {
+// memOutbox gives one prepared answer for each step, then nothing to do.
+type memOutbox struct {
 	mu      sync.Mutex
 	answers []store.Ingested
 	fail    error
@@ -30,7 +29,7 @@ type memIntake struct {
 	wake    func()
 }
 
-func (m *memIntake) IngestOutbox(_ context.Context, in store.Ingestion) (store.Ingested, error) {
+func (m *memOutbox) IngestOutbox(_ context.Context, in store.Ingestion) (store.Ingested, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.steps = append(m.steps, in)
@@ -42,7 +41,7 @@ func (m *memIntake) IngestOutbox(_ context.Context, in store.Ingestion) (store.I
 	return next, nil
 }
 
-func (m *memIntake) ListenOutbox(ctx context.Context, wake func()) {
+func (m *memOutbox) ListenOutbox(ctx context.Context, wake func()) {
 	m.mu.Lock()
 	m.wake = wake
 	m.mu.Unlock()
@@ -50,25 +49,25 @@ func (m *memIntake) ListenOutbox(ctx context.Context, wake func()) {
 }
 
 // add lets further rows be found.
-func (m *memIntake) add(answers ...store.Ingested) {
+func (m *memOutbox) add(answers ...store.Ingested) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.answers = append(m.answers, answers...)
 }
 
-func (m *memIntake) setFail(err error) {
+func (m *memOutbox) setFail(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.fail = err
 }
 
-func (m *memIntake) calls() int {
+func (m *memOutbox) calls() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return len(m.steps)
 }
 
-func (m *memIntake) listens() bool {
+func (m *memOutbox) listens() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.wake != nil
@@ -84,7 +83,7 @@ func (anyData) Validate(_, _ string, data []byte) error {
 	return nil
 }
 
-func ingester(t *testing.T, m *memIntake) *prometheus.Registry {
+func ingester(t *testing.T, m *memOutbox) *prometheus.Registry {
 	t.Helper()
 	data, err := fs.ReadFile(schemas.Dialects(), "rheo.json")
 	require.NoError(t, err)
@@ -114,7 +113,7 @@ func rows(r *prometheus.Registry, published, quarantined, repeated int) func() b
 // when it is not.
 func TestIngester(t *testing.T) {
 	t.Parallel()
-	m := &memIntake{answers: []store.Ingested{{Published: 256}, {Published: 3, Repeated: 2}, {Quarantined: 1}}}
+	m := &memOutbox{answers: []store.Ingested{{Published: 256}, {Published: 3, Repeated: 2}, {Quarantined: 1}}}
 	r := ingester(t, m)
 	eventually(t, func() bool { return m.calls() >= 4 && m.listens() })
 	eventually(t, rows(r, 259, 1, 2))
@@ -130,7 +129,7 @@ func TestIngester(t *testing.T) {
 
 func TestIngester_SurvivesTheDatabase(t *testing.T) {
 	t.Parallel()
-	m := &memIntake{fail: errDown}
+	m := &memOutbox{fail: errDown}
 	r := ingester(t, m)
 	eventually(t, func() bool { return m.calls() >= 1 })
 	eventually(t, rows(r, 0, 0, 0))
@@ -142,7 +141,7 @@ func TestIngester_SurvivesTheDatabase(t *testing.T) {
 // Rows are judged as the API judges requests.
 func TestIngester_Prepare(t *testing.T) {
 	t.Parallel()
-	m := &memIntake{}
+	m := &memOutbox{}
 	ingester(t, m)
 	eventually(t, func() bool { return m.calls() >= 1 })
 	m.mu.Lock()

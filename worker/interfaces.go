@@ -24,10 +24,13 @@ type Counter interface {
 // Maintained is what the upkeep needs of the store.
 type Maintained interface {
 	store.Partitions
-	EndpointsToRecover(ctx context.Context, limit int) ([]store.EndpointRef, error)
+	EndpointsToRecover(ctx context.Context, after webhook.EndpointID, limit int) ([]store.EndpointRef, error)
+	CountSetAside(ctx context.Context, most int) (int, error)
+	ForgetLostDispatches(ctx context.Context) error
 }
 
-// Starter starts the workflow of an event; started before is no error.
+// Starter starts the workflow of an event; that it was started before is no error. CodeInvalid: the event itself is refused, and
+// would be again.
 type Starter interface {
 	Start(ctx context.Context, in *workflows.EventDeliveryInput) error
 }
@@ -45,6 +48,7 @@ type Restarter interface {
 	Restart(ctx context.Context, in *workflows.EventDeliveryInput) error
 	// WakeDelivery tells an event's workflow that its endpoint is enabled. CodeNotFound: none lives.
 	WakeDelivery(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID) error
-	// LivingEvents calls visit with the events whose workflows were started before a moment and live, page by page.
-	LivingEvents(ctx context.Context, before time.Time, visit func([]store.EventRef) error) error
+	// LivingEvents lists the events whose workflows were started before a moment and live, page by page, from token on; nil for
+	// the first page, and in the answer after the last one. CodeInvalid: the token is not known any more.
+	LivingEvents(ctx context.Context, before time.Time, token []byte) (events []store.EventRef, next []byte, err error)
 }

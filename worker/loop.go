@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"waybill/webhook"
 )
 
 // every calls do at once and then once in each interval, until the context is done.
@@ -30,4 +32,21 @@ func reporting(ctx context.Context, log *slog.Logger, failure string, do func(co
 		}
 		failing = err != nil
 	}
+}
+
+// maxUnavailable is how many items in a row may be answered with CodeUnavailable before a round takes the engine, or the database,
+// to be down.
+const maxUnavailable = 3
+
+// outage tells an engine that is down from single items that fail: those must not end the round for the others.
+type outage struct{ inRow int }
+
+// ends takes the result of the next item and reports whether the round is to end.
+func (o *outage) ends(err error) bool {
+	if webhook.ErrorCode(err) != webhook.CodeUnavailable {
+		o.inRow = 0
+		return false
+	}
+	o.inRow++
+	return o.inRow >= maxUnavailable
 }

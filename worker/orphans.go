@@ -2,69 +2,77 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"waybill/store"
-
-	"github.com/prometheus/client_golang/prometheus"
+	"waybill/webhook"
 )
 
-// orphanLines is how many orphans one look at the workflows writes into the log.
+// orphanLines is how many orphans one search writes into the log.
 const orphanLines = 20
 
-// findOrphans counts the workflows whose event is not stored, seldom: it goes through all that live. They are left alone.
+// orphanSearch is a search through all running workflows, which may take more than one round.
+type orphanSearch struct {
+	// before bounds when the workflows were started; zero: no search is under way.
+	before time.Time
+	// token is where the next page begins.
+	token         []byte
+	listed, found int
+}
+
+// findOrphans counts the workflows whose event is not stored, and leaves them alone. It goes through all that live, so it is
+// seldom done, and goes on in the next round where the time ran out.
 func (r *Reconciler) findOrphans(ctx context.Context) error {
 	now := time.Now()
-	if now.Before(r.nextOrphans) {
-		return nil
+	if r.orphans.before.IsZero() {
+		if now.Before(r.nextOrphans) {
+			return nil
+		}
+		r.orphans.before = now.Add(-r.opts.After)
 	}
-	found := 0
-	err := r.opts.Restarter.LivingEvents(ctx, now.Add(-r.opts.After), func(events []store.EventRef) error {
-		unknown, err := r.opts.Log.UnknownEvents(ctx, events)
-		if err != nil {
+	s := &r.orphans
+	for {
+		err := r.findOrphansOnPage(ctx, s)
+		switch {
+		case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
+			r.opts.Logger.Info("the search for orphan workflows goes on in the next round", "listed", s.listed, "found", s.found)
+			return nil
+		case webhook.ErrorCode(err) == webhook.CodeInvalid:
+			*s = orphanSearch{} // begins anew
 			return err
+		case err != nil:
+			return err
+		case s.token == nil:
+			r.metrics.orphans.Set(float64(s.found))
+			r.nextOrphans, *s = now.Add(2*r.opts.After), orphanSearch{}
+			return nil
 		}
-		for _, e := range unknown {
-			if found++; found <= orphanLines {
-				r.opts.Logger.Warn("a workflow delivers an event that is not stored", "tenant", e.TenantID, "event", e.EventID)
-			}
-		}
-		return nil
-	})
+	}
+}
+
+// findOrphansOnPage looks through the next page and moves on. A page that the database cannot look up is left out.
+func (r *Reconciler) findOrphansOnPage(ctx context.Context, s *orphanSearch) error {
+	events, next, err := r.opts.Restarter.LivingEvents(ctx, s.before, s.token)
 	if err != nil {
 		return err
 	}
-	r.metrics.orphans.Set(float64(found))
-	r.nextOrphans = now.Add(2 * r.opts.After)
+	var unknown []store.EventRef
+	if len(events) > 0 {
+		if unknown, err = r.opts.Log.UnknownEvents(ctx, events); ctx.Err() != nil || webhook.ErrorCode(err) == webhook.CodeUnavailable {
+			return err
+		}
+	}
+	if err != nil {
+		r.metrics.failed.Inc()
+		r.opts.Logger.Warn("workflows could not be looked up in the database", "workflows", len(events), "error", err)
+	}
+	for _, e := range unknown {
+		if s.found++; s.found <= orphanLines {
+			r.opts.Logger.Warn("a workflow delivers an event that is not stored", "tenant", e.TenantID, "event", e.EventID)
+		}
+	}
+	s.listed += len(events)
+	s.token = next
 	return nil
-}
-
-// reconcilerMetrics are all 0 in health, and in the processes that do not reconcile.
-type reconcilerMetrics struct {
-	stalled, orphans prometheus.Gauge
-	repaired         prometheus.Counter
-}
-
-func newReconcilerMetrics(to prometheus.Registerer) reconcilerMetrics {
-	m := reconcilerMetrics{
-		stalled: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "waybill_reconciler_stalled", Help: "Deliveries that stand still: their next attempt, or the end of their hold, is overdue.",
-		}),
-		repaired: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "waybill_reconciler_repaired_total", Help: "Events whose lost workflow was started anew, and endpoints whose recovery was.",
-		}),
-		orphans: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "waybill_reconciler_orphan_workflows", Help: "Workflows that live and whose event is not stored.",
-		}),
-	}
-	if to != nil {
-		to.MustRegister(m.stalled, m.repaired, m.orphans)
-	}
-	return m
-}
-
-// forget leaves the gauges to the process that reconciles now.
-func (m *reconcilerMetrics) forget() {
-	m.stalled.Set(0)
-	m.orphans.Set(0)
 }

@@ -1,8 +1,10 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -16,19 +18,23 @@ import (
 
 // Rhythm of the reconciler.
 const (
-	// DefaultReconcileAfter is how long a delivery state still before anybody asks why.
+	// DefaultReconcileAfter is how late a delivery may be before its workflow is looked for.
 	DefaultReconcileAfter = 5 * time.Minute
 	minReconcileInterval  = time.Second
 	maxReconcileInterval  = time.Minute
-	// stageTimeout bounds each stage of a round; what a stage does not get to is the next round's.
-	stageTimeout = time.Minute
+	// DefaultStageTimeout bounds each stage of a round. What a stage does not get to is left to the next round.
+	DefaultStageTimeout = time.Minute
+	// repairTimeout bounds the repair of one event.
+	repairTimeout = 10 * time.Second
+	// failureLines is how many events one round writes into the log that could not be repaired.
+	failureLines = 20
 	stalledPage  = 500
 	sweepPage    = 2000
 )
 
-// Reconciler finds deliveries that stand still, though the log says that something is to come, and starts the workflows
-// of those anew that have lost theirs: somebody ended it, or Temporal's database was set back. One that lives is late and
-// is left alone. The other way round, it reports workflows whose event is not stored. One process at a time does the work.
+// Reconciler finds stalled deliveries and starts the workflow anew of those that have lost it: somebody ended it, or Temporal's
+// database was set back. A delivery whose workflow lives is late and is left alone. The other way round, the Reconciler reports
+// workflows whose event is not stored. One process at a time does the work.
 type Reconciler struct {
 	opts     ReconcilerOptions
 	holder   string
@@ -36,8 +42,9 @@ type Reconciler struct {
 	rule     store.StallRule
 	metrics  reconcilerMetrics
 
-	// from is the stalled delivery at which the next round goes on.
+	// from is the stalled delivery that the next round begins after.
 	from        store.Stalled
+	orphans     orphanSearch
 	nextOrphans time.Time
 }
 
@@ -48,16 +55,21 @@ type ReconcilerOptions struct {
 	Dialects  map[string]*webhook.Dialect
 	// After is how long a delivery may be late; 0: DefaultReconcileAfter.
 	After time.Duration
+	// StageTimeout bounds each stage of a round; 0: DefaultStageTimeout.
+	StageTimeout time.Duration
 	// Registerer takes the reconciler's metrics; nil: they are kept and shown nowhere.
 	Registerer prometheus.Registerer
 	Logger     *slog.Logger
 }
 
-// NewReconciler returns a Reconciler that has not begun.
+func (o *ReconcilerOptions) setDefaults() {
+	o.After = cmp.Or(o.After, DefaultReconcileAfter)
+	o.StageTimeout = cmp.Or(o.StageTimeout, DefaultStageTimeout)
+}
+
+// NewReconciler returns a Reconciler that does nothing before Run.
 func NewReconciler(o ReconcilerOptions) *Reconciler {
-	if o.After == 0 {
-		o.After = DefaultReconcileAfter
-	}
+	o.setDefaults()
 	r := &Reconciler{
 		opts: o, holder: uuid.NewString(), metrics: newReconcilerMetrics(o.Registerer),
 		interval: min(max(o.After/5, minReconcileInterval), maxReconcileInterval),
@@ -73,35 +85,54 @@ func NewReconciler(o ReconcilerOptions) *Reconciler {
 
 // Run reconciles until the context is done.
 func (r *Reconciler) Run(ctx context.Context) {
-	every(ctx, r.interval, reporting(ctx, r.opts.Logger, "deliveries that stand still cannot be looked for; trying on", r.round))
+	every(ctx, r.interval, reporting(ctx, r.opts.Logger, "the reconciler cannot do all its work; trying on", r.round))
 }
 
-// round does the work if no other process does. A stage that fails, for Temporal is down, does not keep the others from
-// theirs. The sweep comes last: the first one of a large database takes long.
+// round does the work if no other process does. A stage that fails, such as while Temporal is down, does not stop the others. The
+// sweep comes last, because the first one of a large database takes long.
 func (r *Reconciler) round(ctx context.Context) error {
-	stages := []func(context.Context) error{r.recoverForgotten, r.repair, r.findOrphans, r.sweep}
+	stages := []stage{
+		{"endpoints that hold deliveries", r.recoverForgotten}, {"stalled deliveries", r.repair}, {"orphan workflows", r.findOrphans},
+		{"sweep", r.sweep},
+	}
 	// The lease covers a round that takes all its time, and the wait for the next.
-	mine, err := r.opts.Log.ClaimReconciler(ctx, r.holder, r.interval+time.Duration(len(stages))*stageTimeout)
+	mine, err := r.opts.Log.ClaimReconciler(ctx, r.holder, r.interval+time.Duration(len(stages))*r.opts.StageTimeout)
 	if err != nil {
 		return err
 	}
 	if !mine {
 		r.metrics.forget()
-		r.from, r.nextOrphans = store.Stalled{}, time.Time{}
+		r.from, r.orphans, r.nextOrphans = store.Stalled{}, orphanSearch{}, time.Time{}
 		return nil
 	}
 	var errs []error
-	for _, do := range stages {
-		ctx, cancel := context.WithTimeout(ctx, stageTimeout)
-		if err := do(ctx); ctx.Err() == nil {
-			errs = append(errs, err)
-		}
-		cancel()
+	for _, s := range stages {
+		errs = append(errs, r.run(ctx, s))
 	}
 	return errors.Join(errs...)
 }
 
-// recoverForgotten has the upkeep wake what is held for no reason.
+// stage is a part of a round.
+type stage struct {
+	name string
+	do   func(context.Context) error
+}
+
+func (r *Reconciler) run(ctx context.Context, s stage) error {
+	limited, cancel := context.WithTimeout(ctx, r.opts.StageTimeout)
+	defer cancel()
+	err := safely(r.opts.Logger, func() error { return s.do(limited) })
+	switch {
+	case err == nil || ctx.Err() != nil:
+		return nil
+	case limited.Err() != nil:
+		r.opts.Logger.Info("the reconciler ran out of time; the next round goes on", "stage", s.name, "after", r.opts.StageTimeout)
+		return nil
+	}
+	return fmt.Errorf("%s: %w", s.name, err)
+}
+
+// recoverForgotten marks endpoints that hold deliveries for no reason, so that the upkeep starts their recovery.
 func (r *Reconciler) recoverForgotten(ctx context.Context) error {
 	marked, err := r.opts.Log.RecoverForgotten(ctx, r.opts.After)
 	for _, e := range marked {
@@ -111,27 +142,39 @@ func (r *Reconciler) recoverForgotten(ctx context.Context) error {
 	return err
 }
 
-// repair looks at what state still, longest first, from where the last round came to.
+// repair looks at the stalled deliveries, longest first, from where the last round came to.
 func (r *Reconciler) repair(ctx context.Context) error {
 	n, err := r.opts.Log.CountStalled(ctx, r.rule)
 	if err != nil {
 		return err
 	}
 	r.metrics.stalled.Set(float64(n))
-	seen := map[webhook.EventKey]bool{}
+	seen, failed := map[webhook.EventKey]bool{}, 0
+	var down outage
 	for {
 		page, err := r.opts.Log.StalledDeliveries(ctx, r.rule, r.from, stalledPage)
 		if err != nil {
 			return err
 		}
 		for _, d := range page {
-			if !seen[d.EventKey] {
-				if err := r.repairEvent(ctx, &d); err != nil {
-					return err
-				}
-				seen[d.EventKey] = true
+			if seen[d.EventKey] {
+				r.from = d
+				continue
 			}
-			r.from = d
+			err := r.repairEvent(ctx, &d)
+			if ctx.Err() != nil {
+				return err
+			}
+			seen[d.EventKey], r.from = true, d // one that fails must not be the first of every round
+			if down.ends(err) {
+				return err
+			}
+			if err != nil {
+				r.metrics.failed.Inc()
+				if failed++; failed <= failureLines {
+					r.opts.Logger.Warn("an event cannot be repaired; the next rounds try again", "tenant", d.TenantID, "event", d.EventID, "error", err)
+				}
+			}
 		}
 		if len(page) < stalledPage {
 			r.from = store.Stalled{}
@@ -140,8 +183,14 @@ func (r *Reconciler) repair(ctx context.Context) error {
 	}
 }
 
-// repairEvent starts the workflow of a delivery's event anew, if it lives no more and the event still needs one.
+// repairEvent starts the workflow of a delivery's event anew if it does not live and the event still needs one.
 func (r *Reconciler) repairEvent(ctx context.Context, d *store.Stalled) error {
+	ctx, cancel := context.WithTimeout(ctx, repairTimeout)
+	defer cancel()
+	return safely(r.opts.Logger, func() error { return r.restart(ctx, d) })
+}
+
+func (r *Reconciler) restart(ctx context.Context, d *store.Stalled) error {
 	log := r.opts.Logger.With("tenant", d.TenantID, "event", d.EventID, "delivery", d.ID, "status", d.Status, "since", d.Since)
 	lives, err := r.opts.Restarter.Lives(ctx, d.TenantID, d.EventID)
 	if err != nil {
@@ -164,19 +213,18 @@ func (r *Reconciler) repairEvent(ctx context.Context, d *store.Stalled) error {
 	}
 	dialect, ok := r.opts.Dialects[state.Dialect]
 	if !ok {
-		log.Error("a delivery without a workflow waits for a dialect that is not loaded", "dialect", state.Dialect)
-		return nil
+		return fmt.Errorf("the dialect %q is not loaded in this process", state.Dialect)
 	}
 	if err := r.opts.Restarter.Restart(ctx, engine.NewRestartInput(state, dialect)); err != nil {
 		return err
 	}
 	r.metrics.repaired.Inc()
-	log.Warn("a delivery stood still without a workflow; started it anew")
+	log.Warn("a stalled delivery had no workflow; started it anew")
 	return r.wakeReleased(ctx, state)
 }
 
-// wakeReleased tells the new workflow of deliveries that were released after it was told that they are held, and before
-// it was there to be woken.
+// wakeReleased tells the new workflow of deliveries that were released between the reading of before and its start: its input
+// says that they are held, and nobody could wake it before it was there.
 func (r *Reconciler) wakeReleased(ctx context.Context, before *store.EventState) error {
 	if len(before.HeldAt) == 0 {
 		return nil
@@ -185,20 +233,21 @@ func (r *Reconciler) wakeReleased(ctx context.Context, before *store.EventState)
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, d := range now.Log {
 		_, was := before.HeldAt[d.ID]
 		if _, is := now.HeldAt[d.ID]; !was || is {
 			continue
 		}
 		err := r.opts.Restarter.WakeDelivery(ctx, now.TenantID, now.EventID, d.EndpointID)
-		if err != nil && webhook.ErrorCode(err) != webhook.CodeNotFound {
-			return err
+		if webhook.ErrorCode(err) != webhook.CodeNotFound {
+			errs = append(errs, err)
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
-// sweep goes on until it has caught up.
+// sweep sweeps until it has caught up.
 func (r *Reconciler) sweep(ctx context.Context) error {
 	for {
 		more, err := r.opts.Log.SweepDeliveries(ctx, r.opts.After, sweepPage)

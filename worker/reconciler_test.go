@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -22,16 +23,27 @@ import (
 	"waybill/workflows"
 )
 
-// memLog is a log in memory, and the workflows that belong to it. What is started anew stands still no more.
+// memLog is a log in memory with the workflows that belong to it. An event that is started anew is not stalled any more.
 type memLog struct {
 	mu        sync.Mutex
-	standing  map[webhook.EventKey]*store.EventState
+	states    map[webhook.EventKey]*store.EventState
 	stalled   []store.Stalled
 	lives     map[string]bool // by event id
 	forgotten []store.EndpointRef
 	unswept   int
 	holder    string
 	fail      error // of the workflows
+	// bad are events, by id, whose repair fails so; nil: it panics.
+	bad       map[string]error
+	lookedFor []string // by Lives
+	// pages are what LivingEvents lists. The first call for the page stuck hangs until its context is done, and the first token
+	// is refused if refuse says so.
+	pages  [][]store.EventRef
+	stuck  int
+	refuse bool
+	tokens []string
+	// badPages fail UnknownEvents, by the first event id.
+	badPages map[string]error
 
 	restarted []*workflows.EventDeliveryInput
 	woken     []webhook.EndpointID
@@ -40,10 +52,10 @@ type memLog struct {
 }
 
 func newLog() *memLog {
-	return &memLog{standing: map[webhook.EventKey]*store.EventState{}, lives: map[string]bool{}}
+	return &memLog{states: map[webhook.EventKey]*store.EventState{}, lives: map[string]bool{}}
 }
 
-// add lets an event stand still, whose deliveries have the given statuses.
+// add adds a stalled event whose deliveries have the given statuses.
 func (m *memLog) add(n int, statuses ...webhook.Status) *store.EventState {
 	s := &store.EventState{Dispatch: event(n, len(statuses)), HeldAt: map[webhook.DeliveryID]time.Time{}}
 	for i, d := range s.Deliveries {
@@ -55,7 +67,7 @@ func (m *memLog) add(n int, statuses ...webhook.Status) *store.EventState {
 			m.stalled = append(m.stalled, store.Stalled{ID: d.ID, TenantID: "acme", EventID: s.EventID, EventKey: s.EventKey})
 		}
 	}
-	m.standing[s.EventKey] = s
+	m.states[s.EventKey] = s
 	return s
 }
 
@@ -102,7 +114,7 @@ func (m *memLog) RecoverForgotten(context.Context, time.Duration) ([]store.Endpo
 func (m *memLog) EventState(_ context.Context, key webhook.EventKey) (*store.EventState, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s, ok := m.standing[key]
+	s, ok := m.states[key]
 	if !ok {
 		return nil, webhook.Errorf(webhook.CodeNotFound, "no such event")
 	}
@@ -110,18 +122,33 @@ func (m *memLog) EventState(_ context.Context, key webhook.EventKey) (*store.Eve
 }
 
 func (m *memLog) UnknownEvents(_ context.Context, events []store.EventRef) ([]store.EventRef, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.badPages[events[0].EventID]; err != nil {
+		return nil, err
+	}
 	return slices.DeleteFunc(events, func(e store.EventRef) bool { return !strings.HasPrefix(e.EventID, "orphan") }), nil
 }
 
 func (m *memLog) Lives(_ context.Context, _, eventID string) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.lookedFor = append(m.lookedFor, eventID)
+	if err := m.bad[eventID]; webhook.ErrorCode(err) == webhook.CodeUnavailable {
+		return false, err
+	}
 	return m.lives[eventID], m.fail
 }
 
 func (m *memLog) Restart(_ context.Context, in *workflows.EventDeliveryInput) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err, bad := m.bad[in.EventID]; bad {
+		if err == nil {
+			panic("restart " + in.EventID)
+		}
+		return err
+	}
 	m.restarted = append(m.restarted, in)
 	m.stalled = slices.DeleteFunc(m.stalled, func(d store.Stalled) bool { return d.EventKey == in.EventKey })
 	if m.onRestart != nil {
@@ -137,28 +164,52 @@ func (m *memLog) WakeDelivery(_ context.Context, _, _ string, endpoint webhook.E
 	return nil
 }
 
-func (m *memLog) LivingEvents(_ context.Context, _ time.Time, visit func([]store.EventRef) error) error {
+// LivingEvents lists pages, or else all of lives on one page. A token is the number of its page.
+func (m *memLog) LivingEvents(ctx context.Context, _ time.Time, token []byte) ([]store.EventRef, []byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var page []store.EventRef
-	for id := range m.lives {
-		page = append(page, store.EventRef{TenantID: "acme", EventID: id})
+	m.tokens = append(m.tokens, string(token))
+	if m.pages == nil {
+		var page []store.EventRef
+		for id := range m.lives {
+			page = append(page, store.EventRef{TenantID: "acme", EventID: id})
+		}
+		return page, nil, nil
 	}
-	return visit(page)
+	n, _ := strconv.Atoi(string(token)) // none: the first page
+	if n == m.stuck && n > 0 {
+		m.stuck = 0
+		m.mu.Unlock()
+		<-ctx.Done()
+		m.mu.Lock()
+		return nil, nil, webhook.Errorf(webhook.CodeUnavailable, "too slow").WithCause(ctx.Err())
+	}
+	if n > 0 && m.refuse {
+		m.refuse = false
+		return nil, nil, webhook.Errorf(webhook.CodeInvalid, "the token is not known")
+	}
+	if n+1 == len(m.pages) {
+		return slices.Clone(m.pages[n]), nil, nil
+	}
+	return slices.Clone(m.pages[n]), []byte(strconv.Itoa(n + 1)), nil
 }
 
 // reconcile runs a reconciler over m.
-func reconcile(t *testing.T, m *memLog) *prometheus.Registry {
+func reconcile(t *testing.T, m *memLog, change ...func(*worker.ReconcilerOptions)) *prometheus.Registry {
 	t.Helper()
 	data, err := fs.ReadFile(schemas.Dialects(), "rheo.json")
 	require.NoError(t, err)
 	rheo, err := webhook.ParseDialect(data)
 	require.NoError(t, err)
 	r := prometheus.NewRegistry()
-	background(t, worker.NewReconciler(worker.ReconcilerOptions{
+	o := worker.ReconcilerOptions{
 		Log: m, Restarter: m, Dialects: map[string]*webhook.Dialect{"rheo": rheo}, After: time.Second, Registerer: r,
 		Logger: slog.New(slog.DiscardHandler),
-	}).Run)
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	background(t, worker.NewReconciler(o).Run)
 	return r
 }
 
@@ -171,11 +222,14 @@ func shows(r *prometheus.Registry, stalled, repaired, orphans int) func() bool {
 		# HELP waybill_reconciler_repaired_total Events whose lost workflow was started anew, and endpoints whose recovery was.
 		# TYPE waybill_reconciler_repaired_total counter
 		waybill_reconciler_repaired_total %d
-		# HELP waybill_reconciler_stalled Deliveries that stand still: their next attempt, or the end of their hold, is overdue.
+		# HELP waybill_reconciler_stalled Stalled deliveries: their next attempt, or the end of their hold, is overdue.
 		# TYPE waybill_reconciler_stalled gauge
 		waybill_reconciler_stalled %d
 		`, orphans, repaired, stalled)
-	return func() bool { return testutil.GatherAndCompare(r, strings.NewReader(want)) == nil }
+	return func() bool {
+		return testutil.GatherAndCompare(r, strings.NewReader(want),
+			"waybill_reconciler_stalled", "waybill_reconciler_repaired_total", "waybill_reconciler_orphan_workflows") == nil
+	}
 }
 
 func (m *memLog) rounds(n int) func() bool {
@@ -195,7 +249,7 @@ func TestReconciler_Repairs(t *testing.T) {
 	m.lives[late.EventID] = true
 	settled := m.add(3, webhook.StatusPending)
 	settled.Log[0].Status = webhook.StatusDelivered
-	delete(m.standing, m.add(4, webhook.StatusPending).EventKey)
+	delete(m.states, m.add(4, webhook.StatusPending).EventKey)
 	m.add(5, webhook.StatusPending).Dialect = "gone"
 	m.unswept = 3
 
@@ -209,6 +263,20 @@ func TestReconciler_Repairs(t *testing.T) {
 	require.Equal(t, webhook.StatusDelivered, m.restarted[0].Deliveries[1].Status, "it is not sent again")
 	require.Zero(t, m.unswept)
 	require.Empty(t, m.woken)
+}
+
+// metric returns the value of a counter or gauge without labels.
+func metric(t *testing.T, r *prometheus.Registry, name string) float64 {
+	t.Helper()
+	families, err := r.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetCounter().GetValue() + f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	require.Fail(t, "there is no metric "+name)
+	return 0
 }
 
 // The recovery of an endpoint may come between what a new workflow is told and its start.
@@ -282,4 +350,77 @@ func TestReconciler_OneAtATime(t *testing.T) {
 	m.holder = "elsewhere"
 	m.mu.Unlock()
 	eventually(t, shows(first, 0, 0, 0))
+}
+
+// Events that cannot be repaired, each for a reason of its own, keep none of the others from it, wherever they come.
+func TestReconciler_BadEvents(t *testing.T) {
+	t.Parallel()
+	m := newLog()
+	m.bad = map[string]error{}
+	var log lines
+	for n := range 12 {
+		e := m.add(n+1, webhook.StatusPending)
+		switch n {
+		case 0, 5:
+			m.bad[e.EventID] = errRefused
+		case 1:
+			m.bad[e.EventID] = nil // panics
+		case 2, 3, 4: // as many as it takes to believe in an outage
+			m.bad[e.EventID] = errDown
+		}
+	}
+	r := reconcile(t, m, func(o *worker.ReconcilerOptions) { o.Logger = log.logger() })
+	eventually(t, shows(r, 6, 6, 0))
+	require.NotZero(t, metric(t, r, "waybill_reconciler_failed_total"))
+	require.Contains(t, log.String(), "event="+key(1).String())
+}
+
+// While the engine is down a round asks it a few times, not for every event.
+func TestReconciler_EngineDownIsOneOutage(t *testing.T) {
+	t.Parallel()
+	m := newLog()
+	m.fail = errDown
+	for n := range 100 {
+		m.add(n+1, webhook.StatusPending)
+	}
+	reconcile(t, m)
+	eventually(t, m.rounds(2))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	require.LessOrEqual(t, len(m.lookedFor), 3*m.asked)
+}
+
+func pagesOf(ids ...string) [][]store.EventRef {
+	var pages [][]store.EventRef
+	for _, id := range ids {
+		pages = append(pages, []store.EventRef{{TenantID: "acme", EventID: id}})
+	}
+	return pages
+}
+
+// A search that takes longer than a round may goes on where it came to, and says so.
+func TestReconciler_LongSearchForOrphans(t *testing.T) {
+	t.Parallel()
+	m := newLog()
+	m.pages, m.stuck = pagesOf("orphan-1", "order-1", "orphan-2", "orphan-3"), 2
+	var log lines
+	r := reconcile(t, m, func(o *worker.ReconcilerOptions) { o.StageTimeout, o.Logger = 200*time.Millisecond, log.logger() })
+	eventually(t, shows(r, 0, 0, 3))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	require.Equal(t, []string{"", "1", "2", "2", "3"}, m.tokens[:5], "it does not begin again")
+	require.Contains(t, log.String(), `the search for orphan workflows goes on in the next round" listed=2 found=1`)
+}
+
+// A list that cannot go on begins again, and a page that the database cannot look up is left out.
+func TestReconciler_BadPagesOfOrphans(t *testing.T) {
+	t.Parallel()
+	m := newLog()
+	m.pages, m.refuse = pagesOf("orphan-1", "bad", "orphan-2"), true
+	m.badPages = map[string]error{"bad": errRefused}
+	r := reconcile(t, m)
+	eventually(t, shows(r, 0, 0, 2))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	require.Equal(t, []string{"", "1", "", "1", "2"}, m.tokens[:5])
 }

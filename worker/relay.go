@@ -11,13 +11,13 @@ import (
 // Rhythm of the relay.
 const (
 	pollInterval = time.Second
-	// claimLease is how long a claimed event is this process' own.
+	// claimLease is how long a claimed event belongs to this process.
 	claimLease = 30 * time.Second
 	claimLimit = 128
 )
 
-// Relay finds the events that the dispatcher did not get to: Temporal was down, or a process was killed between accept
-// and start. It claims them, longest waiting first, and gives them to the dispatcher.
+// Relay finds the events that the dispatcher did not get to: Temporal was down, or a process was killed between accept and
+// start. It claims those first that have waited longest, and gives them to the dispatcher.
 type Relay struct {
 	dispatches Dispatches
 	dispatcher *Dispatcher
@@ -31,15 +31,15 @@ func NewRelay(dispatches Dispatches, d *Dispatcher, log *slog.Logger) *Relay {
 
 // Run relays until the context is done.
 func (r *Relay) Run(ctx context.Context) {
-	every(ctx, pollInterval, reporting(ctx, r.log, "the dispatches cannot be read; trying on", r.drain))
+	every(ctx, pollInterval, reporting(ctx, r.log, "dispatches cannot be claimed; trying on", r.drain))
 }
 
-// drain relays until there is nothing more to claim, at the pace of the dispatcher. While starts fail it claims a
-// single event, as a probe.
+// drain relays until there is nothing more to claim, at the pace of the dispatcher. While starts fail it claims a single
+// event as a probe.
 func (r *Relay) drain(ctx context.Context) error {
 	for ctx.Err() == nil {
-		limit := claimLimit
-		if r.dispatcher.down.Load() {
+		limit, probe := claimLimit, r.dispatcher.down.Load()
+		if probe {
 			limit = 1
 		}
 		events, err := r.dispatches.ClaimDispatches(ctx, limit, claimLease)
@@ -48,6 +48,9 @@ func (r *Relay) drain(ctx context.Context) error {
 		}
 		if len(events) > 0 {
 			r.dispatcher.failpoint("after-claim")
+		}
+		if probe && len(events) > 0 && r.dispatcher.sendBack(&events[0]) {
+			continue // it would tell nothing of the engine
 		}
 		if !r.give(ctx, events) || len(events) < limit || r.dispatcher.down.Load() {
 			return nil

@@ -2,7 +2,6 @@ package worker_test
 
 import (
 	"context"
-	"errors"
 	"io/fs"
 	"log/slog"
 	"slices"
@@ -19,17 +18,18 @@ import (
 	"waybill/workflows"
 )
 
-// memDispatches keeps dispatches in memory. A claimed event stays claimed until it is marked or released.
+// memDispatches keeps dispatches in memory. A claimed event stays claimed until it is deleted or released.
 type memDispatches struct {
 	mu       sync.Mutex
 	waiting  []store.Dispatch
 	claimed  map[webhook.EventKey]store.Dispatch
-	marked   []webhook.EventKey
+	deleted  []webhook.EventKey
 	released []store.Release
 	limits   []int
 	recover  []store.EndpointRef
 	fail     error
 	created  int // calls of EnsurePartitions
+	forgot   int // calls of ForgetLostDispatches
 }
 
 func newDispatches(waiting ...store.Dispatch) *memDispatches {
@@ -55,7 +55,7 @@ func (o *memDispatches) ClaimDispatches(_ context.Context, limit int, _ time.Dur
 func (o *memDispatches) DeleteDispatches(_ context.Context, keys []webhook.EventKey) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.marked = append(o.marked, keys...)
+	o.deleted = append(o.deleted, keys...)
 	return o.fail
 }
 
@@ -71,10 +71,31 @@ func (o *memDispatches) ReleaseDispatches(_ context.Context, releases []store.Re
 	return o.fail
 }
 
-func (o *memDispatches) EndpointsToRecover(context.Context, int) ([]store.EndpointRef, error) {
+// EndpointsToRecover expects o.recover in the order of its ids.
+func (o *memDispatches) EndpointsToRecover(_ context.Context, after webhook.EndpointID, limit int) ([]store.EndpointRef, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.recover, o.fail
+	from := slices.IndexFunc(o.recover, func(e store.EndpointRef) bool { return e.ID == after }) + 1
+	return o.recover[from:min(from+limit, len(o.recover))], o.fail
+}
+
+func (o *memDispatches) CountSetAside(context.Context, int) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n := 0
+	for _, r := range o.released {
+		if r.SetAside {
+			n++
+		}
+	}
+	return n, o.fail
+}
+
+func (o *memDispatches) ForgetLostDispatches(context.Context) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.forgot++
+	return o.fail
 }
 
 func (o *memDispatches) EnsurePartitions(context.Context) error {
@@ -84,12 +105,12 @@ func (o *memDispatches) EnsurePartitions(context.Context) error {
 	return o.fail
 }
 
-// has reports how many events were marked and released.
-func (o *memDispatches) has(marked, released int) func() bool {
+// has reports how many events were deleted and released.
+func (o *memDispatches) has(deleted, released int) func() bool {
 	return func() bool {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		return len(o.marked) == marked && len(o.released) == released
+		return len(o.deleted) == deleted && len(o.released) == released
 	}
 }
 
@@ -100,11 +121,22 @@ type fakeStarter struct {
 	recover []store.EndpointRef
 	down    bool
 	gate    chan struct{} // when set, a start waits for it
+	// fault, when set, is asked for the error of each start, and recoveryFault for that of each recovery. It may panic.
+	fault         func(*workflows.EventDeliveryInput) error
+	recoveryFault func(webhook.EndpointID) error
 }
 
-var errDown = errors.New("the engine does not answer")
+var (
+	errDown    = webhook.Errorf(webhook.CodeUnavailable, "the engine does not answer")
+	errRefused = webhook.Errorf(webhook.CodeInvalid, "the engine refuses it")
+)
 
 func (f *fakeStarter) Start(_ context.Context, in *workflows.EventDeliveryInput) error {
+	if f.fault != nil {
+		if err := f.fault(in); err != nil {
+			return err
+		}
+	}
 	if f.gate != nil {
 		<-f.gate
 	}
@@ -123,6 +155,11 @@ func (f *fakeStarter) StartRecovery(_ context.Context, tenant string, id webhook
 	if f.down {
 		return errDown
 	}
+	if f.recoveryFault != nil {
+		if err := f.recoveryFault(id); err != nil {
+			return err
+		}
+	}
 	f.recover = append(f.recover, store.EndpointRef{TenantID: tenant, ID: id})
 	return nil
 }
@@ -139,7 +176,9 @@ func (f *fakeStarter) all() []*workflows.EventDeliveryInput {
 	return slices.Clone(f.started)
 }
 
-func key(n int) webhook.EventKey { return webhook.NewID[webhook.EventKey]([16]byte{15: byte(n)}) }
+func key(n int) webhook.EventKey {
+	return webhook.NewID[webhook.EventKey]([16]byte{14: byte(n >> 8), 15: byte(n)})
+}
 
 // event is event n, to as many endpoints.
 func event(n, endpoints int) store.Dispatch {
@@ -155,7 +194,7 @@ func event(n, endpoints int) store.Dispatch {
 
 // bundle is a running dispatcher.
 type bundle struct {
-	outbox     *memDispatches
+	dispatches *memDispatches
 	starter    *fakeStarter
 	dispatcher *worker.Dispatcher
 	stop       func()
@@ -167,9 +206,9 @@ func setup(t *testing.T, change ...func(*worker.DispatcherOptions)) *bundle {
 	require.NoError(t, err)
 	rheo, err := webhook.ParseDialect(data)
 	require.NoError(t, err)
-	b := &bundle{outbox: newDispatches(), starter: &fakeStarter{}}
+	b := &bundle{dispatches: newDispatches(), starter: &fakeStarter{}}
 	options := worker.DispatcherOptions{
-		Dispatches: b.outbox, Starter: b.starter, Dialects: map[string]*webhook.Dialect{"rheo": rheo}, Starts: 2, Logger: slog.New(slog.DiscardHandler),
+		Dispatches: b.dispatches, Starter: b.starter, Dialects: map[string]*webhook.Dialect{"rheo": rheo}, Starts: 2, Logger: slog.New(slog.DiscardHandler),
 	}
 	for _, f := range change {
 		f(&options)

@@ -4,46 +4,132 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"waybill/store"
+	"waybill/webhook"
 )
 
 // Rhythm of the upkeep.
 const (
-	recoveryInterval  = time.Second
-	recoveryLimit     = 100
-	partitionInterval = time.Hour
+	recoveryInterval = time.Second
+	recoveryPage     = 500
+	// recoveryPause is how long an endpoint is skipped whose recovery was just started, and failurePause one whose recovery could
+	// not be started: nothing waits for them.
+	recoveryPause = 5 * time.Second
+	failurePause  = 30 * time.Second
+	setAsideEvery = 15 * time.Second
+	// maxSetAside is how far dispatches that are set aside are counted for the metric.
+	maxSetAside       = 10_000
+	partitionInterval = time.Minute // nothing but a look while none is missing
+	hourly            = time.Hour
 )
 
 // Upkeep does what must happen now and then in one process at least, and may happen in several.
 type Upkeep struct {
-	store   Maintained
-	starter RecoveryStarter
-	log     *slog.Logger
+	opts             UpkeepOptions
+	setAside         prometheus.Gauge
+	failedRecoveries prometheus.Counter
+
+	// after is the endpoint that the next round of recoveries begins after.
+	after webhook.EndpointID
+	// pauses says until when endpoints are skipped.
+	pauses map[webhook.EndpointID]time.Time
 }
 
-// NewUpkeep returns an Upkeep.
-func NewUpkeep(m Maintained, starter RecoveryStarter, log *slog.Logger) *Upkeep {
-	return &Upkeep{store: m, starter: starter, log: log}
+// UpkeepOptions are the parts and the settings of an Upkeep.
+type UpkeepOptions struct {
+	Store   Maintained
+	Starter RecoveryStarter
+	// Registerer takes the upkeep's metrics; nil: they are kept and shown nowhere.
+	Registerer prometheus.Registerer
+	Logger     *slog.Logger
+}
+
+// NewUpkeep returns an Upkeep that does nothing before Run.
+func NewUpkeep(o UpkeepOptions) *Upkeep {
+	u := &Upkeep{
+		opts: o, pauses: map[webhook.EndpointID]time.Time{},
+		setAside: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "waybill_dispatches_set_aside", Help: "Events that cannot be dispatched and wait for a person, counted up to 10,000: see GET /v1/dispatches.",
+		}),
+		failedRecoveries: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "waybill_recovery_starts_failed_total", Help: "Recoveries of endpoints that could not be started. The log names the endpoint.",
+		}),
+	}
+	if o.Registerer != nil {
+		o.Registerer.MustRegister(u.setAside, u.failedRecoveries)
+	}
+	return u
 }
 
 // Run works until the context is done.
 func (u *Upkeep) Run(ctx context.Context) {
-	go every(ctx, partitionInterval, reporting(ctx, u.log, "partitions could not be created; trying on", u.store.EnsurePartitions))
-	every(ctx, recoveryInterval, reporting(ctx, u.log, "recoveries could not be started; trying on", u.startRecoveries))
+	log := u.opts.Logger
+	go every(ctx, partitionInterval, reporting(ctx, log, "partitions could not be created; trying on", u.opts.Store.EnsurePartitions))
+	go every(ctx, hourly, reporting(ctx, log, "lost dispatches could not be deleted; trying on", u.opts.Store.ForgetLostDispatches))
+	go every(ctx, setAsideEvery, reporting(ctx, log, "dispatches that are set aside could not be counted; trying on", u.countSetAside))
+	every(ctx, recoveryInterval, reporting(ctx, log, "recoveries could not be started; trying on", u.startRecoveries))
 }
 
-// startRecoveries starts what enabling an endpoint could not: the process died, or Temporal was down.
-func (u *Upkeep) startRecoveries(ctx context.Context) error {
-	due, err := u.store.EndpointsToRecover(ctx, recoveryLimit)
+func (u *Upkeep) countSetAside(ctx context.Context) error {
+	n, err := u.opts.Store.CountSetAside(ctx, maxSetAside)
 	if err != nil {
 		return err
 	}
-	for _, e := range due {
-		ctx, cancel := context.WithTimeout(ctx, startTimeout)
-		err := u.starter.StartRecovery(ctx, e.TenantID, e.ID)
-		cancel()
+	u.setAside.Set(float64(n))
+	return nil
+}
+
+// startRecoveries starts the recoveries that enabling or deleting an endpoint could not start: the process died, or Temporal was
+// down. Those under way are due until they end, so it goes through all that are due and skips what it has just started.
+func (u *Upkeep) startRecoveries(ctx context.Context) error {
+	var down outage
+	for ctx.Err() == nil {
+		due, err := u.opts.Store.EndpointsToRecover(ctx, u.after, recoveryPage)
 		if err != nil {
 			return err
 		}
+		for _, e := range due {
+			u.after = e.ID // one that fails must not be the first of every round
+			if time.Now().Before(u.pauses[e.ID]) {
+				continue
+			}
+			if err := u.startRecovery(ctx, e); down.ends(err) {
+				return err
+			}
+		}
+		if len(due) < recoveryPage {
+			u.after = webhook.EndpointID{}
+			u.forgetPauses()
+			return nil
+		}
 	}
 	return nil
+}
+
+func (u *Upkeep) startRecovery(ctx context.Context, e store.EndpointRef) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	err := u.opts.Starter.StartRecovery(ctx, e.TenantID, e.ID)
+	switch webhook.ErrorCode(err) {
+	case "":
+		u.pauses[e.ID] = time.Now().Add(recoveryPause)
+	case webhook.CodeUnavailable: // the next round tries again
+	default:
+		u.pauses[e.ID] = time.Now().Add(failurePause)
+		u.failedRecoveries.Inc()
+		u.opts.Logger.Warn("the recovery of an endpoint cannot be started; trying again", "tenant", e.TenantID, "endpoint", e.ID, "error", err)
+	}
+	return err
+}
+
+// forgetPauses drops the pauses that are over, so that they do not add up.
+func (u *Upkeep) forgetPauses() {
+	for id, until := range u.pauses {
+		if time.Now().After(until) {
+			delete(u.pauses, id)
+		}
+	}
 }

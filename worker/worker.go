@@ -27,8 +27,8 @@ type Options struct {
 	Logger      *slog.Logger
 }
 
-// Sizes of a worker. Workflow tasks hold their attempts in the fast lane, so there are as many slots as attempts that
-// may be under way; isolated attempts mostly wait for a receiver.
+// Sizes of a worker. A workflow task lasts as long as its attempts in the fast lane, so it has a slot for each attempt that may
+// be under way. Isolated attempts mostly wait for a receiver.
 const (
 	workflowTasks    = 256
 	fastAttempts     = 1024
@@ -36,22 +36,22 @@ const (
 	workflowPollers  = 4
 	isolatedPollers  = 4
 	retryStart       = time.Second
-	// cachedWorkflows bounds the memory of workflows that wait, some 25 KiB each, and that again for each further delivery.
-	// One that is not cached is replayed when its timer fires.
+	// cachedWorkflows bounds the memory of workflows that wait: some 25 KiB for each delivery. A workflow that is not cached is
+	// replayed when its timer fires.
 	cachedWorkflows = 500
 )
 
 // Worker runs workflows and the fast lane on one task queue, the isolated lane and housekeeping on another.
 type Worker struct{ opts Options }
 
-// New returns a Worker that has not begun.
+// New returns a Worker that does nothing before Run.
 func New(o Options) *Worker {
 	sdkworker.SetStickyWorkflowCacheSize(cachedWorkflows)
 	return &Worker{opts: o}
 }
 
-// Run works until the context is done, then lets what is under way finish. A Temporal that is down, at the start or
-// later, is waited for.
+// Run works until the context is done, and then lets what is under way finish. It waits for a Temporal that is down, at the start
+// or later.
 func (w *Worker) Run(ctx context.Context) {
 	failing := false
 	for ctx.Err() == nil {
@@ -70,7 +70,7 @@ func (w *Worker) Run(ctx context.Context) {
 	}
 }
 
-// runOnce runs a pair of workers; a fresh pair for each try, because a worker cannot be started twice.
+// runOnce runs a set of workers. Each try makes new ones, because a worker cannot be started twice.
 func (w *Worker) runOnce(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
@@ -80,7 +80,7 @@ func (w *Worker) runOnce(ctx context.Context) error {
 	}
 	var started []sdkworker.Worker
 	defer func() {
-		var stopping sync.WaitGroup // at once: each may take all of StopTimeout
+		var stopping sync.WaitGroup // all at once: each may take all of StopTimeout
 		for _, lane := range started {
 			stopping.Go(lane.Stop)
 		}
@@ -114,7 +114,7 @@ func (w *Worker) fastLane(fail func(error)) sdkworker.Worker {
 	return v
 }
 
-// activityQueue works on a queue that carries activities only: the isolated lane, or what is meant for this process.
+// activityQueue works on a queue that carries activities only: the isolated lane, or the queue of this process.
 func (w *Worker) activityQueue(queue string, pollers int, fail func(error)) sdkworker.Worker {
 	v := sdkworker.New(w.opts.Client, queue, sdkworker.Options{
 		DisableWorkflowWorker:              true,

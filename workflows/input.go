@@ -70,3 +70,64 @@ func (in *EventDeliveryInput) SearchAttributes() []temporal.SearchAttributeUpdat
 		AttributeTenant.ValueSet(in.Tenant), AttributeEventType.ValueSet(in.EventType), AttributeEndpoints.ValueSet(endpoints),
 	}
 }
+
+// part returns the input for some of the deliveries, with no other policies than theirs.
+func (in *EventDeliveryInput) part(deliveries []DeliveryState) *EventDeliveryInput {
+	part := *in
+	part.Policies, part.Deliveries = nil, slices.Clone(deliveries)
+	moved := map[int]int{}
+	for i := range part.Deliveries {
+		d := &part.Deliveries[i]
+		to, known := moved[d.Policy]
+		if !known {
+			to = len(part.Policies)
+			moved[d.Policy] = to
+			part.Policies = append(part.Policies, in.Policies[d.Policy])
+		}
+		d.Policy = to
+	}
+	return &part
+}
+
+// Temporal takes an input, and an answer to a query, of 2 MiB.
+const (
+	// MaxInputBytes leaves room for what surrounds an input.
+	MaxInputBytes = 1800 << 10
+	// maxAttemptBytes is how many bytes the attempts of one run's deliveries may take, as JSON.
+	maxAttemptBytes = 1 << 20
+	// attemptBytes is what an attempt takes beside the text of its error.
+	attemptBytes = 160
+	// attemptsKept is how many attempts of a delivery are carried when not all can be: the latest.
+	attemptsKept = 10
+)
+
+// BoundAttempts makes the attempts of all deliveries together take at most limit bytes as JSON, and reports whether it could: first
+// without the texts of the errors but for each delivery's last, then with the latest attempts only. The log has them all.
+func BoundAttempts(deliveries [][]webhook.AttemptSummary, limit int) bool {
+	fits := func() bool {
+		n := 0
+		for _, attempts := range deliveries {
+			for i := range attempts {
+				n += attemptBytes + len(attempts[i].Error)
+			}
+		}
+		return n <= limit
+	}
+	if fits() {
+		return true
+	}
+	for i, attempts := range deliveries {
+		attempts = slices.Clone(attempts)
+		for j := range max(len(attempts)-1, 0) {
+			attempts[j].Error = ""
+		}
+		deliveries[i] = attempts
+	}
+	if fits() {
+		return true
+	}
+	for i, attempts := range deliveries {
+		deliveries[i] = attempts[max(len(attempts)-attemptsKept, 0):]
+	}
+	return fits()
+}

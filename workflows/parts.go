@@ -9,6 +9,10 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
+// partsAtOnce is how many parts are started by one workflow task. Its answer carries their inputs, and Temporal takes 4 MiB: a part
+// has at most 200 deliveries of some 120 bytes, and as many policies of some 500.
+const partsAtOnce = 8
+
 // runParts delivers a large event by child workflows of at most MaxDeliveries each, passes signals on to them, and
 // waits for them all.
 func runParts(ctx workflow.Context, in *EventDeliveryInput) (*EventDeliveryResult, error) {
@@ -16,8 +20,8 @@ func runParts(ctx workflow.Context, in *EventDeliveryInput) (*EventDeliveryResul
 	if err := p.answerQueries(ctx); err != nil {
 		return nil, err
 	}
-	for from := 0; from < len(in.Deliveries); from += MaxDeliveries {
-		p.start(ctx, in.Deliveries[from:min(from+MaxDeliveries, len(in.Deliveries))])
+	if err := p.startAll(ctx); err != nil {
+		return nil, err
 	}
 	if err := redirectUpdates(ctx, p.partOf); err != nil {
 		return nil, err
@@ -45,6 +49,35 @@ func runParts(ctx workflow.Context, in *EventDeliveryInput) (*EventDeliveryResul
 	return sum.end(ctx)
 }
 
+// startAll starts the parts, some at a time. A signal that comes meanwhile waits until all can be told of it.
+func (p *parts) startAll(ctx workflow.Context) error {
+	wave := len(p.in.Deliveries)
+	if changed(ctx, changePartsInWaves) {
+		wave = partsAtOnce
+	}
+	for from := 0; from < len(p.in.Deliveries); from += MaxDeliveries {
+		p.start(ctx, p.in.Deliveries[from:min(from+MaxDeliveries, len(p.in.Deliveries))])
+		if len(p.children)%wave != 0 {
+			continue
+		}
+		if err := p.awaitStarted(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitStarted ends the workflow task, whose answer starts what is to be started. A part that does not start says so by its result.
+func (p *parts) awaitStarted(ctx workflow.Context) error {
+	for _, child := range p.children {
+		_ = child.GetChildWorkflowExecution().Get(ctx, nil)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
 // parts is the state of an EventDelivery that is split.
 type parts struct {
 	in       *EventDeliveryInput
@@ -54,8 +87,7 @@ type parts struct {
 }
 
 func (p *parts) start(ctx workflow.Context, deliveries []DeliveryState) {
-	part := *p.in
-	part.Deliveries = deliveries
+	part := p.in.part(deliveries)
 	id := partID(p.id, len(p.ids)+1)
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID: id,
@@ -67,7 +99,7 @@ func (p *parts) start(ctx workflow.Context, deliveries []DeliveryState) {
 		StaticSummary:         fmt.Sprintf("%s, part %d: %d deliveries", p.in.EventType, len(p.ids)+1, len(deliveries)),
 	})
 	p.ids = append(p.ids, id)
-	p.children = append(p.children, workflow.ExecuteChildWorkflow(ctx, EventDeliveryType, &part))
+	p.children = append(p.children, workflow.ExecuteChildWorkflow(ctx, EventDeliveryType, part))
 }
 
 // partOf returns the workflow that has the delivery to an endpoint.

@@ -13,6 +13,7 @@ const (
 	changeStatusList      = "status-list"
 	changeExhaustedFails  = "exhausted-fails"
 	changeRejectsBadInput = "rejects-bad-input"
+	changePartsInWaves    = "parts-in-waves"
 )
 
 // Change is a change of what a workflow does.
@@ -31,6 +32,7 @@ func Changes() []Change {
 		{changeStatusList, "WaybillStatus had one value, so that a query did not find an event that had two"},
 		{changeExhaustedFails, "an event with an exhausted delivery ended as completed, which the Web UI shows in green"},
 		{changeRejectsBadInput, "a forged input made the workflow panic without end"},
+		{changePartsInWaves, "the first task started all parts of a large event, and its answer exceeded what Temporal takes"},
 	}
 }
 

@@ -27,7 +27,7 @@ func TestCatalogue_Validate(t *testing.T) {
 	require.NoError(t, c.Validate("standard", "anything.at_all", []byte(`1`)))
 	require.NoError(t, c.Validate("tradly", "unknown.type", []byte(`{}`)))
 
-	err = c.Validate("rheo", "item.sold", []byte(`{"externalId":"E","platform":"tradera","salePrice":"1100","currency":"SEK"}`))
+	err = c.Validate("rheo", "item.sold", []byte(`{"externalId":"E","rheoItemId":"R","platform":"tradera","salePrice":"1100","currency":"SEK","traderaAdId":"1"}`))
 	require.Equal(t, webhook.CodeSchemaViolation, webhook.ErrorCode(err))
 	var violation *webhook.Error
 	require.ErrorAs(t, err, &violation)

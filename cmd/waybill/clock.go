@@ -28,7 +28,7 @@ func skewed(skew time.Duration) clock {
 // shift moves the time in a UUIDv7, its first 48 bits of milliseconds. The order of ids stays.
 func shift(id [16]byte, by time.Duration) [16]byte {
 	first := binary.BigEndian.Uint64(id[:8])
-	// What is negative wraps round and comes out right in the upper 48 bits.
+	// A negative shift wraps around, and the upper 48 bits come out right.
 	binary.BigEndian.PutUint64(id[:8], first+uint64(by.Milliseconds())<<16)
 	return id
 }

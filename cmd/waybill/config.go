@@ -15,7 +15,7 @@ import (
 )
 
 // config is all that can be set. Each field is an environment variable; a flag of the same name without WAYBILL_, in
-// lower case and with dashes, overrules it. README.md lists them.
+// lower case and with dashes, overrules it. docs/configuration.md lists them.
 type config struct {
 	Listen string `env:"WAYBILL_LISTEN" envDefault:"127.0.0.1:8080"`
 	// WorkerListen is where `waybill worker` serves health and metrics; empty: nowhere, so that several can run on one machine
@@ -53,9 +53,11 @@ type config struct {
 	// docs/guarantees.md.
 	Failpoints string `env:"WAYBILL_FAILPOINTS"`
 
-	MaxBodyBytes  int64  `env:"WAYBILL_MAX_BODY_BYTES" envDefault:"262144"`
-	MaxBatchBytes int64  `env:"WAYBILL_MAX_BATCH_BYTES" envDefault:"8388608"`
-	DialectsDir   string `env:"WAYBILL_DIALECTS_DIR"`
+	MaxBodyBytes  int64 `env:"WAYBILL_MAX_BODY_BYTES" envDefault:"262144"`
+	MaxBatchBytes int64 `env:"WAYBILL_MAX_BATCH_BYTES" envDefault:"8388608"`
+	// MaxInflightBytes bounds the request bodies that the process holds at one time; what finds no room is answered 429.
+	MaxInflightBytes int64  `env:"WAYBILL_MAX_INFLIGHT_BYTES" envDefault:"8388608"`
+	DialectsDir      string `env:"WAYBILL_DIALECTS_DIR"`
 	// MaxBacklog is how many events may be accepted and not yet dispatched before the API answers 429; 0: any number. The
 	// default is an hour of Temporal being away at some 280 events a second, and about 2 GB of events of 1 KiB.
 	MaxBacklog int `env:"WAYBILL_MAX_BACKLOG" envDefault:"1000000"`

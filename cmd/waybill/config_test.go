@@ -5,10 +5,13 @@ import (
 	"flag"
 	"io"
 	"net/netip"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/caarlos0/env/v11"
 	"github.com/stretchr/testify/require"
 
 	"waybill/worker"
@@ -45,6 +48,28 @@ func TestConfig_Defaults(t *testing.T) {
 	require.Equal(t, "k1", s.keys[0].ID)
 }
 
+// docs/configuration.md has a row for every variable, with its default, and for no other.
+func TestConfig_Documented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/configuration.md")
+	require.NoError(t, err)
+	documented := map[string]string{} // the default, as the table shows it
+	for _, row := range regexp.MustCompile("(?m)^\\| `(WAYBILL_[A-Z_]+)` \\|([^|]*)\\|").FindAllStringSubmatch(string(page), -1) {
+		require.NotContains(t, documented, row[1], "documented twice")
+		documented[row[1]] = strings.Trim(row[2], " `")
+	}
+	fields, err := env.GetFieldParams(&config{})
+	require.NoError(t, err)
+	known := map[string]string{}
+	for _, f := range fields {
+		known[f.Key] = f.DefaultValue
+	}
+	for _, required := range []string{"WAYBILL_DATABASE_URL", "WAYBILL_API_KEY", "WAYBILL_ENCRYPTION_KEYS"} {
+		known[required] = "required"
+	}
+	require.Equal(t, known, documented)
+}
+
 func TestConfig_FlagsOverruleEnvironment(t *testing.T) {
 	t.Parallel()
 	s, err := parse([]string{"-listen", "127.0.0.1:9", "--egress-allow-cidrs=10.1.2.3/8,::1/128"}, good("WAYBILL_LISTEN=127.0.0.1:1"))
@@ -71,8 +96,9 @@ func TestConfig_Check(t *testing.T) {
 		"WAYBILL_ENCRYPTION_KEYS=" + testKey + "," + testKey,
 		"WAYBILL_LOG_LEVEL=loud", "WAYBILL_LOG_FORMAT=xml", "WAYBILL_LISTEN=8080", "WAYBILL_WORKER_LISTEN=8081", "WAYBILL_TEMPORAL_ADDRESS=temporal",
 		"WAYBILL_TEMPORAL_TLS_CERT_FILE=cert.pem", "WAYBILL_TEMPORAL_TLS=perhaps",
-		"WAYBILL_EGRESS_ALLOW_CIDRS=10.0.0.0", "WAYBILL_EGRESS_PORTS=443,http", "WAYBILL_ALLOW_HTTP=si",
+		"WAYBILL_EGRESS_ALLOW_CIDRS=10.0.0.0", "WAYBILL_EGRESS_ALLOW_CIDRS=::ffff:10.0.0.0/104", "WAYBILL_EGRESS_PORTS=443,http", "WAYBILL_ALLOW_HTTP=si",
 		"WAYBILL_DATABASE_MAX_CONNS=0", "WAYBILL_DATABASE_MAX_CONNS=many", "WAYBILL_MAX_BODY_BYTES=-1", "WAYBILL_MAX_BATCH_BYTES=1",
+		"WAYBILL_MAX_INFLIGHT_BYTES=1024", "WAYBILL_MAX_INFLIGHT_BYTES=64MiB",
 		"WAYBILL_MAX_BACKLOG=-1", "WAYBILL_MAX_BACKLOG=10000001", "WAYBILL_STARTS=0", "WAYBILL_RECOVERY_RATE=0",
 		"WAYBILL_DRAIN_TIMEOUT=25", "WAYBILL_DRAIN_TIMEOUT=0s", "WAYBILL_RECONCILE_AFTER=0s", "WAYBILL_RECONCILE_AFTER=48h",
 		"WAYBILL_LISTN=127.0.0.1:1",
@@ -82,6 +108,24 @@ func TestConfig_Check(t *testing.T) {
 		require.ErrorContains(t, err, variable, wrong)
 		require.NotContains(t, err.Error(), "hush-hush")
 		require.NotContains(t, err.Error(), "MDEyMzQ1")
+	}
+}
+
+// What is wrong with the URL is told without it: the password is in it.
+func TestConfig_DatabaseURL(t *testing.T) {
+	t.Parallel()
+	for value, says := range map[string]string{
+		"":                                     "WAYBILL_DATABASE_URL is required",
+		"postgres://u:hush/hush@127.0.0.1/w":   "WAYBILL_DATABASE_URL is not a URL; characters such as / ? # % in the password are written",
+		"postgres://u:hush%hush@127.0.0.1/w":   "WAYBILL_DATABASE_URL is not a URL",
+		"postgres://u:hush-hush@127.0.0.1:x/w": "WAYBILL_DATABASE_URL is not a URL",
+		"mysql://u:hush-hush@127.0.0.1/w":      "WAYBILL_DATABASE_URL does not begin with postgres://",
+		"host=127.0.0.1 password=hush-hush":    "WAYBILL_DATABASE_URL does not begin with postgres://",
+	} {
+		_, err := parse(nil, good("WAYBILL_DATABASE_URL="+value))
+		require.ErrorContains(t, err, says, value)
+		require.NotContains(t, err.Error(), "hush")
+		require.Equal(t, value == "", strings.Contains(err.Error(), "is required"), value)
 	}
 }
 

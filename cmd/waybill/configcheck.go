@@ -34,8 +34,8 @@ func (c *config) check(command string) (*settings, error) {
 	wrong := func(variable, format string, args ...any) {
 		errs = append(errs, fmt.Errorf("%s %s", variable, fmt.Sprintf(format, args...)))
 	}
-	if u, err := url.Parse(c.DatabaseURL); err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
-		wrong("WAYBILL_DATABASE_URL", "is required, such as postgres://user:password@host:5432/waybill") // not shown: it has the password
+	if says := checkDatabaseURL(c.DatabaseURL); says != "" {
+		wrong("WAYBILL_DATABASE_URL", "%s", says)
 	}
 	if err := s.logLevel.UnmarshalText([]byte(c.LogLevel)); err != nil {
 		wrong("WAYBILL_LOG_LEVEL", "is debug, info, warn or error, not %q", c.LogLevel)
@@ -77,6 +77,23 @@ func (c *config) check(command string) (*settings, error) {
 	return s, errors.Join(errs...)
 }
 
+// checkDatabaseURL says what is wrong with the URL, "" for nothing. It never shows the URL, which has the password.
+func checkDatabaseURL(text string) string {
+	const such = ", such as postgres://user:password@host:5432/waybill"
+	if text == "" {
+		return "is required" + such
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return "is not a URL; characters such as / ? # % in the password are written %2F %3F %23 %25" + such
+	case u.Scheme != "postgres" && u.Scheme != "postgresql":
+		return "does not begin with postgres://" + such
+	default:
+		return ""
+	}
+}
+
 // minAPIKey is the least length of the administrator's key.
 const minAPIKey = 16
 
@@ -88,6 +105,7 @@ func (c *config) checkNumbers(wrong func(variable, format string, args ...any)) 
 		{"WAYBILL_DATABASE_MAX_CONNS", int64(c.DatabaseMaxConns), 2, 1000},
 		{"WAYBILL_MAX_BODY_BYTES", c.MaxBodyBytes, 1 << 10, 1 << 20},
 		{"WAYBILL_MAX_BATCH_BYTES", c.MaxBatchBytes, c.MaxBodyBytes, 64 << 20},
+		{"WAYBILL_MAX_INFLIGHT_BYTES", c.MaxInflightBytes, 1 << 20, 16 << 30},
 		{"WAYBILL_MAX_BACKLOG", int64(c.MaxBacklog), 0, 10_000_000}, // that many take a second to count
 		{"WAYBILL_STARTS", int64(c.Starts), 1, 1000},
 		{"WAYBILL_RECOVERY_RATE", int64(c.RecoveryRate), 1, 10_000},
@@ -137,7 +155,7 @@ func parsePrefixes(texts []string) ([]netip.Prefix, error) {
 	var prefixes []netip.Prefix
 	for _, text := range texts {
 		p, err := netip.ParsePrefix(strings.TrimSpace(text))
-		if err != nil {
+		if err != nil || p.Addr().Is4In6() { // the transport knows no such address
 			return nil, fmt.Errorf("is a list of CIDRs such as 10.0.0.0/8,::1/128; %q is none", text)
 		}
 		prefixes = append(prefixes, p.Masked())

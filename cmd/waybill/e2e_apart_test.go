@@ -30,7 +30,7 @@ func TestApart_APIAndWorker(t *testing.T) {
 			require.Less(t, got[0].at.Sub(published), 5*time.Second, "the worker looks for events once a second")
 			tn.waitDelivery(t, d, "delivered", 3)
 
-			// What one process changes the other knows at once.
+			// The other process knows at once what one has changed.
 			tn.call(t, "POST", tn.path+"/endpoints/"+e.ID+"/disable", nil).is(t, 200, nil)
 			held := tn.publish(t, confirmed, 1).Deliveries[0].ID
 			tn.waitDelivery(t, held, "held", 0)

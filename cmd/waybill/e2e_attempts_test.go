@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The log shows what was sent and what came back, without its secrets and not without end.
+// The log shows what was sent and what came back, without secrets and up to a limit.
 func TestAttempts_Shown(t *testing.T) {
 	t.Parallel()
 	tn := newTenant(t, shared(t), "tradly", fields{"retry": fields{"schedule": []string{"1s"}}})

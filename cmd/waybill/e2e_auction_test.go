@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,6 +66,45 @@ func TestAuction_Filter(t *testing.T) {
 	require.Equal(t, "message.created", event.event)
 	every.wait(t, 3)
 	spring.wait(t, 1)
+}
+
+// An auction is one, in upper and lower case; it arrives in lower case. What no event can match is refused.
+func TestAuction_FilterInUpperCase(t *testing.T) {
+	t.Parallel()
+	tn := newTenant(t, shared(t), "auction-excellence", nil)
+	r := newReceiver(t)
+	upper := strings.ToUpper(springAuction)
+	e := tn.endpoint(t, r, fields{"filter": map[string][]string{"auction_id": {upper}}})
+	tn.publish(t, fields{"type": "message.created", "data": fields{}, "attributes": fields{"auction_id": upper}}, 1)
+	tn.publish(t, fields{"type": "message.created", "data": fields{}, "attributes": fields{"auction_id": springAuction}}, 1)
+	for _, got := range r.wait(t, 2) {
+		event, err := receiveAuction(&got, e.Secret)
+		require.NoError(t, err)
+		require.Equal(t, springAuction, event.auctionID)
+	}
+	for name, filter := range map[string]map[string][]string{
+		"filter.auction":       {"auction": {springAuction}},
+		"filter.auction_id[0]": {"auction_id": {"spring"}},
+	} {
+		body := fields{"url": r.url, "event_types": []string{"*"}, "filter": filter}
+		p := tn.call(t, "POST", tn.path+"/endpoints", body).isProblem(t, 422, "invalid")
+		require.Equal(t, name, p.Errors[0].Field)
+	}
+	none := tn.call(t, "POST", tn.path+"/events", fields{"type": "message.created", "data": fields{}, "attributes": fields{"auction_id": autumnAuction}})
+	none.is(t, 202, nil)
+	require.Contains(t, string(none.body), `"deliveries":[],"ruled_out":{"by_type":0,"by_filter":1}`)
+}
+
+// A problem is open, in progress or closed.
+func TestAuction_ProblemStatus(t *testing.T) {
+	t.Parallel()
+	tn := newTenant(t, shared(t), "auction-excellence", nil)
+	event := func(status string) fields {
+		return fields{"type": "problem.status_changed", "data": fields{"status": status}, "attributes": fields{"auction_id": springAuction}}
+	}
+	tn.publish(t, event("in_progress"), 0)
+	p := tn.call(t, "POST", tn.path+"/events", event("reopened")).isProblem(t, 422, "schema_violation")
+	require.Equal(t, "data/status", p.Errors[0].Field)
 }
 
 // webhook_id stays the same over retries and differs between endpoints; the timestamp is when it was sent.

@@ -31,8 +31,8 @@ func (a *answer) isShed(t *testing.T) {
 	require.Regexp(t, `^[1-9]\d*$`, a.header.Get("Retry-After"))
 }
 
-// While Temporal is away events are accepted up to the limit, and what is shed is not stored. With Temporal events are
-// accepted again, and what was accepted is delivered.
+// While Temporal is away events are accepted up to the limit, and what is shed is not stored. Once Temporal is back,
+// events are accepted again, and what was accepted is delivered.
 func TestBacklog_Full(t *testing.T) {
 	t.Parallel()
 	const limit = 20
@@ -57,7 +57,7 @@ func TestBacklog_Full(t *testing.T) {
 	}
 	publish(3 * limit)
 	require.NotZero(t, accepted)
-	await(t, patience, "the limit to be reached", func() error { // what a reading finds may be counted twice until the next
+	await(t, patience, "the limit to be reached", func() error { // an event may be counted twice until the next reading
 		if publish(2); accepted < limit {
 			return fmt.Errorf("%d events are accepted", accepted)
 		}

@@ -33,6 +33,24 @@ func examples(t *testing.T, c *caller, dialect string, types []string) map[strin
 	return found
 }
 
+// A dialect is shown with what is in force, its words for people and the form of its ids, and without what Waybill does not
+// do yet, whatever its file says.
+func TestDialects_InForce(t *testing.T) {
+	t.Parallel()
+	var list struct{ Data []fields }
+	shared(t).admin().call(t, "GET", "/v1/dialects", nil).is(t, 200, &list)
+	words := map[string]any{"rheo": map[string]any{"exhausted": "failed"}, "auction-excellence": map[string]any{"delivered": "success", "exhausted": "failed"}}
+	patterns := map[string]any{"rheo": "^evt_"}
+	require.Len(t, list.Data, 5)
+	for _, d := range list.Data {
+		name := d["name"].(string)
+		require.NotContains(t, d, "auto_disable", name)
+		require.NotContains(t, d, "alerts", name)
+		require.Equal(t, words[name], d["status_words"], name)
+		require.Equal(t, patterns[name], d["event_id_pattern"], name)
+	}
+}
+
 // event is the publication of an example.
 func (e example) event(eventType string) fields {
 	event := fields{"type": eventType, "data": e.Data}

@@ -91,7 +91,7 @@ func TestKill_DuringAttempt(t *testing.T) {
 	tn.waitDelivery(t, sent.Deliveries[0].ID, "delivered", 1)
 }
 
-// An attempt under way when the process is asked to stop is finished and recorded, and not made once more.
+// An attempt that is in flight when the process is asked to stop is finished and recorded, and is not made again.
 func TestStop_DuringAttempt(t *testing.T) {
 	t.Parallel()
 	s := ownGroup(t, groupOptions{}).own(t, "serve")

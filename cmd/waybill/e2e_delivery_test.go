@@ -48,7 +48,7 @@ func TestDelivery_RetryHeld(t *testing.T) {
 	r.wait(t, 0)
 }
 
-// After the answer to cancel no attempt starts, and the neighbor's delivery goes its way.
+// No attempt starts after the answer to cancel, and the delivery to the other endpoint goes on.
 func TestDelivery_Cancel(t *testing.T) {
 	t.Parallel()
 	tn := newTenant(t, shared(t), "standard", fields{"retry": fields{"schedule": []string{"2s"}}})
@@ -69,7 +69,7 @@ func TestDelivery_Cancel(t *testing.T) {
 	require.Equal(t, "canceled", tn.deliveries(t, "?status=canceled")[0].Status)
 }
 
-// The history is the running workflow's, and the log's where Temporal cannot be asked: the same story.
+// The history comes from the running workflow, or from the log where Temporal does not answer. Both tell the same.
 func TestHistory_LiveAndLog(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
@@ -103,8 +103,8 @@ func TestHistory_LiveAndLog(t *testing.T) {
 	tn.call(t, "GET", tn.path+"/events/evt_unknown/history", nil).isProblem(t, 404, "not_found")
 }
 
-// requireSameStory compares two histories of one event. Moments may differ by what the way through Postgres and two
-// readings of the clock make of them.
+// requireSameStory compares two histories of one event. Moments may differ a little: Postgres rounds them, and the clock
+// was read twice.
 func requireSameStory(t *testing.T, live, log *history) {
 	t.Helper()
 	require.Len(t, log.Deliveries, len(live.Deliveries))

@@ -39,7 +39,7 @@ func newSwitchStory(t *testing.T) *switchStory {
 	return s
 }
 
-// whileDisabled holds what retries and what is published, and nothing arrives, when a retry was due neither.
+// whileDisabled checks that deliveries in retry and new ones are held, and that nothing arrives, even when a retry was due.
 func (s *switchStory) whileDisabled(t *testing.T, reason string) {
 	t.Helper()
 	due := time.Now().Add(4 * time.Second) // later than any retry
@@ -57,7 +57,7 @@ func (s *switchStory) whileDisabled(t *testing.T, reason string) {
 	s.r.answers(reply{})
 }
 
-// onceEnabled lets all that was held arrive.
+// onceEnabled checks that everything that was held arrives.
 func (s *switchStory) onceEnabled(t *testing.T) {
 	t.Helper()
 	s.r.wait(t, 3)

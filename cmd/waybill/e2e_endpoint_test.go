@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"testing"
 
@@ -23,6 +24,9 @@ func TestEndpoint_TestCall(t *testing.T) {
 	require.Equal(t, "order.confirmed", eventType)
 	require.JSONEq(t, string(examples(t, tn.caller, "tradly", tradlyTypes)["order.confirmed"].Data), string(data))
 	tn.waitDelivery(t, sent.Deliveries[0].ID, "delivered", 1)
+	var compact bytes.Buffer
+	require.NoError(t, json.Compact(&compact, got.body))
+	requireBytes(t, compact.String(), got.body)
 
 	tn.call(t, "POST", tn.path+"/endpoints/"+e.ID+"/test", nil).is(t, 202, nil)
 	got = r.wait(t, 2)[1]
@@ -70,7 +74,7 @@ func TestEndpoint_Filter(t *testing.T) {
 	require.ElementsMatch(t, []int{0, 5}, got)
 }
 
-// 410 means that the receiver wants no more: the dialect standard disables the endpoint and tries no other time.
+// 410 means that the receiver wants no more: the dialect standard disables the endpoint and makes no further attempt.
 func TestEndpoint_Gone(t *testing.T) {
 	t.Parallel()
 	tn := newTenant(t, shared(t), "standard", nil)
@@ -87,7 +91,7 @@ func TestEndpoint_Gone(t *testing.T) {
 	r.wait(t, 1)
 }
 
-// Elsewhere 410 is a failure as any other.
+// In other dialects 410 is a failure like any other.
 func TestEndpoint_GoneElsewhere(t *testing.T) {
 	t.Parallel()
 	tn := newTenant(t, shared(t), "rheo", nil)

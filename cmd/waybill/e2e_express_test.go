@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// In express mode an event that is taken at once has no workflow, and one that is not gets its workflow then; the log
-// and the history tell the same either way.
+// In express mode an event that its receivers accept at once has no workflow, and any other event gets one. The log and
+// the history tell the same for both.
 func TestExpress(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
@@ -40,7 +40,7 @@ func TestExpress(t *testing.T) {
 	require.Equal(t, 500, h.Deliveries[0].Attempts[0].StatusCode)
 }
 
-// A process that is killed while express mode attempts leaves the event in the outbox; its workflow makes up for it.
+// A process that is killed during an express attempt leaves the event's dispatch, and the event's workflow delivers it.
 func TestExpress_Kill(t *testing.T) {
 	t.Parallel()
 	s := ownGroup(t, groupOptions{}).own(t, "serve", "WAYBILL_EXPRESS=true")
@@ -57,7 +57,7 @@ func TestExpress_Kill(t *testing.T) {
 	require.Len(t, tn.attempts(t, sent.Deliveries[0].ID), 1)
 }
 
-// An attempt of express mode that takes long goes on while its workflow begins, which waits for it.
+// A long express attempt goes on while the event's workflow begins, and the workflow waits for its result.
 func TestExpress_SlowReceiver(t *testing.T) {
 	t.Parallel()
 	s := shared(t)

@@ -27,7 +27,7 @@ type group struct {
 	apiKey      string
 	keys        string
 	caFile      string
-	// temporal and postgres stand between the processes and the test stack where the group was made with them.
+	// temporal and postgres are proxies between the processes and the test stack; nil in a group that was made without.
 	temporal, postgres *proxy
 	temporalAddress    string
 
@@ -151,7 +151,7 @@ func (g *group) newProxy(address *string) (*proxy, error) {
 // to delete one is a long piece of work for the server that the other tests share.
 func (g *group) close() error { return g.cleanups.run() }
 
-// environ is the whole environment of the group's processes. What extra repeats, it overrules.
+// environ is the whole environment of the group's processes. A variable of extra overrules the group's.
 func (g *group) environ(extra ...string) []string {
 	return append([]string{
 		"WAYBILL_LISTEN=127.0.0.1:0", "WAYBILL_LOG_LEVEL=debug",

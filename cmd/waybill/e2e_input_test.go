@@ -13,7 +13,7 @@ func TestPublish_BadInput(t *testing.T) {
 	tn := newTenant(t, shared(t), "rheo", nil)
 	r := newReceiver(t)
 	tn.endpoint(t, r, nil)
-	const sold = `"type":"item.sold","data":{"externalId":"E","platform":"tradera","salePrice":1100,"currency":"SEK"}`
+	const sold = `"type":"item.sold","data":{"externalId":"E","rheoItemId":"R","platform":"tradera","salePrice":1100,"currency":"SEK","traderaAdId":"1"}`
 	for name, test := range map[string]struct {
 		body   string
 		status int
@@ -30,15 +30,16 @@ func TestPublish_BadInput(t *testing.T) {
 		"an unknown field":         {`{` + sold + `,"priority":1}`, 422, "invalid", "priority"},
 		"a field twice":            {`{"type":"item.sold",` + sold + `}`, 422, "invalid", "type"},
 		"no data":                  {`{"type":"item.sold"}`, 422, "invalid", "data"},
-		"an id with a slash":       {`{` + sold + `,"id":"a/b"}`, 422, "invalid", "id"},
+		"an id with a slash":       {`{` + sold + `,"id":"evt_a/b"}`, 422, "invalid", "id"},
+		"an id of another form":    {`{` + sold + `,"id":"order-1"}`, 422, "invalid", "id"},
 		"an unknown type":          {`{"type":"item.stolen","data":{}}`, 422, "unknown_event_type", "type"},
-		"a number as text":         {`{"type":"item.sold","data":{"externalId":"E","platform":"p","salePrice":"1100","currency":"SEK"}}`, 422, "schema_violation", "data/salePrice"},
-		"a price that must be 0":   {`{"type":"listing.ended","data":{"externalId":"E","platform":"p","salePrice":1,"currency":"SEK"}}`, 422, "schema_violation", "data/salePrice"},
+		"a number as text":         {`{"type":"item.sold","data":{"externalId":"E","rheoItemId":"R","platform":"tradera","salePrice":"1100","currency":"SEK","traderaAdId":"1"}}`, 422, "schema_violation", "data/salePrice"},
+		"a price that must be 0":   {`{"type":"listing.ended","data":{"externalId":"E","platform":"tradera","salePrice":1,"currency":"SEK","traderaAdId":"1"}}`, 422, "schema_violation", "data/salePrice"},
 		"more than a request has":  {`{` + sold + `,"id":"` + strings.Repeat("x", 256<<10) + `"}`, 413, "payload_too_large", ""},
 		"invalid UTF-8":            {"{\"type\":\"item.sold\",\"data\":{\"externalId\":\"\xff\",\"platform\":\"p\",\"salePrice\":1,\"currency\":\"SEK\"}}", 400, "malformed", ""},
 		"a NUL in an attribute":    {`{` + sold + `,"attributes":{"a":"\u0000"}}`, 422, "invalid", "attributes.a"},
 		"no body":                  {``, 400, "malformed", ""},
-		"an id longer than may be": {`{` + sold + `,"id":"` + strings.Repeat("x", 151) + `"}`, 422, "invalid", "id"},
+		"an id longer than may be": {`{` + sold + `,"id":"` + "evt_" + strings.Repeat("x", 147) + `"}`, 422, "invalid", "id"},
 	} {
 		a := tn.call(t, "POST", tn.path+"/events", test.body)
 		require.Equal(t, test.status, a.status, "%s: %s", name, a.body)
@@ -79,7 +80,7 @@ func TestTenant_BadInput(t *testing.T) {
 	c.call(t, "GET", "/v1/tenants/"+id, nil).isProblem(t, 404, "not_found")
 }
 
-// Without an operator's leave no endpoint may be inside of the operator's network, however its address is written.
+// No endpoint may be inside the operator's network unless the operator allows it, however its address is written.
 func TestEndpoint_PrivateAddress(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
@@ -96,7 +97,7 @@ func TestEndpoint_PrivateAddress(t *testing.T) {
 	}
 	require.Zero(t, s.group.count(t, "endpoints", tn.id))
 
-	// Nor may it move there.
+	// An endpoint may not move there either.
 	var e endpoint
 	tn.call(t, "POST", tn.path+"/endpoints", fields{"url": "https://receiver.example/", "event_types": []string{"*"}}).is(t, 201, &e)
 	tn.call(t, "PATCH", tn.path+"/endpoints/"+e.ID, fields{"url": "https://10.0.0.1/"}).isProblem(t, 422, "invalid")

@@ -52,6 +52,34 @@ func TestKey_OtherTenant(t *testing.T) {
 	require.Equal(t, "enabled", theirs.showEndpoint(t, e.ID).Status)
 }
 
+// How many endpoints a tenant may have and whether it is express is the administrator's to set.
+func TestKey_AdministratorsFields(t *testing.T) {
+	t.Parallel()
+	tn := newTenant(t, shared(t), "standard", fields{"limits": fields{"endpoints": 1}, "url": "https://shop.example"})
+	r := newReceiver(t)
+	tn.endpoint(t, r, nil)
+	more := fields{"url": r.url, "event_types": []string{"*"}}
+	p := tn.call(t, "POST", tn.path+"/endpoints", more).isProblem(t, 409, "conflict")
+	require.Contains(t, p.Detail, "1 is the limit")
+
+	holder, _ := tn.withKey(t, "read", "manage")
+	for field, value := range map[string]any{"limits": fields{"endpoints": 2}, "express": true} {
+		p := holder.call(t, "PATCH", tn.path, fields{field: value}).isProblem(t, 403, "forbidden")
+		require.Equal(t, field, p.Errors[0].Field)
+	}
+	tn.call(t, "PATCH", tn.path, fields{"limits": fields{"endpoints": 2}}).is(t, 200, nil)
+	tn.call(t, "POST", tn.path+"/endpoints", more).is(t, 201, nil)
+	var shown struct {
+		URL     string
+		Express bool
+		Limits  struct{ Endpoints int }
+	}
+	holder.call(t, "GET", tn.path, nil).is(t, 200, &shown)
+	require.Equal(t, "https://shop.example", shown.URL)
+	require.Equal(t, 2, shown.Limits.Endpoints)
+	require.False(t, shown.Express)
+}
+
 // A key does what its scopes name, and no more.
 func TestKey_Scopes(t *testing.T) {
 	t.Parallel()

@@ -1,5 +1,6 @@
 // The files named e2e_ test the built command from outside, against a real Postgres and a real Temporal. They import
-// nothing of Waybill, so that what they check signatures and bytes with cannot share its mistakes.
+// nothing of Waybill, so that what they check signatures and bytes with cannot share its mistakes. scripts/receiver is no
+// part of Waybill: it imports nothing of it and knows nothing of signatures.
 package main_test
 
 import (
@@ -16,7 +17,7 @@ import (
 	"time"
 )
 
-// patience is how long a state is waited for that comes within a second or two on an idle machine.
+// patience is how long a test waits for a state that comes within a second or two on an idle machine.
 const patience = 40 * time.Second
 
 func TestMain(m *testing.M) {

@@ -101,7 +101,7 @@ func waitPostgres(t *testing.T, s *server, status int) {
 	})
 }
 
-// requireAway expects 503 of every answer, and when to try again.
+// requireAway expects every answer to be 503 and to say when to try again.
 func requireAway(t *testing.T, answers ...*answer) {
 	t.Helper()
 	for _, a := range answers {
@@ -110,7 +110,7 @@ func requireAway(t *testing.T, answers ...*answer) {
 	}
 }
 
-// Without Postgres nothing is accepted: 503 says when to try again, and stored is what was answered with 202, no more.
+// Without Postgres nothing is accepted, and 503 says when to try again. Exactly what was answered with 202 is stored.
 // The same process accepts again soon after the database is back, as often as it goes and comes.
 func TestPostgresDown(t *testing.T) {
 	t.Parallel()
@@ -161,7 +161,7 @@ func TestPostgresDown(t *testing.T) {
 	}
 }
 
-// A database that hangs is as good as one that is away: it is given up on, and so are the connections to it.
+// A database that hangs counts as away: Waybill gives up the connections to it.
 func TestPostgresHangs(t *testing.T) {
 	t.Parallel()
 	g := ownGroup(t, groupOptions{postgresProxy: true})

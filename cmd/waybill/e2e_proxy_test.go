@@ -47,8 +47,8 @@ func (p *proxy) restore() {
 	p.down = false
 }
 
-// stall keeps all connections, takes new ones and passes nothing on until the returned function is called: what a server
-// that hangs looks like, or a network that loses every packet.
+// stall keeps all connections, takes new ones and passes nothing on until the returned function is called. It looks like
+// a server that hangs, or a network that loses every packet.
 func (p *proxy) stall() (resume func()) {
 	p.flow.Lock()
 	return p.flow.Unlock

@@ -1,18 +1,16 @@
 package main_test
 
 import (
-	"crypto/tls"
 	"fmt"
-	"io"
-	"log"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	hooks "waybill/scripts/receiver"
 )
 
 // receiver is a webhook receiver that speaks TLS, keeps what arrives, and answers by a script.
@@ -22,7 +20,6 @@ type receiver struct {
 	mu       sync.Mutex
 	arrivals []arrival
 	script   []reply
-	closing  chan struct{}
 }
 
 // arrival is one request, as it arrived.
@@ -31,6 +28,8 @@ type arrival struct {
 	header   http.Header
 	at       time.Time
 	answered time.Time // zero until it is
+
+	of *hooks.Arrival
 }
 
 // reply is one answer. The zero reply is 200 at once.
@@ -49,48 +48,22 @@ func newReceiver(t *testing.T, script ...reply) *receiver {
 	t.Helper()
 	a, err := theAuthority()
 	require.NoError(t, err)
-	r := &receiver{script: script, closing: make(chan struct{})}
-	server := httptest.NewUnstartedServer(r)
-	server.TLS = &tls.Config{Certificates: []tls.Certificate{a.receiver}, MinVersion: tls.VersionTLS12}
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // broken connections are part of the tests
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	t.Cleanup(func() { close(r.closing) })
-	r.url = server.URL
+	cert, err := a.Certificate()
+	require.NoError(t, err)
+	r := &receiver{script: script}
+	// HTTP/1.1 alone: each request under way has its connection for itself.
+	started, err := hooks.Start(t.Context(), hooks.Options{Certificate: &cert, Protocol: hooks.HTTP1, Answer: r.take, Answered: r.answered})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, started.Close()) })
+	r.url = started.URL()
 	return r
 }
 
-// ServeHTTP implements http.Handler.
-func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	at := time.Now()
-	body, err := io.ReadAll(req.Body)
-	if err != nil {
-		return
-	}
-	answer, n := r.take(arrival{body: body, header: req.Header.Clone(), at: at})
-	if answer.after > 0 {
-		select {
-		case <-time.After(answer.after):
-		case <-r.closing:
-			return
-		}
-	}
-	for name, value := range answer.header {
-		w.Header().Set(name, value)
-	}
-	if answer.status != 0 {
-		w.WriteHeader(answer.status)
-	}
-	_, _ = io.WriteString(w, answer.body)
+// take keeps an arrival and returns the answer that is next.
+func (r *receiver) take(a *hooks.Arrival) hooks.Behavior {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.arrivals[n].answered = time.Now()
-}
-
-func (r *receiver) take(a arrival) (reply, int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.arrivals = append(r.arrivals, a)
+	r.arrivals = append(r.arrivals, arrival{body: a.Body, header: a.Header, at: a.At, of: a})
 	var answer reply
 	if len(r.script) > 0 {
 		answer = r.script[0]
@@ -98,7 +71,18 @@ func (r *receiver) take(a arrival) (reply, int) {
 	if len(r.script) > 1 {
 		r.script = r.script[1:]
 	}
-	return answer, len(r.arrivals) - 1
+	return hooks.Reply{Status: answer.status, Header: answer.header, Body: answer.body, After: answer.after}.Behavior()
+}
+
+// answered notes when an arrival was answered.
+func (r *receiver) answered(a *hooks.Arrival) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.arrivals {
+		if r.arrivals[i].of == a {
+			r.arrivals[i].answered = time.Now()
+		}
+	}
 }
 
 // answers replaces the rest of the script.

@@ -77,7 +77,7 @@ func TestReconciler_WorkflowDeleted(t *testing.T) {
 	r.wait(t, 1)
 }
 
-// Of an event that is split, a part is lost. The event's own workflow ends for it, and is started anew with all its parts.
+// A part of a large event is lost. The event's own workflow ends because of that, and is started anew with all its parts.
 func TestReconciler_PartLost(t *testing.T) {
 	t.Parallel()
 	g := ownGroup(t, groupOptions{})

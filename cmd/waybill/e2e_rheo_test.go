@@ -3,6 +3,7 @@ package main_test
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -120,4 +121,37 @@ func TestRheo_OneURL(t *testing.T) {
 		arrived[id] = eventType
 	}
 	require.Equal(t, sent, arrived)
+}
+
+// What the document's samples rule out is refused with the field's name, and an id that Waybill makes has Rheo's form.
+func TestRheo_Refused(t *testing.T) {
+	t.Parallel()
+	tn := newTenant(t, shared(t), "rheo", nil)
+	tn.endpoint(t, newReceiver(t), nil)
+	sold, failed := readRheo(t, rheoSamples[1]), readRheo(t, rheoSamples[3])
+	publish := func(s rheoSample, old, new string, more fields) *answer {
+		data := strings.Replace(string(s.Data), old, new, 1)
+		require.NotEqual(t, string(s.Data), data)
+		return tn.call(t, "POST", tn.path+"/events", fields{"type": s.EventType, "data": json.RawMessage(data)}.with(more))
+	}
+	for _, test := range []struct {
+		sample          rheoSample
+		old, new, field string
+	}{
+		{sold, `"SEK"`, `"EUR"`, "data/currency"},
+		{sold, `"tradera"`, `"blocket"`, "data/platform"},
+		{sold, `1100`, `0`, "data/salePrice"},
+		{sold, `"rheoItemId"`, `"itemId"`, "data/rheoItemId"},
+		{failed, `"error"`, `"reason"`, "data/error"},
+		{failed, `"salePrice": 0`, `"salePrice": 1100`, "data/salePrice"},
+	} {
+		p := publish(test.sample, test.old, test.new, nil).isProblem(t, 422, "schema_violation")
+		require.Equal(t, test.field, p.Errors[0].Field)
+	}
+	p := publish(sold, `1100`, `1`, fields{"id": "order-4711"}).isProblem(t, 422, "invalid")
+	require.Equal(t, "id", p.Errors[0].Field)
+
+	var sent receipt
+	tn.call(t, "POST", tn.path+"/events", fields{"type": sold.EventType, "data": sold.Data}, "Idempotency-Key", "order-4711").is(t, 202, &sent)
+	require.Regexp(t, `^evt_`, sent.ID)
 }

@@ -41,7 +41,7 @@ func (g *group) start(command string, env ...string) (*server, error) {
 	return s, s.start()
 }
 
-// own starts a command for one test and shows the end of its log should the test fail.
+// own starts a command for one test and shows the end of its log if the test fails.
 func (g *group) own(t *testing.T, command string, env ...string) *server {
 	t.Helper()
 	s, err := g.start(command, env...)

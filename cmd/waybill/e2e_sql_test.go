@@ -24,7 +24,8 @@ func (g *group) begin(t *testing.T) *sql.Tx {
 	return tx
 }
 
-// An event of the producer's own transaction is delivered as if it had come through the API, and not if that is rolled back.
+// An event that a producer's own transaction publishes is delivered as if it had come through the API, and is not
+// delivered if the transaction is rolled back.
 func TestSQL_Publish(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
@@ -62,7 +63,8 @@ func TestSQL_Publish(t *testing.T) {
 	require.Contains(t, string(tn.call(t, "GET", "/metrics", nil).body), `waybill_outbox_rows_total{result="quarantined"}`)
 }
 
-// What a transaction published becomes events once each, however many processes look for it and whichever of them is killed.
+// Each publication of a transaction becomes one event, however many processes look for it and whichever of them is
+// killed.
 func TestSQL_Killed(t *testing.T) {
 	t.Parallel()
 	g := ownGroup(t, groupOptions{})

@@ -17,18 +17,26 @@ var failpointNames = []string{
 	"express-after-post", "after-disable",
 }
 
-// failpoint is what happens at one place: from the nth pass on nobody gets past it.
+// failpoint is what happens at one place: from the nth pass on nobody gets past it, or if it is to happen once, at the nth
+// pass alone.
 type failpoint struct {
 	nth    int64
+	once   bool
 	passes atomic.Int64
 	act    func()
+}
+
+func (p *failpoint) pass() {
+	if n := p.passes.Add(1); n == p.nth || n > p.nth && !p.once {
+		p.act()
+	}
 }
 
 // clockPoint, in the place of a place, sets the clock: "clock=+1h".
 const clockPoint = "clock"
 
-// parseFailpoints reads "name=action:n,...": at the nth pass (1 when left out) of the place, "kill" calls die, and
-// "hang" leaves whoever comes by to hang. "clock=+1h" is no place: skew is how far the process' clock is to be ahead. An
+// parseFailpoints reads "name=action:n,...": at the nth pass (1 when left out) of the place, "kill" calls die,
+// "hang" leaves whoever comes by to hang, and "panic" panics once. "clock=+1h" is no place: skew is how far the process' clock is to be ahead. An
 // empty text is no failpoint at all, and returns nil and 0.
 func parseFailpoints(text string, die func()) (pass func(name string), skew time.Duration, err error) {
 	if text == "" {
@@ -49,21 +57,21 @@ func parseFailpoints(text string, die func()) (pass func(name string), skew time
 		if points[name] != nil {
 			return nil, 0, fmt.Errorf("names the place %q twice", name)
 		}
-		p, err := parseFailpoint(action, die)
+		p, err := parseFailpoint(name, action, die)
 		if err != nil {
 			return nil, 0, fmt.Errorf("has for %s the action %q: %w", name, action, err)
 		}
 		points[name] = p
 	}
 	pass = func(name string) {
-		if p := points[name]; p != nil && p.passes.Add(1) >= p.nth {
-			p.act()
+		if p := points[name]; p != nil {
+			p.pass()
 		}
 	}
 	return pass, skew, nil
 }
 
-func parseFailpoint(text string, die func()) (*failpoint, error) {
+func parseFailpoint(name, text string, die func()) (*failpoint, error) {
 	action, count, counted := strings.Cut(text, ":")
 	p := &failpoint{nth: 1}
 	if counted {
@@ -77,8 +85,10 @@ func parseFailpoint(text string, die func()) (*failpoint, error) {
 		p.act = die
 	case "hang":
 		p.act = hang
+	case "panic":
+		p.once, p.act = true, func() { panic("the failpoint " + name + " panics") }
 	default:
-		return nil, errors.New("an action is kill or hang, such as kill:3")
+		return nil, errors.New("an action is kill, hang or panic, such as kill:3")
 	}
 	return p, nil
 }

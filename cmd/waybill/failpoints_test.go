@@ -25,12 +25,22 @@ func TestFailpoints_NthPass(t *testing.T) {
 	require.Equal(t, 2, deaths)
 }
 
+// A panic happens once: whoever recovered from it passes the next time.
+func TestFailpoints_Panic(t *testing.T) {
+	t.Parallel()
+	pass, _, err := parseFailpoints("before-post=panic:2", func() {})
+	require.NoError(t, err)
+	pass("before-post")
+	require.PanicsWithValue(t, "the failpoint before-post panics", func() { pass("before-post") })
+	pass("before-post")
+}
+
 func TestFailpoints_Refused(t *testing.T) {
 	t.Parallel()
 	for text, says := range map[string]string{
 		"nowhere=kill":                        `the place "nowhere"`,
-		"after-commit":                        "kill or hang",
-		"after-commit=panic":                  "kill or hang",
+		"after-commit":                        "kill, hang or panic",
+		"after-commit=stop":                   "kill, hang or panic",
 		"after-commit=kill:0":                 "a number from 1",
 		"after-commit=kill:x":                 "a number from 1",
 		"after-commit=kill,":                  `the place ""`,

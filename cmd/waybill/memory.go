@@ -6,7 +6,7 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// What the garbage collector may take, unless GOGC and GOMEMLIMIT say otherwise. Little of what Waybill allocates lives
+// Settings of the garbage collector, unless GOGC and GOMEMLIMIT say otherwise. Little of what Waybill allocates lives
 // for long: with the runtime's own 100 % it collects many times a second, which costs more than the memory is worth.
 const (
 	gcPercent   = 400

@@ -36,6 +36,7 @@ type parts struct {
 type process struct {
 	*settings
 	log        *slog.Logger
+	stop       *stop
 	metrics    *prometheus.Registry
 	catalogue  *catalogue
 	store      *postgres.Store
@@ -43,10 +44,12 @@ type process struct {
 	dispatcher *worker.Dispatcher
 }
 
-// serve runs the parts until the context is done or one of them fails, and then stops them in order: no new requests,
-// no new starts, attempts under way to their end, the database last.
+// serve runs the parts until the context is done or one of them fails, and then stops them in order within one budget: no new
+// requests, no new starts, attempts under way to their end, the database last.
 func serve(ctx context.Context, s *settings, log *slog.Logger, what parts) (err error) {
-	p := &process{settings: s, log: log, metrics: newRegistry()}
+	ctx, begin := context.WithCancel(ctx)
+	defer begin()
+	p := &process{settings: s, log: log, stop: newStop(ctx, s.DrainTimeout, log), metrics: newRegistry()}
 	if p.catalogue, err = loadCatalogue(s.DialectsDir); err != nil {
 		return err
 	}
@@ -61,27 +64,34 @@ func serve(ctx context.Context, s *settings, log *slog.Logger, what parts) (err 
 	p.engine = engine.NewClient(temporal, engine.Options{
 		Namespace: s.TemporalNamespace, Endpoints: p.store, RecoveryRate: s.RecoveryRate, Failpoint: p.failpoint, Logger: log,
 	})
-	defer func() { err = errors.Join(err, p.store.Close()) }()
-
 	var background sync.WaitGroup
-	defer background.Wait()
-	// Not ended by the signal but after the last request was answered.
-	working, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	if s.PprofListen != "" {
-		if err := servePprof(working, &background, s.PprofListen, log); err != nil {
+	// The signal does not end the work: the last request comes first.
+	working, rest := context.WithCancel(context.WithoutCancel(ctx))
+	err = p.run(ctx, working, &background, temporal, what)
+	begin() // where no signal did
+	rest()
+	if !within(p.stop.work, background.Wait) {
+		log.Warn("work was under way when the time to stop was over; another process makes it anew")
+	}
+	return errors.Join(err, p.closeStore())
+}
+
+// run serves until ctx is done or a part fails. What it leaves in the background goes on until working is done.
+func (p *process) run(ctx, working context.Context, background *sync.WaitGroup, temporal client.Client, what parts) error {
+	if p.PprofListen != "" {
+		if err := servePprof(working, background, p.PprofListen, p.log); err != nil {
 			return err
 		}
 	}
 	if what.dispatch {
-		if err := p.dispatch(working, &background, temporal, what); err != nil {
+		if err := p.dispatch(working, background, temporal, what); err != nil {
 			return err
 		}
 	}
 	switch {
 	case what.api:
-		return p.serveAPI(ctx, p.watchBacklog(working, &background))
-	case s.WorkerListen != "":
+		return p.serveAPI(ctx, p.watchBacklog(working, background))
+	case p.WorkerListen != "":
 		return p.serveOperation(ctx)
 	}
 	<-ctx.Done()
@@ -104,12 +114,13 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 		return err
 	}
 	w := worker.New(worker.Options{
-		Client: temporal, Activities: acts, Queue: queue, FastLaneOnly: !what.isolated, StopTimeout: p.DrainTimeout, Logger: p.log,
+		Client: temporal, Activities: acts, Queue: queue, FastLaneOnly: !what.isolated, StopTimeout: workShare(p.DrainTimeout), Logger: p.log,
 	})
 	p.dispatcher = worker.NewDispatcher(worker.DispatcherOptions{
 		Dispatches: p.store, Starter: p.engine, Dialects: p.catalogue.dialects, Starts: p.Starts, Failpoint: p.failpoint, Logger: p.log,
-		Express:  worker.NewExpress(acts, p.Express),
-		StayAway: func(endpoints []webhook.EndpointID) time.Duration { return activities.StayAway(acts, endpoints) },
+		Registerer: p.metrics,
+		Express:    worker.NewExpress(acts, p.Express),
+		StayAway:   func(endpoints []webhook.EndpointID) time.Duration { return activities.RetryAfter(acts, endpoints) },
 	})
 	background.Go(func() {
 		w.Run(ctx)
@@ -122,7 +133,8 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 		Now: p.clock.now,
 	})
 	background.Go(func() { ingester.Run(ctx) })
-	background.Go(func() { worker.NewUpkeep(p.store, p.engine, p.log).Run(ctx) })
+	upkeep := worker.NewUpkeep(worker.UpkeepOptions{Store: p.store, Starter: p.engine, Registerer: p.metrics, Logger: p.log})
+	background.Go(func() { upkeep.Run(ctx) })
 	reconciler := worker.NewReconciler(worker.ReconcilerOptions{
 		Log: p.store, Restarter: p.engine, Dialects: p.catalogue.dialects, After: p.ReconcileAfter, Registerer: p.metrics, Logger: p.log,
 	})
@@ -132,11 +144,19 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 
 // drain lets the attempts that outlive their workflow tasks come to their end.
 func (p *process) drain(acts *activities.Activities) {
-	ctx, cancel := context.WithTimeout(context.Background(), p.DrainTimeout)
-	defer cancel()
-	if err := activities.Drain(ctx, acts); err != nil {
+	if err := activities.Drain(p.stop.work, acts); err != nil {
 		p.log.Warn("attempts were still under way", "error", err)
 	}
+}
+
+// closeStore closes the database, or leaves it to the end of the process: one that hangs may take longer than there is time.
+func (p *process) closeStore() error {
+	var err error
+	if !within(p.stop.end, func() { err = p.store.Close() }) {
+		p.log.Warn("the database could not be closed in time")
+		return nil
+	}
+	return err
 }
 
 func (p *process) openStore() (*postgres.Store, error) {
@@ -160,8 +180,11 @@ func (p *process) newActivities(queue string) (*activities.Activities, error) {
 	transport, err := activities.NewTransport(activities.TransportOptions{
 		AllowCIDRs: p.allowCIDRs, AllowedPorts: p.EgressPorts, RootCAs: ca,
 	})
-	if err != nil {
+	if err != nil && len(ca) > 0 {
 		return nil, fmt.Errorf("WAYBILL_EGRESS_CA_FILE: %w", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("prepare outbound calls: %w", err)
 	}
 	return activities.New(activities.Options{
 		Store: p.store, Engine: p.engine, Transport: transport, Dialects: p.catalogue.dialects,

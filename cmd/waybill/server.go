@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -22,7 +21,7 @@ func (p *process) serveAPI(ctx context.Context, backlog api.Backlog) error {
 	options.AdminKey, options.AllowHTTP = p.APIKey, p.AllowHTTP
 	options.CheckHost = func(host string) error { return activities.CheckHost(host, p.allowCIDRs) }
 	options.Backlog = backlog
-	options.MaxBodyBytes, options.MaxBatchBytes = p.MaxBodyBytes, p.MaxBatchBytes
+	options.MaxBodyBytes, options.MaxBatchBytes, options.MaxInflightBytes = p.MaxBodyBytes, p.MaxBatchBytes, p.MaxInflightBytes
 	options.OpenAPI, options.Failpoint = schemas.OpenAPI, p.failpoint
 	options.Now, options.NewUUID = p.clock.now, p.clock.newUUID
 	return p.listen(ctx, "WAYBILL_LISTEN", p.Listen, api.New(options), "the API listens")
@@ -43,7 +42,7 @@ func (p *process) operationOptions() api.Options {
 }
 
 // listen serves on the address that a variable sets until the context is done, and then lets the requests under way
-// finish.
+// finish, for their share of the time to stop.
 func (p *process) listen(ctx context.Context, variable, address string, handler *api.Server, says string) error {
 	defer handler.Close()
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
@@ -62,11 +61,9 @@ func (p *process) listen(ctx context.Context, variable, address string, handler 
 		return fmt.Errorf("%s: serve: %w", variable, err)
 	case <-ctx.Done():
 	}
-	p.log.Info("stopping", "within", p.DrainTimeout.String())
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.DrainTimeout)
-	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
-		return errors.Join(fmt.Errorf("finish the requests under way: %w", err), server.Close())
+	if err := server.Shutdown(p.stop.requests); err != nil {
+		p.log.Warn("requests were still under way", "error", err)
+		return server.Close()
 	}
 	return nil
 }

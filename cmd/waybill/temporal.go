@@ -14,7 +14,7 @@ import (
 // dialTemporal returns a client that connects on first use: Waybill starts, and accepts events, while Temporal is down.
 func dialTemporal(s *settings, logger *slog.Logger) (client.Client, error) {
 	options := client.Options{HostPort: s.TemporalAddress, Namespace: s.TemporalNamespace, Logger: log.NewStructuredLogger(logger)}
-	// Requests are some KiB and Temporal is near: to pack and unpack them costs more than to send them.
+	// Requests are a few KiB and Temporal is near: compressing them costs more than sending them.
 	options.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{}
 	if s.TemporalAPIKey != "" {
 		options.Credentials = client.NewAPIKeyStaticCredentials(s.TemporalAPIKey)

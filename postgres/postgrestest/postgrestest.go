@@ -67,6 +67,15 @@ func named(tb testing.TB, name string) string {
 	return u.String()
 }
 
+// URLAs returns the URL with another user, and a name for its connections.
+func URLAs(tb testing.TB, user, password, name string) string {
+	tb.Helper()
+	u, err := url.Parse(named(tb, name))
+	require.NoError(tb, err)
+	u.User = url.UserPassword(user, password)
+	return u.String()
+}
+
 func random() string {
 	b := make([]byte, 8)
 	_, _ = rand.Read(b) // never fails

@@ -188,7 +188,7 @@ func (r *rig) runFloor(ctx context.Context, f *floor, endpoints int, t traffic, 
 	sinks := make([]*sink, endpoints)
 	for i := range sinks {
 		var err error
-		if sinks[i], err = r.receiver.add(ctx, accepts); err != nil {
+		if sinks[i], err = r.sinks.add(ctx, accepts); err != nil {
 			return nil, err
 		}
 	}

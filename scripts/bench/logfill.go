@@ -146,7 +146,7 @@ func (r *rig) fillLog(ctx context.Context, n int) (*storedLog, error) {
 
 // newLog creates the tenants and endpoints of a log.
 func (r *rig) newLog(ctx context.Context) (*storedLog, error) {
-	sink, err := r.receiver.add(ctx, accepts) // nothing is ever sent there
+	sink, err := r.sinks.add(ctx, accepts) // nothing is ever sent there
 	if err != nil {
 		return nil, err
 	}

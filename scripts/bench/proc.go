@@ -1,84 +1,27 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
+
+	"github.com/prometheus/procfs"
 )
 
 // tick is the unit of CPU time in /proc/<pid>/stat: USER_HZ is 100 wherever Linux runs.
 const tick = 10 * time.Millisecond
 
-// procFS reads the processes below a folder, as a rule /proc.
-type procFS string
+// processes reads the processes below a folder, as a rule procfs.DefaultMountPoint.
+type processes struct{ fs procfs.FS }
 
-// stat is what /proc/<pid>/stat says of a process.
-type stat struct {
-	parent int
-	// own is the CPU time of the process, reaped that of its children that have ended.
-	own, reaped time.Duration
-}
-
-// parseStat reads the line of proc_pid_stat(5).
-func parseStat(line []byte) (stat, error) {
-	// The second field is the command in parentheses and may hold spaces and parentheses of its own.
-	end := bytes.LastIndexByte(line, ')')
-	if end < 0 {
-		return stat{}, errors.New("no command in parentheses")
+func openProcesses(folder string) (processes, error) {
+	fs, err := procfs.NewFS(folder)
+	if err != nil {
+		return processes{}, fmt.Errorf("open %s: %w", folder, err)
 	}
-	fields := strings.Fields(string(line[end+1:]))
-	const parent, user, reapedSystem = 4 - 3, 14 - 3, 17 - 3 // what is left begins with field 3
-	if len(fields) <= reapedSystem {
-		return stat{}, fmt.Errorf("%d fields after the command are too few", len(fields))
-	}
-	var s stat
-	var err error
-	if s.parent, err = strconv.Atoi(fields[parent]); err != nil {
-		return stat{}, fmt.Errorf("parent: %w", err)
-	}
-	var ticks [4]int64
-	for i := range ticks {
-		if ticks[i], err = strconv.ParseInt(fields[user+i], 10, 64); err != nil {
-			return stat{}, fmt.Errorf("CPU time: %w", err)
-		}
-	}
-	s.own = time.Duration(ticks[0]+ticks[1]) * tick
-	s.reaped = time.Duration(ticks[2]+ticks[3]) * tick
-	return s, nil
-}
-
-// memory is what /proc/<pid>/status says of a process, in bytes.
-type memory struct {
-	anonymous, file, shared int64
-	// peak is the most that all three ever were together.
-	peak int64
-}
-
-func parseStatus(text []byte) (memory, error) {
-	var m memory
-	fields := map[string]*int64{"RssAnon": &m.anonymous, "RssFile": &m.file, "RssShmem": &m.shared, "VmHWM": &m.peak}
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	for lines.Scan() {
-		name, value, _ := strings.Cut(lines.Text(), ":")
-		field := fields[name]
-		if field == nil {
-			continue
-		}
-		kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
-		if err != nil {
-			return memory{}, fmt.Errorf("%s: %w", name, err)
-		}
-		*field = kib << 10
-	}
-	return m, lines.Err()
+	return processes{fs}, nil
 }
 
 // family is a process with its children, as of one moment.
@@ -88,31 +31,27 @@ type family struct {
 }
 
 // families finds the children that each of the processes has now.
-func (p procFS) families(parents []int) ([]family, error) {
+func (p processes) families(parents []int) ([]family, error) {
 	all := make([]family, len(parents))
 	place := make(map[int]int, len(parents))
 	for i, pid := range parents {
 		all[i].parent = pid
 		place[pid] = i
 	}
-	entries, err := os.ReadDir(string(p))
+	running, err := p.fs.AllProcs()
 	if err != nil {
 		return nil, fmt.Errorf("list the processes: %w", err)
 	}
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue // not a process
-		}
-		s, err := p.stat(pid)
+	for _, one := range running {
+		s, err := one.Stat()
 		if gone(err) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("read the process %d: %w", one.PID, err)
 		}
-		if i, ok := place[s.parent]; ok {
-			all[i].children = append(all[i].children, pid)
+		if i, ok := place[s.PPID]; ok {
+			all[i].children = append(all[i].children, one.PID)
 		}
 	}
 	return all, nil
@@ -120,14 +59,14 @@ func (p procFS) families(parents []int) ([]family, error) {
 
 // cpu is the CPU time of the whole family, and if reaped is set, of those too that have ended: they passed theirs on to
 // their parent.
-func (p procFS) cpu(f family, reaped bool) (time.Duration, error) {
+func (p processes) cpu(f family, reaped bool) (time.Duration, error) {
 	s, err := p.stat(f.parent)
 	if err != nil {
 		return 0, err
 	}
-	sum := s.own
+	sum := own(s)
 	if reaped {
-		sum += s.reaped
+		sum += ended(s)
 	}
 	for _, child := range f.children {
 		c, err := p.stat(child)
@@ -137,14 +76,14 @@ func (p procFS) cpu(f family, reaped bool) (time.Duration, error) {
 		if err != nil {
 			return 0, err
 		}
-		sum += c.own + c.reaped
+		sum += own(c) + ended(c)
 	}
 	return sum, nil
 }
 
 // resident is the memory of the whole family: what each has for itself, and once what they share.
-func (p procFS) resident(f family) (int64, error) {
-	var sum memory
+func (p processes) resident(f family) (int64, error) {
+	var anonymous, file, shared uint64
 	for _, pid := range append([]int{f.parent}, f.children...) {
 		m, err := p.memory(pid)
 		if gone(err) && pid != f.parent {
@@ -153,39 +92,40 @@ func (p procFS) resident(f family) (int64, error) {
 		if err != nil {
 			return 0, err
 		}
-		sum.anonymous += m.anonymous
-		sum.file = max(sum.file, m.file)
-		sum.shared = max(sum.shared, m.shared)
+		anonymous += m.RssAnon
+		file = max(file, m.RssFile)
+		shared = max(shared, m.RssShmem)
 	}
-	return sum.anonymous + sum.file + sum.shared, nil
+	return int64(anonymous + file + shared), nil
 }
 
-func (p procFS) stat(pid int) (stat, error) {
-	line, err := os.ReadFile(p.file(pid, "stat"))
+// own is the CPU time of a process, ended that of its children that have ended.
+func own(s procfs.ProcStat) time.Duration   { return time.Duration(s.UTime+s.STime) * tick }
+func ended(s procfs.ProcStat) time.Duration { return time.Duration(s.CUTime+s.CSTime) * tick }
+
+func (p processes) stat(pid int) (procfs.ProcStat, error) {
+	one, err := p.fs.Proc(pid)
 	if err != nil {
-		return stat{}, fmt.Errorf("read a process: %w", err)
+		return procfs.ProcStat{}, fmt.Errorf("read the process %d: %w", pid, err)
 	}
-	s, err := parseStat(line)
+	s, err := one.Stat()
 	if err != nil {
-		return stat{}, fmt.Errorf("read %s: %w", p.file(pid, "stat"), err)
+		return procfs.ProcStat{}, fmt.Errorf("read the process %d: %w", pid, err)
 	}
 	return s, nil
 }
 
-func (p procFS) memory(pid int) (memory, error) {
-	text, err := os.ReadFile(p.file(pid, "status"))
+// memory is what /proc/<pid>/status says of a process, in bytes.
+func (p processes) memory(pid int) (procfs.ProcStatus, error) {
+	one, err := p.fs.Proc(pid)
 	if err != nil {
-		return memory{}, fmt.Errorf("read a process: %w", err)
+		return procfs.ProcStatus{}, fmt.Errorf("read the process %d: %w", pid, err)
 	}
-	m, err := parseStatus(text)
+	s, err := one.NewStatus()
 	if err != nil {
-		return memory{}, fmt.Errorf("read %s: %w", p.file(pid, "status"), err)
+		return procfs.ProcStatus{}, fmt.Errorf("read the process %d: %w", pid, err)
 	}
-	return m, nil
-}
-
-func (p procFS) file(pid int, name string) string {
-	return filepath.Join(string(p), strconv.Itoa(pid), name)
+	return s, nil
 }
 
 // gone reports whether the process ended before it could be read.

@@ -6,35 +6,12 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
-// fields 3 to 22 of a line of /proc/<pid>/stat: state, parent, then up to the CPU times, then some more.
-const statTail = " S %d 10 10 0 -1 4194560 100 200 0 0 %d %d %d %d 20 0 1 0 446490 3133440 388"
-
-func TestParseStat(t *testing.T) {
-	t.Parallel()
-	for _, command := range []string{"postgres", "odd) name (of a", ""} {
-		got, err := parseStat(fmt.Appendf(nil, "77 (%s)"+statTail, command, 5, 120, 30, 7, 3))
-		require.NoError(t, err, command)
-		require.Equal(t, stat{parent: 5, own: 1500 * time.Millisecond, reaped: 100 * time.Millisecond}, got, command)
-	}
-	for _, bad := range []string{"", "77 postgres S 1", "77 (postgres) S 1 2 3", "77 (x) S x 1 1 1 1 1 1 1 1 1 1 1 1 1 1"} {
-		_, err := parseStat([]byte(bad))
-		require.Error(t, err, bad)
-	}
-}
-
-func TestParseStatus(t *testing.T) {
-	t.Parallel()
-	got, err := parseStatus([]byte("Name:\tpostgres\nVmHWM:\t    1936 kB\nVmRSS:\t 1800 kB\nRssAnon:\t 144 kB\nRssFile:\t1000 kB\nRssShmem:\t656 kB\n"))
-	require.NoError(t, err)
-	require.Equal(t, memory{anonymous: 144 << 10, file: 1000 << 10, shared: 656 << 10, peak: 1936 << 10}, got)
-	_, err = parseStatus([]byte("RssAnon:\tmuch\n"))
-	require.ErrorContains(t, err, "RssAnon")
-}
+// statTail has the fields of /proc/<pid>/stat from the third on: state, parent, then up to the CPU times, then the others.
+const statTail = " S %d 10 10 0 -1 4194560 100 200 0 0 %d %d %d %d 20 0 1 0 446490 3133440 388 18446744073709551615 1 1 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0"
 
 // fakeProc is a /proc of few processes.
 type fakeProc struct{ dir string }
@@ -49,7 +26,7 @@ func (p fakeProc) add(t *testing.T, pid, parent int, ownTicks, reapedTicks int, 
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "status"), []byte(text), 0o644))
 }
 
-func TestProcFS_Family(t *testing.T) {
+func TestProcesses_Family(t *testing.T) {
 	t.Parallel()
 	fake := fakeProc{t.TempDir()}
 	fake.add(t, 10, 1, 100, 50, 4, 100)
@@ -58,7 +35,8 @@ func TestProcFS_Family(t *testing.T) {
 	fake.add(t, 13, 11, 999, 0, 999, 999) // a grandchild is nobody of Postgres'
 	fake.add(t, 20, 1, 1, 0, 1, 0)
 	require.NoError(t, os.Mkdir(filepath.Join(fake.dir, "self"), 0o755))
-	proc := procFS(fake.dir)
+	proc, err := openProcesses(fake.dir)
+	require.NoError(t, err)
 
 	all, err := proc.families([]int{10, 20})
 	require.NoError(t, err)

@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/procfs"
+
 	"waybill/scripts/stack"
 )
 
@@ -29,11 +31,11 @@ type rig struct {
 
 	engine *engine
 	// parts are the engine's processes whose cost can be told.
-	parts    []measuredProcess
-	binary   string
-	key      string
-	keys     string
-	receiver *receiver
+	parts  []measuredProcess
+	binary string
+	key    string
+	keys   string
+	sinks  *sinks
 	// db is nil beside a Waybill that was given.
 	db  *sql.DB
 	api *apiClient
@@ -58,7 +60,7 @@ func measureMode(ctx context.Context, o *options, mode string, rep *report, out 
 	defer fail(nil)
 	r := &rig{
 		opts: o, mode: mode, out: out, report: rep, fail: fail, engine: e, binary: filepath.Join(e.dir, "waybill"), tag: tag,
-		key: hex.EncodeToString(randomKey()), keys: "k1:" + base64.StdEncoding.EncodeToString(randomKey()), receiver: newReceiver(),
+		key: hex.EncodeToString(randomKey()), keys: "k1:" + base64.StdEncoding.EncodeToString(randomKey()), sinks: newSinks(),
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
 	if err := r.open(ctx); err != nil {
@@ -131,12 +133,12 @@ func (r *rig) open(ctx context.Context) error {
 
 // close ends everything, the senders before the receiver and the stack last.
 func (r *rig) close() error {
-	r.receiver.releaseHung() // or the sender would wait for them to the end
+	r.sinks.releaseHung() // or the sender would wait for them to the end
 	errs := []error{r.stopServer()}
 	if r.api != nil {
 		r.api.close()
 	}
-	errs = append(errs, r.receiver.close())
+	errs = append(errs, r.sinks.close())
 	if r.db != nil {
 		errs = append(errs, r.db.Close())
 	}
@@ -196,8 +198,10 @@ func (r *rig) stopServer() error {
 		return nil
 	}
 	// The most it ever took can be read only while it lives. One that died is reported by whoever saw it.
-	if m, err := procFS("/proc").memory(r.server.PID()); err == nil {
-		r.report.notePeak(r.mode, m.peak)
+	if proc, err := openProcesses(procfs.DefaultMountPoint); err == nil {
+		if m, err := proc.memory(r.server.PID()); err == nil {
+			r.report.notePeak(r.mode, int64(m.VmHWM))
+		}
 	}
 	err := r.server.stop()
 	r.server = nil
@@ -225,7 +229,7 @@ func (r *rig) newEndpoints(ctx context.Context, tenant string, n int, b behavior
 	sinks := make([]*sink, n)
 	for i := range sinks {
 		var err error
-		if sinks[i], err = r.receiver.add(ctx, b); err != nil {
+		if sinks[i], err = r.sinks.add(ctx, b); err != nil {
 			return nil, err
 		}
 		if _, err := r.api.createEndpoint(ctx, tenant, sinks[i].url); err != nil {

@@ -78,8 +78,8 @@ type sink struct {
 	accepted int
 }
 
-func newSink(url string, b behavior) *sink {
-	return &sink{url: url, behavior: b, released: make(chan struct{}), events: map[eventID]arrivals{}}
+func newSink(b behavior) *sink {
+	return &sink{behavior: b, released: make(chan struct{}), events: map[eventID]arrivals{}}
 }
 
 // arrive notes a request that was complete at the moment, and returns the status of its answer once it is due.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"waybill/scripts/receiver"
 )
 
 const (
@@ -41,11 +43,11 @@ func (r *run) haveWaiting(ctx context.Context) (*waiting, error) {
 	w := &waiting{events: r.backlog, retried: map[string]bool{}}
 	dead := behavior{
 		name: "waited-for", schedule: []string{"6h", "12h"}, settles: []string{"delivered", "retrying"},
-		status: func(string, int) int {
+		answer: func(string, int) receiver.Behavior {
 			if w.recovered.Load() {
-				return http.StatusOK
+				return receiver.Accept
 			}
-			return http.StatusServiceUnavailable
+			return receiver.Status(http.StatusServiceUnavailable)
 		},
 	}
 	var err error
@@ -76,12 +78,12 @@ func (r *run) beside(ctx context.Context, name string, b behavior) (_ *run, err 
 }
 
 // publishBatch publishes the events from one number to before another. All must be accepted.
-func (w *waiting) publishBatch(ctx context.Context, from, to int) error {
+func (r *run) publishBatch(ctx context.Context, from, to int) error {
 	ids, events := make([]string, to-from), make([][]byte, to-from)
 	var writing errgroup.Group // at once, so that they share an fsync
 	for i := range events {
 		writing.Go(func() error {
-			e, err := w.begin(from + i)
+			e, err := r.begin(from + i)
 			ids[i], events[i] = e.id, e.body()
 			return err
 		})
@@ -92,14 +94,14 @@ func (w *waiting) publishBatch(ctx context.Context, from, to int) error {
 	// Put together by hand: json.Marshal would not leave the bytes as they are.
 	body := slices.Concat([]byte(`{"events":[`), bytes.Join(events, []byte(",")), []byte(`]}`))
 	var out struct{ Results []struct{ Status int } }
-	if err := w.call(ctx, "POST", "/v1/tenants/"+w.tenant+"/events/batch", body, &out); err != nil {
+	if err := r.call(ctx, "POST", "/v1/tenants/"+r.tenant+"/events/batch", body, &out); err != nil {
 		return err
 	}
 	for i, id := range ids {
 		if len(out.Results) != len(ids) || out.Results[i].Status != http.StatusAccepted {
 			return fmt.Errorf("the event %s of a batch was not accepted: %v", id, out.Results)
 		}
-		writing.Go(func() error { return w.answers.append(answered{id, http.StatusAccepted, time.Now()}) })
+		writing.Go(func() error { return r.answers.append(answered{id, http.StatusAccepted, time.Now()}) })
 	}
 	return writing.Wait()
 }
@@ -229,8 +231,6 @@ func (w *waiting) judge(ctx context.Context, v *verdict) error {
 	if len(log) != w.events {
 		own.wrong("%d deliveries are not %d", len(log), w.events)
 	}
-	v.sent, v.accepted, v.deliveries = v.sent+own.sent, v.accepted+own.accepted, v.deliveries+own.deliveries
-	v.lost, v.duplicates, v.unrecorded = v.lost+own.lost, v.duplicates+own.duplicates, v.unrecorded+own.unrecorded
-	v.faults = append(v.faults, own.faults...)
+	v.add(own)
 	return nil
 }

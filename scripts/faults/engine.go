@@ -38,7 +38,7 @@ func engineScenarios() []scenario {
 			return r.around(ctx, 500*time.Millisecond, stopPostgres, start("postgres"))
 		}},
 	}
-	all = append(all, fullDisk())
+	all = append(all, fullDisk(), databaseHangs())
 	for _, order := range [][]string{
 		{"postgres", "temporal", "serve"}, {"postgres", "serve", "temporal"}, {"serve", "postgres", "temporal"},
 		{"temporal", "postgres", "serve"}, {"temporal", "serve", "postgres"}, {"serve", "temporal", "postgres"},
@@ -51,7 +51,7 @@ func engineScenarios() []scenario {
 	for i := range all {
 		all[i].endpoints, all[i].settleWithin = usual, 5*time.Minute
 	}
-	return all
+	return append(all, lockHeld())
 }
 
 // step does something to a part of the engine.

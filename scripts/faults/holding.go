@@ -1,14 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/prometheus/procfs"
 )
 
 // holding is how much of a kind something holds at one moment.
@@ -23,11 +22,7 @@ func (r *run) holdings(ctx context.Context, servers ...*server) ([]holding, erro
 	var all []holding
 	for i, s := range servers {
 		holder := fmt.Sprintf("serve %d", i+1)
-		rss, err := residentMiB(s.PID())
-		if err != nil {
-			return nil, err
-		}
-		files, sockets, err := descriptors(s.PID())
+		rss, files, sockets, err := held(s.PID())
 		if err != nil {
 			return nil, err
 		}
@@ -76,31 +71,23 @@ func metric(text []byte, name string) (float64, error) {
 	return 0, fmt.Errorf("there is no metric %s", name)
 }
 
-// residentMiB is a process' memory as proc_pid_status(5) has it.
-func residentMiB(pid int) (float64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+// held is what Linux knows of a process: resident memory in MiB, how many files it has open and how many of them are
+// sockets.
+func held(pid int) (residentMiB, files, sockets float64, err error) {
+	proc, err := procfs.NewProc(pid)
 	if err != nil {
-		return 0, fmt.Errorf("read a process: %w", err)
+		return 0, 0, 0, fmt.Errorf("read the process %d: %w", pid, err)
 	}
-	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
-		if value, found := strings.CutPrefix(lines.Text(), "VmRSS:"); found {
-			kib, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 64)
-			return kib / 1024, err
-		}
-	}
-	return 0, fmt.Errorf("process %d has no resident memory", pid)
-}
-
-// descriptors counts what a process has open, and how many of that are sockets.
-func descriptors(pid int) (files, sockets float64, err error) {
-	dir := fmt.Sprintf("/proc/%d/fd", pid)
-	entries, err := os.ReadDir(dir)
+	status, err := proc.NewStatus()
 	if err != nil {
-		return 0, 0, fmt.Errorf("list open files: %w", err)
+		return 0, 0, 0, fmt.Errorf("read the memory of process %d: %w", pid, err)
 	}
-	for _, e := range entries {
-		target, err := os.Readlink(filepath.Join(dir, e.Name()))
-		if err != nil {
+	targets, err := proc.FileDescriptorTargets()
+	if err != nil {
+		return 0, 0, 0, fmt.Errorf("list the open files of process %d: %w", pid, err)
+	}
+	for _, target := range targets {
+		if target == "" {
 			continue // closed meanwhile
 		}
 		files++
@@ -108,5 +95,5 @@ func descriptors(pid int) (files, sockets float64, err error) {
 			sockets++
 		}
 	}
-	return files, sockets, nil
+	return float64(status.VmRSS) / (1 << 20), files, sockets, nil
 }

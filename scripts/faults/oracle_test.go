@@ -113,3 +113,14 @@ func TestOracle_SeesTheUnexpected(t *testing.T) {
 	e.unexpected(&v)
 	require.Len(t, v.faults, 2)
 }
+
+func TestCompareRequests(t *testing.T) {
+	t.Parallel()
+	p := pair{"e1", "goaway"}
+	log := map[pair]*row{p: {made: make([]attemptRow, 2)}}
+	for requests, faults := range map[int]int{1: 1, 2: 0, 3: 1} {
+		var v verdict
+		compareRequests(&v, map[pair]int{p: requests}, log)
+		require.Len(t, v.faults, faults, "%d requests", requests)
+	}
+}

@@ -8,23 +8,21 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
-	"time"
+
+	"waybill/scripts/receiver"
 )
 
-// receiver is every endpoint of a run: the path is the endpoint's name.
-type receiver struct {
-	base   string
-	ledger *ledger
-	server *http.Server
-	// ending is closed to release those that hang.
-	ending chan struct{}
+// receivers are every endpoint of a run: the path is the endpoint's name. Most share a host.
+type receivers struct {
+	ledger    *ledger
+	authority *receiver.Authority
 
 	mu      sync.Mutex
+	shared  *receiver.Receiver
+	all     []*receiver.Receiver
 	seen    map[[2]string]int
 	targets map[string]*target
 	fault   error
@@ -36,79 +34,96 @@ type target struct {
 	key []byte // of its signatures
 }
 
-func newReceiver(ctx context.Context, l *ledger) (*receiver, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("start the receiver: %w", err)
-	}
-	r := &receiver{
-		base: "http://" + listener.Addr().String() + "/", ledger: l, ending: make(chan struct{}),
-		seen: map[[2]string]int{}, targets: map[string]*target{},
-	}
-	r.server = &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = r.server.Serve(listener) }() // ends with close
-	return r, nil
+func newReceivers(ctx context.Context, l *ledger, a *receiver.Authority) (_ *receivers, err error) {
+	r := &receivers{ledger: l, authority: a, seen: map[[2]string]int{}, targets: map[string]*target{}}
+	r.shared, err = r.start(ctx, receiver.Options{})
+	return r, err
 }
 
-func (r *receiver) close() error {
-	close(r.ending)
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	err := r.server.Shutdown(ctx)
+func (r *receivers) start(ctx context.Context, o receiver.Options) (*receiver.Receiver, error) {
+	o.Answer = r.answer
+	one, err := receiver.Start(ctx, o)
+	if err == nil {
+		r.all = append(r.all, one)
+	}
+	return one, err
+}
+
+// listen returns the URL of an endpoint.
+func (r *receivers) listen(ctx context.Context, b *behavior) (string, error) {
+	host := r.shared
+	switch {
+	case b.frames:
+		cert, err := r.authority.Certificate()
+		if err != nil {
+			return "", err
+		}
+		if host, err = r.start(ctx, receiver.Options{Certificate: &cert, Protocol: receiver.Frames}); err != nil {
+			return "", err
+		}
+	case b.apart:
+		var err error
+		if host, err = r.start(ctx, receiver.Options{}); err != nil {
+			return "", err
+		}
+	}
+	return host.URL() + "/" + b.name, nil
+}
+
+func (r *receivers) close() error {
+	var errs []error
+	for _, one := range r.all {
+		errs = append(errs, one.Close())
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return errors.Join(err, r.fault)
+	return errors.Join(append(errs, r.fault)...)
 }
 
-// add tells the receiver of an endpoint before the first event is sent.
-func (r *receiver) add(name string, b behavior, secret string) error {
+// add tells the receivers of an endpoint before the first event is sent.
+func (r *receivers) add(b *behavior, secret string) error {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
 	if err != nil {
-		return fmt.Errorf("read the secret of %s: %w", name, err)
+		return fmt.Errorf("read the secret of %s: %w", b.name, err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.targets[name] = &target{b, key}
+	r.targets[b.name] = &target{*b, key}
 	return nil
 }
 
-// ServeHTTP writes the arrival down and then behaves as the endpoint does.
-func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	body, err := io.ReadAll(req.Body)
-	if err != nil {
-		return // the sender was killed in the middle: nothing has arrived
-	}
-	event, name := req.Header.Get("webhook-id"), strings.TrimPrefix(req.URL.Path, "/")
+// answer writes the arrival down and behaves as the endpoint does.
+func (r *receivers) answer(a *receiver.Arrival) receiver.Behavior {
+	event, name := a.Header.Get("webhook-id"), strings.TrimPrefix(a.Path, "/")
 	number, t := r.count(event, name)
 	if t == nil {
-		r.note(fmt.Errorf("a request for an endpoint %q that is none", name))
-		return
+		r.note(fmt.Errorf("a request came for the endpoint %q, which there is not", name))
+		return receiver.Status(http.StatusNotFound)
 	}
-	sum := sha256.Sum256(body)
-	status := t.status(event, number)
-	err = r.ledger.append(arrival{
-		Event: event, Endpoint: name, Body: hex.EncodeToString(sum[:]), Signed: signedBy(t.key, req.Header, body),
-		Number: number, Status: status, At: time.Now(),
+	b := t.answer(event, number)
+	if t.reused != nil && a.OnConn > 1 {
+		b = *t.reused
+	}
+	sum := sha256.Sum256(a.Body)
+	err := r.ledger.append(arrival{
+		Event: event, Endpoint: name, Body: hex.EncodeToString(sum[:]), Signed: signedBy(t.key, a.Header, a.Body),
+		Number: number, Status: b.Status, At: a.At,
 	})
 	if err != nil {
 		r.note(err)
-		status = http.StatusInternalServerError
+		return receiver.Status(http.StatusInternalServerError)
 	}
-	if t.misbehave != nil {
-		t.misbehave(w, r.ending)
-		return
-	}
-	w.WriteHeader(status)
+	return b
 }
 
-func (r *receiver) count(event, name string) (int, *target) {
+func (r *receivers) count(event, name string) (int, *target) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.seen[[2]string{event, name}]++
 	return r.seen[[2]string{event, name}], r.targets[name]
 }
 
-func (r *receiver) note(err error) {
+func (r *receivers) note(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.fault = errors.Join(r.fault, err)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"waybill/scripts/receiver"
 	"waybill/scripts/stack"
 )
 
@@ -14,11 +15,11 @@ import (
 // another.
 var crossing = behavior{
 	name: "crossing", schedule: []string{"3s", "5s", "5s", "5s", "5s"}, settles: []string{"delivered"},
-	status: func(_ string, number int) int {
+	answer: func(_ string, number int) receiver.Behavior {
 		if number <= 2 {
-			return 503
+			return receiver.Status(503)
 		}
-		return 200
+		return receiver.Accept
 	},
 }
 

@@ -20,16 +20,16 @@ import (
 // run is one scenario under way: a tenant of its own, a load on it, and what was done to the processes meanwhile.
 type run struct {
 	*world
-	scenario *scenario
-	rnd      *rand.Rand
-	tenant   string
-	dir      string
-	ids      map[string]string // endpoints by name
-	receiver *receiver
-	sent     *ledger
-	answers  *ledger
-	arrivals *ledger
-	disables *ledger
+	scenario  *scenario
+	rnd       *rand.Rand
+	tenant    string
+	dir       string
+	ids       map[string]string // endpoints by name
+	receivers *receivers
+	sent      *ledger
+	answers   *ledger
+	arrivals  *ledger
+	disables  *ledger
 	// server is the first to be started, up when the scenario begins.
 	server *server
 	http   *http.Client
@@ -94,7 +94,7 @@ func (r *run) openLedgers(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	r.receiver, err = newReceiver(ctx, r.arrivals)
+	r.receivers, err = newReceivers(ctx, r.arrivals, r.authority)
 	return err
 }
 
@@ -105,8 +105,13 @@ func (r *run) subscribe(ctx context.Context) error {
 		return err
 	}
 	for _, b := range r.scenario.endpoints {
-		in := map[string]any{
-			"url": r.receiver.base + b.name, "event_types": []string{eventType}, "retry": map[string]any{"schedule": b.schedule},
+		url, err := r.receivers.listen(ctx, &b)
+		if err != nil {
+			return err
+		}
+		in := map[string]any{"url": url, "event_types": []string{eventType}, "retry": map[string]any{"schedule": b.schedule}}
+		if b.headers != nil {
+			in["headers"] = b.headers
 		}
 		if b.timeout != "" {
 			in["timeout"] = b.timeout
@@ -116,7 +121,7 @@ func (r *run) subscribe(ctx context.Context) error {
 			return err
 		}
 		r.ids[b.name] = created.ID
-		if err := r.receiver.add(b.name, b, created.Secret); err != nil {
+		if err := r.receivers.add(&b, created.Secret); err != nil {
 			return err
 		}
 	}
@@ -183,7 +188,7 @@ func (r *run) settle(ctx context.Context) error {
 
 // close ends the processes, those that may still send first, and the ledgers last.
 func (r *run) close() error {
-	err := errors.Join(r.endServers(), r.receiver.close(), r.sent.close(), r.answers.close(), r.arrivals.close(), r.disables.close())
+	err := errors.Join(r.endServers(), r.receivers.close(), r.sent.close(), r.answers.close(), r.arrivals.close(), r.disables.close())
 	r.http.CloseIdleConnections()
 	return err
 }

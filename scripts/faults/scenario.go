@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 )
@@ -48,54 +46,15 @@ func scenarios() []scenario {
 		{name: "two-serve", what: "two `serve`, one of them killed at a time, six times", endpoints: usual, faults: twoServe},
 		{name: "drain", what: "SIGTERM to one of two `serve` under load, three times", endpoints: usual[:2], faults: rolling},
 		{name: "drain-express", what: "the same in express mode", endpoints: usual[:2], env: []string{"WAYBILL_EXPRESS=true"}, faults: rolling},
-		{name: "hostile", what: "receivers hang, reset, drip, half-close, answer 1xx for ever, redirect, send 16 MiB, send a gzip bomb", endpoints: append(slices.Clone(hostile), healthy), faults: calm(6 * time.Second)},
+		{name: "hostile", what: "receivers hang, reset, close, drip, half-close, answer 1xx for ever, redirect, send 16 MiB, send a gzip bomb", endpoints: append(slices.Clone(hostile), healthy), faults: calm(6 * time.Second)},
 	}
-	for _, name := range []string{
-		"before-commit", "after-commit", "before-reply", "after-claim", "after-start", "before-post", "after-response", "after-record", "express-after-post", "after-disable",
-	} {
-		all = append(all, atFailpoint(name))
-	}
+	all = append(all, failpointScenarios()...)
+	all = append(all, oneRequestScenarios()...)
+	all = append(all, cannotStartScenarios()...)
 	all = append(all, apartScenarios()...)
 	all = append(all, clockScenarios()...)
 	all = append(all, disableWaiting(), sqlKillServe(), rollingRestart(), thousandsWaiting())
 	return append(all, engineScenarios()...)
-}
-
-func atFailpoint(name string) scenario {
-	s := scenario{name: name, what: "`serve` is killed at random, then at the failpoint `" + name + "`, and started again", endpoints: usual}
-	var env []string
-	switch name {
-	case "express-after-post":
-		env = []string{"WAYBILL_EXPRESS=true"}
-		s.env = env
-	case "after-disable":
-		s.endpoints = append(slices.Clone(usual), switched)
-	}
-	s.faults = func(ctx context.Context, r *run) error {
-		pass := 5 + r.rnd.IntN(20)
-		if name == "after-claim" || name == "after-disable" {
-			pass = 1 // reached seldom
-		}
-		if err := r.crash(ctx, r.server, append(env, fmt.Sprintf("WAYBILL_FAILPOINTS=%s=kill:%d", name, pass))...); err != nil {
-			return err
-		}
-		if name == "after-disable" {
-			if err := r.disable(ctx, switched.name); err == nil {
-				return errors.New("the endpoint was disabled and nobody died")
-			}
-		}
-		if err := errors.Join(r.died(ctx, r.server), r.server.start(ctx, env...)); err != nil {
-			return err
-		}
-		if name == "after-disable" {
-			// Nobody was promised anything; ask again.
-			if err := r.disable(ctx, switched.name); err != nil {
-				return err
-			}
-		}
-		return calm(2*time.Second)(ctx, r)
-	}
-	return s
 }
 
 // crash kills a server and starts it again.
@@ -107,19 +66,6 @@ func (r *run) crash(ctx context.Context, s *server, env ...string) error {
 	}
 	r.killed(at)
 	return s.start(ctx, env...)
-}
-
-// died waits until a failpoint ends the server.
-func (r *run) died(ctx context.Context, s *server) error {
-	ctx, cancel := context.WithTimeout(ctx, 40*time.Second)
-	defer cancel()
-	select {
-	case <-s.Done():
-		r.killed(time.Now())
-		return nil
-	case <-ctx.Done():
-		return errors.New("the failpoint was not reached")
-	}
 }
 
 // calm does no harm for a while.

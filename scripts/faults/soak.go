@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"waybill/scripts/receiver"
 )
 
 // What a soak puts on two servers. Steady means that nothing gathers: an event costs the hanging endpoint two attempts of
@@ -18,7 +20,7 @@ const (
 )
 
 // hanging takes a request and never answers; it lets go when the sender does.
-var hanging = hostileOne("hanging", 0, hijack(linger))
+var hanging = hostileOne("hanging", receiver.Hang)
 
 // soaks are steady load on two servers for so long, with nothing killed.
 func soaks(d time.Duration) []scenario {

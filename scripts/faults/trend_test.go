@@ -2,6 +2,8 @@ package main
 
 import (
 	"math"
+	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -71,4 +73,22 @@ func TestMetric(t *testing.T) {
 	require.InDelta(t, 2.1e7, next, 0)
 	_, err = metric(text, "go_threads")
 	require.ErrorContains(t, err, "go_threads")
+}
+
+func TestHeld(t *testing.T) {
+	t.Parallel()
+	rss, files, sockets, err := held(os.Getpid())
+	require.NoError(t, err)
+	require.Greater(t, rss, 1.0)
+	require.Less(t, rss, 10_000.0)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, l.Close()) })
+	require.Positive(t, files)
+	require.LessOrEqual(t, sockets, files)
+	_, _, sockets, err = held(os.Getpid())
+	require.NoError(t, err)
+	require.Positive(t, sockets)
+	_, _, _, err = held(1 << 30)
+	require.ErrorContains(t, err, "1073741824")
 }

@@ -21,6 +21,13 @@ func (v *verdict) wrong(format string, args ...any) {
 	v.faults = append(v.faults, fmt.Sprintf(format, args...))
 }
 
+// add takes in what was found of a tenant beside the scenario's own.
+func (v *verdict) add(own *verdict) {
+	v.sent, v.accepted, v.deliveries = v.sent+own.sent, v.accepted+own.accepted, v.deliveries+own.deliveries
+	v.lost, v.duplicates, v.unrecorded = v.lost+own.lost, v.duplicates+own.duplicates, v.unrecorded+own.unrecorded
+	v.faults = append(v.faults, own.faults...)
+}
+
 func (v *verdict) ok() bool { return len(v.faults) == 0 }
 
 // row is one delivery of the log with its attempts.

@@ -10,11 +10,13 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"sync"
 
 	"github.com/lib/pq"
 
+	"waybill/scripts/receiver"
 	"waybill/scripts/stack"
 )
 
@@ -24,7 +26,10 @@ type world struct {
 	databaseURL, schema         string
 	temporalAddress, temporalNS string
 	apiKey, keys                string
-	db                          *sql.DB
+	// authority is whose certificates Waybill trusts, kept in caFile.
+	authority *receiver.Authority
+	caFile    string
+	db        *sql.DB
 	// stack is there when the engine may be killed as well.
 	stack *stack.Stack
 	// out, when set, takes what a long scenario has to tell meanwhile.
@@ -45,6 +50,13 @@ func (w *world) open(ctx context.Context) error {
 	w.apiKey = hex.EncodeToString(randomBytes(24))
 	w.keys = "k1:" + base64.StdEncoding.EncodeToString(randomBytes(32))
 	var err error
+	if w.authority, err = receiver.NewAuthority(); err != nil {
+		return err
+	}
+	w.caFile = filepath.Join(w.dir, "ca.pem")
+	if err := os.WriteFile(w.caFile, w.authority.PEM(), 0o600); err != nil {
+		return fmt.Errorf("keep the authority's certificate: %w", err)
+	}
 	if w.db, err = sql.Open("postgres", w.databaseURL); err != nil {
 		return fmt.Errorf("open the database: %w", err)
 	}
@@ -86,7 +98,7 @@ func (w *world) env() []string {
 		"WAYBILL_DATABASE_URL=" + w.databaseURL, "WAYBILL_DATABASE_SCHEMA=" + w.schema,
 		"WAYBILL_TEMPORAL_ADDRESS=" + w.temporalAddress, "WAYBILL_TEMPORAL_NAMESPACE=" + w.temporalNS,
 		"WAYBILL_API_KEY=" + w.apiKey, "WAYBILL_ENCRYPTION_KEYS=" + w.keys,
-		"WAYBILL_ALLOW_HTTP=true", "WAYBILL_EGRESS_ALLOW_CIDRS=127.0.0.0/8",
+		"WAYBILL_ALLOW_HTTP=true", "WAYBILL_EGRESS_ALLOW_CIDRS=127.0.0.0/8", "WAYBILL_EGRESS_CA_FILE=" + w.caFile,
 	}
 }
 

@@ -1,5 +1,3 @@
-// Package receiver is a webhook receiver for the demonstration: it speaks TLS with a certificate of its own authority
-// and prints what arrives.
 package receiver
 
 import (
@@ -49,7 +47,28 @@ func LoadAuthority(certFile, keyFile string) (*Authority, error) {
 	return a, nil
 }
 
+// newAuthority makes an authority and keeps it in two files.
 func newAuthority(certFile, keyFile string) (*Authority, error) {
+	a, err := NewAuthority()
+	if err != nil {
+		return nil, err
+	}
+	key, err := x509.MarshalECPrivateKey(a.key)
+	if err != nil {
+		return nil, fmt.Errorf("keep the certificate authority: %w", err)
+	}
+	err = errors.Join(
+		os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: key}), 0o600),
+		os.WriteFile(certFile, a.PEM(), 0o644),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("keep the certificate authority: %w", err)
+	}
+	return a, nil
+}
+
+// NewAuthority makes an authority that is kept nowhere.
+func NewAuthority() (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("make a certificate authority: %w", err)
@@ -69,18 +88,12 @@ func newAuthority(certFile, keyFile string) (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a certificate authority: %w", err)
 	}
-	keyDER, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		return nil, fmt.Errorf("make a certificate authority: %w", err)
-	}
-	err = errors.Join(
-		os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER}), 0o600),
-		os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644),
-	)
-	if err != nil {
-		return nil, fmt.Errorf("keep the certificate authority: %w", err)
-	}
 	return &Authority{cert: cert, key: key}, nil
+}
+
+// PEM returns the authority's own certificate, for those who are to trust it.
+func (a *Authority) PEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
 }
 
 // Certificate returns a fresh server certificate for the loopback addresses.

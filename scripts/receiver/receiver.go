@@ -1,110 +1,231 @@
+// Package receiver is the one webhook receiver of the demonstration, the fault suite, the benchmark and the tests. It has
+// behaviors: for each request that has arrived its user chooses one, well-mannered or not. It imports nothing of
+// Waybill, so that whoever checks Waybill with it does not share Waybill's mistakes.
 package receiver
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// maxBody is more than any webhook of the demonstration has.
-const maxBody = 1 << 20
+const (
+	// maxBody bounds a request's body, in bytes. What is longer is answered 413 and does not count as arrived.
+	maxBody = 16 << 20
+	// maxSeen bounds for how many webhooks Arrival.Number is known. Then counting begins anew.
+	maxSeen = 100_000
+)
 
-// flakyFailures is how often /{dialect}/flaky fails before it takes the same body.
-const flakyFailures = 2
-
-// Receiver answers webhooks and prints each one. The path decides the answer: /{dialect} accepts, /{dialect}/flaky
-// fails twice for each body and then accepts, /{dialect}/down always fails.
-type Receiver struct {
-	print func(format string, args ...any)
-
-	mu sync.Mutex
-	// seen counts the arrivals of one body on one path: a retry sends the same bytes.
-	seen map[string]int
+// Arrival is one whole request, before it is answered.
+type Arrival struct {
+	Method, Path, Proto string
+	Header              http.Header
+	Body                []byte
+	At                  time.Time
+	// Number counts from 1 the arrivals of the same body at the same path: a retry sends the same bytes.
+	Number int
+	// OnConn counts from 1 the requests of one connection: above 1 the sender has used the connection again.
+	OnConn int
 }
 
-// New returns a receiver that prints with the given function, one call for each arrival.
-func New(print func(format string, args ...any)) *Receiver {
-	return &Receiver{print: print, seen: map[string]int{}}
+// Answer chooses how to behave. It is called with every arrival, before anything is answered, and by several goroutines at
+// a time: what it writes down is written down even where the behavior is to give no answer.
+type Answer func(*Arrival) Behavior
+
+// Protocol is what a receiver speaks.
+type Protocol int
+
+// The protocols.
+const (
+	// Any is HTTP/1.1, and with a certificate HTTP/2 too.
+	Any Protocol = iota
+	// HTTP1 is HTTP/1.1 alone.
+	HTTP1
+	// Frames is HTTP/2 alone, frame by frame: GoAway and RefuseStream need it, and of the others only those that answer a
+	// status, or nothing, work with it. It needs a certificate.
+	Frames
+)
+
+// Options say where a receiver listens and how it behaves.
+type Options struct {
+	// Addr is where to listen; "": a free port of 127.0.0.1.
+	Addr string
+	// Certificate, unless nil, has it speak TLS.
+	Certificate *tls.Certificate
+	Protocol    Protocol
+	// Answer chooses the behaviors; nil: Accept for everything.
+	Answer Answer
+	// Answered is called after an answer was given whole; nil: nothing is.
+	Answered func(*Arrival)
 }
 
-// ServeHTTP implements http.Handler.
-func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxBody))
-	if err != nil {
-		http.Error(w, "the body could not be read: "+err.Error(), http.StatusBadRequest)
-		return
+func (o *Options) setDefaults() {
+	o.Addr = cmp.Or(o.Addr, "127.0.0.1:0")
+	if o.Answer == nil {
+		o.Answer = Always(Accept)
 	}
-	attempt := r.count(req.URL.Path, body)
-	status := answer(req.URL.Path, attempt)
-	w.WriteHeader(status)
-	r.print("%s", describe(time.Now(), req, body, attempt, status))
+	if o.Answered == nil {
+		o.Answered = func(*Arrival) {}
+	}
 }
 
-func (r *Receiver) count(path string, body []byte) int {
-	sum := sha256.Sum256(body)
-	key := path + "\n" + string(sum[:])
+// Receiver listens until it is closed.
+type Receiver struct {
+	o      Options
+	url    string
+	server *http.Server
+	served chan error
+	// ending is done when the receiver closes.
+	ending context.Context
+	end    context.CancelFunc
+
+	conns, arrivals atomic.Int64
+
+	mu      sync.Mutex
+	closed  bool
+	working sync.WaitGroup // requests and connections under way
+	seen    map[[sha256.Size]byte]int
+}
+
+// Start returns a receiver that listens.
+func Start(ctx context.Context, o Options) (*Receiver, error) {
+	o.setDefaults()
+	if o.Protocol == Frames && o.Certificate == nil {
+		return nil, errors.New("start a receiver: a receiver that speaks frames needs a certificate")
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("start a receiver: %w", err)
+	}
+	r := &Receiver{o: o, url: "http://" + l.Addr().String(), served: make(chan error, 1), seen: map[[sha256.Size]byte]int{}}
+	r.ending, r.end = context.WithCancel(context.Background())
+	r.server = &http.Server{
+		Handler: http.HandlerFunc(r.serve), ReadHeaderTimeout: 10 * time.Second, ConnContext: r.connect,
+		ErrorLog: log.New(io.Discard, "", 0), // broken connections are what a receiver is for
+	}
+	if o.Certificate == nil {
+		go func() { r.served <- r.server.Serve(l) }()
+		return r, nil
+	}
+	r.url = "https://" + l.Addr().String()
+	r.server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*o.Certificate}, MinVersion: tls.VersionTLS12}
+	switch o.Protocol {
+	case HTTP1:
+		r.server.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
+	case Frames:
+		r.server.TLSConfig.NextProtos = []string{"h2"}
+		r.server.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){"h2": r.serveFrames}
+	}
+	go func() { r.served <- r.server.ServeTLS(l, "", "") }()
+	return r, nil
+}
+
+// URL is where it listens, without a path: https://127.0.0.1:8090.
+func (r *Receiver) URL() string { return r.url }
+
+// Count is how many requests have arrived, answered or not.
+func (r *Receiver) Count() int { return int(r.arrivals.Load()) }
+
+// Conns is how many connections were accepted so far.
+func (r *Receiver) Conns() int { return int(r.conns.Load()) }
+
+// Close ends every connection and whatever hangs, and waits for that. It returns why the receiver stopped listening, if it
+// did before.
+func (r *Receiver) Close() error {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.end()
+	err := r.server.Close()
+	r.working.Wait()
+	served := <-r.served
+	r.served <- served // for another Close
+	if errors.Is(served, http.ErrServerClosed) {
+		served = nil
+	}
+	return errors.Join(err, served)
+}
+
+// begin reports whether something may begin that Close is to wait for: until working.Done.
+func (r *Receiver) begin() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.closed {
+		r.working.Add(1)
+	}
+	return !r.closed
+}
+
+type requestsKey struct{}
+
+// connect counts a connection and gives it a counter of its requests.
+func (r *Receiver) connect(ctx context.Context, _ net.Conn) context.Context {
+	r.conns.Add(1)
+	return context.WithValue(ctx, requestsKey{}, new(atomic.Int64))
+}
+
+func (r *Receiver) serve(w http.ResponseWriter, req *http.Request) {
+	if !r.begin() {
+		panic(http.ErrAbortHandler)
+	}
+	defer r.working.Done()
+	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		http.Error(w, "the body is longer than a webhook's", http.StatusRequestEntityTooLarge)
+		return
+	case err != nil:
+		panic(http.ErrAbortHandler) // the sender ended in the middle: nothing has arrived
+	}
+	a := &Arrival{
+		Method: req.Method, Path: req.URL.Path, Proto: req.Proto, Header: req.Header, Body: body, At: time.Now(),
+		OnConn: int(req.Context().Value(requestsKey{}).(*atomic.Int64).Add(1)),
+	}
+	r.arrive(a, &exchange{w: w, req: req, ending: r.ending})
+}
+
+// arrive counts an arrival, has its behavior chosen and behaves so.
+func (r *Receiver) arrive(a *Arrival, x *exchange) {
+	r.arrivals.Add(1)
+	a.Number = r.number(a)
+	r.o.Answer(a).act(x)
+	r.o.Answered(a)
+}
+
+func (r *Receiver) number(a *Arrival) int {
+	h := sha256.New()
+	_, _ = io.WriteString(h, a.Path+"\n") // a hash takes everything
+	_, _ = h.Write(a.Body)
+	key := [sha256.Size]byte(h.Sum(nil))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.seen) >= maxSeen && r.seen[key] == 0 {
+		clear(r.seen)
+	}
 	r.seen[key]++
 	return r.seen[key]
 }
 
-func answer(path string, attempt int) int {
-	_, behavior, _ := strings.Cut(strings.Trim(path, "/"), "/")
-	switch {
-	case behavior == "flaky" && attempt <= flakyFailures:
-		return http.StatusInternalServerError
-	case behavior == "down":
-		return http.StatusServiceUnavailable
-	case behavior != "" && behavior != "flaky":
-		return http.StatusNotFound
+// ByPath chooses by the whole path, or else by its last element; what has neither is left to otherwise.
+func ByPath(answers map[string]Answer, otherwise Answer) Answer {
+	return func(a *Arrival) Behavior {
+		for _, name := range []string{a.Path, a.Path[strings.LastIndex(a.Path, "/")+1:]} {
+			if answer := answers[name]; answer != nil {
+				return answer(a)
+			}
+		}
+		return otherwise(a)
 	}
-	return http.StatusOK
-}
-
-// describe puts an arrival into a few lines: what was asked and answered, the headers that are the sender's own, and
-// the beginning of the body.
-func describe(now time.Time, req *http.Request, body []byte, attempt, status int) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s  received %s %s, attempt %d, answered %d", now.Format("15:04:05.000"), req.Method, req.URL.Path, attempt, status)
-	for _, name := range sortedNames(req.Header) {
-		fmt.Fprintf(&b, "\n    %s: %s", name, shorten(strings.Join(req.Header[name], ", "), 100))
-	}
-	fmt.Fprintf(&b, "\n    %s", shorten(string(body), 400))
-	return b.String()
-}
-
-func shorten(s string, limit int) string {
-	runes := []rune(s)
-	if len(runes) <= limit {
-		return s
-	}
-	return fmt.Sprintf("%s... (%d more)", string(runes[:limit]), len(runes)-limit)
-}
-
-// Serve serves TLS on addr until the context is done. It has the port when it calls ready.
-func (r *Receiver) Serve(ctx context.Context, addr string, cert tls.Certificate, ready func()) error {
-	plain, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return fmt.Errorf("start the demo receiver: %w", err)
-	}
-	server := &http.Server{
-		Handler: r, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute,
-		TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12},
-	}
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
-	defer stop()
-	ready()
-	if err := server.ServeTLS(plain, "", ""); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve the demo receiver: %w", err)
-	}
-	return nil
 }

@@ -36,6 +36,9 @@ curl -sS -H 'Authorization: Bearer {{.Key}}' {{.Tenant}}/deliveries
 
 curl -sS -H 'Authorization: Bearer {{.Key}}' {{.Tenant}}/events/{{.Event}}/history
 
+The demo receiver behaves as the path of an endpoint's URL says:
+
+{{.Paths}}
 Ctrl-C stops everything.
 `))
 
@@ -59,7 +62,7 @@ func say(ctx context.Context, s *stack.Stack, client *platforms.Client, key stri
 	err = greeting.Execute(&text, map[string]any{
 		"Took": took.Round(100 * time.Millisecond), "Ports": s.Ports, "Namespace": s.Namespace, "Key": key,
 		"Tenant": "http://" + s.Ports.API.Addr() + "/v1/tenants/" + platforms.Tenant("rheo"),
-		"Event":  event, "Body": shellQuote(string(body)),
+		"Event":  event, "Body": shellQuote(string(body)), "Paths": demoPaths(),
 	})
 	if err != nil {
 		return fmt.Errorf("say what is where: %w", err)

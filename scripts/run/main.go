@@ -66,19 +66,19 @@ func run(ctx context.Context, clean, tools bool, out *stack.Printer) (err error)
 }
 
 // serve brings everything up, says where it is, and waits for the end.
-func serve(ctx context.Context, s *stack.Stack) error {
+func serve(ctx context.Context, s *stack.Stack) (err error) {
 	began := time.Now()
 	key := os.Getenv("WAYBILL_API_KEY")
 	if key == "" {
-		var err error
 		if key, err = stack.APIKey(s.Dir); err != nil {
 			return err
 		}
 	}
-	ctx, err := startReceiver(ctx, s)
+	demo, err := startReceiver(ctx, s)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, demo.Close()) }()
 	w := stack.Waybill{
 		Binary: filepath.Join(s.Dir, "bin", "waybill"), APIKey: key,
 		ExtraEnv: []string{
@@ -89,7 +89,7 @@ func serve(ctx context.Context, s *stack.Stack) error {
 		return err
 	}
 	client := platforms.NewClient("http://"+s.Ports.API.Addr(), key)
-	fresh, err := client.SetUp(ctx, "https://"+s.Ports.Demo.Addr())
+	fresh, err := client.SetUp(ctx, demo.URL())
 	if err != nil {
 		return fmt.Errorf("set up the demonstration: %w", err)
 	}

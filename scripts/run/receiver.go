@@ -2,7 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"net/http"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"waybill/scripts/receiver"
 	"waybill/scripts/stack"
@@ -11,8 +16,8 @@ import (
 // caFile is the certificate that Waybill is told to trust for the demo receiver's sake.
 func caFile(s *stack.Stack) string { return filepath.Join(s.Dir, "ca.pem") }
 
-// startReceiver starts the demo receiver inside this program. The context it returns ends with the receiver.
-func startReceiver(ctx context.Context, s *stack.Stack) (context.Context, error) {
+// startReceiver starts the demo receiver inside this program. It prints what arrives.
+func startReceiver(ctx context.Context, s *stack.Stack) (*receiver.Receiver, error) {
 	authority, err := receiver.LoadAuthority(caFile(s), filepath.Join(s.Dir, "ca-key.pem"))
 	if err != nil {
 		return nil, err
@@ -21,15 +26,66 @@ func startReceiver(ctx context.Context, s *stack.Stack) (context.Context, error)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	ready := make(chan struct{})
-	go func() {
-		cancel(receiver.New(s.Out.Say).Serve(ctx, s.Ports.Demo.Addr(), cert, func() { close(ready) }))
-	}()
-	select {
-	case <-ready:
-		return ctx, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	return receiver.Start(ctx, receiver.Options{Addr: s.Ports.Demo.Addr(), Certificate: &cert, Answer: printing(s.Out)})
+}
+
+// printing chooses by the path and prints every arrival.
+func printing(out *stack.Printer) receiver.Answer {
+	return func(a *receiver.Arrival) receiver.Behavior {
+		b := demoBehavior(a)
+		out.Say("%s", describe(a, b))
+		return b
 	}
+}
+
+// demoBehavior: /{anything} accepts, /{anything}/{behavior} behaves so, and every other path is told which there are.
+func demoBehavior(a *receiver.Arrival) receiver.Behavior {
+	_, name, named := strings.Cut(strings.Trim(a.Path, "/"), "/")
+	if !named {
+		return receiver.Accept
+	}
+	for _, one := range receiver.All() {
+		if one.Name == name {
+			return one.Answer(a)
+		}
+	}
+	return receiver.Reply{
+		Status: http.StatusNotFound, Header: map[string]string{"Content-Type": "text/plain; charset=utf-8"},
+		Body: "This receiver does not know the path " + a.Path + ". It has these:\n\n" + demoPaths(),
+	}.Behavior()
+}
+
+// demoPaths lists the paths of the demo receiver, one a line.
+func demoPaths() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "  %-22s %s\n", "/rheo", "accepts; any other name does as well")
+	for _, one := range receiver.All() {
+		fmt.Fprintf(&b, "  %-22s %s\n", "/rheo/"+one.Name, one.Does)
+	}
+	return b.String()
+}
+
+// describe puts an arrival into a few lines: what was asked and what the receiver does, the headers that are the sender's
+// own, and the beginning of the body.
+func describe(a *receiver.Arrival, b receiver.Behavior) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s  received %s %s, attempt %d: %s", a.At.Format("15:04:05.000"), a.Method, a.Path, a.Number, b.Does)
+	for _, name := range slices.Sorted(maps.Keys(a.Header)) {
+		if !usual[name] {
+			fmt.Fprintf(&text, "\n    %s: %s", name, shorten(strings.Join(a.Header[name], ", "), 100))
+		}
+	}
+	fmt.Fprintf(&text, "\n    %s", shorten(string(a.Body), 400))
+	return text.String()
+}
+
+// usual headers are in every request and tell nothing.
+var usual = map[string]bool{"Content-Length": true, "Content-Type": true, "Accept-Encoding": true, "User-Agent": true, "Connection": true}
+
+func shorten(s string, limit int) string {
+	runes := []rune(s)
+	if len(runes) <= limit {
+		return s
+	}
+	return fmt.Sprintf("%s... (%d more)", string(runes[:limit]), len(runes)-limit)
 }

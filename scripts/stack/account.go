@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// account is the user Postgres runs as when the stack is run by root, whom Postgres refuses. nil means: as ourselves.
+// account is the user Postgres runs as when the stack is run by root, whom Postgres refuses; nil is the stack's own user.
 type account struct {
 	name     string
 	uid, gid uint32
@@ -31,7 +31,7 @@ func (a *account) give(path string) error {
 	return os.Chown(path, int(a.uid), int(a.gid))
 }
 
-// postgresAccount returns whom to run Postgres as.
+// postgresAccount returns the account to run Postgres as.
 func postgresAccount() (*account, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil

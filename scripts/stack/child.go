@@ -64,7 +64,7 @@ func (c *Child) Kill() error {
 	return nil
 }
 
-// Stop asks the process to end, and kills it, which is an error, when it has not after grace. Stopping twice does no harm.
+// Stop asks the process to end. One that has not ended after grace is killed, which is an error. Stopping twice does no harm.
 func (c *Child) Stop(grace time.Duration) error {
 	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stop process %d: %w", c.PID(), err)

@@ -20,7 +20,7 @@ type command struct {
 }
 
 // run runs a program in a process group of its own, ends the whole group when the context is done, and returns what
-// it printed. On failure the error carries the end of that.
+// it printed. On failure the error has the end of the output.
 func (c command) run(ctx context.Context, name string, args ...string) (string, error) {
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, name, args...)

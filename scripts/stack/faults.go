@@ -3,12 +3,15 @@ package stack
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/prometheus/procfs"
 )
 
 // Kill ends "postgres" or "temporal" as kill -9 does, without telling Watch. Postgres' backends end by themselves when
@@ -105,4 +108,56 @@ func EnsureNamespace(ctx context.Context, cli, address, namespace string) error 
 func DeleteNamespace(ctx context.Context, cli, address, namespace string) error {
 	_, err := temporalCLI{path: cli, address: address}.run(ctx, "operator", "namespace", "delete", "--namespace", namespace, "--yes")
 	return err
+}
+
+// PausePostgres has every process of Postgres stand still, as on a machine or a disk that hangs: connections stay open and
+// nothing answers. The function that it returns lets them go on.
+func (s *Stack) PausePostgres() (resume func() error, err error) {
+	s.mu.Lock()
+	i := slices.IndexFunc(s.procs, func(p *Process) bool { return p.Name == "postgres" })
+	if i < 0 {
+		s.mu.Unlock()
+		return nil, errors.New("postgres does not run")
+	}
+	postmaster := s.procs[i].cmd.Process.Pid
+	s.mu.Unlock()
+	// The postmaster first, so that there are no new backends.
+	if err := syscall.Kill(postmaster, syscall.SIGSTOP); err != nil {
+		return nil, fmt.Errorf("pause postgres: %w", err)
+	}
+	paused := []int{postmaster}
+	resume = func() error {
+		var errs []error
+		for _, pid := range slices.Backward(paused) {
+			if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+				errs = append(errs, fmt.Errorf("resume postgres: %w", err))
+			}
+		}
+		return errors.Join(errs...)
+	}
+	backends, err := children(postmaster)
+	if err != nil {
+		return nil, errors.Join(err, resume())
+	}
+	for _, pid := range backends {
+		if err := syscall.Kill(pid, syscall.SIGSTOP); err == nil { // or it has ended
+			paused = append(paused, pid)
+		}
+	}
+	return resume, nil
+}
+
+// children lists the processes that a process has started.
+func children(parent int) ([]int, error) {
+	all, err := procfs.AllProcs()
+	if err != nil {
+		return nil, fmt.Errorf("list the processes: %w", err)
+	}
+	var pids []int
+	for _, one := range all {
+		if s, err := one.Stat(); err == nil && s.PPID == parent { // or it has ended
+			pids = append(pids, one.PID)
+		}
+	}
+	return pids, nil
 }

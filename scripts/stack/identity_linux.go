@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// startTime returns the boot the process belongs to and the clock tick it began at. /proc serves rather than ps, which
-// a bare container does not have.
+// startTime returns the boot the process belongs to and the clock tick it began at. It reads /proc, because
+// a bare container has no ps.
 func startTime(pid int) (string, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

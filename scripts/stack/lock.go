@@ -16,12 +16,12 @@ const takeoverGrace = 2 * leftoverGrace
 // holder says who holds a state folder.
 type holder struct {
 	Runner identity `json:"runner"`
-	// Parent is whoever started the runner, as a rule make.
+	// Parent is the process that started the runner, usually make.
 	Parent identity `json:"parent"`
 }
 
 // takeLock makes this program the only runner of a state folder. The kernel drops the lock with the program, however
-// it ends. A runner whose make was killed from under it has nobody left to press Ctrl-C: that one is asked to stop.
+// it ends. When make was killed, nobody is left to press Ctrl-C for its runner, so that runner is asked to stop.
 func takeLock(ctx context.Context, runDir string, out *Printer) (*os.File, error) {
 	path := filepath.Join(runDir, "lock")
 	lock, err := tryLock(path)
@@ -35,7 +35,7 @@ func takeLock(ctx context.Context, runDir string, out *Printer) (*os.File, error
 	if h.Runner, err = identify(os.Getpid()); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	// Unknown when the parent is gone already, and then nobody is waiting for this runner either.
+	// It is unknown when the parent is gone already; then nobody waits for this runner either.
 	h.Parent, _ = identify(os.Getppid())
 	data, err := json.Marshal(h)
 	if err == nil {
@@ -68,14 +68,14 @@ func tryLock(path string) (*os.File, error) {
 	return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), lock.Close())
 }
 
-// takeOver asks a runner whose starter is gone to stop and waits for its lock. Any other keeps it.
+// takeOver asks a runner whose starter is gone to stop and waits for its lock. Any other runner keeps it.
 func takeOver(ctx context.Context, path string, out *Printer) (*os.File, error) {
 	var h holder
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the lock: %w", err)
 	}
-	// Not readable: the holder has only just begun.
+	// It cannot be read while the holder has only just begun.
 	if err := json.Unmarshal(data, &h); err != nil || h.Parent.alive() {
 		return nil, fmt.Errorf("the stack of this checkout is up already: use it, or end it with: kill %d", h.Runner.PID)
 	}

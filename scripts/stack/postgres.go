@@ -43,7 +43,7 @@ func (s *Stack) startPostgres(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// After the installation, which may have brought user postgres with it.
+	// This comes after the installation, which may have created user postgres.
 	who, err := postgresAccount()
 	if err != nil {
 		return err
@@ -62,7 +62,7 @@ func (s *Stack) startPostgres(ctx context.Context) error {
 	p, err := s.start(processSpec{
 		name: "postgres", path: pg.program("postgres"), who: who,
 		args: []string{"-D", data, "-p", s.Ports.Postgres.String()},
-		// Its own folder: the account may not be allowed in ours.
+		// It starts in its own folder, because the account may not enter ours.
 		dir: data,
 		// SIGINT is Postgres' fast shutdown: it ends sessions rather than wait for them.
 		stop: syscall.SIGINT, grace: 30 * time.Second, orphaned: syscall.SIGINT,
@@ -125,7 +125,7 @@ func dataMajor(data string) int {
 	if err != nil {
 		return 0
 	}
-	major, _ := strconv.Atoi(strings.TrimSpace(string(text))) // unreadable is as good as not there
+	major, _ := strconv.Atoi(strings.TrimSpace(string(text))) // an unreadable file counts as absent
 	return major
 }
 
@@ -144,7 +144,7 @@ func (s *Stack) initPostgres(ctx context.Context, pg pgInstall, who *account, da
 	if err := who.give(aside); err != nil {
 		return err
 	}
-	// initdb reads the password from a file, and as the account: hence not from the state folder.
+	// initdb reads the password from a file as the account, which may not enter the state folder.
 	pwfile, err := os.CreateTemp("", "waybill-initdb-")
 	if err != nil {
 		return err
@@ -154,7 +154,7 @@ func (s *Stack) initPostgres(ctx context.Context, pg pgInstall, who *account, da
 	if err := errors.Join(err, pwfile.Close(), who.give(pwfile.Name())); err != nil {
 		return err
 	}
-	// A password even on the loopback address: other users of the machine reach that too.
+	// There is a password even on the loopback address, because other users of the machine reach it too.
 	_, err = command{who: who, dir: "/"}.run(ctx, pg.program("initdb"), "--pgdata", aside, "--username", superuser,
 		"--pwfile", pwfile.Name(), "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C")
 	if err != nil {

@@ -34,7 +34,7 @@ type pgInstall struct {
 func (p pgInstall) program(name string) string { return filepath.Join(p.dir, name) }
 
 // findPostgres looks for the programs of a Postgres server: on PATH, then in the folders that match the patterns. A
-// data folder is bound to one major version, so when it is given (not 0) only that one will do; otherwise the newest.
+// data folder is bound to one major version, so when it is given (not 0) only that one is taken; otherwise the newest.
 func findPostgres(ctx context.Context, patterns []string, major int) (pgInstall, bool) {
 	var dirs []string
 	if path, err := exec.LookPath("postgres"); err == nil {

@@ -24,8 +24,8 @@ type processSpec struct {
 	// stop asks the process to end in good order; after grace it is killed.
 	stop  syscall.Signal
 	grace time.Duration
-	// orphaned is the signal for the case that the runner is killed. Then everything goes at once, and only Postgres
-	// can still do something useful: the others are made for being killed, and would wait for one another in vain.
+	// orphaned is the signal that the process gets when the runner is killed. All processes get theirs at the same time,
+	// and only Postgres has something useful to do then: the others would wait for one another in vain.
 	orphaned syscall.Signal
 	// hint says what to do when it dies.
 	hint string
@@ -52,7 +52,7 @@ func (s *Stack) start(spec processSpec) (*Process, error) {
 		Name: spec.name, Log: s.path("log", spec.name+".log"), spec: spec,
 		record: s.path("run", spec.name+".pid"), done: make(chan struct{}),
 	}
-	// The log before this one often tells why this one was needed.
+	// The previous log often tells why the process had to be started again.
 	if err := os.Rename(p.Log, p.Log+".old"); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("start %s: set its old log aside: %w", spec.name, err)
 	}
@@ -93,7 +93,7 @@ func (p *Process) wait(exited chan<- *Process) {
 	}
 	select {
 	case exited <- p:
-	default: // one that ends again and again, with nobody watching
+	default: // it ends again and again, and nobody watches
 	}
 }
 
@@ -104,7 +104,7 @@ func (p *Process) Stop() error {
 	if p.ended() {
 		return nil
 	}
-	// Only the process itself: it knows in which order to end its own children, as Postgres does.
+	// Only the process itself is signaled: it knows in which order to end its own children, as Postgres does.
 	if err := p.cmd.Process.Signal(p.spec.stop); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stop %s: %w", p.Name, err)
 	}

@@ -17,7 +17,7 @@ func (s *Stack) setUpSchema(ctx context.Context, tools *Tools) error {
 	if err != nil {
 		return err
 	}
-	// What is in place is noted in the database, where it cannot outlive the data. The tool needs seconds to find out.
+	// The database notes what is in place, so the note cannot outlive the data. The tool would need seconds to find out.
 	sum := sha256.Sum256([]byte(indexes))
 	stamp := "waybill: " + SQLTool.Version + " " + hex.EncodeToString(sum[:6])
 	if done, err := s.stamped(ctx, stamp); err != nil || done {
@@ -68,7 +68,7 @@ func (s *Stack) updateSchema(ctx context.Context, tools *Tools, database, schema
 		"--plugin", "postgres12_pgx", "--endpoint", "127.0.0.1", "--port", s.Ports.Postgres.String(),
 		"--user", superuser, "--database", database,
 	}
-	// Only the table of schema versions; the update brings all the others.
+	// This makes only the table of schema versions; the update makes all the others.
 	if _, err := c.run(ctx, tools.Path(SQLTool), append(common, "setup-schema", "--version", "0.0")...); err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ const (
 	pageSize        = 4096
 )
 
-// SmallDiskPossible returns why there can be no small disk here: mounting takes root on Linux, and not every container's.
+// SmallDiskPossible returns why there can be no small disk here: mounting takes root on Linux, which some containers restrict.
 func SmallDiskPossible() error {
 	dir, err := os.MkdirTemp("", "waybill-mount-")
 	if err != nil {

@@ -23,8 +23,8 @@ type Options struct {
 	Database, Namespace string
 	// WebUI starts Temporal's Web UI too.
 	WebUI bool
-	// Without names shipped settings that are left out; as a rule there are none. It is for an empty stack: what made
-	// its data stays.
+	// Without names shipped settings to leave out; usually there are none. It is for an empty stack: existing data keeps
+	// the settings that it was made with.
 	Without []Setting
 	Out     *Printer
 }
@@ -118,7 +118,7 @@ func (s *Stack) Watch(ctx context.Context) context.Context {
 	return ctx
 }
 
-// stopOrder is the order of ending: whoever uses another goes before it.
+// stopOrder is the order in which processes end: a process ends before those that it uses.
 var stopOrder = []string{"waybill", "temporal-ui", "temporal", "postgres"}
 
 // Close ends what this stack started, each within its own time limit, and lets go of the state folder.
@@ -148,7 +148,7 @@ func (s *Stack) Remove() error {
 		return err
 	}
 	errs := []error{leaveSmallDisk(data), os.RemoveAll(data)}
-	// Outside of our folder the data has one made for it alone.
+	// Data outside our folder is in a folder made for it alone.
 	if parent := filepath.Dir(data); data != "" && parent != s.Dir {
 		errs = append(errs, os.Remove(parent))
 	}

@@ -13,8 +13,8 @@ import (
 // Tool is a program built from its published Go module, at one version.
 type Tool struct {
 	Name, Package, Version string
-	// onPath is what the program is called where a person installed it; reports is what it then has to say to
-	// --version. Empty: only our own build is used.
+	// onPath is the name of the program where a person installed it, reports the text that its --version has to show.
+	// When they are empty only our own build is used.
 	onPath, reports string
 	// Takes is a hint of how long a first build takes, worth saying when it is minutes.
 	Takes string

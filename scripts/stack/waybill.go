@@ -44,7 +44,7 @@ func (s *Stack) StartWaybill(ctx context.Context, w Waybill) error {
 	}
 	p, err := s.start(processSpec{
 		name: "waybill", path: w.Binary, args: []string{"serve"}, env: env, dir: s.Dir,
-		// Attempts under way may finish first.
+		// In-flight attempts may finish first.
 		stop: syscall.SIGTERM, grace: 30 * time.Second, orphaned: syscall.SIGKILL,
 		hint: "Start again with make run; what was accepted is in Postgres and goes on from there.",
 	})

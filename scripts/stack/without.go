@@ -107,14 +107,14 @@ func (s *Stack) visibilityIndexes() (string, error) {
 	return string(text), nil
 }
 
-// keptOfPostgres are the lines of postgres.conf that are no tuning: where it listens, for how many, what it logs, and
-// what a 202 rests on.
+// keptOfPostgres are the lines of postgres.conf that are no tuning: its address, connections and log, and what a
+// 202 relies on.
 var keptOfPostgres = []string{
 	"listen_addresses", "unix_socket_directories", "max_connections", "fsync", "synchronous_commit", "full_page_writes",
 	"timezone", "log_timezone", "log_line_prefix", "log_min_duration_statement",
 }
 
-// postgresSettings returns what goes in place of Postgres' own configuration file, of the shipped one.
+// postgresSettings returns the part of the shipped file that takes the place of Postgres' own configuration file.
 func (s *Stack) postgresSettings(shipped string) string {
 	if !s.without(WithoutPostgres) {
 		return shipped

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// shippedStack is a stack of the checkout's files that nothing is started of.
+// shippedStack is a stack of the checkout's files of which nothing is started.
 func shippedStack(t *testing.T, without ...Setting) *Stack {
 	t.Helper()
 	root, err := FindRoot()

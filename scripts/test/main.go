@@ -56,7 +56,7 @@ func run(ctx context.Context, shell bool, args []string) (err error) {
 	switch {
 	case build == nil:
 	case shell:
-		// The one who asked for a shell is likely in the middle of a change.
+		// Whoever asked for a shell is probably in the middle of a change.
 		out.Say("WAYBILL_TEST_BINARY is left out, tests that run it will fail: %v", build)
 		binary = ""
 	default:
@@ -121,7 +121,7 @@ func goCommand(ctx context.Context, root string, env []string, args ...string) e
 	return err
 }
 
-// died returns why the stack is no longer whole, nil when it is, or when a person ended it.
+// died returns why the stack is no longer whole. It returns nil while it is whole, and when a person ended it.
 func died(ctx context.Context) error {
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause

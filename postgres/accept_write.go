@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"waybill/store"
-
 	"waybill/webhook"
 )
 
@@ -36,9 +35,9 @@ func (a *acceptance) write(ctx context.Context) error {
 	for _, i := range a.stored {
 		p := a.in[i]
 		events.add(p)
-		dispatch := a.dispatch(p)
+		dispatch, others := a.dispatch(p)
 		deliveries.add(p, dispatch.Deliveries)
-		a.results[i].out = receiptOf(dispatch)
+		a.results[i].out = receiptOf(dispatch, others)
 		if len(dispatch.Deliveries) > 0 {
 			a.dispatches = append(a.dispatches, dispatch)
 			starts = append(starts, p.Event.Key)
@@ -52,31 +51,33 @@ func (a *acceptance) write(ctx context.Context) error {
 	return a.tx.execHot(ctx, insertEvents, append(args, idsOf(starts), lease.Milliseconds())...)
 }
 
-// dispatch gives the publication a delivery for each recipient. Their ids grow in the recipients' order.
-func (a *acceptance) dispatch(p *webhook.Publication) store.Dispatch {
+// dispatch gives the publication a delivery for each recipient, and counts the other endpoints. The deliveries' ids grow in
+// the recipients' order.
+func (a *acceptance) dispatch(p *webhook.Publication) (store.Dispatch, webhook.RuledOut) {
 	t := a.tenants[p.Event.TenantID]
 	d := store.Dispatch{
 		EventKey: p.Event.Key, TenantID: p.Event.TenantID, EventID: p.Event.ID, EventType: p.Event.Type,
 		Dialect: t.tenant.Dialect, Retry: t.tenant.Retry, Express: t.tenant.Express,
 	}
-	for _, to := range p.Recipients(t.endpoints) {
+	recipients, others := p.Recipients(t.endpoints)
+	for _, to := range recipients {
 		d.Deliveries = append(d.Deliveries, store.DispatchDelivery{
 			ID: webhook.NewID[webhook.DeliveryID](a.store.opts.NewUUID()), EndpointID: to, Retry: t.retries[to],
 		})
 	}
-	return d
+	return d, others
 }
 
-func receiptOf(d store.Dispatch) *webhook.Receipt {
-	r := &webhook.Receipt{EventID: d.EventID}
+func receiptOf(d store.Dispatch, others webhook.RuledOut) *webhook.Receipt {
+	var deliveries []webhook.ReceiptDelivery
 	for _, delivery := range d.Deliveries {
-		r.Deliveries = append(r.Deliveries, webhook.ReceiptDelivery{ID: delivery.ID, EndpointID: delivery.EndpointID})
+		deliveries = append(deliveries, webhook.ReceiptDelivery{ID: delivery.ID, EndpointID: delivery.EndpointID})
 	}
-	return r
+	return webhook.NewReceipt(d.EventID, deliveries, others)
 }
 
 type newEvents struct {
-	id, tenant, eventID, eventType, occurred, created, attributes, body, deliveryIDAt, dataFrom, dataTo column
+	id, tenant, eventID, eventType, occurred, created, attributes, body, deliveryIDAt, dataFrom, dataTo arrayBuilder
 }
 
 func (c *newEvents) add(p *webhook.Publication) {
@@ -101,7 +102,7 @@ func (c *newEvents) args() []any {
 }
 
 type newDeliveries struct {
-	id, tenant, eventKey, eventID, eventType, endpoint, created column
+	id, tenant, eventKey, eventID, eventType, endpoint, created arrayBuilder
 }
 
 func (c *newDeliveries) add(p *webhook.Publication, deliveries []store.DispatchDelivery) {

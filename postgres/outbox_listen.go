@@ -17,9 +17,7 @@ const (
 	minReconnect, maxReconnect = 100 * time.Millisecond, 5 * time.Second
 )
 
-// ListenOutbox calls wake whenever there may be something new in the outbox, until the context is done. It has a
-// connection of its own, beside the pool, and makes it anew when it breaks. It promises nothing: what is committed meanwhile,
-// or behind a pooler that loses notifications, only polling finds.
+// ListenOutbox implements store.Outbox. It has a connection of its own, beside the pool, and makes it anew when it breaks.
 func (s *Store) ListenOutbox(ctx context.Context, wake func()) {
 	l := pq.NewListener(listenURL(s.opts.URL), minReconnect, maxReconnect, nil)
 	// Close waits for a connection that is being made, and the listener ends only when nobody holds it up.

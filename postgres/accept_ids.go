@@ -31,10 +31,10 @@ const (
 		JOIN events e ON e.id = asked.id AND e.tenant_id = asked.tenant_id AND e.event_id = asked.event_id`
 )
 
-// claimIDs returns the places whose ids are free, now theirs, and gives the others what became of the first of their id.
-func (a *acceptance) claimIDs(ctx context.Context, places []int) ([]int, error) {
+// claimIDs returns the indexes whose ids are free, now theirs, and gives the others what became of the first of their id.
+func (a *acceptance) claimIDs(ctx context.Context, indexes []int) ([]int, error) {
 	var free, chosen []int
-	for _, i := range places {
+	for _, i := range indexes {
 		if a.in[i].CallerID {
 			chosen = append(chosen, i)
 		} else {
@@ -69,9 +69,9 @@ func (a *acceptance) claimIDs(ctx context.Context, places []int) ([]int, error) 
 	return free, a.repeat(ctx, taken)
 }
 
-func (a *acceptance) claim(ctx context.Context, places []int) (map[webhook.EventKey]bool, error) {
-	tenants, ids, keys, digests := new(column), new(column), new(column), new(column)
-	for _, i := range places {
+func (a *acceptance) claim(ctx context.Context, indexes []int) (map[webhook.EventKey]bool, error) {
+	tenants, ids, keys, digests := new(arrayBuilder), new(arrayBuilder), new(arrayBuilder), new(arrayBuilder)
+	for _, i := range indexes {
 		e := a.in[i].Event
 		tenants.addText(e.TenantID)
 		ids.addText(e.ID)
@@ -91,14 +91,14 @@ func (a *acceptance) claim(ctx context.Context, places []int) (map[webhook.Event
 
 // withoutGenerated refuses ids that Waybill itself made for another event. Such an event has no row in event_keys, but
 // its id has a form of its own that says where it would be stored.
-func (a *acceptance) withoutGenerated(ctx context.Context, places []int) ([]int, error) {
+func (a *acceptance) withoutGenerated(ctx context.Context, indexes []int) ([]int, error) {
 	type generated struct {
 		Key      webhook.EventKey `db:"id"`
 		TenantID string           `db:"tenant_id"`
 	}
-	ids, tenants, texts := new(column), new(column), new(column)
+	ids, tenants, texts := new(arrayBuilder), new(arrayBuilder), new(arrayBuilder)
 	asked := map[generated]int{}
-	for _, i := range places {
+	for _, i := range indexes {
 		e := a.in[i].Event
 		if key, ok := generatedKey(e.ID); ok {
 			ids.addID(key)
@@ -108,7 +108,7 @@ func (a *acceptance) withoutGenerated(ctx context.Context, places []int) ([]int,
 		}
 	}
 	if len(asked) == 0 {
-		return places, nil
+		return indexes, nil
 	}
 	var found []generated
 	if err := a.tx.SelectContext(ctx, &found, selectGenerated, ids, tenants, texts); err != nil {
@@ -118,7 +118,7 @@ func (a *acceptance) withoutGenerated(ctx context.Context, places []int) ([]int,
 		i := asked[g]
 		a.results[i].err = idConflict(a.in[i].Event.ID)
 	}
-	return slices.DeleteFunc(places, func(i int) bool { return a.results[i].err != nil }), nil
+	return slices.DeleteFunc(indexes, func(i int) bool { return a.results[i].err != nil }), nil
 }
 
 // generatedKey returns the key of the event whose generated id this would be: a UUIDv7. Few of the ids derived from
@@ -136,12 +136,12 @@ func idConflict(id string) error {
 }
 
 // repeat answers publications whose id is taken.
-func (a *acceptance) repeat(ctx context.Context, places []int) error {
-	if len(places) == 0 {
+func (a *acceptance) repeat(ctx context.Context, indexes []int) error {
+	if len(indexes) == 0 {
 		return nil
 	}
-	tenants, ids := new(column), new(column)
-	for _, i := range places {
+	tenants, ids := new(arrayBuilder), new(arrayBuilder)
+	for _, i := range indexes {
 		tenants.addText(a.in[i].Event.TenantID)
 		ids.addText(a.in[i].Event.ID)
 	}
@@ -162,7 +162,7 @@ func (a *acceptance) repeat(ctx context.Context, places []int) error {
 	if err != nil {
 		return err
 	}
-	for _, i := range places {
+	for _, i := range indexes {
 		// No row: retention removed it between the two statements, and the id is free again.
 		a.results[i].again = true
 		for _, row := range rows {

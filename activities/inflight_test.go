@@ -1,0 +1,202 @@
+package activities_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+
+	"waybill/activities"
+	"waybill/webhook"
+)
+
+// Whoever asks for an attempt that is under way gets its result, and the receiver no second request. Express mode asks
+// the way the fast lane does.
+func TestActivities_Attempt_joinsWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	lanes := []activities.Lane{activities.LaneFast, activities.LaneIsolated}
+	for _, first := range lanes {
+		for _, second := range lanes {
+			t.Run(string(second)+" joins "+string(first), func(t *testing.T) {
+				t.Parallel()
+				var arrivals atomic.Int32
+				b := setupInBubble(t, func(http.ResponseWriter, *http.Request) { arrivals.Add(1) })
+				synctest.Test(t, func(t *testing.T) { joins(t, b, first, second) })
+				require.EqualValues(t, 1, arrivals.Load())
+				require.Len(t, b.store.recorded, 1)
+			})
+		}
+	}
+}
+
+// setupInBubble is setup for activities that run in a bubble of synctest. The receiver speaks HTTP/1.1, whose connections are
+// idle as soon as the answer is there, so that CloseIdle ends all that the bubble waits for.
+func setupInBubble(t *testing.T, receive http.HandlerFunc) *bundle {
+	b := setup(t, receive)
+	s, _ := serve(t, receive)
+	b.store.sending.Endpoint.URL = s.URL
+	return b
+}
+
+func joins(t *testing.T, b *bundle, first, second activities.Lane) {
+	defer b.options.Transport.CloseIdle()
+	release := make(chan struct{})
+	b.options.Failpoint = func(string) { <-release }
+	b.options.Queue, b.options.Patience, b.options.Registerer = "own-queue", time.Minute, nil
+	acts := activities.New(b.options)
+	results := make(chan *activities.AttemptResult)
+	for _, lane := range []activities.Lane{first, second, second} {
+		go func() {
+			in := input()
+			in.Lane = lane
+			out, err := acts.Attempt(context.Background(), in)
+			if err != nil {
+				t.Error(err)
+			}
+			results <- out
+		}()
+		synctest.Wait() // it is about to send, or waits for the one that is
+	}
+	close(release)
+	want := <-results
+	require.Equal(t, webhook.StatusDelivered, want.Status)
+	require.Equal(t, want, <-results)
+	require.Equal(t, want, <-results)
+}
+
+// An attempt that waits in vain for the fast lane is no reason to keep the isolated lane, which has room, from making it.
+func TestActivities_Attempt_isolatedDoesNotSpill(t *testing.T) {
+	t.Parallel()
+	b := setupInBubble(t, answer(204))
+	b.options.FastLimit, b.options.FastWait, b.options.Registerer = 1, time.Minute, nil
+	b.options.Queue, b.options.Patience = "own-queue", time.Hour
+	synctest.Test(t, func(t *testing.T) {
+		defer b.options.Transport.CloseIdle()
+		release := make(chan struct{})
+		var passes atomic.Int32
+		b.options.Failpoint = func(string) {
+			if passes.Add(1) == 1 {
+				<-release
+			}
+		}
+		acts := activities.New(b.options)
+		ended := make(chan *activities.AttemptResult)
+		attempt := func(number int, lane activities.Lane) {
+			in := input()
+			in.Number, in.Lane = number, lane
+			out, err := acts.Attempt(context.Background(), in)
+			if err != nil {
+				t.Error(err)
+			}
+			ended <- out
+		}
+		go attempt(1, activities.LaneFast)
+		synctest.Wait()
+		go attempt(2, activities.LaneFast)
+		synctest.Wait()
+		go attempt(2, activities.LaneIsolated)
+		fast, isolated := <-ended, <-ended
+		if !fast.Spilled {
+			fast, isolated = isolated, fast
+		}
+		require.True(t, fast.Spilled)
+		require.Equal(t, webhook.StatusDelivered, isolated.Status)
+		close(release)
+		require.Equal(t, webhook.StatusDelivered, (<-ended).Status)
+	})
+}
+
+// A panic is a fault of ours: it is told, the process lives, and the attempt can be made again.
+func TestActivities_Attempt_survivesAPanic(t *testing.T) {
+	t.Parallel()
+	for _, where := range []string{"before-post", "after-response", "after-record"} {
+		for name, ask := range map[string]func(*testing.T, *bundle) (*activities.AttemptResult, error){
+			"fast":     func(t *testing.T, b *bundle) (*activities.AttemptResult, error) { return b.attempt(t, input()) },
+			"isolated": func(t *testing.T, b *bundle) (*activities.AttemptResult, error) { return b.attempt(t, isolated()) },
+			"express": func(_ *testing.T, b *bundle) (*activities.AttemptResult, error) {
+				return b.acts.Attempt(context.Background(), input())
+			},
+		} {
+			t.Run(name+" "+where, func(t *testing.T) {
+				t.Parallel()
+				b := setup(t, answer(204), panics(where), func(o *activities.Options) { o.FastLimit, o.IsolatedLimit = 1, 1 })
+				_, err := ask(t, b)
+				requirePanic(t, b, err)
+				out, err := ask(t, b)
+				require.NoError(t, err, "the only slot is free")
+				require.Equal(t, webhook.StatusDelivered, out.Status)
+			})
+		}
+	}
+}
+
+func TestActivities_Follow_survivesAPanic(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	b := setup(t, func(http.ResponseWriter, *http.Request) { <-release }, panics("after-response"),
+		func(o *activities.Options) { o.Queue, o.Patience, o.FastLimit = "own-queue", time.Millisecond, 1 })
+	out, err := b.attempt(t, input())
+	require.NoError(t, err)
+	require.Equal(t, "own-queue", out.FollowOn)
+	close(release)
+	_, err = b.env.ExecuteActivity(b.acts.Follow, input())
+	requirePanic(t, b, err)
+
+	out, err = b.attempt(t, isolated())
+	require.NoError(t, err)
+	require.Equal(t, webhook.StatusDelivered, out.Status)
+}
+
+// What ended in a fault of ours and is kept for Follow is made again by whoever asks for an attempt.
+func TestActivities_Attempt_doesNotJoinAFault(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	b := setup(t, func(http.ResponseWriter, *http.Request) { <-release }, panics("after-response"),
+		func(o *activities.Options) { o.Queue, o.Patience, o.FastLimit = "own-queue", time.Millisecond, 1 })
+	out, err := b.attempt(t, input())
+	require.NoError(t, err)
+	require.Equal(t, "own-queue", out.FollowOn)
+	close(release)
+	require.NoError(t, activities.Drain(t.Context(), b.acts))
+	out, err = b.attempt(t, isolated())
+	require.NoError(t, err)
+	require.Equal(t, webhook.StatusDelivered, out.Status)
+}
+
+// panics makes the first pass of a failpoint panic.
+func panics(where string) func(*activities.Options) {
+	return func(o *activities.Options) {
+		var passes atomic.Int32
+		o.Failpoint = func(name string) {
+			if name == where && passes.Add(1) == 1 {
+				panic("boom")
+			}
+		}
+	}
+}
+
+func isolated() activities.AttemptInput {
+	in := input()
+	in.Lane = activities.LaneIsolated
+	return in
+}
+
+// requirePanic checks that a panic became an error that is retried, a line of the log with the stack, and a count.
+func requirePanic(t *testing.T, b *bundle, err error) {
+	t.Helper()
+	requireType(t, err, "internal", false)
+	require.NotContains(t, err.Error(), "boom", "the cause is for the log")
+	require.Contains(t, b.logged.String(), "panic: boom")
+	require.Contains(t, b.logged.String(), "inflight_test.go", "the stack")
+	require.NoError(t, testutil.GatherAndCompare(b.registry, strings.NewReader(`
+# HELP waybill_attempt_panics_total Attempts that ended in a panic of Waybill's own; they are made again.
+# TYPE waybill_attempt_panics_total counter
+waybill_attempt_panics_total 1
+`), "waybill_attempt_panics_total"))
+}

@@ -1,0 +1,110 @@
+package activities
+
+import (
+	"time"
+
+	"waybill/webhook"
+)
+
+const (
+	// slowAnswer is what takes an endpoint out of the fast lane, whether the answer came that late or is still awaited.
+	slowAnswer = 500 * time.Millisecond
+	// slowMemory is how long an endpoint stays slow that nothing was sent to since.
+	slowMemory = 10 * time.Minute
+)
+
+// slot is an attempt's right to be under way. It is given back by leave.
+type slot struct {
+	b    *bulkhead
+	id   webhook.EndpointID
+	lane Lane
+	// ready is closed when a waiting attempt is handed its slot.
+	ready chan struct{}
+	sent  time.Time // zero until the request begins
+}
+
+// compartment is one endpoint's part of the bulkhead.
+type compartment struct {
+	taken map[*slot]struct{}
+	// free is how many slots each lane has left.
+	free map[Lane]int
+	// waiting are attempts without a slot, in their order.
+	waiting map[Lane][]*slot
+	slow    bool
+	since   time.Time // of the last change of slow
+	bookings
+}
+
+// sending notes that the request begins now.
+func (s *slot) sending() {
+	s.b.mu.Lock()
+	defer s.b.mu.Unlock()
+	s.sent = s.b.now()
+}
+
+// answered notes how the endpoint did: one slow answer makes it slow, one quick answer healthy, whatever it says. An
+// endpoint that fails at once keeps nobody waiting.
+func (s *slot) answered(r *Response) {
+	slow := r.Duration > slowAnswer || r.ErrorClass == webhook.ErrorTimeout
+	s.b.mu.Lock()
+	defer s.b.mu.Unlock()
+	c := s.b.endpoints[s.id]
+	s.sent = time.Time{}
+	c.slow, c.since = slow, s.b.now()
+	c.took(r.Duration)
+}
+
+// leave gives the slot back, to an attempt that waits for it if there is one.
+func (s *slot) leave() {
+	b := s.b
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := b.endpoints[s.id]
+	delete(c.taken, s)
+	if queue := c.waiting[s.lane]; len(queue) > 0 {
+		next := queue[0]
+		c.waiting[s.lane] = queue[1:]
+		c.taken[next] = struct{}{}
+		close(next.ready)
+	} else {
+		c.free[s.lane]++
+	}
+	now := b.now()
+	if c.idle(now) {
+		delete(b.endpoints, s.id)
+	}
+	if now.Sub(b.swept) > sweepInterval {
+		b.sweep(now)
+	}
+}
+
+// isSlow reports whether the endpoint has to stay out of the fast lane. One request that is awaited for too long is
+// enough, or a receiver that hangs would fill the lane before the first timeout tells.
+func (c *compartment) isSlow(now time.Time) bool {
+	if c.slow && now.Sub(c.since) < slowMemory {
+		return true
+	}
+	for s := range c.taken {
+		if s.lane == LaneFast && !s.sent.IsZero() && now.Sub(s.sent) > slowAnswer {
+			return true
+		}
+	}
+	return false
+}
+
+// idle reports whether nothing is to be remembered.
+func (c *compartment) idle(now time.Time) bool {
+	remembered := c.slow && now.Sub(c.since) < slowMemory
+	return len(c.taken) == 0 && !remembered
+}
+
+// oldest returns the age of the request that has been under way for longest.
+func (c *compartment) oldest(now time.Time) time.Duration {
+	var age time.Duration
+	for s := range c.taken {
+		if !s.sent.IsZero() {
+			age = max(age, now.Sub(s.sent))
+		}
+	}
+	return age
+}

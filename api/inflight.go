@@ -1,0 +1,134 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"waybill/webhook"
+)
+
+// inflightWait is how long a request waits for room before it is answered CodeOverloaded.
+const inflightWait = 2 * time.Second
+
+// inflight bounds the bytes of request bodies that the process holds, from their arrival until the answer. One request
+// at a time may go beyond the bound, by its body's own limit: so one can always come to its end, and a body that is larger
+// than the bound passes.
+type inflight struct {
+	most int64
+	wait time.Duration
+
+	mu      sync.Mutex
+	held    int64
+	tickets uint64
+	waiting []*waiter // the oldest request first
+	beyond  *share
+}
+
+// share is what one request holds.
+type share struct {
+	of   *inflight
+	held int64
+	// ticket orders requests by age; 0 before the first byte.
+	ticket uint64
+}
+
+type waiter struct {
+	share *share
+	bytes int64
+	ready chan struct{} // closed once the bytes are the share's
+}
+
+func newInflight(most int64) *inflight { return &inflight{most: most, wait: inflightWait} }
+
+// bytes returns how many are held.
+func (f *inflight) bytes() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.held
+}
+
+// grow adds bytes to the share, or waits for room and answers CodeOverloaded when none comes. Older requests go first.
+func (s *share) grow(ctx context.Context, bytes int64) error {
+	f := s.of
+	f.mu.Lock()
+	if s.ticket == 0 {
+		f.tickets++
+		s.ticket = f.tickets
+	}
+	w := &waiter{share: s, bytes: bytes, ready: make(chan struct{})}
+	at, _ := slices.BinarySearchFunc(f.waiting, w, func(a, b *waiter) int { return cmp.Compare(a.share.ticket, b.share.ticket) })
+	if (at == 0 || f.beyond == s) && f.take(w) {
+		f.mu.Unlock()
+		return nil
+	}
+	f.waiting = slices.Insert(f.waiting, at, w)
+	f.mu.Unlock()
+
+	timer := time.NewTimer(f.wait)
+	defer timer.Stop()
+	select {
+	case <-w.ready:
+		return nil
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return f.give(ctx, w)
+}
+
+// give ends a wait in vain, unless room came at the last moment.
+func (f *inflight) give(ctx context.Context, w *waiter) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i := slices.Index(f.waiting, w)
+	if i < 0 {
+		return nil
+	}
+	f.waiting = slices.Delete(f.waiting, i, i+1)
+	f.admit() // the next may need less
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return webhook.Errorf(webhook.CodeOverloaded, "requests of %d bytes are under way; nothing was stored, send it again", f.held)
+}
+
+// take gives a waiter its bytes where there is room, and the one that may go beyond the bound always. That one has begun
+// to read its body.
+func (f *inflight) take(w *waiter) bool {
+	fits := f.held+w.bytes <= f.most
+	if !fits && (w.share.held == 0 || f.beyond != nil && f.beyond != w.share) {
+		return false
+	}
+	if !fits {
+		f.beyond = w.share
+	}
+	f.held += w.bytes
+	w.share.held += w.bytes
+	return true
+}
+
+// admit wakes those who wait and have room now.
+func (f *inflight) admit() {
+	for len(f.waiting) > 0 && f.take(f.waiting[0]) {
+		close(f.waiting[0].ready)
+		f.waiting = slices.Delete(f.waiting, 0, 1)
+	}
+}
+
+// release gives back all that the share holds.
+func (s *share) release() {
+	if s.held == 0 {
+		return
+	}
+	f := s.of
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.held -= s.held
+	s.held = 0
+	if f.beyond == s {
+		f.beyond = nil
+	}
+	f.admit()
+}

@@ -1,0 +1,73 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/binary"
+	"log/slog"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"waybill/activities"
+	"waybill/engine"
+	"waybill/store"
+	"waybill/webhook"
+	"waybill/workflows"
+)
+
+// The largest event there can be, on a real server: as many recipients as an event may have, and as many policies of their own as
+// a tenant's endpoints may have, each as long as a policy can be.
+func TestStart_LargestEvent(t *testing.T) {
+	t.Parallel()
+	address, namespace := os.Getenv("WAYBILL_TEST_TEMPORAL_ADDRESS"), os.Getenv("WAYBILL_TEST_TEMPORAL_NAMESPACE")
+	require.NotEmpty(t, address, "WAYBILL_TEST_TEMPORAL_ADDRESS is not set: run the tests with make test")
+	c, err := client.Dial(client.Options{HostPort: address, Namespace: namespace})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	const recipients, distinct = 10_000, 1000
+	e := largestEvent(recipients, distinct)
+	in := engine.NewEventDeliveryInput(e, &webhook.Dialect{Name: "standard", Retry: webhook.RetryPolicy{Policy: "exponential-5"}})
+	require.Len(t, in.Policies, distinct)
+	require.Less(t, size(t, in), workflows.MaxInputBytes)
+
+	// A task queue of the test's own: the shared one has other tests' workers.
+	queue := "largest-" + e.EventID
+	w := worker.New(c, queue, worker.Options{LocalActivityWorkerOnly: true})
+	workflows.Register(w)
+	w.RegisterActivityWithOptions(func(_ context.Context, in activities.AttemptInput) (*activities.AttemptResult, error) {
+		return &activities.AttemptResult{Status: webhook.StatusDelivered, Attempt: &webhook.AttemptSummary{
+			Number: in.Number, StartedAt: time.Now(), StatusCode: 200, Outcome: webhook.OutcomeDelivered,
+		}}, nil
+	}, activity.RegisterOptions{Name: "Attempt"})
+	require.NoError(t, w.Start())
+	t.Cleanup(w.Stop)
+
+	engineClient := engine.NewClient(c, engine.Options{Namespace: namespace, TaskQueue: queue, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, engineClient.Start(t.Context(), in))
+	var result workflows.EventDeliveryResult
+	require.NoError(t, c.GetWorkflow(t.Context(), workflows.EventDeliveryID(e.TenantID, e.EventID), "").Get(t.Context(), &result))
+	require.Equal(t, workflows.EventDeliveryResult{Delivered: recipients}, result)
+}
+
+func largestEvent(recipients, distinct int) *store.Dispatch {
+	e := &store.Dispatch{TenantID: "acme", EventID: uuid.NewString(), EventType: "order.confirmed"}
+	for n := range recipients {
+		schedule := make([]webhook.Duration, webhook.MaxRetries)
+		for i := range schedule {
+			schedule[i] = webhook.Duration(webhook.MaxRetryDelay - time.Duration(1+n%distinct)*time.Second)
+		}
+		var id [16]byte
+		binary.BigEndian.PutUint32(id[:], uint32(n+1))
+		e.Deliveries = append(e.Deliveries, store.DispatchDelivery{
+			ID: webhook.NewID[webhook.DeliveryID](id), EndpointID: webhook.NewID[webhook.EndpointID](id),
+			Retry: &webhook.RetryPolicy{Schedule: schedule, Jitter: 0.123, RetryAfterMax: webhook.Duration(time.Hour)},
+		})
+	}
+	return e
+}

@@ -1,0 +1,80 @@
+package postgres_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"waybill/postgres"
+	"waybill/store"
+	"waybill/webhook"
+)
+
+func TestCancelDeliveriesOfDeleted(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *postgres.Options) { o.Timeout = 500 * time.Millisecond })
+	b.tenant("acme")
+	e := b.endpoint("acme")
+	statuses := map[webhook.DeliveryID]webhook.Status{}
+	for _, status := range []webhook.Status{webhook.StatusRetrying, webhook.StatusRetrying, webhook.StatusExhausted, webhook.StatusDelivered} {
+		id := b.delivery().ID
+		b.record(record("acme", id, 1, status))
+		statuses[id] = status
+	}
+	pending := b.delivery().ID
+	held := b.held(e.ID).ID
+	cancel := func(limit int) ([]store.HeldDelivery, bool) {
+		canceled, more, err := b.CancelDeliveriesOfDeleted(t.Context(), "acme", e.ID, "the endpoint was deleted", now(), limit)
+		require.NoError(t, err)
+		return canceled, more
+	}
+	canceled, _ := cancel(10)
+	require.Empty(t, canceled, "the endpoint is only disabled")
+
+	require.NoError(t, b.DeleteEndpoint(t.Context(), "acme", e.ID, now()))
+	other, _, err := b.CancelDeliveriesOfDeleted(t.Context(), "other", e.ID, "stolen", now(), 10)
+	require.NoError(t, err)
+	require.Empty(t, other, "another tenant has no such endpoint")
+	first, more := cancel(2)
+	require.Len(t, first, 2)
+	require.True(t, more)
+	second, more := cancel(2)
+	require.Len(t, second, 1)
+	require.True(t, more, "an attempt may be recorded at this moment")
+	require.Eventually(t, func() bool {
+		canceled, more := cancel(2)
+		return len(canceled) == 0 && !more
+	}, 10*time.Second, 50*time.Millisecond)
+
+	statuses[held] = webhook.StatusHeld
+	for id, before := range statuses {
+		d, err := b.Delivery(t.Context(), "acme", id)
+		require.NoError(t, err)
+		if before.Settled() {
+			require.Equal(t, before, d.Status)
+			continue
+		}
+		require.Equal(t, webhook.StatusCanceled, d.Status)
+		require.Equal(t, "the endpoint was deleted", d.Reason)
+		require.Nil(t, d.NextAttemptAt)
+	}
+	d, err := b.Delivery(t.Context(), "acme", pending)
+	require.NoError(t, err)
+	require.Equal(t, webhook.StatusPending, d.Status, "its first attempt finds out")
+}
+
+// An attempt that is under way while its endpoint is deleted is not to be followed by another.
+func TestRecordAttempt_ofADeletedEndpoint(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	e := b.endpoint("acme")
+	failed, delivered := b.delivery().ID, b.delivery().ID
+	require.NoError(t, b.DeleteEndpoint(t.Context(), "acme", e.ID, now()))
+	d := b.record(record("acme", failed, 1, webhook.StatusRetrying))
+	require.Equal(t, webhook.StatusCanceled, d.Status)
+	require.Equal(t, "the endpoint was deleted", d.Reason)
+	require.Nil(t, d.NextAttemptAt)
+	require.Equal(t, webhook.StatusDelivered, b.record(record("acme", delivered, 1, webhook.StatusDelivered)).Status)
+}

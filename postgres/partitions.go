@@ -1,0 +1,78 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
+)
+
+const (
+	// monthsAhead is for how many months after this one there is room: what keeps a partition from being created, a dump that
+	// runs for hours or a process that was stopped, has that long to end.
+	monthsAhead = 3
+	// partitionTime bounds the creation of one partition, and so how long anybody can be kept waiting by it.
+	partitionTime = 2 * time.Second
+)
+
+const selectMissingPartitions = `
+	SELECT parent, month::date AS month
+	FROM (SELECT date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => n) AS month FROM generate_series(0, $1) AS n) AS months
+		CROSS JOIN unnest(ARRAY['events', 'deliveries', 'attempts']) AS parent
+	WHERE to_regclass(format('%I.%I', current_schema(), parent || to_char(month, '_YYYY_MM'))) IS NULL
+	ORDER BY month, parent`
+
+type missingPartition struct {
+	Parent string
+	Month  time.Time
+}
+
+// EnsurePartitions implements store.Partitions: for this month and the next three. One that cannot be locked at once is left
+// to the next call, with CodeUnavailable.
+func (s *Store) EnsurePartitions(ctx context.Context) error {
+	return ensurePartitions(ctx, s.db, s.opts.Timeout)
+}
+
+func ensurePartitions(ctx context.Context, db *sqlx.DB, timeout time.Duration) error {
+	var missing []missingPartition
+	err := within(ctx, timeout, func(ctx context.Context) error {
+		return db.SelectContext(ctx, &missing, selectMissingPartitions, monthsAhead)
+	})
+	if err != nil {
+		return failed("list missing partitions", err)
+	}
+	for _, m := range missing {
+		err := within(ctx, timeout, func(ctx context.Context) error { return m.create(ctx, db) })
+		if err != nil {
+			return failed(fmt.Sprintf("create the partition of %s for %s", m.Parent, m.Month.Format("2006-01")), err)
+		}
+	}
+	return nil
+}
+
+func within(ctx context.Context, timeout time.Duration, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return do(ctx)
+}
+
+func (m *missingPartition) create(ctx context.Context, db *sqlx.DB) error {
+	tx, err := db.BeginTxx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf(`SET LOCAL statement_timeout = %d`, partitionTime.Milliseconds())); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `SELECT create_partition($1, $2)`, m.Parent, m.Month); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// locked reports whether a statement gave up waiting for a lock.
+func locked(err error) bool { return pq.As(err, pqerror.LockNotAvailable) != nil }

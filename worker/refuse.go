@@ -1,0 +1,82 @@
+package worker
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"time"
+	"unicode"
+
+	"waybill/store"
+)
+
+// What becomes of an event that cannot be dispatched for a fault of its own.
+const (
+	// maxTries is how many starts may fail before an event is set aside: after about nine minutes.
+	maxTries = 10
+	// An event is put off for firstDelay after its first try, and for twice as long after each further one, up to maxDelay.
+	firstDelay = time.Second
+	maxDelay   = 10 * time.Minute
+	// maxDialectDelay is lower, because the process that knows the dialect may start at any moment.
+	maxDialectDelay = time.Minute
+	// maxFaultBytes bounds what is kept of an error.
+	maxFaultBytes = 500
+)
+
+// fault says why an event cannot be dispatched.
+type fault struct {
+	err error
+	// most bounds the delay until the next try; 0: maxDelay.
+	most time.Duration
+	// passing means that the cause may go away by itself, so the event is never set aside.
+	passing bool
+}
+
+// refuse returns the outcome of an event that cannot be dispatched for a fault of its own: it is put off, longer each time, and
+// set aside in the end. No other event waits for it.
+func (d *Dispatcher) refuse(e *store.Dispatch, f fault) outcome {
+	tries := e.Tries + 1
+	o := outcome{key: e.EventKey, after: putOffDelay(tries, f.most), fault: faultText(f.err), setAside: !f.passing && tries >= maxTries}
+	d.refused.Inc()
+	log := d.log.With("tenant", e.TenantID, "event", e.EventID, "dispatch", e.EventKey, "tries", tries, "error", f.err)
+	if o.setAside {
+		log.Error("an event cannot be dispatched and is set aside: see GET /v1/dispatches")
+	} else {
+		log.Warn("an event cannot be dispatched; trying again", "after", o.after)
+	}
+	return o
+}
+
+// putOffDelay returns the delay after so many tries.
+func putOffDelay(tries int, most time.Duration) time.Duration {
+	if most == 0 {
+		most = maxDelay
+	}
+	return min(firstDelay<<min(tries-1, 16), most)
+}
+
+// faultText returns an error's text as it is stored and shown: short, and without what a terminal would obey.
+func faultText(err error) string {
+	text := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(err.Error(), "\uFFFD"))
+	if len(text) > maxFaultBytes {
+		text = strings.ToValidUTF8(text[:maxFaultBytes], "")
+	}
+	return text
+}
+
+// safely turns a panic of do into an error: what one event causes must not end the process. The log gets the stack.
+func safely(log *slog.Logger, do func() error) (err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			log.Error("panic", "reason", reason, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", reason)
+		}
+	}()
+	return do()
+}
