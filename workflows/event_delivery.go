@@ -131,8 +131,14 @@ func (e *event) result() *EventDeliveryResult {
 func (e *event) continuation() *EventDeliveryInput {
 	next := *e.in
 	next.Deliveries = make([]DeliveryState, len(e.deliveries))
+	attempts := make([][]webhook.AttemptSummary, len(e.deliveries))
+	for i, d := range e.deliveries {
+		attempts[i] = d.state.Attempts
+	}
+	_ = BoundAttempts(attempts, maxAttemptBytes) // what it leaves of the most deliveries that a run has fits
 	for i, d := range e.deliveries {
 		next.Deliveries[i] = d.state
+		next.Deliveries[i].Carry(attempts[i], d.state.Attempts)
 	}
 	next.Shown, next.ShownStatuses = "", e.shown
 	return &next

@@ -96,7 +96,7 @@ const (
 	// maxAttemptBytes is how many bytes the attempts of one run's deliveries may take, as JSON.
 	maxAttemptBytes = 1 << 20
 	// attemptBytes is what an attempt takes beside the text of its error.
-	attemptBytes = 160
+	attemptBytes = 180
 	// attemptsKept is how many attempts of a delivery are carried when not all can be: the latest.
 	attemptsKept = 10
 )
@@ -130,4 +130,14 @@ func BoundAttempts(deliveries [][]webhook.AttemptSummary, limit int) bool {
 		deliveries[i] = attempts[max(len(attempts)-attemptsKept, 0):]
 	}
 	return fits()
+}
+
+// Carry makes the attempts, the latest of all that were made, those that the delivery starts with.
+func (s *DeliveryState) Carry(attempts, all []webhook.AttemptSummary) {
+	for _, a := range all[:len(all)-len(attempts)] {
+		if a.Manual {
+			s.ManualBefore++
+		}
+	}
+	s.Attempts = attempts
 }

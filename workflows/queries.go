@@ -57,7 +57,7 @@ func (e *event) lines() ([]string, error) {
 // line is such as "ep_0197... retrying, attempts: 2, last: 500, next at 2026-05-27T14:32:05Z".
 func (d *delivery) line() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s, attempts: %d", d.state.EndpointID, d.state.Status, len(d.state.Attempts))
+	fmt.Fprintf(&b, "%s %s, attempts: %d", d.state.EndpointID, d.state.Status, d.state.made())
 	if n := len(d.state.Attempts); n > 0 {
 		switch last := d.state.Attempts[n-1]; {
 		case last.StatusCode != 0:
