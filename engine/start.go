@@ -54,8 +54,9 @@ func (p *policies) index(own *webhook.RetryPolicy) int {
 	return i
 }
 
-// NewRestartInput returns the input for an event whose workflow was lost: what the log has is the state to go on from. Where
-// it does not fit into an input, the workflow starts from the first attempts, which find in the log what was made already.
+// NewRestartInput returns the input for an event whose workflow was lost: what the log has is the state to go on from. Of a
+// long log the latest attempts are enough; where even they do not fit, the workflow starts from the first attempts, which find in
+// the log what was made already.
 func NewRestartInput(s *store.EventState, d *webhook.Dialect) *workflows.EventDeliveryInput {
 	in := NewEventDeliveryInput(&s.Dispatch, d)
 	attempts := make([][]webhook.AttemptSummary, len(s.Log))
@@ -67,13 +68,13 @@ func NewRestartInput(s *store.EventState, d *webhook.Dialect) *workflows.EventDe
 	if err != nil || !workflows.BoundAttempts(attempts, workflows.MaxInputBytes-len(text)) {
 		return in
 	}
+	carried := make(map[webhook.DeliveryID][]webhook.AttemptSummary, len(s.Log))
 	for i := range s.Log {
-		logged := s.Log[i]
-		logged.Attempts = attempts[i]
-		log[logged.ID] = &logged
+		log[s.Log[i].ID], carried[s.Log[i].ID] = &s.Log[i], attempts[i]
 	}
 	for i := range in.Deliveries {
 		if logged := log[in.Deliveries[i].ID]; logged != nil {
+			in.Deliveries[i].Carry(carried[logged.ID], logged.Attempts)
 			resume(&in.Deliveries[i], logged, s.HeldAt[logged.ID], d.HoldFor.Std())
 		}
 	}
@@ -82,7 +83,7 @@ func NewRestartInput(s *store.EventState, d *webhook.Dialect) *workflows.EventDe
 
 // resume makes what the log says the state to go on from.
 func resume(s *workflows.DeliveryState, log *webhook.DeliveryHistory, heldAt time.Time, holdFor time.Duration) {
-	s.Status, s.Reason, s.Attempts = log.Status, log.Reason, log.Attempts
+	s.Status, s.Reason = log.Status, log.Reason
 	switch {
 	case s.Status == webhook.StatusRetrying && log.NextAttemptAt != nil:
 		s.NextAttemptAt = *log.NextAttemptAt

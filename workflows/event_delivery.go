@@ -131,23 +131,23 @@ func (e *event) result() *EventDeliveryResult {
 func (e *event) continuation() *EventDeliveryInput {
 	next := *e.in
 	next.Deliveries = make([]DeliveryState, len(e.deliveries))
-	attempts := e.attempts()
+	attempts := e.boundAttempts()
 	for i, d := range e.deliveries {
 		next.Deliveries[i] = d.state
-		next.Deliveries[i].Attempts = attempts[i]
+		next.Deliveries[i].Carry(attempts[i], d.state.Attempts)
 	}
 	next.Shown, next.ShownStatuses = "", e.shown
 	return &next
 }
 
-// attempts returns the deliveries' attempts, as many bytes as an input or an answer takes.
-func (e *event) attempts() [][]webhook.AttemptSummary {
-	out := make([][]webhook.AttemptSummary, len(e.deliveries))
+// boundAttempts returns the deliveries' attempts, as many of them as fit into an input and into an answer.
+func (e *event) boundAttempts() [][]webhook.AttemptSummary {
+	attempts := make([][]webhook.AttemptSummary, len(e.deliveries))
 	for i, d := range e.deliveries {
-		out[i] = d.state.Attempts
+		attempts[i] = d.state.Attempts
 	}
-	BoundAttempts(out, maxAttemptBytes)
-	return out
+	_ = BoundAttempts(attempts, maxAttemptBytes) // what it leaves of the most deliveries that a run has fits
+	return attempts
 }
 
 // cancelRest cancels the deliveries that are left, because somebody canceled the workflow.

@@ -90,15 +90,16 @@ func (in *EventDeliveryInput) part(deliveries []DeliveryState) *EventDeliveryInp
 const (
 	// MaxInputBytes leaves room for what surrounds an input.
 	MaxInputBytes = 1800 << 10
-	// maxAttemptBytes is how many bytes the attempts of one run's deliveries may take, as JSON, with the texts of their errors.
-	// Without those 200 deliveries of 50 attempts take 1.6 MB.
+	// maxAttemptBytes is how many bytes the attempts of one run's deliveries may take, as JSON.
 	maxAttemptBytes = 1 << 20
 	// attemptBytes is what an attempt takes beside the text of its error.
-	attemptBytes = 160
+	attemptBytes = 180
+	// attemptsKept is how many attempts of a delivery are carried when not all can be: the latest.
+	attemptsKept = 10
 )
 
-// BoundAttempts leaves out the texts of errors, but for each delivery's last, where the attempts of all deliveries together would
-// take more than limit bytes as JSON, and reports whether they take less then. The log has the texts.
+// BoundAttempts makes the attempts of all deliveries together take at most limit bytes as JSON, and reports whether it could: first
+// without the texts of the errors but for each delivery's last, then with the latest attempts only. The log has them all.
 func BoundAttempts(deliveries [][]webhook.AttemptSummary, limit int) bool {
 	fits := func() bool {
 		n := 0
@@ -119,5 +120,21 @@ func BoundAttempts(deliveries [][]webhook.AttemptSummary, limit int) bool {
 		}
 		deliveries[i] = attempts
 	}
+	if fits() {
+		return true
+	}
+	for i, attempts := range deliveries {
+		deliveries[i] = attempts[max(len(attempts)-attemptsKept, 0):]
+	}
 	return fits()
+}
+
+// Carry makes the attempts, the latest of all that were made, those that the delivery starts with.
+func (s *DeliveryState) Carry(attempts, all []webhook.AttemptSummary) {
+	for _, a := range all[:len(all)-len(attempts)] {
+		if a.Manual {
+			s.ManualBefore++
+		}
+	}
+	s.Attempts = attempts
 }

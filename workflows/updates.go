@@ -108,8 +108,8 @@ func (e *event) update(ctx workflow.Context, name string, in converter.RawValue)
 }
 
 func (d *delivery) now() DeliveryNow {
-	h := d.history(d.state.Attempts)
-	return DeliveryNow{h.ID, h.EndpointID, h.Status, h.Reason, len(h.Attempts), h.NextAttemptAt}
+	h := d.history()
+	return DeliveryNow{h.ID, h.EndpointID, h.Status, h.Reason, d.state.made(), h.NextAttemptAt}
 }
 
 // redirectUpdates registers the updates of an event whose deliveries are in workflows of their own, each of which answers
