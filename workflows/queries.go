@@ -70,44 +70,7 @@ func (d *delivery) line() string {
 		fmt.Fprintf(&b, ", next at %s", d.state.NextAttemptAt.UTC().Format(time.RFC3339))
 	}
 	if d.state.Reason != "" {
-		fmt.Fprintf(&b, " (%s)", d.state.Reason)
+		fmt.Fprintf(&b, " (%s)", cleanReason(d.state.Reason))
 	}
 	return b.String()
-}
-
-// show tells the Web UI and, once the workflow has left the happy path, the visibility store how things stand.
-func (e *event) show(ctx workflow.Context) {
-	counts := map[webhook.Status]int{}
-	for _, d := range e.deliveries {
-		counts[d.state.Status]++
-	}
-	var parts []string
-	for _, s := range webhook.Statuses {
-		if counts[s] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", counts[s], s))
-		}
-	}
-	workflow.SetCurrentDetails(ctx, strings.Join(parts, ", "))
-
-	now := worst(counts)
-	if now == e.shown || e.shown == "" && (now == webhook.StatusPending || now == webhook.StatusDelivered) {
-		return
-	}
-	if err := workflow.UpsertTypedSearchAttributes(ctx, AttributeStatus.ValueSet(string(now))); err != nil {
-		workflow.GetLogger(ctx).Error("The status could not be shown.", "error", err)
-		return
-	}
-	e.shown = now
-}
-
-// worst is the status that says most about what is wrong with an event.
-func worst(counts map[webhook.Status]int) webhook.Status {
-	for _, s := range []webhook.Status{
-		webhook.StatusHeld, webhook.StatusRetrying, webhook.StatusPending, webhook.StatusExhausted, webhook.StatusCanceled,
-	} {
-		if counts[s] > 0 {
-			return s
-		}
-	}
-	return webhook.StatusDelivered
 }
