@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"net/url"
 
 	"waybill/webhook"
 )
@@ -92,28 +91,10 @@ func (s *Server) createEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 }
 
 func (s *Server) checkEndpoint(e *webhook.Endpoint, c *call) error {
-	err := e.Validate(webhook.Limits{
+	return e.Validate(webhook.Limits{
 		Dialect: c.dialect, AllowHTTP: s.opts.AllowHTTP, AllowUnknownTypes: c.tenant.AllowUnknownTypes,
+		CheckAddress: s.opts.CheckAddress, ReservedHeaders: s.reserved,
 	})
-	if err != nil {
-		return err
-	}
-	return s.checkHost(e.URL)
-}
-
-// checkHost asks the operator's rule about the host of a URL that is otherwise good.
-func (s *Server) checkHost(address string) error {
-	if s.opts.CheckHost == nil {
-		return nil
-	}
-	u, err := url.Parse(address)
-	if err == nil {
-		err = s.opts.CheckHost(u.Hostname())
-	}
-	if err != nil {
-		return invalid("endpoint", webhook.FieldError{Field: "url", Detail: err.Error()})
-	}
-	return nil
 }
 
 // listEndpoints is GET /v1/tenants/{tenant}/endpoints.
