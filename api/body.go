@@ -12,7 +12,7 @@ import (
 // A buffer begins with firstBytes, or with the announced length if that is less, and grows fourfold: it never holds more
 // than about four times what has arrived, whatever was announced.
 const (
-	firstBytes   = 16 << 10
+	firstBytes   = 4 << 10
 	growthFactor = 4
 )
 

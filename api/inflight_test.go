@@ -41,8 +41,8 @@ func TestInflight_AnnouncedIsNotHeld(t *testing.T) {
 			"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n{", key, api.DefaultMaxBatchBytes)
 		require.NoError(t, err)
 	}
-	require.Eventually(t, func() bool { return b.server.InflightBytes() == connections*16<<10 }, 20*time.Second, 5*time.Millisecond,
-		"each holds its first 16 KiB")
+	require.Eventually(t, func() bool { return b.server.InflightBytes() == connections*4<<10 }, 20*time.Second, 5*time.Millisecond,
+		"each holds its first 4 KiB")
 	runtime.ReadMemStats(&after)
 	require.Less(t, int64(after.HeapInuse)-int64(before.HeapInuse), int64(100<<20), "of the 800 MiB announced")
 }

@@ -185,7 +185,7 @@ func TestOpenAPI_QuotesWhatYAML11Misreads(t *testing.T) {
 
 func TestOpenAPI_ListsEveryCode(t *testing.T) {
 	t.Parallel()
-	code := loadSpec(t).doc.Components.Schemas["Problem"].Value.Properties["code"].Value
+	code := loadSpec(t).doc.Components.Schemas["ProblemDetails"].Value.Properties["code"].Value
 	for _, c := range []webhook.Code{
 		webhook.CodeMalformed, webhook.CodeInvalid, webhook.CodeUnauthorized, webhook.CodeForbidden, webhook.CodeNotFound,
 		webhook.CodeConflict, webhook.CodeEventIDConflict, webhook.CodeRecipientLimit, webhook.CodeUnknownEventType, webhook.CodeSchemaViolation,

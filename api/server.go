@@ -21,8 +21,10 @@ const (
 	DefaultMaxBatchBytes = 8 << 20
 )
 
-// DefaultMaxInflightBytes bounds the request bodies that are held at one time.
-const DefaultMaxInflightBytes = 64 << 20
+// DefaultMaxInflightBytes bounds the request bodies that are held at one time. What is made of a body takes several times
+// its size. With 64 publishers of batches of 500 this bound got 22,000 events/s through, 16 MiB 12,000 and none 4,000: the
+// garbage collector was busy keeping to its limit.
+const DefaultMaxInflightBytes = 8 << 20
 
 // How long this process may go on using what it has read, after another process changed it.
 const (

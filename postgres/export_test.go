@@ -56,7 +56,7 @@ var HotStatements = map[string]string{
 	"generated": selectGenerated, "claim outbox": claimOutbox, "delete outbox": deleteOutbox, "quarantine outbox": quarantineOutbox, "trim": trimQuarantine,
 	"delivery": selectDelivery, "cancel": cancelDelivery, "hold": holdDelivery, "release deliveries": releaseDeliveries,
 	"event's deliveries": selectEventDeliveries, "held since": selectHeldSince, "attempts": selectAttempts, "attempt": selectAttempt,
-	"recorded attempt": selectRecordedAttempt,
+	"recorded attempt": selectRecordedAttempts,
 }
 
 // ListQuery returns the query of a list of deliveries of the tenant acme, and its arguments.

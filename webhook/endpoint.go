@@ -92,8 +92,8 @@ type Limits struct {
 	AllowHTTP bool
 	// AllowUnknownTypes is the tenant's: event types outside the catalogue may be named.
 	AllowUnknownTypes bool
-	// Stored is the endpoint before a change, nil at its creation. A retry policy and a filter that were accepted once
-	// stay, whatever rules have come since.
+	// Stored is the endpoint before a change, nil at its creation. Event types, a filter and a retry policy that were
+	// accepted once stay, whatever rules have come since.
 	Stored *Endpoint
 }
 
@@ -143,6 +143,15 @@ func (e *Endpoint) validateURL(l Limits, found *problems) {
 }
 
 func (e *Endpoint) validateSubscription(l Limits, found *problems) {
+	if l.Stored == nil || !slices.Equal(e.EventTypes, l.Stored.EventTypes) {
+		e.validateEventTypes(l, found)
+	}
+	if l.Stored == nil || !reflect.DeepEqual(e.Filter, l.Stored.Filter) {
+		e.validateFilter(l.Dialect, found)
+	}
+}
+
+func (e *Endpoint) validateEventTypes(l Limits, found *problems) {
 	d, rule := l.Dialect, l.Dialect.Endpoints
 	if len(e.EventTypes) == 0 {
 		found.addf("event_types", `is required, for example ["*"]`)
@@ -155,9 +164,6 @@ func (e *Endpoint) validateSubscription(l Limits, found *problems) {
 	}
 	for i, pattern := range e.EventTypes {
 		validatePattern(l, indexed("event_types", i), pattern, found)
-	}
-	if l.Stored == nil || !reflect.DeepEqual(e.Filter, l.Stored.Filter) {
-		e.validateFilter(d, found)
 	}
 }
 

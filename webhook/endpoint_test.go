@@ -172,12 +172,13 @@ func TestEndpoint_Validate_Filter(t *testing.T) {
 		"filter.auction is not an attribute of the dialect auction-excellence, which has auction_id")
 }
 
-// TestEndpoint_Validate_Stored changes an endpoint from before the rules for retry policies and filters: what it has goes
-// on, what it gets is new.
+// TestEndpoint_Validate_Stored changes an endpoint from before the rules for types, filters and retry policies: what it has
+// goes on, what it gets is new.
 func TestEndpoint_Validate_Stored(t *testing.T) {
 	t.Parallel()
 	old := func(change func(*webhook.Endpoint)) *webhook.Endpoint {
 		return endpoint(func(e *webhook.Endpoint) {
+			e.EventTypes = []string{"lots.*"}
 			e.Filter = map[string][]string{"auction": {"17"}}
 			e.Retry = &webhook.RetryPolicy{Schedule: []webhook.Duration{0, 5e8}}
 			change(e)
@@ -185,7 +186,7 @@ func TestEndpoint_Validate_Stored(t *testing.T) {
 	}
 	stored := old(func(*webhook.Endpoint) {})
 	limits := webhook.Limits{Dialect: dialect(t, "auction-excellence")}
-	require.Equal(t, []string{"filter.auction", "retry.schedule[0]", "retry.schedule[1]"}, fields(t, stored.Validate(limits)))
+	require.Equal(t, []string{"event_types[0]", "filter.auction", "retry.schedule[0]", "retry.schedule[1]"}, fields(t, stored.Validate(limits)))
 	limits.Stored = stored
 	for _, tc := range []struct {
 		change func(*webhook.Endpoint)
@@ -193,6 +194,8 @@ func TestEndpoint_Validate_Stored(t *testing.T) {
 	}{
 		{func(e *webhook.Endpoint) { e.Description = "new" }, nil},
 		{func(e *webhook.Endpoint) { e.Retry = nil }, nil},
+		{func(e *webhook.Endpoint) { e.EventTypes = []string{"*"} }, nil},
+		{func(e *webhook.Endpoint) { e.EventTypes = []string{"*", "lots.*"} }, []string{"event_types[1]"}},
 		{func(e *webhook.Endpoint) { e.Retry.Schedule = e.Retry.Schedule[:1] }, []string{"retry.schedule[0]"}},
 		{func(e *webhook.Endpoint) { e.Filter["auction"] = []string{"18"} }, []string{"filter.auction"}},
 		{func(e *webhook.Endpoint) { e.URL = "/" }, []string{"url"}},

@@ -33,8 +33,8 @@ type memDispatches struct {
 	trimmed  int // calls of TrimQuarantine
 }
 
-func newDispatches(waiting ...store.Dispatch) *memDispatches {
-	return &memDispatches{waiting: waiting, claimed: map[webhook.EventKey]store.Dispatch{}}
+func newDispatches() *memDispatches {
+	return &memDispatches{claimed: map[webhook.EventKey]store.Dispatch{}}
 }
 
 func (o *memDispatches) ClaimDispatches(_ context.Context, limit int, _ time.Duration) ([]store.Dispatch, error) {

@@ -56,7 +56,7 @@ type config struct {
 	MaxBodyBytes  int64 `env:"WAYBILL_MAX_BODY_BYTES" envDefault:"262144"`
 	MaxBatchBytes int64 `env:"WAYBILL_MAX_BATCH_BYTES" envDefault:"8388608"`
 	// MaxInflightBytes bounds the request bodies that the process holds at one time; what finds no room is answered 429.
-	MaxInflightBytes int64  `env:"WAYBILL_MAX_INFLIGHT_BYTES" envDefault:"67108864"`
+	MaxInflightBytes int64  `env:"WAYBILL_MAX_INFLIGHT_BYTES" envDefault:"8388608"`
 	DialectsDir      string `env:"WAYBILL_DIALECTS_DIR"`
 	// MaxBacklog is how many events may be accepted and not yet dispatched before the API answers 429; 0: any number. The
 	// default is an hour of Temporal being away at some 280 events a second, and about 2 GB of events of 1 KiB.
