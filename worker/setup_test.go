@@ -32,8 +32,8 @@ type memDispatches struct {
 	forgot   int // calls of ForgetLostDispatches
 }
 
-func newDispatches(waiting ...store.Dispatch) *memDispatches {
-	return &memDispatches{waiting: waiting, claimed: map[webhook.EventKey]store.Dispatch{}}
+func newDispatches() *memDispatches {
+	return &memDispatches{claimed: map[webhook.EventKey]store.Dispatch{}}
 }
 
 func (o *memDispatches) ClaimDispatches(_ context.Context, limit int, _ time.Duration) ([]store.Dispatch, error) {

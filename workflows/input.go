@@ -10,9 +10,6 @@ import (
 	"waybill/webhook"
 )
 
-// MaxRecipients is how many deliveries an event may have.
-const MaxRecipients = 10_000
-
 // ErrorTypeInvalidInput is the type of the error that ends a workflow whose input Waybill cannot have made.
 const ErrorTypeInvalidInput = "invalid_input"
 
@@ -22,8 +19,8 @@ func (in *EventDeliveryInput) check() error {
 	switch {
 	case in.Tenant == "" || in.EventID == "":
 		return errors.New("tenant and event_id must not be empty")
-	case len(in.Deliveries) > MaxRecipients:
-		return fmt.Errorf("deliveries has %d items, more than %d", len(in.Deliveries), MaxRecipients)
+	case len(in.Deliveries) > webhook.MaxRecipients:
+		return fmt.Errorf("deliveries has %d items, more than %d", len(in.Deliveries), webhook.MaxRecipients)
 	case in.HoldFor < 0:
 		return fmt.Errorf("hold_for is %s", in.HoldFor)
 	}
