@@ -29,15 +29,15 @@ func (c *Client) History(ctx context.Context, tenant, eventID string) (*webhook.
 		answer.Deliveries = append(answer.Deliveries, part.Deliveries...)
 	}
 	if slices.ContainsFunc(answer.Deliveries, isCut) {
-		return nil, webhook.Errorf(webhook.CodeNotFound, "the workflow does not carry every text")
+		return nil, webhook.Errorf(webhook.CodeNotFound, "the workflow does not know all attempts")
 	}
 	return &answer.History, nil
 }
 
-// isCut reports whether texts of errors of a long history are left to the log; see workflows.BoundAttempts.
+// isCut reports whether attempts, or texts of errors, of a long history are left to the log; see workflows.BoundAttempts.
 func isCut(d webhook.DeliveryHistory) bool {
-	for _, a := range d.Attempts {
-		if a.Outcome != webhook.OutcomeDelivered && a.Error == "" {
+	for i, a := range d.Attempts {
+		if a.Number != i+1 || a.Outcome != webhook.OutcomeDelivered && a.Error == "" {
 			return true
 		}
 	}

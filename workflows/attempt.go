@@ -7,7 +7,7 @@ import (
 	"waybill/webhook"
 )
 
-// made is how many attempts were made.
+// made is how many attempts were made. Of many a run carries the latest only.
 func (s *DeliveryState) made() int {
 	if n := len(s.Attempts); n > 0 {
 		return s.Attempts[n-1].Number

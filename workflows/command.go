@@ -65,7 +65,7 @@ func (d *delivery) refuses(name string) error {
 
 // manual is how many attempts the retry policy does not count.
 func (s *DeliveryState) manual() int {
-	n := 0
+	n := s.ManualBefore
 	for i := range s.Attempts {
 		if s.Attempts[i].Manual {
 			n++
