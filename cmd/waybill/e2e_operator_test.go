@@ -143,7 +143,7 @@ func TestOperator_StrangeSignals(t *testing.T) {
 // Web UI offers for it, sends nothing again and leaves the history right.
 func TestOperator_ExhaustedAndReset(t *testing.T) {
 	t.Parallel()
-	tn := newTenant(t, shared(t), "standard", fields{"retry": fields{"schedule": []string{"10ms", "1s"}}})
+	tn := newTenant(t, shared(t), "standard", fields{"retry": fields{"schedule": []string{"1s", "1s"}}})
 	o := newOperator(t, tn.server.group)
 	failing, fine := newReceiver(t, reply{status: 500}), newReceiver(t)
 	e, f := tn.endpoint(t, failing, nil), tn.endpoint(t, fine, nil)
