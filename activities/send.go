@@ -16,8 +16,8 @@ const (
 	maxRecordPause   = 2 * time.Second
 )
 
-// maxHostBytes is the longest name that DNS has (RFC 1035, section 3.1), and a port.
-const maxHostBytes = 255 + 6
+// maxShownHostBytes is a host name and its port.
+const maxShownHostBytes = maxHostBytes + 6
 
 // send makes the attempt, judges the answer and records both.
 func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sending, taken *slot) (*AttemptResult, error) {
@@ -123,7 +123,7 @@ func hostOf(e *webhook.Endpoint) string {
 	if err != nil {
 		return ""
 	}
-	return clean(u.Host, maxHostBytes)
+	return clean(u.Host, maxShownHostBytes)
 }
 
 // disable obeys a receiver that wants no more. When it fails, the next delivery to it will be told the same again.
