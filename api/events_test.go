@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,29 @@ func TestEvents_Publish(t *testing.T) {
 		"id": "o-1", "type": "order.confirmed", "data": object{"n": 1.0}, "attributes": object{"region": "nz"},
 		"occurred_at": "2026-05-27T14:00:00.5Z", "created_at": "2026-05-27T14:32:00.123456Z",
 	}, got)
+}
+
+// Ids as other systems make them work wherever an event is named, escaped in the path or not.
+func TestEvents_IDsOfOtherSystems(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	var asked []string
+	b.engine.history = func(_, event string) (*webhook.History, error) {
+		asked = append(asked, event)
+		return &webhook.History{EventID: event}, nil
+	}
+	for _, id := range []string{"V1StGXR8+Z5jdHi6B==", "-_~:=@+.x", "order@shop.example:7", strings.Repeat("+", webhook.MaxEventIDBytes)} {
+		b.admin("POST", "/v1/tenants/acme/events", fmt.Sprintf(`{"type":"a.b","data":1,"id":%q}`, id)).want(202)
+		for _, path := range []string{id, url.PathEscape(id), strings.NewReplacer("+", "%2B", "=", "%3D", "@", "%40", "~", "%7E", ":", "%3A").Replace(id)} {
+			require.Equal(t, id, into[object](b.admin("GET", "/v1/tenants/acme/events/"+path, "").want(200))["id"])
+			require.Equal(t, id, into[object](b.admin("GET", "/v1/tenants/acme/events/"+path+"/history", "").want(200))["event_id"])
+			require.Equal(t, id, asked[len(asked)-1])
+		}
+	}
+	for _, id := range []string{"a/b", ".", "..", "a b", "é", strings.Repeat("x", webhook.MaxEventIDBytes+1)} {
+		b.admin("POST", "/v1/tenants/acme/events", fmt.Sprintf(`{"type":"a.b","data":1,"id":%q}`, id)).problem(422, webhook.CodeInvalid)
+	}
 }
 
 func TestEvents_PublishWithoutID(t *testing.T) {

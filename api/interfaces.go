@@ -16,7 +16,16 @@ type Store interface {
 	store.Events
 	LogStore
 	DispatchStore
+	QuarantineStore
 	store.Health
+}
+
+// QuarantineStore is what the API needs of store.Quarantine.
+type QuarantineStore interface {
+	QuarantinedRows(ctx context.Context, page store.Page) ([]store.QuarantinedRow, error)
+	QuarantinedRow(ctx context.Context, position int64) (*store.QuarantinedRow, error)
+	RetryQuarantined(ctx context.Context, position int64) error
+	DeleteQuarantined(ctx context.Context, position int64) error
 }
 
 // DispatchStore is what the API needs of store.Dispatches.

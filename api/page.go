@@ -46,6 +46,8 @@ func newQuery(r *http.Request, known ...string) *query {
 			q.add(name, "is not a known parameter")
 		case len(given) > 1:
 			q.add(name, "is given more than once")
+		case given[0] == "" && name != "cursor":
+			q.add(name, "has no value: leave it out or give it one") // an unset variable must not select everything
 		case !isText(given[0]) && name != "cursor":
 			q.add(name, "is too long or not text")
 		}

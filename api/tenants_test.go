@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -112,7 +113,8 @@ func TestLists_BadQueries(t *testing.T) {
 		"limit=0": "limit", "limit=201": "limit", "limit=x": "limit", "limit=1&limit=2": "limit", "cursor=!": "cursor",
 		"cursor=dDE": "cursor", "color=red": "color", "status=done": "status", "endpoint=x": "endpoint",
 		"since=now": "since", "until=2026-05-27": "until", "event_type=%00": "event_type", "event_type=%ff": "event_type",
-		"a=%zz": "query", "a;b": "query",
+		"a=%zz": "query", "a;b": "query", "since=": "since", "status=": "status", "endpoint": "endpoint", "limit=": "limit",
+		"since=2026-05-27T14:32:60Z": "since", "until=2026-05-27+14:32:00Z": "until",
 	} {
 		t.Run(query, func(t *testing.T) {
 			p := b.admin("GET", "/v1/tenants/acme/deliveries?"+query, "").problem(422, webhook.CodeInvalid)
@@ -120,6 +122,26 @@ func TestLists_BadQueries(t *testing.T) {
 		})
 	}
 	require.Empty(t, b.store.filters, "the store was not asked")
+}
+
+// A + that was not escaped is a space to everybody who reads a query: the answer tells what to write.
+func TestLists_Moments(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	p := b.admin("GET", "/v1/tenants/acme/deliveries?since=2026-05-27T14:32:00+02:00", "").problem(422, webhook.CodeInvalid)
+	require.Equal(t, "since", p.Errors[0].Field)
+	require.Contains(t, p.Errors[0].Detail, "write the + of an offset as %2B")
+	p = b.admin("GET", "/v1/tenants/acme/deliveries?since=yesterday+noon", "").problem(422, webhook.CodeInvalid)
+	require.NotContains(t, p.Detail, "%2B")
+
+	b.lenient = true // the validator's date-time knows no lower case
+	b.admin("GET", "/v1/tenants/acme/deliveries?since=2026-05-27t14:32:00%2B02:00&until=2016-12-31T23:59:60z", "").want(200)
+	require.Equal(t, "2026-05-27T12:32:00Z", b.store.filters[0].Since.UTC().Format(time.RFC3339))
+	require.Equal(t, "2017-01-01T00:00:00Z", b.store.filters[0].Until.UTC().Format(time.RFC3339))
+
+	b.admin("POST", "/v1/tenants/acme/events", `{"type":"a.b","data":1,"id":"e1","occurred_at":"2016-12-31t23:59:60z"}`).want(202)
+	require.Equal(t, "2017-01-01T00:00:00Z", b.store.published("acme", "e1").Event.OccurredAt.Format(time.RFC3339))
 }
 
 // storePath fills a route's path so that its handler asks the store: only a tenant that shares one secret has its own.

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
@@ -27,7 +28,20 @@ func (c *Client) History(ctx context.Context, tenant, eventID string) (*webhook.
 		}
 		answer.Deliveries = append(answer.Deliveries, part.Deliveries...)
 	}
+	if slices.ContainsFunc(answer.Deliveries, isCut) {
+		return nil, webhook.Errorf(webhook.CodeNotFound, "the workflow does not know all attempts")
+	}
 	return &answer.History, nil
+}
+
+// isCut reports whether attempts, or texts of errors, of a long history are left to the log; see workflows.BoundAttempts.
+func isCut(d webhook.DeliveryHistory) bool {
+	for i, a := range d.Attempts {
+		if a.Number != i+1 || a.Outcome != webhook.OutcomeDelivered && a.Error == "" {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *Client) queryHistory(ctx context.Context, id string) (*workflows.HistoryAnswer, error) {

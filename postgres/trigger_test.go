@@ -173,8 +173,8 @@ func TestPublishChanges_SettingsOfTheSession(t *testing.T) {
 		require.NoError(t, err)
 		var row struct{ Data, Attributes string }
 		require.NoError(t, b.db.Get(&row, `DELETE FROM outbox RETURNING data, attributes`))
-		require.Equal(t, `{"at":"2026-05-27T14:32:00.5+00:00","span":"1 day 02:00:00","day":"2026-05-27","n":0.1,"raw":"\\x00ff"}`, row.Data, settings)
-		require.Equal(t, `{"at":"2026-05-27T14:32:00.5+00:00","span":"1 day 02:00:00","day":"2026-05-27","n":"0.1","raw":"\\x00ff"}`, row.Attributes, settings)
+		require.JSONEq(t, `{"at":"2026-05-27T14:32:00.5+00:00","span":"1 day 02:00:00","day":"2026-05-27","n":0.1,"raw":"\\x00ff"}`, row.Data, settings)
+		require.JSONEq(t, `{"at":"2026-05-27T14:32:00.5+00:00","span":"1 day 02:00:00","day":"2026-05-27","n":"0.1","raw":"\\x00ff"}`, row.Attributes, settings)
 	}
 	var zone string
 	require.NoError(t, conn.GetContext(t.Context(), &zone, `SHOW timezone`))

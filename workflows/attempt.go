@@ -7,8 +7,16 @@ import (
 	"waybill/webhook"
 )
 
+// made is how many attempts were made. Of many a run carries the latest only.
+func (s *DeliveryState) made() int {
+	if n := len(s.Attempts); n > 0 {
+		return s.Attempts[n-1].Number
+	}
+	return 0
+}
+
 // number is the next attempt's.
-func (d *delivery) number() int { return len(d.state.Attempts) + 1 }
+func (d *delivery) number() int { return d.state.made() + 1 }
 
 // attempt makes the next attempt, in the fast lane if the worker has room for the endpoint, and takes over how the delivery
 // then stands. The first attempt is due anyway: who asks for it only brings it forward.
@@ -20,8 +28,8 @@ func (d *delivery) attempt(ctx workflow.Context, asked bool) error {
 		Number: d.number(), Lane: d.state.Lane, Policy: d.event.in.Policies[d.state.Policy],
 		Manual: d.state.Status == webhook.StatusRetrying && (asked || !d.state.ResumeAt.IsZero()),
 	}
-	if scheduled := d.scheduledAttempts(); scheduled != len(d.state.Attempts) {
-		in.Scheduled = scheduled
+	if manual := d.state.manual(); manual > 0 {
+		in.Scheduled = d.state.made() - manual
 	}
 	var out *activities.AttemptResult
 	var err error

@@ -57,19 +57,17 @@ func (d *delivery) refuses(name string) error {
 		return nil
 	case d.state.Status == webhook.StatusHeld || d.pending != nil && d.pending.kind == commandHold:
 		return refusal(webhook.CodeConflict, "the endpoint is disabled: enable it")
-	case d.manualAttempts() >= MaxManualAttempts:
+	case d.state.manual() >= MaxManualAttempts:
 		return refusal(webhook.CodeConflict, "as many attempts were asked for as may be")
 	}
 	return nil
 }
 
-func (d *delivery) manualAttempts() int { return len(d.state.Attempts) - d.scheduledAttempts() }
-
-// scheduledAttempts is how many attempts the retry policy counts.
-func (d *delivery) scheduledAttempts() int {
-	n := 0
-	for i := range d.state.Attempts {
-		if !d.state.Attempts[i].Manual {
+// manual is how many attempts the retry policy does not count.
+func (s *DeliveryState) manual() int {
+	n := s.ManualBefore
+	for i := range s.Attempts {
+		if s.Attempts[i].Manual {
 			n++
 		}
 	}

@@ -166,7 +166,7 @@ func (d *delivery) setStatus(ctx workflow.Context, status webhook.Status, reason
 		return nil
 	}
 	in := activities.SetStatusInput{
-		Tenant: d.event.in.Tenant, DeliveryID: d.state.ID, Status: status, Reason: reason, Attempts: len(d.state.Attempts),
+		Tenant: d.event.in.Tenant, DeliveryID: d.state.ID, Status: status, Reason: reason, Attempts: d.state.made(),
 	}
 	var out activities.SetStatusResult
 	ctx = housekeeping(ctx, fmt.Sprintf("set %s %s", d.name(), status))

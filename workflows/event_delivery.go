@@ -131,11 +131,23 @@ func (e *event) result() *EventDeliveryResult {
 func (e *event) continuation() *EventDeliveryInput {
 	next := *e.in
 	next.Deliveries = make([]DeliveryState, len(e.deliveries))
+	attempts := e.boundAttempts()
 	for i, d := range e.deliveries {
 		next.Deliveries[i] = d.state
+		next.Deliveries[i].Carry(attempts[i], d.state.Attempts)
 	}
 	next.Shown, next.ShownStatuses = "", e.shown
 	return &next
+}
+
+// boundAttempts returns the deliveries' attempts, as many of them as fit into an input and into an answer.
+func (e *event) boundAttempts() [][]webhook.AttemptSummary {
+	attempts := make([][]webhook.AttemptSummary, len(e.deliveries))
+	for i, d := range e.deliveries {
+		attempts[i] = d.state.Attempts
+	}
+	_ = BoundAttempts(attempts, maxAttemptBytes) // what it leaves of the most deliveries that a run has fits
+	return attempts
 }
 
 // cancelRest cancels the deliveries that are left, because somebody canceled the workflow.

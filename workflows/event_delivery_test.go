@@ -207,6 +207,37 @@ func TestEventDelivery_ContinuesAsNew(t *testing.T) {
 	require.Len(t, again.history().Attempts, 3)
 }
 
+// The most that a run hands to the next fits into what Temporal takes, and loses no count.
+func TestEventDelivery_LargestContinuation(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, "auction-excellence")
+	in := s.event(workflows.MaxDeliveries)
+	for i := range in.Deliveries {
+		d := &in.Deliveries[i]
+		d.Status, d.NextAttemptAt, d.Host = webhook.StatusRetrying, began.Add(time.Minute), strings.Repeat("h", 253)
+		for n := range webhook.MaxRetries + workflows.MaxManualAttempts {
+			d.Attempts = append(d.Attempts, webhook.AttemptSummary{
+				Number: n + 1, Manual: n > 0 && n <= workflows.MaxManualAttempts, StartedAt: began, DurationMS: 30_000, StatusCode: down,
+				Outcome: webhook.OutcomeRetryable, ErrorClass: webhook.ErrorHTTPStatus, Error: strings.Repeat("x", 500),
+			})
+		}
+	}
+	s.env.SetContinueAsNewSuggested(true)
+	s.env.ExecuteWorkflow(workflows.EventDeliveryType, in)
+	var anew *workflow.ContinueAsNewError
+	require.ErrorAs(t, s.env.GetWorkflowError(), &anew)
+	require.Less(t, len(anew.Input.GetPayloads()[0].GetData()), workflows.MaxInputBytes)
+
+	var next workflows.EventDeliveryInput
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(anew.Input, &next))
+	again := newStory(t, "auction-excellence")
+	again.before = func(in activities.AttemptInput) {
+		require.Equal(t, webhook.MaxRetries+workflows.MaxManualAttempts+1, in.Number)
+		require.Equal(t, webhook.MaxRetries, in.Scheduled)
+	}
+	require.Equal(t, workflows.EventDeliveryResult{Delivered: workflows.MaxDeliveries}, again.deliver(&next))
+}
+
 // Inputs travel through Temporal's history, where people read them.
 func TestEventDelivery_InputHasNoSecrets(t *testing.T) {
 	t.Parallel()

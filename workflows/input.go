@@ -10,9 +10,6 @@ import (
 	"waybill/webhook"
 )
 
-// MaxRecipients is how many deliveries an event may have.
-const MaxRecipients = 10_000
-
 // ErrorTypeInvalidInput is the type of the error that ends a workflow whose input Waybill cannot have made.
 const ErrorTypeInvalidInput = "invalid_input"
 
@@ -22,8 +19,8 @@ func (in *EventDeliveryInput) check() error {
 	switch {
 	case in.Tenant == "" || in.EventID == "":
 		return errors.New("tenant and event_id must not be empty")
-	case len(in.Deliveries) > MaxRecipients:
-		return fmt.Errorf("deliveries has %d items, more than %d", len(in.Deliveries), MaxRecipients)
+	case len(in.Deliveries) > webhook.MaxRecipients:
+		return fmt.Errorf("deliveries has %d items, more than %d", len(in.Deliveries), webhook.MaxRecipients)
 	case in.HoldFor < 0:
 		return fmt.Errorf("hold_for is %s", in.HoldFor)
 	}
@@ -96,7 +93,7 @@ const (
 	// maxAttemptBytes is how many bytes the attempts of one run's deliveries may take, as JSON.
 	maxAttemptBytes = 1 << 20
 	// attemptBytes is what an attempt takes beside the text of its error.
-	attemptBytes = 160
+	attemptBytes = 180
 	// attemptsKept is how many attempts of a delivery are carried when not all can be: the latest.
 	attemptsKept = 10
 )
@@ -130,4 +127,14 @@ func BoundAttempts(deliveries [][]webhook.AttemptSummary, limit int) bool {
 		deliveries[i] = attempts[max(len(attempts)-attemptsKept, 0):]
 	}
 	return fits()
+}
+
+// Carry makes the attempts, the latest of all that were made, those that the delivery starts with.
+func (s *DeliveryState) Carry(attempts, all []webhook.AttemptSummary) {
+	for _, a := range all[:len(all)-len(attempts)] {
+		if a.Manual {
+			s.ManualBefore++
+		}
+	}
+	s.Attempts = attempts
 }

@@ -49,6 +49,8 @@ type DeliveryState struct {
 	// ResumeAt is when the retry policy goes on while a manual attempt waits for a place in the isolated lane.
 	ResumeAt time.Time                `json:"resume_at,omitzero"`
 	Attempts []webhook.AttemptSummary `json:"attempts,omitempty"`
+	// ManualBefore is how many attempts that a person asked for are left out of Attempts, because only the latest fit.
+	ManualBefore int `json:"manual_before,omitempty"`
 	// Host is the endpoint's, for people to read; "" until an attempt fails.
 	Host string `json:"host,omitempty"`
 }

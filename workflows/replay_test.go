@@ -25,7 +25,7 @@ var recorded = []string{
 	"recovery", "retry-now", "retrying", "spilled", "switched-by-a-person",
 
 	"before-hold-and-retry", "before-retry-of-held", "before-signal-to-all", "before-silenced",
-	"canceled-updated", "disabled-updated", "exhausted-failed", "forged-input", "held-not-retried", "held-rather-than-retried",
+	"canceled-updated", "disabled-updated", "exhausted-failed", "forged-input", "held-not-retried", "in-waves", "held-rather-than-retried",
 	"retry-now-manual", "retry-now-updated", "several-statuses", "strange-signal", "timer-canceled",
 }
 

@@ -109,7 +109,7 @@ func (e *event) update(ctx workflow.Context, name string, in converter.RawValue)
 
 func (d *delivery) now() DeliveryNow {
 	h := d.history()
-	return DeliveryNow{h.ID, h.EndpointID, h.Status, h.Reason, len(h.Attempts), h.NextAttemptAt}
+	return DeliveryNow{h.ID, h.EndpointID, h.Status, h.Reason, d.state.made(), h.NextAttemptAt}
 }
 
 // redirectUpdates registers the updates of an event whose deliveries are in workflows of their own, each of which answers

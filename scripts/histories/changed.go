@@ -48,6 +48,7 @@ func changedStories() []*story {
 		{name: "held-not-retried", deliveries: 1, attempt: heldOnce(), holdFor: hour, then: steps(
 			after(webhook.StatusHeld, workflows.SignalRetryNow, false), after(webhook.StatusHeld, workflows.SignalEnableEndpoint, true))},
 		held("held-rather-than-retried"),
+		{name: "in-waves", deliveries: workflows.MaxDeliveries + 1, attempt: unequalAtLast()},
 		{name: "forged-input", deliveries: 1, attempt: failing(0, 0), forge: func(in *workflows.EventDeliveryInput) { in.Policies = nil }},
 	}
 }
@@ -76,6 +77,17 @@ func unequal() script {
 			return result(in, 410, webhook.StatusExhausted, 0), nil
 		}
 		return result(in, 503, webhook.StatusRetrying, time.Hour), nil
+	}
+}
+
+// unequalAtLast exhausts the first delivery and delivers the others.
+func unequalAtLast() script {
+	first := webhook.NewID[webhook.EndpointID](fixed(1))
+	return func(in activities.AttemptInput) (activities.AttemptResult, error) {
+		if in.EndpointID == first {
+			return result(in, 410, webhook.StatusExhausted, 0), nil
+		}
+		return result(in, 200, webhook.StatusDelivered, 0), nil
 	}
 }
 
