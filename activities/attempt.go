@@ -7,10 +7,9 @@ import (
 	"sync"
 	"time"
 
-	"waybill/store"
-
 	"go.temporal.io/sdk/activity"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 

@@ -13,12 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"waybill/store"
-
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
 
 	"waybill/activities"
+	"waybill/store"
 	"waybill/webhook"
 )
 

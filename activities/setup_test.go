@@ -11,13 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"waybill/store"
-
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/testsuite"
 
 	"waybill/activities"
+	"waybill/store"
 	"waybill/webhook"
 )
 
