@@ -7,11 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"go.temporal.io/sdk/workflow"
-	"google.golang.org/protobuf/proto"
-
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+	"google.golang.org/protobuf/proto"
 
 	"waybill/webhook"
 	"waybill/workflows"

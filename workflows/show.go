@@ -31,12 +31,10 @@ func (d *delivery) attemptSummary() string {
 
 // waitSummary says what a timer is for.
 func (d *delivery) waitSummary() string {
-	switch {
-	case d.state.Status == webhook.StatusHeld:
+	if d.state.Status == webhook.StatusHeld {
 		return fmt.Sprintf("hold of %s ends", d.name())
-	default:
-		return fmt.Sprintf("wait for attempt %d to %s", d.number(), d.name())
 	}
+	return fmt.Sprintf("wait for attempt %d to %s", d.number(), d.name())
 }
 
 // show tells the Web UI and, once the workflow has left the happy path, the visibility store how things stand, after some

@@ -127,13 +127,19 @@ func TestOperator_StrangeSignals(t *testing.T) {
 	sent := tn.publish(t, `{"type":"order.confirmed","data":1}`, 1)
 	workflow, d := tn.id+"/"+sent.ID, sent.Deliveries[0].ID
 	tn.waitDelivery(t, d, "retrying", 1)
+	signal := func(name string, input ...string) {
+		await(t, patience, "the signal "+name, func() error { // Temporal takes only so many at once
+			_, err := o.try(append([]string{"workflow", "signal", "--workflow-id", workflow, "--name", name}, input...)...)
+			return err
+		})
+	}
 	for _, name := range []string{"cancel_delivery", "disable_endpoint", "enable_endpoint", "retry_now"} {
-		o.run(t, "workflow", "signal", "--workflow-id", workflow, "--name", name)
+		signal(name)
 		for _, input := range []string{`"a string"`, `{}`, `{"endpoint":"` + e.ID + `"}`, `{"endpoint_id":"` + e.ID + `","x":1}`} {
-			o.run(t, "workflow", "signal", "--workflow-id", workflow, "--name", name, "--input", input)
+			signal(name, "--input", input)
 		}
 	}
-	o.run(t, "workflow", "signal", "--workflow-id", workflow, "--name", "retry_now", "--input", `{"endpoint_id":"`+e.ID+`"}`)
+	signal("retry_now", "--input", `{"endpoint_id":"`+e.ID+`"}`)
 	r.wait(t, 2)
 	tn.waitDelivery(t, d, "retrying", 2)
 	require.NoError(t, tn.endpointIs(t, e.ID, "enabled"))
