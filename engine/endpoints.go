@@ -77,8 +77,11 @@ func (c *Client) endpointDisabled(tenant string, id webhook.EndpointID, reason s
 	})
 }
 
-// tellTimeout bounds what is told to workflows in the background.
-const tellTimeout = 10 * time.Second
+// tellTimeout bounds how long it is tried to tell workflows something in the background, and tellPause separates the tries.
+const (
+	tellTimeout = 30 * time.Second
+	tellPause   = time.Second
+)
 
 // recoverEndpoint starts the endpoint's recovery in the background. When that fails, the worker finds what
 // the database keeps of it and starts it.
@@ -88,10 +91,21 @@ func (c *Client) recoverEndpoint(tenant string, id webhook.EndpointID) {
 	})
 }
 
+// tell tries until it has succeeded or the time is over: Temporal runs few batch jobs of a namespace at the same time and refuses
+// the next.
 func (c *Client) tell(otherwise, tenant string, id webhook.EndpointID, do func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.Background(), tellTimeout)
 	defer cancel()
-	if err := do(ctx); err != nil {
-		c.log.Warn(otherwise, "tenant", tenant, "endpoint", id, "error", err)
+	for {
+		err := do(ctx)
+		if err == nil {
+			return
+		}
+		select {
+		case <-time.After(tellPause):
+		case <-ctx.Done():
+			c.log.Warn(otherwise, "tenant", tenant, "endpoint", id, "error", err)
+			return
+		}
 	}
 }

@@ -63,7 +63,7 @@ func (a *acceptance) accept(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if a.stored, err = a.claimIDs(ctx, open); err != nil {
+	if a.stored, err = a.claimIDs(ctx, a.withinTransaction(open)); err != nil {
 		return err
 	}
 	return a.write(ctx)
@@ -116,6 +116,29 @@ func (a *acceptance) withinRecipientLimit(ctx context.Context, indexes []int) ([
 		a.results[i].again = false // where nothing is stored under the id, the error stands
 	}
 	return within, err
+}
+
+// withinTransaction leaves to the next transaction what would make this one store more than Options.MaxDeliveries deliveries. A
+// single event may have more.
+func (a *acceptance) withinTransaction(indexes []int) []int {
+	most := a.store.opts.MaxDeliveries
+	possible := 0
+	for _, i := range indexes {
+		possible += len(a.tenants[a.in[i].Event.TenantID].endpoints)
+	}
+	if possible <= most {
+		return indexes
+	}
+	deliveries := 0
+	return slices.DeleteFunc(indexes, func(i int) bool {
+		to, _ := a.in[i].Recipients(a.tenants[a.in[i].Event.TenantID].endpoints)
+		if deliveries > 0 && deliveries+len(to) > most {
+			a.results[i].again = true
+			return true
+		}
+		deliveries += len(to)
+		return false
+	})
 }
 
 func (a *acceptance) recipientLimit(p *webhook.Publication) error {

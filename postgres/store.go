@@ -22,6 +22,7 @@ const (
 	defaultTimeout         = 10 * time.Second
 	defaultBodyCacheBytes  = 32 << 20
 	defaultMaxGroup        = 256
+	defaultMaxDeliveries   = 20_000
 	defaultQuarantineRows  = 10_000
 	defaultQuarantineBytes = 256 << 20
 	defaultQuarantineAge   = 90 * 24 * time.Hour
@@ -48,6 +49,8 @@ type Options struct {
 	MaxGroup int
 	// MaxRecipients is how many endpoints one event may go to; default webhook.MaxRecipients.
 	MaxRecipients int
+	// MaxDeliveries is how many deliveries one transaction of Accept stores, unless a single event has more; default 20,000.
+	MaxDeliveries int
 	// BodyCacheBytes bounds the bodies kept in memory; default 32 MiB.
 	BodyCacheBytes int
 	// QuarantineRows, QuarantineBytes and QuarantineAge bound what the quarantine keeps; default 10,000 rows, 256 MiB, 90 days.
@@ -75,6 +78,7 @@ func (o *Options) setDefaults() {
 	o.Lease = cmp.Or(o.Lease, defaultLease)
 	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
 	o.MaxGroup = cmp.Or(o.MaxGroup, defaultMaxGroup)
+	o.MaxDeliveries = cmp.Or(o.MaxDeliveries, defaultMaxDeliveries)
 	o.MaxRecipients = cmp.Or(o.MaxRecipients, webhook.MaxRecipients)
 	o.BodyCacheBytes = cmp.Or(o.BodyCacheBytes, defaultBodyCacheBytes)
 	o.QuarantineRows = cmp.Or(o.QuarantineRows, defaultQuarantineRows)

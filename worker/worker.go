@@ -22,6 +22,9 @@ type Options struct {
 	Queue string
 	// FastLaneOnly leaves the isolated lane to other processes: the worker beside an API that starts workflows.
 	FastLaneOnly bool
+	// Check returns why workflows could not run, such as a namespace that lacks something. The worker begins once it returns nil;
+	// nil: nothing is checked.
+	Check func(ctx context.Context) error
 	// StopTimeout is how long attempts under way may take when the worker stops.
 	StopTimeout time.Duration
 	Logger      *slog.Logger
@@ -72,6 +75,11 @@ func (w *Worker) Run(ctx context.Context) {
 
 // runOnce runs a set of workers. Each try makes new ones, because a worker cannot be started twice.
 func (w *Worker) runOnce(ctx context.Context) error {
+	if w.opts.Check != nil {
+		if err := w.opts.Check(ctx); err != nil {
+			return err
+		}
+	}
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	lanes := []sdkworker.Worker{w.fastLane(fail), w.activityQueue(w.opts.Queue, 1, fail)}

@@ -48,6 +48,11 @@ var (
 	AttributeStatus = temporal.NewSearchAttributeKeyKeywordList("WaybillStatus")
 )
 
+// SearchAttributes lists all that a namespace needs.
+func SearchAttributes() []temporal.SearchAttributeKey {
+	return []temporal.SearchAttributeKey{AttributeTenant, AttributeEventType, AttributeEndpoints, AttributeStatus}
+}
+
 // ProcessQueue is the task queue of one process alone.
 func ProcessQueue(process string) string { return IsolatedQueue + "/" + process }
 

@@ -114,7 +114,7 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 		return err
 	}
 	w := worker.New(worker.Options{
-		Client: temporal, Activities: acts, Queue: queue, FastLaneOnly: !what.isolated, StopTimeout: workShare(p.DrainTimeout), Logger: p.log,
+		Client: temporal, Activities: acts, Queue: queue, FastLaneOnly: !what.isolated, Check: p.engine.CheckNamespace, StopTimeout: workShare(p.DrainTimeout), Logger: p.log,
 	})
 	p.dispatcher = worker.NewDispatcher(worker.DispatcherOptions{
 		Dispatches: p.store, Starter: p.engine, Dialects: p.catalogue.dialects, Starts: p.Starts, Failpoint: p.failpoint, Logger: p.log,

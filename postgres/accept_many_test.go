@@ -1,0 +1,36 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"waybill/postgres"
+)
+
+// Many events to many endpoints share transactions, but no transaction stores more deliveries than it may.
+func TestAccept_ManyDeliveries(t *testing.T) {
+	t.Parallel()
+	const events, endpoints, most = 40, 5, 12
+	b := setup(t, func(o *postgres.Options) { o.MaxDeliveries = most })
+	b.tenant("acme")
+	for range endpoints {
+		b.endpoint("acme")
+	}
+	var group errgroup.Group
+	for range events {
+		group.Go(func() error {
+			r, err := b.Accept(t.Context(), publication("acme", ""))
+			if err == nil && len(r.Deliveries) != endpoints {
+				t.Errorf("%d deliveries", len(r.Deliveries))
+			}
+			return err
+		})
+	}
+	require.NoError(t, group.Wait())
+	require.Equal(t, events*endpoints, b.count(`SELECT count(*) FROM deliveries`))
+	largest := b.count(`SELECT max(n) FROM (SELECT count(*) AS n FROM deliveries GROUP BY xmin) AS transactions`)
+	require.LessOrEqual(t, largest, most)
+	require.GreaterOrEqual(t, largest, endpoints)
+}
