@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"waybill/store"
-
 	"waybill/webhook"
 )
 

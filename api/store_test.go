@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"waybill/store"
-
 	"waybill/webhook"
 )
 
