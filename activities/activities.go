@@ -58,8 +58,7 @@ type Options struct {
 	HeartbeatEvery time.Duration
 }
 
-// Activities are the methods Attempt, Follow, Mark, Wake and Switch, which a worker registers. No other method is exported,
-// because a worker takes each for an activity. They are safe for concurrent use.
+// Activities are the methods that Register registers with a worker. They are safe for concurrent use.
 type Activities struct {
 	store     Store
 	engine    Engine

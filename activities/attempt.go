@@ -7,10 +7,9 @@ import (
 	"sync"
 	"time"
 
-	"waybill/store"
-
 	"go.temporal.io/sdk/activity"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -98,7 +97,11 @@ func (a *Activities) attempt(ctx context.Context, in *AttemptInput) (*AttemptRes
 		case s.Delivery.Status.Settled():
 			return a.resultOf(&s.Delivery), nil
 		case s.Deleted:
-			return a.resultAfter(a.cancel(ctx, in.Tenant, in.DeliveryID, reasonDeleted))
+			d, err := a.cancel(ctx, in.Tenant, in.DeliveryID, reasonDeleted)
+			if err != nil {
+				return nil, err
+			}
+			return a.notSent(ctx, in, d, nil)
 		case s.Endpoint.DisabledAt == nil:
 			return a.send(ctx, in, s, taken)
 		}
@@ -107,7 +110,7 @@ func (a *Activities) attempt(ctx context.Context, in *AttemptInput) (*AttemptRes
 			return nil, fmt.Errorf("hold a delivery: %w", err)
 		}
 		if d.Status == webhook.StatusHeld || d.Status.Settled() {
-			return a.resultOf(d), nil
+			return a.notSent(ctx, in, d, s.Endpoint)
 		}
 	}
 	return nil, webhook.Errorf(webhook.CodeUnavailable, "the endpoint is disabled and enabled all the time")
@@ -116,21 +119,33 @@ func (a *Activities) attempt(ctx context.Context, in *AttemptInput) (*AttemptRes
 // takeover is how long after the death of a process its attempts are taken up at the latest, when all is well.
 const takeover = time.Minute
 
-// recordedBefore answers for an attempt whose record was committed by a run that died before it could say so. What has
-// passed of the delay to the next is known by the clock of that run's process, which may be another's. It counts if a
-// takeover takes as long; otherwise the delay begins anew, for a retry may come late but not early.
-func (a *Activities) recordedBefore(ctx context.Context, in *AttemptInput, d *webhook.Delivery) (*AttemptResult, error) {
-	made, err := a.store.RecordedAttempt(ctx, in.DeliveryID, in.Number)
-	if err != nil {
-		return nil, fmt.Errorf("read a recorded attempt: %w", err)
+// notSent answers for an attempt that is not to be made. Another run of it may have been recorded since the delivery was read.
+func (a *Activities) notSent(ctx context.Context, in *AttemptInput, d *webhook.Delivery, e *webhook.Endpoint) (*AttemptResult, error) {
+	if d.Attempts >= in.Number {
+		return a.recordedBefore(ctx, in, d)
 	}
 	out := a.resultOf(d)
-	out.Attempt = made
-	switch {
-	case d.Attempts > in.Number:
-		out.Delay = 0 // the next was made as well
-	case d.Status == webhook.StatusRetrying && d.NextAttemptAt != nil:
-		end := made.StartedAt.Add(time.Duration(made.DurationMS) * time.Millisecond)
+	out.Host = hostOf(e)
+	return out, nil
+}
+
+// recordedBefore answers for an attempt whose record was committed by a run that could not say so: its process died, or
+// its workflow was reset. Whoever asks lacks the attempts after it, too. What has passed of the delay to the next is known
+// by the clock of that run's process, which may be another's. It counts if a takeover takes as long; otherwise the delay
+// begins anew, for a retry may come late but not early.
+func (a *Activities) recordedBefore(ctx context.Context, in *AttemptInput, d *webhook.Delivery) (*AttemptResult, error) {
+	made, err := a.recorded(ctx, in.DeliveryID, in.Number)
+	if err != nil {
+		return nil, err
+	}
+	out := a.resultOf(d)
+	if len(made) == 0 {
+		return nil, webhook.Errorf(webhook.CodeNotFound, "attempt %d of %q is no longer stored", in.Number, in.DeliveryID)
+	}
+	out.Attempt, out.Missing = &made[0], made[1:]
+	if d.Status == webhook.StatusRetrying && d.NextAttemptAt != nil {
+		last := &made[len(made)-1]
+		end := last.StartedAt.Add(time.Duration(last.DurationMS) * time.Millisecond)
 		passed := a.now().Sub(end)
 		if passed < 0 || passed > takeover {
 			passed = 0
@@ -150,11 +165,4 @@ func (a *Activities) resultOf(d *webhook.Delivery) *AttemptResult {
 		out.Delay = max(d.NextAttemptAt.Sub(a.now()), 0)
 	}
 	return out
-}
-
-func (a *Activities) resultAfter(d *webhook.Delivery, err error) (*AttemptResult, error) {
-	if err != nil {
-		return nil, err
-	}
-	return a.resultOf(d), nil
 }

@@ -13,12 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"waybill/store"
-
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
 
 	"waybill/activities"
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -157,6 +156,7 @@ func TestActivities_Attempt_sendsNothing(t *testing.T) {
 	// The delay of 30 s is over since a second ago.
 	soon := time.Now().UTC().Round(0).Add(-time.Second)
 	recent := &webhook.AttemptSummary{Number: 1, StartedAt: soon.Add(-30 * time.Second), StatusCode: 500, Outcome: webhook.OutcomeRetryable, ErrorClass: webhook.ErrorHTTPStatus}
+	second := &webhook.AttemptSummary{Number: 2, StartedAt: soon.Add(-time.Second), StatusCode: 500, Outcome: webhook.OutcomeRetryable, ErrorClass: webhook.ErrorHTTPStatus}
 	held := webhook.Delivery{ID: deliveryID, Status: webhook.StatusHeld, Reason: "disabled by hand"}
 	canceled := webhook.Delivery{ID: deliveryID, Status: webhook.StatusCanceled, Reason: "a person gave up"}
 	disabled := func(s *fakeStore) { s.sending.Endpoint.DisabledAt = &disabledAt }
@@ -176,28 +176,50 @@ func TestActivities_Attempt_sendsNothing(t *testing.T) {
 		"an earlier run recorded the attempt": {
 			prepare: func(s *fakeStore) {
 				s.sending.Delivery.Attempts, s.sending.Delivery.Status, s.sending.Delivery.NextAttemptAt = 1, webhook.StatusRetrying, &ahead
-				s.onRecorded = firstAttempt(summary)
+				s.onRecorded = recorded(summary)
 			},
 			want: activities.AttemptResult{Status: webhook.StatusRetrying, Attempt: summary}, delay: time.Hour,
 		},
 		"an earlier run recorded the attempt a moment ago": {
 			prepare: func(s *fakeStore) {
 				s.sending.Delivery.Attempts, s.sending.Delivery.Status, s.sending.Delivery.NextAttemptAt = 1, webhook.StatusRetrying, &soon
-				s.onRecorded = firstAttempt(recent)
+				s.onRecorded = recorded(recent)
 			},
 			want: activities.AttemptResult{Status: webhook.StatusRetrying, Attempt: recent},
 		},
 		"an earlier run recorded the attempt and the next": {
 			prepare: func(s *fakeStore) {
-				s.sending.Delivery.Attempts, s.sending.Delivery.Status, s.sending.Delivery.NextAttemptAt = 2, webhook.StatusRetrying, &ahead
-				s.onRecorded = firstAttempt(summary)
+				s.sending.Delivery.Attempts, s.sending.Delivery.Status, s.sending.Delivery.NextAttemptAt = 2, webhook.StatusRetrying, &soon
+				s.onRecorded = recorded(summary, second)
 			},
-			want: activities.AttemptResult{Status: webhook.StatusRetrying, Attempt: summary},
+			want: activities.AttemptResult{Status: webhook.StatusRetrying, Attempt: summary, Missing: []webhook.AttemptSummary{*second}},
+		},
+		// Two runs of one attempt: the other was answered 410, which disabled the endpoint before this one looked.
+		"another run recorded the attempt while this one found the endpoint disabled": {
+			prepare: func(s *fakeStore) {
+				disabled(s)
+				s.onHold = func() (*webhook.Delivery, error) {
+					return &webhook.Delivery{ID: deliveryID, Status: webhook.StatusExhausted, Attempts: 1}, nil
+				}
+				s.onRecorded = recorded(summary)
+			},
+			want: activities.AttemptResult{Status: webhook.StatusExhausted, Attempt: summary},
+		},
+		"another run recorded the attempt while this one found the endpoint deleted": {
+			prepare: func(s *fakeStore) {
+				s.sending.Deleted, s.sending.Endpoint = true, nil
+				s.onCancel = func(string) (*webhook.Delivery, error) { return nil, webhook.Errorf(webhook.CodeConflict, "settled") }
+				s.onDelivery = func() (*webhook.Delivery, error) {
+					return &webhook.Delivery{Status: webhook.StatusDelivered, Attempts: 1}, nil
+				}
+				s.onRecorded = recorded(summary)
+			},
+			want: activities.AttemptResult{Status: webhook.StatusDelivered, Attempt: summary},
 		},
 		"an earlier run recorded the last attempt": {
 			prepare: func(s *fakeStore) {
 				s.sending.Delivery.Attempts, s.sending.Delivery.Status = 1, webhook.StatusExhausted
-				s.onRecorded = firstAttempt(summary)
+				s.onRecorded = recorded(summary)
 			},
 			want: activities.AttemptResult{Status: webhook.StatusExhausted, Attempt: summary},
 		},
@@ -243,7 +265,7 @@ func TestActivities_Attempt_sendsNothing(t *testing.T) {
 				out, err := b.attempt(t, in)
 				require.NoError(t, err)
 				require.InDelta(t, c.delay, out.Delay, float64(time.Minute))
-				out.Delay = 0
+				out.Delay, out.Host = 0, ""
 				require.Equal(t, c.want, *out)
 			}
 			require.Empty(t, b.store.recorded)
@@ -251,13 +273,17 @@ func TestActivities_Attempt_sendsNothing(t *testing.T) {
 	}
 }
 
-// firstAttempt answers for attempt 1, and refuses any other.
-func firstAttempt(made *webhook.AttemptSummary) func(int) (*webhook.AttemptSummary, error) {
-	return func(number int) (*webhook.AttemptSummary, error) {
-		if number != 1 {
-			return nil, fmt.Errorf("asked for attempt %d, not 1", number)
+// recorded answers for the attempts from 1 on, and refuses any other question.
+func recorded(made ...*webhook.AttemptSummary) func(int) ([]webhook.AttemptSummary, error) {
+	return func(from int) ([]webhook.AttemptSummary, error) {
+		if from != 1 {
+			return nil, fmt.Errorf("asked for attempts from %d, not 1", from)
 		}
-		return made, nil
+		var out []webhook.AttemptSummary
+		for _, a := range made {
+			out = append(out, *a)
+		}
+		return out, nil
 	}
 }
 
@@ -352,7 +378,7 @@ func TestActivities_Attempt_translatesFaults(t *testing.T) {
 		}, "internal", false},
 		"the record of an earlier run is gone": {func(b *bundle) {
 			b.store.sending.Delivery.Attempts = 1
-			b.store.onRecorded = func(int) (*webhook.AttemptSummary, error) { return nil, errMissing }
+			b.store.onRecorded = func(int) ([]webhook.AttemptSummary, error) { return nil, nil }
 		}, "not_found", true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -5,9 +5,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,9 +16,26 @@ import (
 	"waybill/webhook"
 )
 
+// exchange is what classify has to know of a request besides the error that ended it.
+type exchange struct {
+	timeout time.Duration
+	// asked says that the request is the first on its connection, and that the receiver asked for a client certificate there.
+	asked bool
+}
+
+// watch returns a context whose request tells about its connection.
+func (x *exchange) watch(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		if over, ok := info.Conn.(*tls.Conn); ok {
+			raw, ok := over.NetConn().(*connection)
+			x.asked = ok && raw.asked && !info.Reused
+		}
+	}})
+}
+
 // classify names a failure of the transport. The text is built from fixed words: errors of package net carry
 // addresses of this network, and errors of net/http quote what the receiver sent.
-func classify(ctx context.Context, timeout time.Duration, err error) (webhook.ErrorClass, string) {
+func (x *exchange) classify(ctx context.Context, err error) (webhook.ErrorClass, string) {
 	var (
 		blocked *blockedError
 		name    *net.DNSError
@@ -29,7 +46,7 @@ func classify(ctx context.Context, timeout time.Duration, err error) (webhook.Er
 	case errors.As(err, &blocked):
 		return webhook.ErrorBlocked, blocked.text
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return webhook.ErrorTimeout, fmt.Sprintf("no complete answer within %s", webhook.Duration(timeout))
+		return webhook.ErrorTimeout, fmt.Sprintf("no complete answer within %s", webhook.Duration(x.timeout))
 	case ctx.Err() != nil:
 		return webhook.ErrorTimeout, "this Waybill gave up before an answer came"
 	case errors.As(err, &name):
@@ -37,14 +54,24 @@ func classify(ctx context.Context, timeout time.Duration, err error) (webhook.Er
 	case isTimeout(err):
 		return webhook.ErrorTimeout, fmt.Sprintf("no connection within %s", webhook.Duration(connectTimeout))
 	case errors.As(err, &shake):
-		return webhook.ErrorTLS, tlsText(shake.cause)
+		return webhook.ErrorTLS, tlsText(shake.cause) + askedText(shake.asked)
 	case errors.As(err, &op) && op.Op == remoteAlert: // with TLS 1.3 it may come after the handshake
-		return webhook.ErrorTLS, tlsText(op)
+		return webhook.ErrorTLS, tlsText(op) + askedText(x.asked)
 	case errors.As(err, &op) && op.Op == "dial":
 		return webhook.ErrorConnect, "the receiver cannot be reached: " + errnoText(err)
+	case x.asked && closed(err):
+		return webhook.ErrorTLS, "the receiver closed the connection" + askedText(true)
 	default:
-		return webhook.ErrorProtocol, protocolText(err)
+		return httpFault(err)
 	}
+}
+
+// askedText ends the text of a failure that a missing client certificate explains.
+func askedText(asked bool) string {
+	if !asked {
+		return ""
+	}
+	return "; it had asked for a client certificate, and this endpoint has none"
 }
 
 // remoteAlert is what crypto/tls calls an alert of the other side in a net.OpError.
@@ -86,19 +113,6 @@ func tlsText(err error) string {
 	default:
 		return "the TLS handshake failed"
 	}
-}
-
-func protocolText(err error) string {
-	if closed(err) {
-		return "the receiver closed the connection before its answer was complete"
-	}
-	return "the answer is not valid HTTP, or its headers exceed 64 KiB"
-}
-
-// closed reports whether the other side ended the connection.
-func closed(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
-		errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed)
 }
 
 func errnoText(err error) string {

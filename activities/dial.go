@@ -26,7 +26,19 @@ type dialer struct {
 }
 
 // tlsError is a failed handshake.
-type tlsError struct{ cause error }
+type tlsError struct {
+	cause error
+	// asked says that the receiver had asked for a client certificate.
+	asked bool
+}
+
+// connection is a receiver's, under TLS.
+type connection struct {
+	net.Conn
+	// asked says that the receiver asked for a client certificate. With TLS 1.3 it refuses a connection without one only after
+	// the handshake, and some libraries hang up without an alert.
+	asked bool
+}
 
 func (e *tlsError) Error() string { return fmt.Sprintf("TLS handshake: %v", e.cause) }
 func (e *tlsError) Unwrap() error { return e.cause }
@@ -67,16 +79,21 @@ func (d *dialer) handshake(ctx context.Context, network, address string) (net.Co
 	if err != nil {
 		return nil, fmt.Errorf("dial: %w", err)
 	}
-	raw, err := d.net.DialContext(ctx, network, address)
+	dialed, err := d.net.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
+	raw := &connection{Conn: dialed}
 	config := d.tls.Clone()
 	config.ServerName = host
+	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		raw.asked = true
+		return new(tls.Certificate), nil // none
+	}
 	conn := tls.Client(raw, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = raw.Close()
-		return nil, &tlsError{err}
+		return nil, &tlsError{err, raw.asked}
 	}
 	return conn, nil
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,7 +74,7 @@ func TestTransport_Send_allowsWhatTheOperatorNames(t *testing.T) {
 	}
 }
 
-func TestCheckHost(t *testing.T) {
+func TestAddressRules_Check(t *testing.T) {
 	t.Parallel()
 	const private = "private or reserved address (127.0.0.1), which this Waybill must not call"
 	for host, want := range map[string]string{
@@ -89,10 +90,12 @@ func TestCheckHost(t *testing.T) {
 		"localhost": "this very machine", "LocalHost.": "this very machine", "a.localhost": "this very machine", "ip6-loopback": "this very machine",
 		"134744072": "write it as 8.8.8.8", "8.8.2056": "write it as 8.8.8.8", "::ffff:8.8.8.8": "write it as 8.8.8.8",
 		"1.2.3.4.5": "neither", "1.2.3.256": "neither", "256.1": "neither", "99999999999": "neither", "99999999999999999999999": "neither",
-		"08.8.8.8": "write it as 8.8.8.8", "": "neither", ".": "neither", "a..b": "neither", "bücher.example": "neither",
+		"08.8.8.8": "write it as 8.8.8.8", "": "neither", ".": "neither", "a..b": "neither", "bücher.example": "write it as xn--bcher-kva.example", "BÜCHER.example.": "write it as xn--bcher-kva.example",
 		"127。0。0。1": "neither", "１２７.0.0.1": "neither", "a b": "neither", "127.0.0.1%00": "neither", "x%00": "neither",
+		strings.Repeat("a", 63) + ".example": "", strings.Repeat("a", 64) + ".example": "more than 63 bytes between two dots",
+		strings.Repeat("a.", 126) + "b": "", strings.Repeat("a.", 127) + "b": "a host of 255 bytes",
 	} {
-		err := activities.CheckHost(host, nil)
+		err := activities.AddressRules{}.Check(host, 443)
 		if want == "" {
 			require.NoError(t, err, host)
 		} else {
@@ -101,13 +104,40 @@ func TestCheckHost(t *testing.T) {
 	}
 }
 
-func TestCheckHost_allowsWhatTheOperatorNames(t *testing.T) {
+func TestAddressRules_Check_allowsWhatTheOperatorNames(t *testing.T) {
 	t.Parallel()
 	allow := []netip.Prefix{prefix("127.0.0.0/8"), prefix("fd00::/8")}
 	for _, host := range []string{"127.0.0.1", "localhost", "a.localhost.", "fd00::1"} {
-		require.NoError(t, activities.CheckHost(host, allow), host)
+		require.NoError(t, activities.AddressRules{Allow: allow}.Check(host, 9000), host)
 	}
 	for _, host := range []string{"10.0.0.1", "::1", "fd00::1%lo", "::ffff:127.0.0.1", "2130706433"} {
-		require.Error(t, activities.CheckHost(host, allow), host)
+		require.Error(t, activities.AddressRules{Allow: allow}.Check(host, 9000), host)
+	}
+}
+
+func TestAddressRules_Check_ports(t *testing.T) {
+	t.Parallel()
+	inside := []netip.Prefix{prefix("10.0.0.0/8")}
+	for _, c := range []struct {
+		host  string
+		port  uint16
+		rules activities.AddressRules
+		text  string
+	}{
+		{"r.example", 8443, activities.AddressRules{}, ""},
+		{"r.example", 25, activities.AddressRules{}, "has the port 25, which this Waybill may not call; it may call 80 443 8080 8443"},
+		{"r.example", 443, activities.AddressRules{Ports: []uint16{444}}, "it may call 444"},
+		{"8.8.8.8", 25, activities.AddressRules{}, "has the port 25"},
+		{"8.8.8.8", 25, activities.AddressRules{Allow: inside}, "has the port 25"},
+		{"10.1.2.3", 25, activities.AddressRules{Allow: inside}, ""},
+		{"r.example", 25, activities.AddressRules{Allow: inside}, ""}, // it may resolve into the operator's network
+		{"2606:4700::1", 25, activities.AddressRules{}, "has the port 25"},
+	} {
+		err := c.rules.Check(c.host, c.port)
+		if c.text == "" {
+			require.NoError(t, err, c.host)
+		} else {
+			require.ErrorContains(t, err, c.text, c.host)
+		}
 	}
 }

@@ -8,21 +8,35 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/net/idna"
 )
 
-// CheckHost refuses a host, as it stands in a URL without its port, that no endpoint may have: a literal address
-// outside of the public internet that allow does not cover, however it is written, and names of this machine. It
-// resolves no name, the transport judges what names resolve to; so this catches mistakes early and is no defense. The
+// AddressRules are what an operator lets be called.
+type AddressRules struct {
+	// Allow are private networks that may be called all the same, on any port.
+	Allow []netip.Prefix
+	// Ports may be called everywhere else; empty: DefaultPorts.
+	Ports []uint16
+}
+
+// Check refuses a host and port, as they stand in a URL, that no endpoint may have: a literal address outside of the
+// public internet that Allow does not cover, however it is written, names of this machine, names that no resolver knows,
+// and other ports. Where an operator allows networks, a name may resolve into one, and its port is left to the transport.
+// It resolves no name, the transport judges what names resolve to; so this catches mistakes early and is no defense. The
 // error's text is for the caller and continues a sentence: "is a private or reserved address (127.0.0.1), ...".
-func CheckHost(host string, allow []netip.Prefix) error {
-	g := newGuard(allow, nil)
+func (r AddressRules) Check(host string, port uint16) error {
+	g := newGuard(r.Allow, r.Ports)
 	name := strings.TrimSuffix(strings.ToLower(host), ".")
 	if addr, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
-		return g.checkLiteral(addr)
+		if err := g.checkLiteral(addr); err != nil || g.allows(addr) {
+			return err
+		}
+		return g.checkPort(port)
 	}
 	switch {
 	case !hostPattern.MatchString(name):
-		return errors.New("has a host that is neither a name in ASCII letters, digits, dashes and dots nor an IP address")
+		return hostFault(name)
 	case isLocalName(name):
 		if g.allows(loopback4) || g.allows(loopback6) {
 			return nil
@@ -30,9 +44,37 @@ func CheckHost(host string, allow []netip.Prefix) error {
 		return fmt.Errorf("is %s, this very machine, which this Waybill must not call", name)
 	case endsInNumber(name):
 		return g.checkNumber(name)
+	case len(name) > maxHostBytes:
+		return fmt.Errorf("has a host of %d bytes; a name has at most %d", len(name), maxHostBytes)
+	case slices.ContainsFunc(strings.Split(name, "."), func(label string) bool { return len(label) > maxLabelBytes }):
+		return fmt.Errorf("has a host with more than %d bytes between two dots", maxLabelBytes)
+	case len(g.allow) == 0:
+		return g.checkPort(port)
 	default:
 		return nil
 	}
+}
+
+// Limits of a host name (RFC 1035, section 2.3.4).
+const (
+	maxHostBytes  = 253
+	maxLabelBytes = 63
+)
+
+// hostFault says what is wrong with a host that is no name, and how the name is written that is probably meant.
+func hostFault(name string) error {
+	ascii, err := idna.Lookup.ToASCII(name)
+	if err == nil && ascii != name && hostPattern.MatchString(ascii) && !endsInNumber(ascii) {
+		return fmt.Errorf("has a host with other than ASCII letters; write it as %s", ascii)
+	}
+	return errors.New("has a host that is neither a name in ASCII letters, digits, dashes and dots nor an IP address")
+}
+
+func (g *guard) checkPort(port uint16) error {
+	if slices.Contains(g.ports, port) {
+		return nil
+	}
+	return fmt.Errorf("has the port %d, which this Waybill may not call; it may call %s", port, strings.Trim(fmt.Sprint(g.ports), "[]"))
 }
 
 var (

@@ -6,6 +6,12 @@ import (
 	"waybill/webhook"
 )
 
+// maxReasonBytes bounds what a person gives as a reason.
+const maxReasonBytes = 500
+
+// CleanReason returns a reason that a database and a terminal can show, at most 500 bytes long.
+func CleanReason(reason string) string { return clean(reason, maxReasonBytes) }
+
 // Lane is the way an attempt runs.
 type Lane string
 
@@ -24,6 +30,18 @@ type AttemptInput struct {
 	Number     int                 `json:"number"`
 	Lane       Lane                `json:"lane"`
 	Policy     webhook.RetryPolicy `json:"policy"`
+	// Manual: a person asked for the attempt. When it fails, the retry policy goes on as if it had not been made.
+	Manual bool `json:"manual,omitempty"`
+	// Scheduled is how many of the attempts before this one the retry policy counts; 0: all, that is Number-1.
+	Scheduled int `json:"scheduled,omitempty"`
+}
+
+// position is the attempt's number as the retry policy counts.
+func (in *AttemptInput) position() int {
+	if in.Scheduled == 0 {
+		return in.Number
+	}
+	return in.Scheduled + 1
 }
 
 // AttemptResult tells how the delivery stands after an attempt, or why none was made.
@@ -41,20 +59,34 @@ type AttemptResult struct {
 	Delay time.Duration `json:"delay,omitempty"`
 	// Attempt is what was recorded; nil when nothing was sent.
 	Attempt *webhook.AttemptSummary `json:"attempt,omitempty"`
+	// Missing are the attempts after it that the log has already: a workflow that begins anew does not know of them.
+	Missing []webhook.AttemptSummary `json:"missing,omitempty"`
+	// Host is the endpoint's, for people to read; "" when the attempt delivered.
+	Host string `json:"host,omitempty"`
 }
 
-// MarkInput asks to write a status that no attempt led to: held, or canceled.
-type MarkInput struct {
+// Names under which activities are registered where they are not those of their methods: recorded histories have them.
+const (
+	NameSetStatus  = "Mark"
+	NameSetEnabled = "Switch"
+)
+
+// SetStatusInput asks to write a status that no attempt led to: held, or canceled.
+type SetStatusInput struct {
 	Tenant     string             `json:"tenant"`
 	DeliveryID webhook.DeliveryID `json:"delivery_id"`
 	Status     webhook.Status     `json:"status"`
 	Reason     string             `json:"reason"`
+	// Attempts is how many attempts the asker knows of.
+	Attempts int `json:"attempts,omitempty"`
 }
 
-// MarkResult tells how the delivery stands afterwards.
-type MarkResult struct {
+// SetStatusResult tells how the delivery stands afterwards.
+type SetStatusResult struct {
 	Status webhook.Status `json:"status"`
 	Reason string         `json:"reason,omitempty"`
+	// Missing are the attempts that the log has and the asker does not know of.
+	Missing []webhook.AttemptSummary `json:"missing,omitempty"`
 }
 
 // WakeInput asks to wake one page of an endpoint's held deliveries.
@@ -78,8 +110,8 @@ type WakeResult struct {
 	Done bool `json:"done,omitempty"`
 }
 
-// SwitchInput asks to disable or enable an endpoint for a person who signaled a workflow.
-type SwitchInput struct {
+// SetEnabledInput asks to disable or enable an endpoint for a person who signaled a workflow.
+type SetEnabledInput struct {
 	Tenant     string             `json:"tenant"`
 	EndpointID webhook.EndpointID `json:"endpoint_id"`
 	Enabled    bool               `json:"enabled"`

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"time"
 
 	"waybill/store"
@@ -14,6 +15,9 @@ const (
 	firstRecordPause = 50 * time.Millisecond
 	maxRecordPause   = 2 * time.Second
 )
+
+// maxShownHostBytes is a host name and its port.
+const maxShownHostBytes = maxHostBytes + 6
 
 // send makes the attempt, judges the answer and records both.
 func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sending, taken *slot) (*AttemptResult, error) {
@@ -34,13 +38,17 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	a.failpoint("before-post")
 	answer := a.transport.Send(ctx, Request{
 		URL: s.Endpoint.URL, Headers: headers, Body: body, Timeout: s.Endpoint.RequestTimeout(d),
+		HeadersSuffice: d.Response == webhook.ResponseHeaders,
 	})
 	taken.answered(&answer)
-	verdict := d.Judge(in.Policy, in.DeliveryID, in.Number, answer.reply())
+	verdict := d.Judge(in.Policy, in.DeliveryID, in.position(), answer.reply())
 	a.metrics.attempt(in.Lane, &answer, verdict)
 
 	a.failpoint("after-response")
 	r := a.recordOf(in, verdict, &answer, started)
+	if in.Manual {
+		leaveSchedule(r, verdict, s.Delivery.NextAttemptAt)
+	}
 	r.Attempt.RequestHeaders = recordedRequest(headers, d, s.Endpoint)
 	after, err := persist(ctx, a.recordTimeout, func(ctx context.Context) (*webhook.Delivery, error) {
 		return a.store.RecordAttempt(ctx, r)
@@ -54,6 +62,9 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	}
 	out := a.resultOf(after)
 	out.Attempt = &r.Attempt.AttemptSummary
+	if out.Status != webhook.StatusDelivered {
+		out.Host = hostOf(s.Endpoint)
+	}
 	return out, nil
 }
 
@@ -74,7 +85,7 @@ func (a *Activities) recordOf(in *AttemptInput, v webhook.Verdict, answer *Respo
 			DeliveryID: in.DeliveryID,
 			AttemptSummary: webhook.AttemptSummary{
 				Number: in.Number, StartedAt: started, DurationMS: answer.Duration.Milliseconds(), StatusCode: answer.StatusCode,
-				Outcome: v.Outcome, ErrorClass: v.ErrorClass, Error: clean(v.Error, maxErrorBytes),
+				Outcome: v.Outcome, ErrorClass: v.ErrorClass, Error: clean(v.Error, maxErrorBytes), Manual: in.Manual,
 			},
 			ResponseHeaders:   recordedResponse(answer.Headers),
 			ResponseBody:      answer.Body,
@@ -88,6 +99,31 @@ func (a *Activities) recordOf(in *AttemptInput, v webhook.Verdict, answer *Respo
 		r.NextAttemptAt = &next
 	}
 	return r
+}
+
+// leaveSchedule undoes what the retry policy would make of a failed attempt that a person asked for: the next one is due
+// when it was due before, at once if that has passed. A receiver that is gone ends the delivery all the same.
+func leaveSchedule(r *store.Record, v webhook.Verdict, due *time.Time) {
+	if v.Outcome != webhook.OutcomeRetryable {
+		return
+	}
+	next := r.At
+	if due != nil && due.After(next) {
+		next = *due
+	}
+	r.Status, r.NextAttemptAt = webhook.StatusRetrying, &next
+}
+
+// hostOf returns what people know an endpoint by. The rest of a URL may carry secrets.
+func hostOf(e *webhook.Endpoint) string {
+	if e == nil {
+		return ""
+	}
+	u, err := url.Parse(e.URL)
+	if err != nil {
+		return ""
+	}
+	return clean(u.Host, maxShownHostBytes)
 }
 
 // disable obeys a receiver that wants no more. When it fails, the next delivery to it will be told the same again.

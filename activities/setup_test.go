@@ -11,13 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"waybill/store"
-
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/testsuite"
 
 	"waybill/activities"
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -42,7 +41,7 @@ type fakeStore struct {
 
 	onSending         func() (*store.Sending, error)
 	onRecord          func(ctx context.Context, r *store.Record) (*webhook.Delivery, error)
-	onRecorded        func(number int) (*webhook.AttemptSummary, error)
+	onRecorded        func(from int) ([]webhook.AttemptSummary, error)
 	onHold            func() (*webhook.Delivery, error)
 	onCancel          func(reason string) (*webhook.Delivery, error)
 	onDelivery        func() (*webhook.Delivery, error)
@@ -82,8 +81,8 @@ func (s *fakeStore) RecordAttempt(ctx context.Context, r *store.Record) (*webhoo
 	return &d, nil
 }
 
-func (s *fakeStore) RecordedAttempt(_ context.Context, _ webhook.DeliveryID, number int) (*webhook.AttemptSummary, error) {
-	return s.onRecorded(number)
+func (s *fakeStore) RecordedAttempts(_ context.Context, _ webhook.DeliveryID, from int) ([]webhook.AttemptSummary, error) {
+	return s.onRecorded(from)
 }
 
 func (s *fakeStore) HoldDelivery(context.Context, string, webhook.DeliveryID, time.Time) (*webhook.Delivery, error) {
@@ -204,7 +203,7 @@ func setup(t *testing.T, receive http.HandlerFunc, adjust ...func(*activities.Op
 	b.acts = activities.New(b.options)
 	var suite testsuite.WorkflowTestSuite
 	b.env = suite.NewTestActivityEnvironment()
-	b.env.RegisterActivity(b.acts)
+	activities.Register(b.env, b.acts)
 	return b
 }
 

@@ -25,8 +25,11 @@ const (
 	// idleConnTimeout is shorter than receivers keep idle connections (Node: 5 s), so that they hardly ever close one in
 	// the moment that it is chosen: that attempt would fail, since a request is never sent twice within an attempt.
 	idleConnTimeout = 4 * time.Second
-	pingAfter       = 15 * time.Second
-	pingTimeout     = 10 * time.Second
+	// spareBodyTime is how long, within the timeout, a body is read that decides nothing: it must not keep a slot of its endpoint
+	// that other attempts wait for.
+	spareBodyTime = time.Second
+	pingAfter     = 15 * time.Second
+	pingTimeout   = 10 * time.Second
 )
 
 // TransportOptions are an operator's rules for outbound calls.
@@ -78,6 +81,8 @@ type Request struct {
 	Body    []byte
 	// Timeout covers dial, TLS, headers and body; 0: webhook.MaxTimeout.
 	Timeout time.Duration
+	// HeadersSuffice makes the answer count once its headers are there. What arrives of the body soon after is read all the same.
+	HeadersSuffice bool
 }
 
 // Response is what came of a Request: an answer, or the reason why none arrived.
@@ -90,7 +95,7 @@ type Response struct {
 	// Body is the first MaxResponseBody of the answer's; Truncated says that it went on.
 	Body      []byte
 	Truncated bool
-	// ErrorClass is set when no answer arrived, and when a 2xx broke off or was not complete in time. Error then says
+	// ErrorClass is set when no answer arrived, and when a 2xx broke off or was not complete in time, unless HeadersSuffice. Error then says
 	// why, in words that hold neither a part of the URL, nor a header, nor an address of this network.
 	ErrorClass webhook.ErrorClass
 	Error      string
@@ -109,22 +114,23 @@ func (t *Transport) Send(ctx context.Context, r Request) Response {
 	started := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
-	out := t.send(ctx, r)
+	x := exchange{timeout: r.Timeout}
+	out := t.send(x.watch(ctx), cancel, r, &x)
 	out.Started, out.Duration = started, time.Since(started)
 	return out
 }
 
-func (t *Transport) send(ctx context.Context, r Request) Response {
+func (t *Transport) send(ctx context.Context, cancel func(), r Request, x *exchange) Response {
 	req, err := newRequest(ctx, r)
 	if err != nil {
-		return failure(ctx, r, err)
+		return x.failure(ctx, err)
 	}
 	resp, err := t.http.RoundTrip(req)
 	if p := (*panicError)(nil); errors.As(err, &p) {
 		panic(p) // of the goroutine that dialed; the receiver has no part in it
 	}
 	if err != nil {
-		return failure(ctx, r, err)
+		return x.failure(ctx, err)
 	}
 	defer resp.Body.Close()
 	out := Response{
@@ -135,16 +141,23 @@ func (t *Transport) send(ctx context.Context, r Request) Response {
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return out // its body is the bare connection
 	}
+	if r.HeadersSuffice {
+		defer time.AfterFunc(spareBodyTime, cancel).Stop()
+		if out.Body, out.Truncated, err = readBody(resp.Body); err != nil {
+			out.Truncated = true
+		}
+		return out
+	}
 	out.Body, out.Truncated, err = readBody(resp.Body)
 	if err != nil && resp.StatusCode >= 200 && resp.StatusCode <= 299 {
 		// Only a complete answer acknowledges. A failure is one with or without its body.
-		out.ErrorClass, out.Error = classify(ctx, r.Timeout, err)
+		out.ErrorClass, out.Error = x.classify(ctx, err)
 	}
 	return out
 }
 
-func failure(ctx context.Context, r Request, err error) Response {
-	class, text := classify(ctx, r.Timeout, err)
+func (x *exchange) failure(ctx context.Context, err error) Response {
+	class, text := x.classify(ctx, err)
 	return Response{ErrorClass: class, Error: text}
 }
 
@@ -164,10 +177,13 @@ func newRequest(ctx context.Context, r Request) (*http.Request, error) {
 		return nil, &blockedError{"the endpoint's URL is not an absolute http or https URL"}
 	}
 	u.User = nil
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(r.Body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), nil)
 	if err != nil {
 		return nil, errors.New("the request cannot be built")
 	}
+	// A body that is there, be it empty, and of which net/http can get no second copy: it sends no request again, whatever
+	// the receiver says (GOAWAY, REFUSED_STREAM) and whatever the endpoint's headers look like (Idempotency-Key).
+	req.Body, req.ContentLength, req.GetBody = io.NopCloser(bytes.NewReader(r.Body)), int64(len(r.Body)), nil
 	setHeaders(req.Header, r.Headers)
 	return req, nil
 }

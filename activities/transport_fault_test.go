@@ -38,9 +38,16 @@ func TestTransport_Send_classifiesFailures(t *testing.T) {
 			_ = conn.CloseWrite()
 			_, _ = r.ReadByte()
 		}},
-		"garbage":     {play: write("I am no HTTP server\r\n\r\n"), class: webhook.ErrorProtocol, text: "not valid HTTP"},
-		"binary":      {play: write("\x15\x03\x01\x00\x02\x02\x00"), class: webhook.ErrorProtocol},
-		"two lengths": {play: write("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"), class: webhook.ErrorProtocol},
+		"a header name with a bracket": {play: write("HTTP/1.1 200 OK\r\nX(Bad: s3cret\r\n\r\n"), class: webhook.ErrorProtocol, text: `"X(Bad" is not a header name`},
+		"a long name of strange bytes": {play: write("HTTP/1.1 200 OK\r\n\xff\x01" + strings.Repeat("n", 100) + ": s3cret\r\n\r\n"), class: webhook.ErrorProtocol, text: `"?` + "?" + strings.Repeat("n", 38) + `" is not a header name`},
+		"a header value with a NUL":    {play: write("HTTP/1.1 200 OK\r\nX-Bad: s3cret\x00\r\n\r\n"), class: webhook.ErrorProtocol, text: "the value of its header X-Bad cannot be read"},
+		"a header line without colon":  {play: write("HTTP/1.1 200 OK\r\ns3cret\r\n\r\n"), class: webhook.ErrorProtocol, text: "a line of its headers has no colon"},
+		"a status that is none":        {play: write("HTTP/1.1 2xx OK\r\n\r\n"), class: webhook.ErrorProtocol, text: "its status line cannot be read"},
+		"a length that is none":        {play: write("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"), class: webhook.ErrorProtocol, text: "its Content-Length is wrong"},
+		"a strange encoding":           {play: write("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n"), class: webhook.ErrorProtocol, text: "Transfer-Encoding other than chunked"},
+		"garbage":                      {play: write("I am no HTTP server\r\n\r\n"), class: webhook.ErrorProtocol, text: "its status line cannot be read"},
+		"binary":                       {play: write("\x15\x03\x01\x00\x02\x02\x00"), class: webhook.ErrorProtocol},
+		"two lengths":                  {play: write("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"), class: webhook.ErrorProtocol, text: "its Content-Length is wrong"},
 		"a flood of 1xx": {class: webhook.ErrorProtocol, text: "64 KiB", play: func(conn *net.TCPConn, _ *bufio.Reader) {
 			for {
 				if _, err := io.WriteString(conn, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"); err != nil {
@@ -77,7 +84,7 @@ func TestTransport_Send_classifiesFailures(t *testing.T) {
 			_, _ = r.ReadByte()
 		}},
 		"a 200 that breaks off":           {play: write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc"), class: webhook.ErrorProtocol, status: 200, text: "before its answer was complete"},
-		"a 200 with a bad chunk":          {play: write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), class: webhook.ErrorProtocol, status: 200},
+		"a 200 with a bad chunk":          {play: write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), class: webhook.ErrorProtocol, status: 200, text: "a chunk of its body cannot be read"},
 		"a 500 that breaks off":           {play: write("HTTP/1.1 500 Oops\r\nContent-Length: 100\r\n\r\nabc"), status: 500},
 		"a protocol switch":               {play: write("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"), status: 101},
 		"a body until the end":            {play: write("HTTP/1.0 200 OK\r\n\r\nabc"), status: 200},
@@ -92,6 +99,7 @@ func TestTransport_Send_classifiesFailures(t *testing.T) {
 			require.Equal(t, c.status, out.StatusCode)
 			require.Contains(t, out.Error, c.text)
 			require.NotContains(t, out.Error, "127.0.0.1")
+			require.NotContains(t, out.Error, "s3cret")
 			require.Less(t, out.Duration, bounded)
 		})
 	}

@@ -4,13 +4,12 @@ import (
 	"testing"
 	"time"
 
-	"waybill/store"
-
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
 
 	"waybill/activities"
+	"waybill/store"
 	"waybill/webhook"
 )
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"time"
 
 	"waybill/store"
 	"waybill/webhook"
@@ -61,7 +62,10 @@ func (s *Server) findDelivery(r *http.Request, c *call) (*webhook.Delivery, erro
 	return s.store.Delivery(r.Context(), c.tenant.ID, id)
 }
 
-// retryDelivery is POST /v1/tenants/{tenant}/deliveries/{delivery}/retry: the next attempt now, not when it is due.
+// commandTimeout bounds the wait for a workflow to obey. An attempt in the fast lane is waited for by the task that starts it.
+const commandTimeout = 5 * time.Second
+
+// retryDelivery is POST /v1/tenants/{tenant}/deliveries/{delivery}/retry: an attempt now, on top of the retry policy.
 func (s *Server) retryDelivery(w http.ResponseWriter, r *http.Request, c *call) error {
 	d, err := s.findDelivery(r, c)
 	if err != nil {
@@ -71,12 +75,15 @@ func (s *Server) retryDelivery(w http.ResponseWriter, r *http.Request, c *call) 
 	if err != nil {
 		return err
 	}
-	if d.Status.Settled() {
-		return webhook.Errorf(webhook.CodeConflict, "the delivery is %s: no attempt is left to bring forward", d.Status)
+	switch {
+	case d.Status.Settled():
+		return webhook.Errorf(webhook.CodeConflict, "the delivery is %s: no attempt follows", d.Status)
+	case d.Status == webhook.StatusHeld:
+		return webhook.Errorf(webhook.CodeConflict, "the delivery is held, because the endpoint is disabled: enable it")
 	}
-	err = within(r.Context(), func(ctx context.Context) error {
-		return s.engine.RetryNow(ctx, c.tenant.ID, d.EventID, d.EndpointID, reason)
-	})
+	ctx, cancel := context.WithTimeout(r.Context(), commandTimeout)
+	defer cancel()
+	err = s.engine.RetryNow(ctx, c.tenant.ID, d.EventID, d.EndpointID, reason)
 	if webhook.ErrorCode(err) == webhook.CodeNotFound {
 		return webhook.Errorf(webhook.CodeConflict, "the delivery is not under way at this moment: it is about to start or has just ended").WithCause(err)
 	}

@@ -55,6 +55,13 @@ func TestDeliveries_Retry(t *testing.T) {
 	b.engine.retry = func() error { return webhook.Errorf(webhook.CodeNotFound, "no workflow") }
 	b.admin("POST", path, "").problem(409, webhook.CodeConflict)
 
+	b.engine.retry = func() error { return webhook.Errorf(webhook.CodeConflict, "the delivery is about to be canceled") }
+	b.admin("POST", path, "").problem(409, webhook.CodeConflict)
+
+	told := len(b.engine.told)
+	b.store.settle(parseID[webhook.DeliveryID](t, id), webhook.StatusHeld)
+	require.Contains(t, b.admin("POST", path, "").problem(409, webhook.CodeConflict).Detail, "the endpoint is disabled: enable it")
+	require.Len(t, b.engine.told, told)
 	for _, status := range []webhook.Status{webhook.StatusDelivered, webhook.StatusExhausted, webhook.StatusCanceled} {
 		b.store.settle(parseID[webhook.DeliveryID](t, id), status)
 		p := b.admin("POST", path, "").problem(409, webhook.CodeConflict)
@@ -94,6 +101,9 @@ func TestHistory(t *testing.T) {
 	require.Equal(t, []any{}, got["deliveries"].([]any)[0].(object)["attempts"])
 	require.NotContains(t, b.log.String(), "the log answers", "which is nothing to note")
 
+	b.engine.history = func(string, string) (*webhook.History, error) { return nil, webhook.ErrClosed }
+	require.Equal(t, "closed", into[object](b.admin("GET", path, "").want(200))["source"])
+	require.NotContains(t, b.log.String(), "the log answers")
 	for _, err := range []error{webhook.Errorf(webhook.CodeUnavailable, "down"), errors.New("odd")} {
 		b.engine.history = func(string, string) (*webhook.History, error) { return nil, err }
 		require.Equal(t, "log", into[object](b.admin("GET", path, "").want(200))["source"])

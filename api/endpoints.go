@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"net/url"
 
 	"waybill/webhook"
 )
@@ -94,28 +93,10 @@ func (s *Server) createEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 // checkEndpoint checks an endpoint before it is stored; stored is what it was before a change, nil at its creation.
 func (s *Server) checkEndpoint(e, stored *webhook.Endpoint, c *call) error {
 	e.Normalize(c.dialect)
-	err := e.Validate(webhook.Limits{
+	return e.Validate(webhook.Limits{
 		Dialect: c.dialect, AllowHTTP: s.opts.AllowHTTP, AllowUnknownTypes: c.tenant.AllowUnknownTypes, Stored: stored,
+		CheckAddress: s.opts.CheckAddress, ReservedHeaders: s.reserved,
 	})
-	if err != nil {
-		return err
-	}
-	return s.checkHost(e.URL)
-}
-
-// checkHost asks the operator's rule about the host of a URL that is otherwise good.
-func (s *Server) checkHost(address string) error {
-	if s.opts.CheckHost == nil {
-		return nil
-	}
-	u, err := url.Parse(address)
-	if err == nil {
-		err = s.opts.CheckHost(u.Hostname())
-	}
-	if err != nil {
-		return invalid("endpoint", webhook.FieldError{Field: "url", Detail: err.Error()})
-	}
-	return nil
 }
 
 // listEndpoints is GET /v1/tenants/{tenant}/endpoints.

@@ -2,13 +2,21 @@ package api
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 
 	"waybill/webhook"
 )
 
-// historyView says besides the history where it is from: "live", the running workflow, or "log".
+// Where a history is from.
+const (
+	sourceLive   = "live"   // the running workflow
+	sourceClosed = "closed" // the log, of a workflow that has ended
+	sourceLog    = "log"    // the log, because no workflow is known or none can be asked
+)
+
+// historyView says besides the history where it is from.
 type historyView struct {
 	webhook.History
 	Source string `json:"source"`
@@ -27,7 +35,7 @@ func (s *Server) getHistory(w http.ResponseWriter, r *http.Request, c *call) err
 	return writeJSON(w, http.StatusOK, showHistory(h, source))
 }
 
-// findHistory asks the workflow, and the log when the workflow does not answer for whatever reason.
+// findHistory asks the workflow, and the log when the workflow has ended or does not answer for whatever reason.
 func (s *Server) findHistory(r *http.Request, tenant, event string) (*webhook.History, string, error) {
 	var h *webhook.History
 	err := within(r.Context(), func(ctx context.Context) (err error) {
@@ -35,15 +43,19 @@ func (s *Server) findHistory(r *http.Request, tenant, event string) (*webhook.Hi
 		return err
 	})
 	if err == nil {
-		return h, "live", nil
+		return h, sourceLive, nil
 	}
-	if webhook.ErrorCode(err) != webhook.CodeNotFound {
+	source := sourceLog
+	switch {
+	case errors.Is(err, webhook.ErrClosed):
+		source = sourceClosed
+	case webhook.ErrorCode(err) != webhook.CodeNotFound:
 		s.log.LogAttrs(r.Context(), slog.LevelWarn, "the workflow does not tell its history; the log answers",
 			slog.String("request_id", infoOf(r).id), slog.String("tenant", tenant),
 			slog.String("event", event), slog.String("error", err.Error()))
 	}
 	h, err = s.store.History(r.Context(), tenant, event)
-	return h, "log", err
+	return h, source, err
 }
 
 // showHistory has empty lists, not nulls.

@@ -80,6 +80,11 @@ func (s *Server) routes() []route {
 
 		{"GET", "/v1/dispatches", adminOnly, s.listDispatches},
 		{"POST", "/v1/dispatches/{dispatch}/retry", adminOnly, s.retryDispatch},
+
+		{"GET", "/v1/quarantine", adminOnly, s.listQuarantine},
+		{"GET", "/v1/quarantine/{position}", adminOnly, s.getQuarantined},
+		{"POST", "/v1/quarantine/{position}/retry", adminOnly, s.retryQuarantined},
+		{"DELETE", "/v1/quarantine/{position}", adminOnly, s.deleteQuarantined},
 	}...)
 }
 

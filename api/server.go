@@ -43,9 +43,9 @@ type Options struct {
 	AdminKey string
 	// AllowHTTP lets endpoints be http where the dialect asks for https.
 	AllowHTTP bool
-	// CheckHost refuses a host that no endpoint may have, such as a literal private address; its text goes to the
+	// CheckAddress refuses a host and port that no endpoint may have, such as a literal private address; its text goes to the
 	// caller. Nil: no check. It must not resolve names: the transport judges addresses at dial time.
-	CheckHost func(host string) error
+	CheckAddress func(host string, port uint16) error
 	// Backlog sheds publications while too many events wait; nil: it never does.
 	Backlog Backlog
 	// MaxBodyBytes bounds a request body, and each event of a batch; 0: DefaultMaxBodyBytes.
@@ -103,6 +103,8 @@ type Server struct {
 	backlog  Backlog
 	schemas  webhook.Schemas
 	dialects map[string]*webhook.Dialect
+	// reserved are headers that no endpoint may add, of whichever dialect it is.
+	reserved map[string]bool
 	log      *slog.Logger
 	opts     Options
 	adminKey *keyHash // nil: nobody is admin
@@ -126,7 +128,7 @@ func NewOperation(o Options) *Server { return newServer(o, (*Server).operationRo
 func newServer(o Options, list func(*Server) []route) *Server {
 	o.setDefaults()
 	s := &Server{
-		store: o.Store, engine: o.Engine, backlog: o.Backlog, schemas: o.Schemas, dialects: o.Dialects, log: o.Logger, opts: o,
+		store: o.Store, engine: o.Engine, backlog: o.Backlog, schemas: o.Schemas, dialects: o.Dialects, reserved: webhook.ReservedHeaders(o.Dialects), log: o.Logger, opts: o,
 		keys:    newCache[keyHash, *webhook.APIKey](10_000, keyStaleness),
 		tenants: newCache[string, *webhook.Tenant](10_000, tenantStaleness),
 	}

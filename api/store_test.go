@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -29,6 +30,7 @@ type memStore struct {
 	attempts   map[webhook.AttemptID]webhook.Attempt
 	owners     map[webhook.DeliveryID]string
 	setAside   []store.SetAside
+	quarantine []store.QuarantinedRow // newest first
 
 	limits  []int // that CreateEndpoint was called with
 	filters []store.DeliveryFilter
@@ -279,6 +281,51 @@ func (m *memStore) APIKeyByHash(_ context.Context, hash []byte) (*webhook.APIKey
 		err = webhook.Errorf(webhook.CodeUnauthorized, "unknown or revoked")
 	}
 	return &k, err
+}
+
+func (m *memStore) QuarantinedRows(_ context.Context, p store.Page) ([]store.QuarantinedRow, error) {
+	leave, err := m.enter("QuarantinedRows")
+	defer leave()
+	rows := slices.Clone(m.quarantine)
+	if p.After != "" {
+		after := slices.IndexFunc(rows, func(r store.QuarantinedRow) bool { return strconv.FormatInt(r.Position, 10) == p.After })
+		rows = rows[after+1:]
+	}
+	return rows[:min(p.Limit, len(rows))], err
+}
+
+func (m *memStore) quarantined(method string, position int64, take bool) (*store.QuarantinedRow, error) {
+	leave, err := m.enter(method)
+	defer leave()
+	i := slices.IndexFunc(m.quarantine, func(r store.QuarantinedRow) bool { return r.Position == position })
+	if err != nil || i < 0 {
+		return nil, cmp.Or(err, error(webhook.Errorf(webhook.CodeNotFound, "there is no row in quarantine %d", position)))
+	}
+	row := m.quarantine[i]
+	if take {
+		m.quarantine = slices.Delete(m.quarantine, i, i+1)
+	}
+	return &row, nil
+}
+
+func (m *memStore) QuarantinedRow(_ context.Context, position int64) (*store.QuarantinedRow, error) {
+	return m.quarantined("QuarantinedRow", position, false)
+}
+
+func (m *memStore) RetryQuarantined(_ context.Context, position int64) error {
+	row, err := m.quarantined("RetryQuarantined", position, false)
+	if err == nil && row.Cut {
+		return webhook.Errorf(webhook.CodeConflict, "the row's texts were not kept")
+	}
+	if err == nil {
+		_, err = m.quarantined("RetryQuarantined", position, true)
+	}
+	return err
+}
+
+func (m *memStore) DeleteQuarantined(_ context.Context, position int64) error {
+	_, err := m.quarantined("DeleteQuarantined", position, true)
+	return err
 }
 
 func (m *memStore) SetAsideDispatches(_ context.Context, p store.Page) ([]store.SetAside, error) {

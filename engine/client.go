@@ -118,16 +118,6 @@ func refused(err error) bool {
 	return strings.Contains(err.Error(), "message larger than max")
 }
 
-// RetryNow asks for the next attempt at once.
-func (c *Client) RetryNow(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error {
-	return c.signal(ctx, tenant, eventID, workflows.SignalRetryNow, workflows.EndpointSignal{EndpointID: endpoint.String(), Reason: reason})
-}
-
-// CancelDelivery tells the workflow that the delivery to an endpoint was canceled.
-func (c *Client) CancelDelivery(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error {
-	return c.signal(ctx, tenant, eventID, workflows.SignalCancelDelivery, workflows.EndpointSignal{EndpointID: endpoint.String(), Reason: reason})
-}
-
 // TellCanceled tells the workflow that the delivery to an endpoint was canceled in the database.
 func (c *Client) TellCanceled(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error {
 	return c.signal(ctx, tenant, eventID, workflows.SignalCancelDelivery, workflows.EndpointSignal{EndpointID: endpoint.String(), Reason: reason})

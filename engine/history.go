@@ -3,14 +3,19 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
 
 	"waybill/webhook"
 	"waybill/workflows"
 )
 
-// History asks the event's workflow, and for a large event each of its parts, for the deliveries and their attempts.
+// History asks the event's workflow, and for a large event each of its parts, for the deliveries and their attempts. Only a
+// running workflow answers: the history of a closed one may be that of a run before the last, and the log knows better. ErrClosed:
+// the workflow is closed; otherwise CodeNotFound: there is none.
 func (c *Client) History(ctx context.Context, tenant, eventID string) (*webhook.History, error) {
 	answer, err := c.queryHistory(ctx, workflows.EventDeliveryID(tenant, eventID))
 	if err != nil {
@@ -19,15 +24,30 @@ func (c *Client) History(ctx context.Context, tenant, eventID string) (*webhook.
 	for _, id := range answer.Parts {
 		part, err := c.queryHistory(ctx, id)
 		if err != nil {
-			return nil, err
+			return nil, err // of a part that is closed, too, the log tells
 		}
 		answer.Deliveries = append(answer.Deliveries, part.Deliveries...)
+	}
+	if slices.ContainsFunc(answer.Deliveries, isCut) {
+		return nil, webhook.Errorf(webhook.CodeNotFound, "the workflow does not know all attempts")
 	}
 	return &answer.History, nil
 }
 
+// isCut reports whether attempts, or texts of errors, of a long history are left to the log; see workflows.BoundAttempts.
+func isCut(d webhook.DeliveryHistory) bool {
+	for i, a := range d.Attempts {
+		if a.Number != i+1 || a.Outcome != webhook.OutcomeDelivered && a.Error == "" {
+			return true
+		}
+	}
+	return false
+}
+
 func (c *Client) queryHistory(ctx context.Context, id string) (*workflows.HistoryAnswer, error) {
-	value, err := c.temporal.QueryWorkflow(ctx, id, "", workflows.QueryHistory)
+	answered, err := c.temporal.QueryWorkflowWithOptions(ctx, &client.QueryWorkflowWithOptionsRequest{
+		WorkflowID: id, QueryType: workflows.QueryHistory, QueryRejectCondition: enumspb.QUERY_REJECT_CONDITION_NOT_OPEN,
+	})
 	// The workflow exists and has not run its first step yet, so it knows nothing that the log does not.
 	var early *serviceerror.WorkflowNotReady
 	if errors.As(err, &early) {
@@ -36,8 +56,11 @@ func (c *Client) queryHistory(ctx context.Context, id string) (*workflows.Histor
 	if err != nil {
 		return nil, translate("query a workflow", err)
 	}
+	if answered.QueryRejected != nil {
+		return nil, webhook.ErrClosed
+	}
 	var answer workflows.HistoryAnswer
-	if err := value.Get(&answer); err != nil {
+	if err := answered.QueryResult.Get(&answer); err != nil {
 		return nil, translate("read the answer of a query", err)
 	}
 	return &answer, nil

@@ -68,13 +68,13 @@ func NewRestartInput(s *store.EventState, d *webhook.Dialect) *workflows.EventDe
 	if err != nil || !workflows.BoundAttempts(attempts, workflows.MaxInputBytes-len(text)) {
 		return in
 	}
+	carried := make(map[webhook.DeliveryID][]webhook.AttemptSummary, len(s.Log))
 	for i := range s.Log {
-		logged := s.Log[i]
-		logged.Attempts = attempts[i]
-		log[logged.ID] = &logged
+		log[s.Log[i].ID], carried[s.Log[i].ID] = &s.Log[i], attempts[i]
 	}
 	for i := range in.Deliveries {
 		if logged := log[in.Deliveries[i].ID]; logged != nil {
+			in.Deliveries[i].Carry(carried[logged.ID], logged.Attempts)
 			resume(&in.Deliveries[i], logged, s.HeldAt[logged.ID], d.HoldFor.Std())
 		}
 	}
@@ -83,7 +83,7 @@ func NewRestartInput(s *store.EventState, d *webhook.Dialect) *workflows.EventDe
 
 // resume makes what the log says the state to go on from.
 func resume(s *workflows.DeliveryState, log *webhook.DeliveryHistory, heldAt time.Time, holdFor time.Duration) {
-	s.Status, s.Reason, s.Attempts = log.Status, log.Reason, log.Attempts
+	s.Status, s.Reason = log.Status, log.Reason
 	switch {
 	case s.Status == webhook.StatusRetrying && log.NextAttemptAt != nil:
 		s.NextAttemptAt = *log.NextAttemptAt

@@ -5,13 +5,13 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"waybill/workflows"
 
 	"github.com/stretchr/testify/require"
 
 	"waybill/engine"
 	"waybill/store"
 	"waybill/webhook"
+	"waybill/workflows"
 )
 
 // standing is an event with a delivery in each of the statuses, and a dialect that holds for a day.

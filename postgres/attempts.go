@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	summaryColumns = `number, started_at, duration_ms, status_code, outcome, error_class, error`
-	attemptColumns = `a.id, a.delivery_id, a.number, a.started_at, a.duration_ms, a.status_code, a.outcome, a.error_class, a.error,
+	summaryColumns = `number, started_at, duration_ms, status_code, outcome, error_class, error, manual`
+	attemptColumns = `a.id, a.delivery_id, a.number, a.started_at, a.duration_ms, a.status_code, a.outcome, a.error_class, a.error, a.manual,
 		a.request_headers, a.response_headers, a.response_body, a.response_truncated`
 
 	selectAttempts = `
@@ -25,7 +25,7 @@ const (
 		SELECT ` + attemptColumns + ` FROM attempts a JOIN deliveries d ON d.id = a.delivery_id
 		WHERE a.id = $1 AND d.tenant_id || '' = $2`
 
-	selectRecordedAttempt = `SELECT ` + summaryColumns + ` FROM attempts WHERE delivery_id = $1 AND number = $2`
+	selectRecordedAttempts = `SELECT ` + summaryColumns + ` FROM attempts WHERE delivery_id = $1 AND number >= $2 ORDER BY number`
 )
 
 type attemptRow struct {
@@ -72,15 +72,9 @@ func (s *Store) Attempt(ctx context.Context, tenant string, id webhook.AttemptID
 	return row.attempt()
 }
 
-// RecordedAttempt implements store.Attempts.
-func (s *Store) RecordedAttempt(ctx context.Context, delivery webhook.DeliveryID, number int) (*webhook.AttemptSummary, error) {
-	a := new(webhook.AttemptSummary)
-	err := s.get(ctx, a, selectRecordedAttempt, delivery, number)
-	if missing(err) {
-		return nil, webhook.Errorf(webhook.CodeNotFound, "there is no attempt %d of %q", number, delivery)
-	}
-	if err != nil {
-		return nil, failed("find a recorded attempt", err)
-	}
-	return a, nil
+// RecordedAttempts implements store.Attempts.
+func (s *Store) RecordedAttempts(ctx context.Context, delivery webhook.DeliveryID, from int) ([]webhook.AttemptSummary, error) {
+	var made []webhook.AttemptSummary
+	err := s.list(ctx, &made, selectRecordedAttempts, delivery, from)
+	return made, failed("list recorded attempts", err)
 }

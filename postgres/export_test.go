@@ -32,15 +32,31 @@ func WaitRecording(t *testing.T, s *Store, n int) {
 // ForgetBodies empties the body cache, as if another process had accepted the events.
 func ForgetBodies(s *Store) { s.caches.bodies.InvalidateAll() }
 
+// SendingRun makes one run of the calls of Sending, and returns those that were served and how many wait for the next run.
+func SendingRun(t *testing.T, s *Store, in []store.Target) (served []*store.Sending, again int) {
+	t.Helper()
+	results, err := s.sendingGroup(t.Context(), in)
+	require.NoError(t, err)
+	for _, r := range results {
+		require.NoError(t, r.err)
+		if r.again {
+			again++
+			continue
+		}
+		served = append(served, r.out)
+	}
+	return served, again
+}
+
 // HotStatements are those that find rows; the others only add some.
 var HotStatements = map[string]string{
 	"record": recordAttempts, "sendings": selectSendings, "bodies": selectBodies, "senders": selectSenders, "receivers": selectReceivers,
 	"claim": claimDispatches, "dispatches": selectDispatches, "deliveries": selectDispatchDeliveries, "delete dispatches": deleteDispatches,
 	"count": countDispatches, "set aside": selectSetAside, "count set aside": countSetAside, "release": releaseDispatches, "versions": selectTenantVersions, "claimed ids": selectClaimedIDs, "receipts": selectReceipts,
-	"generated": selectGenerated, "claim outbox": claimOutbox, "delete outbox": deleteOutbox, "quarantine outbox": quarantineOutbox,
+	"generated": selectGenerated, "claim outbox": claimOutbox, "delete outbox": deleteOutbox, "quarantine outbox": quarantineOutbox, "trim": trimQuarantine,
 	"delivery": selectDelivery, "cancel": cancelDelivery, "hold": holdDelivery, "release deliveries": releaseDeliveries,
 	"event's deliveries": selectEventDeliveries, "held since": selectHeldSince, "attempts": selectAttempts, "attempt": selectAttempt,
-	"recorded attempt": selectRecordedAttempt,
+	"recorded attempt": selectRecordedAttempts,
 }
 
 // ListQuery returns the query of a list of deliveries of the tenant acme, and its arguments.

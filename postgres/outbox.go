@@ -22,7 +22,7 @@ const (
 		), measured AS (
 			SELECT position, sum(bytes) OVER (ORDER BY position) - bytes AS before FROM waiting
 		)
-		SELECT o.position, o.event_key, o.created_at, o.bytes > $3::bigint AS too_large,
+		SELECT o.position, o.event_key, o.created_at, o.bytes > $3::bigint AS too_large, o.note,
 			CASE WHEN o.bytes > $3::bigint THEN '' ELSE coalesce(o.tenant_id, '') END AS tenant_id,
 			CASE WHEN o.bytes > $3::bigint THEN '' ELSE coalesce(o.event_type, '') END AS event_type,
 			CASE WHEN o.bytes > $3::bigint THEN NULL ELSE o.event_id END AS event_id,
@@ -36,13 +36,16 @@ const (
 	quarantineOutbox = `
 		WITH moved AS (DELETE FROM outbox WHERE position = ANY ($1::bigint[]) RETURNING *)
 		INSERT INTO outbox_quarantine (position, event_key, tenant_id, event_id, event_type, data, occurred_at, attributes, bytes, created_at,
-			code, reason, errors, quarantined_at)
-		SELECT m.position, m.event_key, m.tenant_id, m.event_id, m.event_type, m.data, m.occurred_at, m.attributes, m.bytes, m.created_at,
-			w.code, w.reason, w.errors::json, clock_timestamp()
-		FROM moved m JOIN unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) AS w (position, code, reason, errors) ON w.position = m.position`
+			note, code, reason, errors, cut, quarantined_at)
+		SELECT m.position, m.event_key, CASE WHEN w.cut THEN left(m.tenant_id, 1000) ELSE m.tenant_id END,
+			CASE WHEN w.cut THEN left(m.event_id, 1000) ELSE m.event_id END, CASE WHEN w.cut THEN left(m.event_type, 1000) ELSE m.event_type END,
+			CASE WHEN NOT w.cut THEN m.data END, m.occurred_at, CASE WHEN NOT w.cut THEN m.attributes END, m.bytes, m.created_at,
+			m.note, w.code, w.reason, w.errors::json, w.cut, clock_timestamp()
+		FROM moved m JOIN unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::boolean[]) AS w (position, code, reason, errors, cut)
+			ON w.position = m.position`
 )
 
-var ingestQueries = append([]string{claimOutbox, deleteOutbox, quarantineOutbox}, acceptQueries...)
+var ingestQueries = append([]string{claimOutbox, deleteOutbox, quarantineOutbox, trimQuarantine}, acceptQueries...)
 
 // IngestOutbox implements store.Outbox. The rows are deleted in the transaction that stores their events, so that a row
 // becomes an event exactly once whatever happens.
@@ -61,6 +64,7 @@ func (s *Store) IngestOutbox(ctx context.Context, in store.Ingestion) (store.Ing
 		out.Published += one.Published
 		out.Repeated += one.Repeated
 		out.Quarantined += one.Quarantined
+		out.Trimmed += one.Trimmed
 	}
 	return out, nil
 }
@@ -107,11 +111,18 @@ type ingestion struct {
 
 type outboxRow struct {
 	webhook.OutboxRow
-	Position       int64  `db:"position"`
-	TooLarge       bool   `db:"too_large"`
-	DataText       []byte `db:"data"`
-	AttributesText []byte `db:"attributes"`
+	Position int64 `db:"position"`
+	TooLarge bool  `db:"too_large"`
+	// Note says why the row cannot become an event, where the producer's side knows it.
+	Note           *string `db:"note"`
+	DataText       []byte  `db:"data"`
+	AttributesText []byte  `db:"attributes"`
 }
+
+// maxOutboxBytes is what publish() stores of a row at most.
+const maxOutboxBytes = 8 << 20
+
+func (g *ingestion) rowBytes() int64 { return min(g.RowBytes, maxOutboxBytes) }
 
 func (g *ingestion) run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, g.store.opts.Timeout)
@@ -123,7 +134,7 @@ func (g *ingestion) run(ctx context.Context) error {
 		for _, name := range g.Dialects {
 			dialects.addText(name)
 		}
-		err := tx.selectHot(ctx, &g.rows, claimOutbox, g.Rows, dialects, g.RowBytes, maxAcceptBytes)
+		err := tx.selectHot(ctx, &g.rows, claimOutbox, g.Rows, dialects, g.rowBytes(), maxAcceptBytes)
 		if err != nil || len(g.rows) == 0 {
 			return err
 		}
@@ -145,6 +156,7 @@ func (g *ingestion) run(ctx context.Context) error {
 	if g.out.Published > 0 {
 		g.store.opts.Failpoint("after-commit")
 	}
+	g.store.reportTrimmed(g.out.Trimmed)
 	a.committed()
 	return nil
 }
@@ -207,7 +219,10 @@ func (g *ingestion) prepare(a *acceptance, row *outboxRow) {
 
 func (g *ingestion) publication(a *acceptance, row *outboxRow) (*webhook.Publication, error) {
 	if row.TooLarge {
-		return nil, webhook.Errorf(webhook.CodeTooLarge, "the event exceeds %d bytes", g.RowBytes)
+		return nil, webhook.Errorf(webhook.CodeTooLarge, "the event exceeds %d bytes", g.rowBytes())
+	}
+	if row.Note != nil {
+		return nil, webhook.Errorf(webhook.CodeInvalid, "%s", *row.Note)
 	}
 	tenant := a.tenants[row.TenantID]
 	if tenant == nil {
@@ -221,7 +236,7 @@ func (g *ingestion) reject(row *outboxRow, err error) {
 	if webhook.ErrorCode(err) == webhook.CodeInternal {
 		g.store.log.Error("a row of the outbox cannot be ingested", slog.Int64("position", row.Position), slog.Any("error", err))
 	}
-	g.rejected.add(row.Position, err)
+	g.rejected.add(row.Position, err, row.TooLarge || row.Note != nil)
 	g.out.Quarantined++
 }
 
@@ -234,5 +249,13 @@ func (g *ingestion) settle(ctx context.Context, tx hotTx) error {
 	if g.out.Quarantined == 0 {
 		return nil
 	}
-	return tx.execHot(ctx, quarantineOutbox, g.rejected.args()...)
+	if err := tx.execHot(ctx, quarantineOutbox, g.rejected.args()...); err != nil {
+		return err
+	}
+	var trimmed []int
+	if err := tx.selectHot(ctx, &trimmed, trimQuarantine, g.store.trimArgs()...); err != nil {
+		return err
+	}
+	g.out.Trimmed = trimmed[0]
+	return nil
 }

@@ -15,12 +15,14 @@ const (
 )
 
 // rejections are the rows to put into quarantine, as columns.
-type rejections struct{ position, code, reason, fields arrayBuilder }
+type rejections struct{ position, code, reason, fields, cut arrayBuilder }
 
-func (r *rejections) add(position int64, err error) {
+// add puts a row among them. cut: its texts are not kept.
+func (r *rejections) add(position int64, err error, cut bool) {
 	why := &webhook.Error{Code: webhook.CodeInternal, Message: "an internal error; the log has it"}
 	_ = errors.As(err, &why)
 	r.position.addInt(position)
+	r.cut.addBool(cut)
 	r.code.addText(string(why.Code))
 	r.reason.addText(excerpt(why.Message))
 	if len(why.Fields) == 0 {
@@ -35,7 +37,7 @@ func (r *rejections) add(position int64, err error) {
 	r.fields.addText(string(text))
 }
 
-func (r *rejections) args() []any { return []any{&r.position, &r.code, &r.reason, &r.fields} }
+func (r *rejections) args() []any { return []any{&r.position, &r.code, &r.reason, &r.fields, &r.cut} }
 
 func excerpt(s string) string {
 	if len(s) > maxReasonBytes {

@@ -62,6 +62,10 @@ func TestIngest_Quarantine(t *testing.T) {
 		require.Contains(t, got.Errors.String, test.errors)
 		require.Less(t, len(got.Reason)+len(got.Errors.String), 3000, "a reason quotes the row, but not all of it")
 		require.Zero(t, b.count(`SELECT count(*) FROM outbox`))
+		if test.code == webhook.CodeTooLarge {
+			b.exec(`DELETE FROM outbox_quarantine`)
+			continue
+		}
 		// What was put aside is all there: put back, it comes to the same end.
 		b.exec(`WITH again AS (DELETE FROM outbox_quarantine RETURNING *)
 			INSERT INTO outbox (event_key, tenant_id, event_id, event_type, data, occurred_at, attributes, bytes, created_at)
@@ -315,7 +319,7 @@ func TestIngest_BoundedByBytes(t *testing.T) {
 	}
 	require.Equal(t, []int{5, 5, 3}, steps)
 	require.Equal(t, webhook.CodeTooLarge, b.quarantine()[0].Code)
-	require.Equal(t, 1, b.count(`SELECT count(*) FROM outbox_quarantine WHERE length(data::text) = 2000002`), "nothing of it is lost")
+	require.Equal(t, 1, b.count(`SELECT count(*) FROM outbox_quarantine WHERE cut AND data IS NULL AND bytes > 2000002`), "its size is kept")
 }
 
 func TestListenOutbox(t *testing.T) {

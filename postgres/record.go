@@ -19,9 +19,9 @@ const recordAttempts = `
 	WITH r AS (
 		SELECT * FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::uuid[],
 			$8::timestamptz[], $9::bigint[], $10::integer[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
-			$16::bytea[], $17::boolean[])
+			$16::bytea[], $17::boolean[], $18::boolean[])
 			AS r (delivery_id, tenant_id, number, status, next_attempt_at, at, id, started_at, duration_ms, status_code, outcome,
-				error_class, error, request_headers, response_headers, response_body, response_truncated)
+				error_class, error, request_headers, response_headers, response_body, response_truncated, manual)
 	), moved AS (
 		UPDATE deliveries d SET
 			attempts = r.number,
@@ -36,12 +36,12 @@ const recordAttempts = `
 		FROM r WHERE d.id = r.delivery_id AND d.tenant_id || '' = r.tenant_id AND d.attempts < r.number
 		RETURNING d.id, d.event_id, d.event_type, d.endpoint_id, d.status, d.attempts, d.next_attempt_at, d.reason, d.created_at,
 			d.updated_at, r.id AS attempt_id, r.started_at, r.duration_ms, r.status_code, r.outcome, r.error_class, r.error,
-			r.request_headers, r.response_headers, r.response_body, r.response_truncated
+			r.request_headers, r.response_headers, r.response_body, r.response_truncated, r.manual
 	), inserted AS (
 		INSERT INTO attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_class, error,
-			request_headers, response_headers, response_body, response_truncated)
+			request_headers, response_headers, response_body, response_truncated, manual)
 		SELECT attempt_id, id, attempts, started_at, duration_ms, status_code, outcome, error_class, error,
-			coalesce(request_headers, '{}')::json, coalesce(response_headers, '{}')::json, response_body, response_truncated
+			coalesce(request_headers, '{}')::json, coalesce(response_headers, '{}')::json, response_body, response_truncated, manual
 		FROM moved
 	)
 	SELECT ` + deliveryColumns + ` FROM moved`
@@ -101,7 +101,7 @@ func oncePerDelivery(in []*store.Record, results []result[*webhook.Delivery]) []
 
 type newAttempts struct {
 	delivery, tenant, number, status, nextAttempt, at, id, started, duration, statusCode, outcome, errorClass, errorText,
-	requestHeaders, responseHeaders, responseBody, truncated arrayBuilder
+	requestHeaders, responseHeaders, responseBody, truncated, manual arrayBuilder
 }
 
 func (c *newAttempts) add(r *store.Record) {
@@ -123,11 +123,12 @@ func (c *newAttempts) add(r *store.Record) {
 	c.responseHeaders.addStrings(a.ResponseHeaders)
 	c.responseBody.addBytes(a.ResponseBody)
 	c.truncated.addBool(a.ResponseTruncated)
+	c.manual.addBool(a.Manual)
 }
 
 func (c *newAttempts) args() []any {
 	return []any{
 		&c.delivery, &c.tenant, &c.number, &c.status, &c.nextAttempt, &c.at, &c.id, &c.started, &c.duration, &c.statusCode, &c.outcome,
-		&c.errorClass, &c.errorText, &c.requestHeaders, &c.responseHeaders, &c.responseBody, &c.truncated,
+		&c.errorClass, &c.errorText, &c.requestHeaders, &c.responseHeaders, &c.responseBody, &c.truncated, &c.manual,
 	}
 }

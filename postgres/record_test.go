@@ -33,7 +33,9 @@ func TestRecordAttempt(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, same, d)
 
-	d = b.record(record("acme", id, 2, webhook.StatusDelivered))
+	manual := record("acme", id, 2, webhook.StatusDelivered)
+	manual.Attempt.Manual = true
+	d = b.record(manual)
 	require.Equal(t, webhook.StatusDelivered, d.Status)
 	require.Equal(t, 2, d.Attempts)
 	require.Nil(t, d.NextAttemptAt)
@@ -44,11 +46,20 @@ func TestRecordAttempt(t *testing.T) {
 	want.Error = "it said \uFFFD and \uFFFD"
 	want.ResponseHeaders = map[string]string{"Odd": "\"\\ \u0000 \uFFFD{}"}
 	require.Equal(t, &want, a)
-	summary, err := b.RecordedAttempt(t.Context(), id, 1)
+	made, err := b.RecordedAttempts(t.Context(), id, 1)
 	require.NoError(t, err)
-	require.Equal(t, &want.AttemptSummary, summary)
-	_, err = b.RecordedAttempt(t.Context(), id, 3)
-	requireCode(t, webhook.CodeNotFound, err)
+	require.Len(t, made, 2)
+	require.Equal(t, want.AttemptSummary, made[0])
+	made, err = b.RecordedAttempts(t.Context(), id, 2)
+	require.NoError(t, err)
+	require.Len(t, made, 1)
+	require.True(t, made[0].Manual)
+	made, err = b.RecordedAttempts(t.Context(), id, 3)
+	require.NoError(t, err)
+	require.Empty(t, made)
+	h, err := b.History(t.Context(), "acme", d.EventID)
+	require.NoError(t, err)
+	require.True(t, h.Deliveries[0].Attempts[1].Manual)
 }
 
 func TestRecordAttempt_IsRecordedOnce(t *testing.T) {

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/lib/pq"
@@ -25,9 +26,20 @@ const selectSendings = `
 	FROM d JOIN endpoints e ON e.id = d.endpoint_id JOIN tenants t ON t.id = d.tenant_id
 	WHERE d.tenant_id = d.asked_tenant_id`
 
+// maxSendingBytes bounds the bodies that one run reads, but for the last of them.
+const maxSendingBytes = 4 << 20
+
 // What is not in the caches.
 const (
-	selectBodies    = `SELECT id, body, delivery_id_at, data_from, data_to FROM events WHERE id = ANY ($1::uuid[])`
+	// selectBodies reads bodies as long as those before them have less than $2 bytes; of the others it reads that they are there.
+	selectBodies = `
+		WITH found AS MATERIALIZED (
+			SELECT e.id, e.body, e.delivery_id_at, e.data_from, e.data_to,
+				sum(octet_length(e.body)) OVER (ORDER BY asked.ordinality) - octet_length(e.body) < $2::bigint AS fits
+			FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (id, ordinality) JOIN events e ON e.id = asked.id
+		)
+		SELECT id, fits, CASE WHEN fits THEN body END AS body, delivery_id_at, data_from, data_to FROM found`
+
 	selectSenders   = `SELECT ` + tenantColumns + `, secret_sealed FROM tenants WHERE id = ANY ($1::text[])`
 	selectReceivers = `
 		SELECT ` + endpointColumns + `, secret_sealed, deleted_at IS NOT NULL AS deleted FROM endpoints WHERE id = ANY ($1::uuid[])`
@@ -69,8 +81,11 @@ func (s *Store) sendingGroup(ctx context.Context, in []store.Target) ([]result[*
 		results[i].err = notFound("delivery", t.DeliveryID.String())
 	}
 	for i := range rows {
-		sending, err := inputs.sending(&rows[i])
-		results[rows[i].Ordinality-1] = result[*store.Sending]{out: sending, err: err}
+		r := result[*store.Sending]{again: inputs.later[rows[i].EventKey]}
+		if !r.again {
+			r.out, r.err = inputs.sending(&rows[i])
+		}
+		results[rows[i].Ordinality-1] = r
 	}
 	return results, nil
 }
@@ -78,7 +93,9 @@ func (s *Store) sendingGroup(ctx context.Context, in []store.Target) ([]result[*
 // sendingInputs are what the sendings of one run are made of. What cannot be read is an error of the sendings that need
 // it, not of all.
 type sendingInputs struct {
-	bodies    map[webhook.EventKey]webhook.Body
+	bodies map[webhook.EventKey]webhook.Body
+	// later are the events whose bodies this run has no room for.
+	later     map[webhook.EventKey]bool
 	senders   map[string]loaded[*sender]
 	receivers map[webhook.EndpointID]loaded[*receiver]
 }
@@ -91,7 +108,7 @@ type loaded[T any] struct {
 // inputsOf takes what it can from the caches and reads those that are not there, or there in another version, at most one
 // query for each kind.
 func (s *Store) inputsOf(ctx context.Context, rows []sendingRow) (*sendingInputs, error) {
-	p := &sendingInputs{map[webhook.EventKey]webhook.Body{}, map[string]loaded[*sender]{}, map[webhook.EndpointID]loaded[*receiver]{}}
+	p := &sendingInputs{map[webhook.EventKey]webhook.Body{}, map[webhook.EventKey]bool{}, map[string]loaded[*sender]{}, map[webhook.EndpointID]loaded[*receiver]{}}
 	var bodies []webhook.EventKey
 	var senders []string
 	var receivers []webhook.EndpointID
@@ -99,7 +116,7 @@ func (s *Store) inputsOf(ctx context.Context, rows []sendingRow) (*sendingInputs
 		r := &rows[i]
 		if body, ok := s.caches.bodies.GetIfPresent(r.EventKey); ok {
 			p.bodies[r.EventKey] = body
-		} else {
+		} else if !slices.Contains(bodies, r.EventKey) {
 			bodies = append(bodies, r.EventKey)
 		}
 		if known, ok := s.caches.senders.GetIfPresent(r.TenantID); ok && known.tenant.Version == r.TenantVersion {
@@ -114,7 +131,7 @@ func (s *Store) inputsOf(ctx context.Context, rows []sendingRow) (*sendingInputs
 		}
 	}
 	for _, load := range []func() error{
-		func() error { return s.loadBodies(ctx, bodies, p.bodies) },
+		func() error { return s.loadBodies(ctx, bodies, p) },
 		func() error { return s.loadSenders(ctx, senders, p.senders) },
 		func() error { return s.loadReceivers(ctx, receivers, p.receivers) },
 	} {
@@ -156,15 +173,23 @@ func (p *sendingInputs) sending(row *sendingRow) (*store.Sending, error) {
 	return out, nil
 }
 
-func (s *Store) loadBodies(ctx context.Context, keys []webhook.EventKey, into map[webhook.EventKey]webhook.Body) error {
+func (s *Store) loadBodies(ctx context.Context, keys []webhook.EventKey, into *sendingInputs) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	var rows []bodyRow
-	err := s.selectHot(ctx, &rows, selectBodies, idsOf(keys))
+	var rows []struct {
+		bodyRow
+		Fits bool `db:"fits"`
+	}
+	err := s.selectHot(ctx, &rows, selectBodies, idsOf(keys), maxSendingBytes)
 	for i := range rows {
-		into[rows[i].Key] = rows[i].body()
-		s.caches.bodies.Set(rows[i].Key, rows[i].body())
+		r := &rows[i]
+		if !r.Fits {
+			into.later[r.Key] = true
+			continue
+		}
+		into.bodies[r.Key] = r.body()
+		s.caches.bodies.Set(r.Key, r.body())
 	}
 	return err
 }

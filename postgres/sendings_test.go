@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"strings"
 	"sync"
 	"testing"
 
@@ -155,6 +156,42 @@ func TestSending_CrowdGetsEachItsOwn(t *testing.T) {
 				})
 			}
 		}
+	}
+	wg.Wait()
+}
+
+// However large the bodies are, one run reads few of them at once, and those that found no room come in the next.
+func TestSending_BoundedByBytes(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *postgres.Options) { o.BodyCacheBytes = 1 << 20 })
+	b.tenant("acme")
+	b.endpoint("acme")
+	const size, bound = 256 << 10, 4 << 20
+	var targets []store.Target
+	want := map[webhook.DeliveryID]string{}
+	for i := range 40 {
+		p := publication("acme", "", func(e *webhook.Event) {
+			e.Data = []byte(`"` + strings.Repeat(string(rune('a'+i%26)), size-12) + `"`)
+		})
+		require.Len(t, p.Body.Bytes, size-1)
+		d := b.publish(p).Deliveries[0]
+		targets = append(targets, target("acme", d))
+		want[d.ID] = string(p.Body.Bytes)
+	}
+	postgres.ForgetBodies(b.Store)
+	served, again := postgres.SendingRun(t, b.Store, targets)
+	require.Len(t, served, bound/size+1, "the bound, and the one that exceeds it")
+	require.Equal(t, len(targets)-len(served), again)
+
+	postgres.ForgetBodies(b.Store)
+	var wg sync.WaitGroup
+	for _, in := range targets {
+		wg.Go(func() {
+			got, err := b.Sending(t.Context(), in)
+			if err != nil || string(got.Body.Bytes) != want[in.DeliveryID] {
+				t.Errorf("another body, or none: %v", err)
+			}
+		})
 	}
 	wg.Wait()
 }

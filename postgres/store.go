@@ -17,11 +17,14 @@ import (
 
 // Defaults of Options.
 const (
-	defaultMaxConns       = 20
-	defaultLease          = 10 * time.Second
-	defaultTimeout        = 10 * time.Second
-	defaultBodyCacheBytes = 32 << 20
-	defaultMaxGroup       = 256
+	defaultMaxConns        = 20
+	defaultLease           = 10 * time.Second
+	defaultTimeout         = 10 * time.Second
+	defaultBodyCacheBytes  = 32 << 20
+	defaultMaxGroup        = 256
+	defaultQuarantineRows  = 10_000
+	defaultQuarantineBytes = 256 << 20
+	defaultQuarantineAge   = 90 * 24 * time.Hour
 	// recordLinger: the receiver has answered, and only the end of the workflow waits for the record.
 	recordLinger = 20 * time.Millisecond
 )
@@ -47,6 +50,10 @@ type Options struct {
 	MaxRecipients int
 	// BodyCacheBytes bounds the bodies kept in memory; default 32 MiB.
 	BodyCacheBytes int
+	// QuarantineRows, QuarantineBytes and QuarantineAge bound what the quarantine keeps; default 10,000 rows, 256 MiB, 90 days.
+	QuarantineRows  int
+	QuarantineBytes int64
+	QuarantineAge   time.Duration
 	// OnAccepted is called after the commit, before the callers of Accept get their answers, with the events whose
 	// workflow is to be started. It must not block.
 	OnAccepted func([]store.Dispatch)
@@ -70,6 +77,9 @@ func (o *Options) setDefaults() {
 	o.MaxGroup = cmp.Or(o.MaxGroup, defaultMaxGroup)
 	o.MaxRecipients = cmp.Or(o.MaxRecipients, webhook.MaxRecipients)
 	o.BodyCacheBytes = cmp.Or(o.BodyCacheBytes, defaultBodyCacheBytes)
+	o.QuarantineRows = cmp.Or(o.QuarantineRows, defaultQuarantineRows)
+	o.QuarantineBytes = cmp.Or(o.QuarantineBytes, defaultQuarantineBytes)
+	o.QuarantineAge = cmp.Or(o.QuarantineAge, defaultQuarantineAge)
 	o.Logger = cmp.Or(o.Logger, slog.Default())
 	if o.Leave == nil {
 		o.Leave = func() bool { return false }
@@ -95,6 +105,7 @@ var (
 	_ store.Attempts       = (*Store)(nil)
 	_ store.Dispatches     = (*Store)(nil)
 	_ store.Outbox         = (*Store)(nil)
+	_ store.Quarantine     = (*Store)(nil)
 	_ store.Recoveries     = (*Store)(nil)
 	_ store.Reconciliation = (*Store)(nil)
 	_ store.Partitions     = (*Store)(nil)

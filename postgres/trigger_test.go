@@ -73,3 +73,112 @@ func TestPublishChanges_Wrong(t *testing.T) {
 	require.Zero(t, b.count(`SELECT count(*) FROM stock`))
 	require.Equal(t, store.Ingested{}, b.drain())
 }
+
+// Nothing that a row contains undoes the change that it reports, whichever way its column is named: as part of the whole
+// row, as a member of data, as an attribute, as the tenant. What cannot be read is put aside with the reason.
+func TestPublishChanges_EveryType(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.exec(`
+		CREATE TYPE mood AS ENUM ('fine', 'it''s "bad"');
+		CREATE TYPE pair AS (a int, b json);
+		CREATE TYPE raising AS ENUM ('x');
+		CREATE FUNCTION raise(raising) RETURNS json LANGUAGE plpgsql AS $$ BEGIN RAISE 'no JSON of this'; END $$;
+		CREATE CAST (raising AS json) WITH FUNCTION raise(raising);
+		CREATE TYPE asserting AS ENUM ('x');
+		CREATE FUNCTION assert_not(asserting) RETURNS json LANGUAGE plpgsql AS $$ BEGIN ASSERT false, 'no JSON of this'; END $$;
+		CREATE CAST (asserting AS json) WITH FUNCTION assert_not(asserting);
+		CREATE DOMAIN json_domain AS json;
+		CREATE DOMAIN positive AS int CHECK (value > 0)`)
+	const unreadable = "cannot be read: "
+	for _, test := range []struct {
+		column, value string
+		attribute     string // its text; "-": none; unreadable: the row is put aside
+	}{
+		{"boolean", "true", "true"}, {"smallint", "-32768", "-32768"}, {"bigint", "9223372036854775807", "9223372036854775807"}, {"oid", "4294967295", "4294967295"},
+		{"int", "NULL", "-"}, {"positive", "1", "1"}, {"numeric", "'NaN'", "NaN"}, {"numeric", "'-Infinity'", "-Infinity"}, {"numeric", "1e400", ""},
+		{"real", "'NaN'", "NaN"}, {"double precision", "'Infinity'", "Infinity"}, {"double precision", "0.1", "0.1"}, {"money", "12.5", "$12.50"},
+		{"text", `'{not json'`, "{not json"}, {"text", `E'\x01\x1f\n"\\'`, "\x01\x1f\n\"\\"}, {"text", "repeat('x', 300000)", ""}, {"text", "repeat('x', 9000000)", ""},
+		{"varchar(3)", "'abc'", "abc"}, {"char(3)", "'a'", "a  "}, {"name", "'a'", "a"}, {`"char"`, "'a'", "a"},
+		{"bytea", `'\x0001ff'`, `\x0001ff`}, {"uuid", "'9b2f6c1e-0d3a-4c58-8f41-7a5de2b90c13'", "9b2f6c1e-0d3a-4c58-8f41-7a5de2b90c13"},
+		{"timestamptz", "'infinity'", "infinity"}, {"timestamptz", "'-infinity'", "-infinity"}, {"timestamptz", "'0044-03-15 12:00:00 BC'", ""},
+		{"timestamptz", "'294276-12-31 23:59:59.999999Z'", "294276-12-31T23:59:59.999999+00:00"}, {"timestamptz", "'2026-05-27 16:32:00+02'", "2026-05-27T14:32:00+00:00"},
+		{"timestamp", "'2026-05-27 14:32'", "2026-05-27T14:32:00"}, {"date", "'infinity'", "infinity"}, {"date", "'5874897-12-31'", "5874897-12-31"},
+		{"time", "'24:00'", "24:00:00"}, {"timetz", "'12:00+02'", "12:00:00+02"}, {"interval", "'1 year -2 days 03:04:05.6'", "1 year -2 days +03:04:05.6"},
+		{"json", `'{ "a" : 1e2, "a" : 2 }'`, `{ "a" : 1e2, "a" : 2 }`}, {"json", "'null'", "-"}, {"json", `'"text"'`, "text"}, {"json", "' 12 '", ""},
+		{"json", `'"\u0000"'`, unreadable}, {"json", `'"\ud800"'`, unreadable}, {"json", `'{"a": "\u0000"}'`, ""}, {"json", "(repeat('[', 5000) || repeat(']', 5000))::json", ""},
+		{"json_domain", `'"\u0000"'`, unreadable}, {"jsonb", `'{"a": [1, null]}'`, `{"a": [1, null]}`}, {"jsonb", "'1e400'", ""},
+		{"json[]", `ARRAY['"\u0000"', '{}']::json[]`, ""}, {"int[]", "'{{1,2},{3,NULL}}'", "[[1,2],[3,null]]"}, {"text[]", `ARRAY['a"b', NULL, '']`, `["a\"b",null,""]`},
+		{"pair", `ROW(1, '"\u0000"')`, ""}, {"pair", "ROW(1, '2')", `{"a":1,"b":2}`}, {"pair[]", "ARRAY[ROW(1, NULL)]::pair[]", `[{"a":1,"b":null}]`},
+		{"mood", `'it''s "bad"'`, `it's "bad"`}, {"xml", `'<a b="c">&amp;</a>'`, `<a b="c">&amp;</a>`},
+		{"inet", "'::1/64'", "::1/64"}, {"macaddr", "'08:00:2b:01:02:03'", "08:00:2b:01:02:03"}, {"bit varying", "B'101'", "101"}, {"pg_lsn", "'16/B374D848'", "16/B374D848"},
+		{"point", "'(1,2)'", "(1,2)"}, {"box", "'(0,0),(1,1)'", ""}, {"int4range", "'[1,5)'", "[1,5)"}, {"int4multirange", "'{[1,2),[3,4)}'", "{[1,2),[3,4)}"},
+		{"tsvector", "'a:1 b'", ""}, {"jsonpath", "'$.a'", `$."a"`}, {"raising", "'x'", unreadable}, {"asserting", "'x'", unreadable},
+	} {
+		b.exec(`CREATE TABLE of_type (id int, v ` + test.column + `)`)
+		for args, quarantined := range map[string]string{
+			`'acme', 'a', ''`:              "data ",
+			`'acme', 'a', '', 'id'`:        "never",
+			`'acme', 'a', '', 'v'`:         "data ",
+			`'acme', 'a', 'v=new.v', 'id'`: "the attributes ",
+			`'new.v', 'a', '', 'id'`:       "the tenant ",
+		} {
+			b.exec(`CREATE TRIGGER t AFTER INSERT ON of_type FOR EACH ROW EXECUTE FUNCTION publish_changes(` + args + `)`)
+			what := test.column + " " + test.value + ": " + args
+			if len(what) > 200 {
+				what = what[:200]
+			}
+			b.exec(`INSERT INTO of_type VALUES (7, ` + test.value + `)`)
+			require.Equal(t, 1, b.count(`SELECT count(*) FROM outbox`), what)
+			if test.attribute != "" && test.attribute != unreadable && test.attribute != "-" && quarantined == "the attributes " {
+				var attribute string
+				require.NoError(t, b.db.Get(&attribute, `SELECT attributes ->> 'v' FROM outbox`), what)
+				require.Equal(t, test.attribute, attribute, what)
+			}
+			out := b.drain()
+			require.Equal(t, 1, out.Settled(), what)
+			if quarantined == "never" {
+				require.Equal(t, 1, out.Published, "%s: a column that is not named does not matter", what)
+			}
+			if test.attribute == unreadable && (quarantined == "the attributes " || quarantined == "the tenant ") {
+				require.Equal(t, 1, out.Quarantined, what)
+				row := b.quarantined(store.Page{Limit: 1})[0]
+				require.Contains(t, row.Reason, quarantined+unreadable, what)
+				require.True(t, row.Cut)
+			}
+			b.exec(`DROP TRIGGER t ON of_type; DELETE FROM of_type; DELETE FROM outbox_quarantine; DELETE FROM events`)
+		}
+		b.exec(`DROP TABLE of_type`)
+	}
+}
+
+// What is published does not depend on the settings of the session that changes the table.
+func TestPublishChanges_SettingsOfTheSession(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(`
+		CREATE TABLE moments (at timestamptz, span interval, day date, n double precision, raw bytea);
+		CREATE TRIGGER t AFTER INSERT ON moments FOR EACH ROW EXECUTE FUNCTION publish_changes('acme', 'a', 'at, span, day, n, raw')`)
+	const insert = `INSERT INTO moments VALUES ('2026-05-27T14:32:00.5Z', '1 day 2 hours', '2026-05-27', 0.1, '\x00ff')`
+	conn, err := b.db.Connx(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close()) }()
+	for _, settings := range []string{
+		`SELECT`, `SET timezone = 'Asia/Tokyo'; SET datestyle = 'German, DMY'; SET intervalstyle = 'iso_8601'; SET extra_float_digits = -10; SET bytea_output = 'escape'`,
+	} {
+		_, err := conn.ExecContext(t.Context(), settings)
+		require.NoError(t, err)
+		_, err = conn.ExecContext(t.Context(), insert)
+		require.NoError(t, err)
+		var row struct{ Data, Attributes string }
+		require.NoError(t, b.db.Get(&row, `DELETE FROM outbox RETURNING data, attributes`))
+		require.JSONEq(t, `{"at":"2026-05-27T14:32:00.5+00:00","span":"1 day 02:00:00","day":"2026-05-27","n":0.1,"raw":"\\x00ff"}`, row.Data, settings)
+		require.JSONEq(t, `{"at":"2026-05-27T14:32:00.5+00:00","span":"1 day 02:00:00","day":"2026-05-27","n":"0.1","raw":"\\x00ff"}`, row.Attributes, settings)
+	}
+	var zone string
+	require.NoError(t, conn.GetContext(t.Context(), &zone, `SHOW timezone`))
+	require.Equal(t, "Asia/Tokyo", zone, "the session keeps its own")
+	_, err = conn.ExecContext(t.Context(), `RESET ALL`)
+	require.NoError(t, err)
+}

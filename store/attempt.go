@@ -48,6 +48,6 @@ type Attempts interface {
 	// A delivery that was canceled meanwhile stays canceled unless the attempt delivered it; an attempt whose number is not
 	// above the delivery's changes nothing.
 	RecordAttempt(ctx context.Context, r *Record) (*webhook.Delivery, error)
-	// RecordedAttempt returns an attempt by its number; CodeNotFound when it was not recorded.
-	RecordedAttempt(ctx context.Context, delivery webhook.DeliveryID, number int) (*webhook.AttemptSummary, error)
+	// RecordedAttempts returns a delivery's attempts from a number on, in order.
+	RecordedAttempts(ctx context.Context, delivery webhook.DeliveryID, from int) ([]webhook.AttemptSummary, error)
 }

@@ -74,7 +74,9 @@ type Delivery struct {
 // AttemptSummary is what a history shows of an attempt.
 type AttemptSummary struct {
 	// Number counts from 1 within the delivery.
-	Number     int        `json:"number" db:"number"`
+	Number int `json:"number" db:"number"`
+	// Manual says that a person asked for the attempt; the retry policy does not count it.
+	Manual     bool       `json:"manual,omitempty" db:"manual"`
 	StartedAt  time.Time  `json:"started_at" db:"started_at"`
 	DurationMS int64      `json:"duration_ms" db:"duration_ms"`
 	StatusCode int        `json:"status_code,omitempty" db:"status_code"`

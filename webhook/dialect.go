@@ -30,6 +30,8 @@ type Dialect struct {
 	// Headers are sent with every attempt; values are templates (see Template).
 	Headers map[string]string `json:"headers"`
 
+	// Response says what of an answer must be there in time for it to count; "": ResponseComplete.
+	Response ResponseRule `json:"response,omitempty"`
 	// Timeout covers the whole request: dial, TLS, headers, body.
 	Timeout Duration    `json:"timeout"`
 	Retry   RetryPolicy `json:"retry"`
@@ -98,6 +100,15 @@ func (f TimeFormat) layout() string {
 		return "2006-01-02T15:04:05Z"
 	}
 }
+
+// ResponseRule says when an answer counts.
+type ResponseRule string
+
+// The response rules.
+const (
+	ResponseComplete ResponseRule = "complete" // once its body has ended
+	ResponseHeaders  ResponseRule = "headers"  // once its headers are there; the body is only shown
+)
 
 // SecretRule says whose the signing secret is.
 type SecretRule struct {

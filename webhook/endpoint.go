@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"maps"
-	"net/url"
 	"reflect"
 	"regexp"
 	"slices"
@@ -92,24 +91,28 @@ type Limits struct {
 	AllowHTTP bool
 	// AllowUnknownTypes is the tenant's: event types outside the catalogue may be named.
 	AllowUnknownTypes bool
-	// Stored is the endpoint before a change, nil at its creation. A retry policy and a filter that were accepted once
-	// stay, whatever rules have come since.
+	// Stored is the endpoint before a change, nil at its creation. What was accepted once stays, whatever rules have come since.
 	Stored *Endpoint
+	// CheckAddress refuses a host and port that the operator does not let call; nil: the guarded transport judges alone. Its
+	// error is for the caller and continues a sentence that begins with the URL.
+	CheckAddress func(host string, port uint16) error
+	// ReservedHeaders are names in lower case that no custom header may have; see ReservedHeaders.
+	ReservedHeaders map[string]bool
 }
 
-var (
-	typePattern    = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
-	headerPattern  = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$")
-	reservedHeader = regexp.MustCompile(`(?i)^(host|content-length|content-type|transfer-encoding|connection|keep-alive|te|trailer|upgrade|expect|accept-encoding|user-agent|proxy-.*)$`)
-)
+var typePattern = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 
 // Validate checks the endpoint against the general limits and the dialect's. The error is CodeInvalid and lists every
 // wrong field. It does not resolve the host: the guarded transport judges addresses at dial time.
 func (e *Endpoint) Validate(l Limits) error {
 	var found problems
-	e.validateURL(l, &found)
+	if l.Stored == nil || e.URL != l.Stored.URL {
+		e.validateURL(l, &found)
+	}
 	e.validateSubscription(l, &found)
-	e.validateHeaders(l.Dialect, &found)
+	if l.Stored == nil || !maps.Equal(e.Headers, l.Stored.Headers) {
+		e.validateHeaders(l, &found)
+	}
 	if len(e.Description) > maxDescription {
 		found.addf("description", "is at most %d bytes long", maxDescription)
 	}
@@ -122,27 +125,16 @@ func (e *Endpoint) Validate(l Limits) error {
 	return found.err("endpoint")
 }
 
-func (e *Endpoint) validateURL(l Limits, found *problems) {
-	u, err := url.Parse(e.URL)
-	switch {
-	case e.URL == "":
-		found.addf("url", "is required")
-	case err != nil || u.Host == "" || u.Hostname() == "":
-		found.addf("url", "is not an absolute URL")
-	case len(e.URL) > MaxURLBytes:
-		found.addf("url", "is at most %d bytes long", MaxURLBytes)
-	case u.Scheme != "https" && u.Scheme != "http":
-		found.addf("url", "has the scheme %q; https is needed", u.Scheme)
-	case u.Scheme == "http" && l.Dialect.HTTPSOnly && !l.AllowHTTP:
-		found.addf("url", "is http; the dialect %s delivers to https only", l.Dialect.Name)
-	case u.User != nil:
-		found.addf("url", "carries a user name or password; send credentials in a custom header")
-	case u.Fragment != "":
-		found.addf("url", "has a fragment, which is never sent")
+func (e *Endpoint) validateSubscription(l Limits, found *problems) {
+	if l.Stored == nil || !slices.Equal(e.EventTypes, l.Stored.EventTypes) {
+		e.validateEventTypes(l, found)
+	}
+	if l.Stored == nil || !reflect.DeepEqual(e.Filter, l.Stored.Filter) {
+		e.validateFilter(l.Dialect, found)
 	}
 }
 
-func (e *Endpoint) validateSubscription(l Limits, found *problems) {
+func (e *Endpoint) validateEventTypes(l Limits, found *problems) {
 	d, rule := l.Dialect, l.Dialect.Endpoints
 	if len(e.EventTypes) == 0 {
 		found.addf("event_types", `is required, for example ["*"]`)
@@ -155,9 +147,6 @@ func (e *Endpoint) validateSubscription(l Limits, found *problems) {
 	}
 	for i, pattern := range e.EventTypes {
 		validatePattern(l, indexed("event_types", i), pattern, found)
-	}
-	if l.Stored == nil || !reflect.DeepEqual(e.Filter, l.Stored.Filter) {
-		e.validateFilter(d, found)
 	}
 }
 
@@ -222,37 +211,6 @@ func validatePattern(l Limits, field, pattern string, found *problems) {
 	case !wild && !d.carries(pattern):
 		found.addf(field, "%q is in no group that the envelope of the dialect %s has a place for", pattern, d.Name)
 	}
-}
-
-func (e *Endpoint) validateHeaders(d *Dialect, found *problems) {
-	if len(e.Headers) > d.Endpoints.MaxHeaders {
-		found.addf("headers", "has %d custom headers; the dialect %s allows %d", len(e.Headers), d.Name, d.Endpoints.MaxHeaders)
-	}
-	seen := map[string]bool{}
-	for _, name := range slices.Sorted(maps.Keys(e.Headers)) {
-		field, value, lower := "headers."+name, e.Headers[name], strings.ToLower(name)
-		switch {
-		case seen[lower]:
-			found.addf(field, "is there twice; upper and lower case do not differ")
-		case !headerPattern.MatchString(name):
-			found.addf(field, "is not a header name")
-		case reservedHeader.MatchString(name) || d.sets(name):
-			found.addf(field, "is set by Waybill and cannot be replaced")
-		case len(value) > maxHeaderBytes || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }):
-			found.addf(field, "is printable ASCII, at most %d bytes", maxHeaderBytes)
-		}
-		seen[lower] = true
-	}
-}
-
-// sets reports whether the dialect itself sends the header.
-func (d *Dialect) sets(header string) bool {
-	for name := range d.Headers {
-		if strings.EqualFold(name, header) {
-			return true
-		}
-	}
-	return slices.ContainsFunc(d.Signatures, func(s Signature) bool { return strings.EqualFold(s.Header, header) })
 }
 
 // RequestTimeout returns the timeout in force for the endpoint.

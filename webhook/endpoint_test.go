@@ -25,23 +25,70 @@ func TestEndpoint_Validate_URL(t *testing.T) {
 		"https://r.example":                              "",
 		"HTTPS://r.example:8443/a?b=c":                   "",
 		"https://[2001:db8::1]/":                         "",
+		"https://[2001:db8::1]:8443/":                    "",
+		"https://r.example:1":                            "",
+		"https://r.example:65535/":                       "",
+		"https://r.example//a//?":                        "",
+		"https://r.example?a=b&c=%20":                    "",
+		"https://r.example/%C3%A9/a%2Fb?a=%c3%a9":        "",
+		"https://r.example/-._~!$&'()*+,;=:@/?/?:@":      "",
 		"https://r.example/" + strings.Repeat("x", 2030): "",
 		"https://r.example/" + strings.Repeat("x", 2031): "is at most 2048 bytes",
-		"":                          "is required",
-		"r.example/hook":            "is not an absolute URL",
-		"/hook":                     "is not an absolute URL",
-		"https:r.example":           "is not an absolute URL",
-		"https://":                  "is not an absolute URL",
-		"https://:443/":             "is not an absolute URL",
-		"https://r.example\n":       "is not an absolute URL",
-		"https://r.example:port/":   "is not an absolute URL",
-		"ftp://r.example/":          `has the scheme "ftp"`,
-		"http://r.example/":         "is http; the dialect standard delivers to https only",
-		"https://user@r.example/":   "carries a user name or password",
-		"https://u:p@r.example/":    "carries a user name or password",
-		"https://r.example/#a":      "has a fragment",
-		"https://r.example/?a=b#c":  "has a fragment",
-		"https://u:p@r.example/#ab": "carries a user name or password",
+		"":                             "is required",
+		"r.example/hook":               "is not an absolute URL",
+		"/hook":                        "is not an absolute URL",
+		"//r.example/":                 "is not an absolute URL",
+		"https:r.example":              "is not an absolute URL",
+		"https:/r.example":             "is not an absolute URL",
+		"https://":                     "is not an absolute URL",
+		"https:///hook":                "is not an absolute URL",
+		"https://:443/":                "has a host that cannot be read",
+		"https://2001:db8::1/":         "has a host that cannot be read",
+		"https://[2001:db8::1":         "has a host that cannot be read",
+		"https://r example/":           "has a host that cannot be read",
+		"https://r.example\n":          "begins or ends with white space",
+		" https://r.example/":          "begins or ends with white space",
+		"https://r.example/p ":         "begins or ends with white space",
+		"https://r.example:port/":      `has the port "port"`,
+		"https://r.example:/":          `has the port ""`,
+		"https://r.example:0/":         `has the port "0"`,
+		"https://r.example:0443/":      `has the port "0443"`,
+		"https://r.example:65536/":     `has the port "65536"`,
+		"https://r.example:-1/":        `has the port "-1"`,
+		"https://[2001:db8::1]:0/":     `has the port "0"`,
+		"https://r.example/a b":        "in its path; percent-encode it as %20",
+		"https://r.example/a\tb":       "in its path; percent-encode it as %09",
+		"https://r.example/a\x7fb":     "in its path; percent-encode it as %7F",
+		"https://r.example/é":          "in its path that is not ASCII; percent-encode it, such as é as %C3%A9",
+		"https://r.example/a|b":        "the character | in its path; percent-encode it as %7C",
+		`https://r.example/a"b`:        `the character " in its path; percent-encode it as %22`,
+		"https://r.example/{id}":       "the character { in its path; percent-encode it as %7B",
+		`https://r.example/a\b`:        `the character \ in its path; percent-encode it as %5C`,
+		"https://r.example/%":          "write it as %25",
+		"https://r.example/%2":         "write it as %25",
+		"https://r.example/%zz":        "write it as %25",
+		"https://r.example/?a=b c":     "in its query; percent-encode it as %20",
+		"https://r.example/?a=b\nc":    "in its query; percent-encode it as %0A",
+		"https://r.example/?a=\x00":    "in its query; percent-encode it as %00",
+		"https://r.example/?a=é":       "in its query that is not ASCII",
+		"https://r.example/?a[]=b":     "the character [ in its query; percent-encode it as %5B",
+		"https://r.example/?a=<b>":     "the character < in its query",
+		"https://r.example/?a=100%":    "in its query that two hexadecimal digits do not follow",
+		"https://r.example?a=b c":      "in its query; percent-encode it as %20",
+		`https://r.example\hook`:       "has a backslash",
+		"https://r%2eexample/":         "has a percent sign in its host",
+		"https://b%C3%BCcher.example/": "has a percent sign in its host",
+		"https://[fe80::1%25eth0]/":    "is an address with a zone",
+		"ftp://r.example/":             `has the scheme "ftp"`,
+		"http://r.example/":            "is http; the dialect standard delivers to https only",
+		"https://user@r.example/":      "carries a user name or password",
+		"https://u:p@r.example/":       "carries a user name or password",
+		"https://@r.example/":          "carries a user name or password",
+		"https://r.example/#a":         "has a fragment",
+		"https://r.example/#":          "has a fragment",
+		"https://r.example#a":          "has a fragment",
+		"https://r.example/?a=b#c":     "has a fragment",
+		"https://u:p@r.example/#ab":    "carries a user name or password",
 	} {
 		err := endpoint(func(e *webhook.Endpoint) { e.URL = url }).Validate(limits)
 		if detail == "" {
@@ -51,6 +98,24 @@ func TestEndpoint_Validate_URL(t *testing.T) {
 		require.Equal(t, []string{"url"}, fields(t, err), url)
 		require.ErrorContains(t, err, detail, url)
 		require.NotContains(t, err.Error(), "u:p", "no password in an error")
+	}
+}
+
+// The operator's rule is asked about host and port, written or not.
+func TestEndpoint_Validate_URL_asksForTheAddress(t *testing.T) {
+	t.Parallel()
+	limits := webhook.Limits{Dialect: dialect(t, "standard"), AllowHTTP: true}
+	limits.CheckAddress = func(host string, port uint16) error { return fmt.Errorf("asked for %s at %d", host, port) }
+	for url, detail := range map[string]string{
+		"https://r.example/hook":      "asked for r.example at 443",
+		"http://r.example?a":          "asked for r.example at 80",
+		"https://R.example.:8443":     "asked for R.example. at 8443",
+		"https://[2001:db8::1]/":      "asked for 2001:db8::1 at 443",
+		"https://[2001:db8::1]:9000/": "asked for 2001:db8::1 at 9000",
+		"https://bücher.example/":     "asked for bücher.example at 443",
+	} {
+		err := endpoint(func(e *webhook.Endpoint) { e.URL = url }).Validate(limits)
+		require.ErrorContains(t, err, detail, url)
 	}
 }
 
@@ -110,6 +175,11 @@ func TestEndpoint_Validate_EventTypes(t *testing.T) {
 
 func TestEndpoint_Validate_Headers(t *testing.T) {
 	t.Parallel()
+	all := map[string]*webhook.Dialect{}
+	for _, name := range []string{"standard", "rheo", "tradly", "tradevine", "auction-excellence"} {
+		all[name] = dialect(t, name)
+	}
+	reserved := webhook.ReservedHeaders(all)
 	for _, tc := range []struct {
 		dialect string
 		headers map[string]string
@@ -121,12 +191,29 @@ func TestEndpoint_Validate_Headers(t *testing.T) {
 		{"standard", map[string]string{"X-A": "a\r\nX-B: b"}, []string{"headers.X-A"}},
 		{"standard", map[string]string{"X-A": "é"}, []string{"headers.X-A"}},
 		{"standard", map[string]string{"X-A": "a\tb"}, []string{"headers.X-A"}},
+		{"standard", map[string]string{"X-A": " a", "X-B": "a ", "X-C": " ", "X-D": ""}, []string{"headers.X-A", "headers.X-B", "headers.X-C"}},
+		{"standard", map[string]string{"Cookie": "a=1; b=2"}, nil},
+		{"standard", map[string]string{"Cookie": "a=1;b=2"}, []string{"headers.Cookie"}},
+		{"standard", map[string]string{"cookie": "a=1;"}, []string{"headers.cookie"}},
+		{"standard", map[string]string{"Idempotency-Key": "k", "Date": "d", "X-Real-IP": "i"}, nil},
+		{"standard", map[string]string{"Content-Encoding": "gzip", "Via": "a", "forwarded": "a", "X-Forwarded-For": "a", "HTTP2-Settings": "a"}, []string{
+			"headers.Content-Encoding", "headers.HTTP2-Settings", "headers.Via", "headers.X-Forwarded-For", "headers.forwarded",
+		}},
+		{"standard", map[string]string{"Connection": "a", "Keep-Alive": "a", "TE": "a", "Trailer": "a", "Upgrade": "a", "Expect": "a", "Proxy-Connection": "a"}, []string{
+			"headers.Connection", "headers.Expect", "headers.Keep-Alive", "headers.Proxy-Connection", "headers.TE", "headers.Trailer", "headers.Upgrade",
+		}},
 		{"standard", map[string]string{"": "a", "X A": "a", "X:A": "a", "é": "a"}, []string{"headers.", "headers.X A", "headers.X:A", "headers.é"}},
 		{"standard", map[string]string{"host": "a", "Content-Length": "1", "PROXY-Authorization": "a", "Transfer-Encoding": "a", "user-agent": "a"}, []string{
 			"headers.Content-Length", "headers.PROXY-Authorization", "headers.Transfer-Encoding", "headers.host", "headers.user-agent",
 		}},
 		{"standard", map[string]string{"Webhook-ID": "a", "WEBHOOK-SIGNATURE": "a"}, []string{"headers.WEBHOOK-SIGNATURE", "headers.Webhook-ID"}},
-		{"rheo", map[string]string{"Webhook-ID": "a"}, nil},
+		{"rheo", map[string]string{"Webhook-ID": "a", "webhook-timestamp": "a", "X-Tradly-Signature": "a"}, []string{
+			"headers.Webhook-ID", "headers.X-Tradly-Signature", "headers.webhook-timestamp",
+		}},
+		{"standard", map[string]string{"X-Rheo-Signature": "a", "x-tradevine-hmac-sha256": "a", "X-Webhook-Signature": "a", "X-Webhook-ID": "a"}, []string{
+			"headers.X-Rheo-Signature", "headers.X-Webhook-ID", "headers.X-Webhook-Signature", "headers.x-tradevine-hmac-sha256",
+		}},
+		{"standard", map[string]string{"X-Webhook-Timestamp": "a", "X-Webhook-Event": "a"}, []string{"headers.X-Webhook-Event", "headers.X-Webhook-Timestamp"}},
 		{"rheo", map[string]string{"x-rheo-signature": "a"}, []string{"headers.x-rheo-signature"}},
 		{"auction-excellence", map[string]string{"X-Webhook-Id": "a"}, []string{"headers.X-Webhook-Id"}},
 		{"standard", map[string]string{"X-A": "a", "x-a": "b"}, []string{"headers.x-a"}},
@@ -137,7 +224,7 @@ func TestEndpoint_Validate_Headers(t *testing.T) {
 		if tc.dialect == "tradevine" {
 			e.EventTypes = []string{"product.created"}
 		}
-		require.Equal(t, tc.want, fields(t, e.Validate(webhook.Limits{Dialect: dialect(t, tc.dialect)})), "%v", tc.headers)
+		require.Equal(t, tc.want, fields(t, e.Validate(webhook.Limits{Dialect: dialect(t, tc.dialect), ReservedHeaders: reserved})), "%v", tc.headers)
 	}
 }
 
@@ -172,12 +259,13 @@ func TestEndpoint_Validate_Filter(t *testing.T) {
 		"filter.auction is not an attribute of the dialect auction-excellence, which has auction_id")
 }
 
-// TestEndpoint_Validate_Stored changes an endpoint from before the rules for retry policies and filters: what it has goes
-// on, what it gets is new.
+// TestEndpoint_Validate_Stored changes an endpoint from before the rules for types, filters and retry policies: what it has
+// goes on, what it gets is new.
 func TestEndpoint_Validate_Stored(t *testing.T) {
 	t.Parallel()
 	old := func(change func(*webhook.Endpoint)) *webhook.Endpoint {
 		return endpoint(func(e *webhook.Endpoint) {
+			e.EventTypes = []string{"lots.*"}
 			e.Filter = map[string][]string{"auction": {"17"}}
 			e.Retry = &webhook.RetryPolicy{Schedule: []webhook.Duration{0, 5e8}}
 			change(e)
@@ -185,7 +273,7 @@ func TestEndpoint_Validate_Stored(t *testing.T) {
 	}
 	stored := old(func(*webhook.Endpoint) {})
 	limits := webhook.Limits{Dialect: dialect(t, "auction-excellence")}
-	require.Equal(t, []string{"filter.auction", "retry.schedule[0]", "retry.schedule[1]"}, fields(t, stored.Validate(limits)))
+	require.Equal(t, []string{"event_types[0]", "filter.auction", "retry.schedule[0]", "retry.schedule[1]"}, fields(t, stored.Validate(limits)))
 	limits.Stored = stored
 	for _, tc := range []struct {
 		change func(*webhook.Endpoint)
@@ -193,6 +281,8 @@ func TestEndpoint_Validate_Stored(t *testing.T) {
 	}{
 		{func(e *webhook.Endpoint) { e.Description = "new" }, nil},
 		{func(e *webhook.Endpoint) { e.Retry = nil }, nil},
+		{func(e *webhook.Endpoint) { e.EventTypes = []string{"*"} }, nil},
+		{func(e *webhook.Endpoint) { e.EventTypes = []string{"*", "lots.*"} }, []string{"event_types[1]"}},
 		{func(e *webhook.Endpoint) { e.Retry.Schedule = e.Retry.Schedule[:1] }, []string{"retry.schedule[0]"}},
 		{func(e *webhook.Endpoint) { e.Filter["auction"] = []string{"18"} }, []string{"filter.auction"}},
 		{func(e *webhook.Endpoint) { e.URL = "/" }, []string{"url"}},

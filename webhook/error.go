@@ -80,6 +80,9 @@ func (e *Error) WithCause(cause error) *Error {
 	return &c
 }
 
+// ErrClosed says that nothing of an event is under way any more: its log is complete.
+var ErrClosed = Errorf(CodeNotFound, "nothing of the event is under way any more")
+
 // ErrorCode returns the code of the first Error in err's chain, CodeInternal for any other error, "" for nil.
 func ErrorCode(err error) Code {
 	if err == nil {

@@ -36,8 +36,8 @@ type Verdict struct {
 	Gone bool
 }
 
-// Judge decides what attempt number n (from 1) of a delivery means. Only 2xx delivers; redirects are failures. The
-// policy must be resolved.
+// Judge decides what the n-th attempt (from 1) that the retry policy counts means for a delivery. Only 2xx delivers;
+// redirects are failures. The policy must be resolved.
 func (d *Dialect) Judge(p RetryPolicy, id DeliveryID, n int, r Reply) Verdict {
 	if r.ErrorClass == "" && r.StatusCode >= 200 && r.StatusCode <= 299 {
 		return Verdict{Outcome: OutcomeDelivered, Status: StatusDelivered}

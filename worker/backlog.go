@@ -23,7 +23,8 @@ const (
 // Backlog bounds the events that are accepted and not yet dispatched. It reads their number once a second and adds what this
 // process accepts in between, so within a process only the rest of one batch exceeds the limit. Events of other processes, and
 // those published by SQL, show at the next reading: what they store in a second comes on top. Backlog does not take off what was
-// dispatched since the reading, so a limit below a few seconds' events sheds early.
+// dispatched since the reading, so a limit below a few seconds' events sheds early. Events that are
+// set aside count, because nothing else bounds them.
 type Backlog struct {
 	counter Counter
 	limit   int

@@ -28,6 +28,8 @@ type Ingester struct {
 	opts IngesterOptions
 	step store.Ingestion
 	rows *prometheus.CounterVec
+	// trimmed counts what left the quarantine unseen.
+	trimmed prometheus.Counter
 }
 
 // IngesterOptions are the parts and the settings of an Ingester.
@@ -55,12 +57,14 @@ func NewIngester(o IngesterOptions) *Ingester {
 	o.setDefaults()
 	i := &Ingester{opts: o, rows: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "waybill_outbox_rows_total", Help: "Rows of the outbox that were ingested, by what became of them.",
-	}, []string{"result"})}
+	}, []string{"result"}), trimmed: prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "waybill_quarantine_trimmed_total", Help: "Rows that were deleted from the quarantine because it was full.",
+	})}
 	i.step = store.Ingestion{
 		Rows: ingestRows, RowBytes: o.MaxBytes, Dialects: slices.Sorted(maps.Keys(o.Dialects)), Prepare: i.prepare,
 	}
 	if o.Registerer != nil {
-		o.Registerer.MustRegister(i.rows)
+		o.Registerer.MustRegister(i.rows, i.trimmed)
 	}
 	i.count(store.Ingested{})
 	return i
@@ -111,7 +115,7 @@ func (i *Ingester) drain(ctx context.Context) error {
 			return err
 		}
 		if done.Quarantined > 0 {
-			i.opts.Logger.Warn("rows of the outbox are in quarantine: see outbox_quarantine", "rows", done.Quarantined)
+			i.opts.Logger.Warn("rows of the outbox are in quarantine: see GET /v1/quarantine", "rows", done.Quarantined)
 		}
 		if done.Settled() == 0 {
 			return nil
@@ -124,6 +128,7 @@ func (i *Ingester) count(done store.Ingested) {
 	i.rows.WithLabelValues("published").Add(float64(done.Published))
 	i.rows.WithLabelValues("repeated").Add(float64(done.Repeated))
 	i.rows.WithLabelValues("quarantined").Add(float64(done.Quarantined))
+	i.trimmed.Add(float64(done.Trimmed))
 }
 
 // prepare judges a row as the API judges a request. A panic is the fault of the one row, which goes into quarantine.

@@ -106,7 +106,9 @@ func rows(r *prometheus.Registry, published, quarantined, repeated int) func() b
 		waybill_outbox_rows_total{result="quarantined"} %d
 		waybill_outbox_rows_total{result="repeated"} %d
 		`, published, quarantined, repeated)
-	return func() bool { return testutil.GatherAndCompare(r, strings.NewReader(want)) == nil }
+	return func() bool {
+		return testutil.GatherAndCompare(r, strings.NewReader(want), "waybill_outbox_rows_total") == nil
+	}
 }
 
 // The ingester goes on until there is nothing more, counts what became of the rows, and looks again when it is woken, and

@@ -27,6 +27,7 @@ type Maintained interface {
 	EndpointsToRecover(ctx context.Context, after webhook.EndpointID, limit int) ([]store.EndpointRef, error)
 	CountSetAside(ctx context.Context, most int) (int, error)
 	ForgetLostDispatches(ctx context.Context) error
+	TrimQuarantine(ctx context.Context) (int, error)
 }
 
 // Starter starts the workflow of an event; that it was started before is no error. CodeInvalid: the event itself is refused, and

@@ -30,10 +30,11 @@ type memDispatches struct {
 	fail     error
 	created  int // calls of EnsurePartitions
 	forgot   int // calls of ForgetLostDispatches
+	trimmed  int // calls of TrimQuarantine
 }
 
-func newDispatches(waiting ...store.Dispatch) *memDispatches {
-	return &memDispatches{waiting: waiting, claimed: map[webhook.EventKey]store.Dispatch{}}
+func newDispatches() *memDispatches {
+	return &memDispatches{claimed: map[webhook.EventKey]store.Dispatch{}}
 }
 
 func (o *memDispatches) ClaimDispatches(_ context.Context, limit int, _ time.Duration) ([]store.Dispatch, error) {
@@ -96,6 +97,13 @@ func (o *memDispatches) ForgetLostDispatches(context.Context) error {
 	defer o.mu.Unlock()
 	o.forgot++
 	return o.fail
+}
+
+func (o *memDispatches) TrimQuarantine(context.Context) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.trimmed++
+	return 0, o.fail
 }
 
 func (o *memDispatches) EnsurePartitions(context.Context) error {

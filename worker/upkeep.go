@@ -69,8 +69,15 @@ func (u *Upkeep) Run(ctx context.Context) {
 	log := u.opts.Logger
 	go every(ctx, partitionInterval, reporting(ctx, log, "partitions could not be created; trying on", u.opts.Store.EnsurePartitions))
 	go every(ctx, hourly, reporting(ctx, log, "lost dispatches could not be deleted; trying on", u.opts.Store.ForgetLostDispatches))
+	go every(ctx, hourly, reporting(ctx, log, "the quarantine could not be trimmed; trying on", u.trimQuarantine))
 	go every(ctx, setAsideEvery, reporting(ctx, log, "dispatches that are set aside could not be counted; trying on", u.countSetAside))
 	every(ctx, recoveryInterval, reporting(ctx, log, "recoveries could not be started; trying on", u.startRecoveries))
+}
+
+// trimQuarantine deletes what has become too old. What is too much goes when more enters.
+func (u *Upkeep) trimQuarantine(ctx context.Context) error {
+	_, err := u.opts.Store.TrimQuarantine(ctx)
+	return err
 }
 
 func (u *Upkeep) countSetAside(ctx context.Context) error {

@@ -42,7 +42,7 @@ func TestUpkeep(t *testing.T) {
 	eventually(t, func() bool {
 		dispatches.mu.Lock()
 		defer dispatches.mu.Unlock()
-		return dispatches.created > 0 && dispatches.forgot > 0
+		return dispatches.created > 0 && dispatches.forgot > 0 && dispatches.trimmed > 0
 	})
 	starter.setDown(false)
 	eventually(t, starter.recovered(endpoint(7)))

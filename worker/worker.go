@@ -110,7 +110,7 @@ func (w *Worker) fastLane(fail func(error)) sdkworker.Worker {
 		OnFatalError:                            fail,
 	})
 	workflows.Register(v)
-	v.RegisterActivity(w.opts.Activities)
+	activities.Register(v, w.opts.Activities)
 	return v
 }
 
@@ -123,6 +123,6 @@ func (w *Worker) activityQueue(queue string, pollers int, fail func(error)) sdkw
 		WorkerStopTimeout:                  w.opts.StopTimeout,
 		OnFatalError:                       fail,
 	})
-	v.RegisterActivity(w.opts.Activities)
+	activities.Register(v, w.opts.Activities)
 	return v
 }

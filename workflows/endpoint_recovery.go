@@ -12,7 +12,7 @@ import (
 // receiver that has just come back is not trampled. One runs for an endpoint at a time. It ends early when the endpoint
 // is disabled again.
 func EndpointRecovery(ctx workflow.Context, in *EndpointRecoveryInput) error {
-	ctx = housekeeping(ctx)
+	ctx = housekeeping(ctx, "wake held deliveries of "+in.EndpointID.String())
 	var a *activities.Activities
 	for !workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
 		began := workflow.Now(ctx)

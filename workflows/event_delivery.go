@@ -3,14 +3,19 @@ package workflows
 import (
 	"slices"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"waybill/webhook"
 )
 
 // EventDelivery delivers one event: a coroutine for each delivery attempts, judges, waits and attempts again until the
-// delivery is settled. What a receiver does is data here; only a canceled workflow ends with an error.
+// delivery is settled. What a receiver does is data here. The workflow fails with an error of type exhausted, whose detail
+// is the result, when a delivery is exhausted, and with one of type invalid_input when it was started by a forged hand.
 func EventDelivery(ctx workflow.Context, in *EventDeliveryInput) (*EventDeliveryResult, error) {
+	if err := in.check(); err != nil && changed(ctx, changeRejectsBadInput) {
+		return nil, temporal.NewNonRetryableApplicationError(err.Error(), ErrorTypeInvalidInput, nil)
+	}
 	if len(in.Deliveries) > MaxDeliveries {
 		return runParts(ctx, in)
 	}
@@ -25,8 +30,8 @@ func EventDelivery(ctx workflow.Context, in *EventDeliveryInput) (*EventDelivery
 type event struct {
 	in         *EventDeliveryInput
 	deliveries []*delivery
-	// shown is the WaybillStatus that was upserted last; "" while the workflow is on the happy path.
-	shown webhook.Status
+	// shown is the WaybillStatus that was upserted last; empty while the workflow is on the happy path.
+	shown []webhook.Status
 	// draining makes every delivery stop at its next wait, because the history has grown long.
 	draining bool
 	// switching counts the changes of endpoints that a person's signal asked for and that are under way.
@@ -34,7 +39,10 @@ type event struct {
 }
 
 func newEvent(in *EventDeliveryInput) *event {
-	e := &event{in: in, shown: in.Shown}
+	e := &event{in: in, shown: in.ShownStatuses}
+	if len(e.shown) == 0 && in.Shown != "" {
+		e.shown = []webhook.Status{in.Shown}
+	}
 	for _, state := range in.Deliveries {
 		if state.Status == "" {
 			state.Status = webhook.StatusPending
@@ -48,13 +56,16 @@ func (e *event) setup(ctx workflow.Context) error {
 	if err := e.answerQueries(ctx); err != nil {
 		return err
 	}
+	if err := e.answerUpdates(ctx); err != nil {
+		return err
+	}
 	for _, d := range e.deliveries {
 		if d.state.Delay > 0 {
 			d.state.NextAttemptAt, d.state.Delay = workflow.Now(ctx).Add(d.state.Delay), 0
 		}
 	}
 	receive(ctx, e.obey)
-	e.show(ctx)
+	e.show(ctx, e.deliveries...)
 	return nil
 }
 
@@ -63,15 +74,17 @@ func (e *event) setup(ctx workflow.Context) error {
 func (e *event) run(ctx workflow.Context) (*EventDeliveryResult, error) {
 	for {
 		e.drive(ctx)
+		e.awaitHandlers(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return nil, e.cancelRest(ctx)
 		case e.settled():
-			return e.result(), nil
-		case !slices.ContainsFunc(e.deliveries, (*delivery).isAsked):
+			return e.result().end(ctx)
+		case !e.isAsked():
 			return nil, workflow.NewContinueAsNewError(ctx, EventDelivery, e.continuation())
 		}
-		// A signal came in while the last coroutine stopped: it is obeyed here, since the next run would not know of it.
+		// A command came in while the last coroutine stopped: it is obeyed here, since the next run would not know of it.
+		// Only a delivery that can obey has one, so this comes to an end.
 	}
 }
 
@@ -89,9 +102,18 @@ func (e *event) drive(ctx workflow.Context) {
 		})
 	}
 	wg.Wait(ctx)
-	// The error is the workflow's cancellation, which run sees by itself.
-	_ = workflow.Await(ctx, func() bool { return e.switching == 0 })
 }
+
+// awaitHandlers waits for what signals and updates have begun. An update may itself wait for a delivery to obey, so a
+// command ends the wait.
+func (e *event) awaitHandlers(ctx workflow.Context) {
+	// The error is the workflow's cancellation, which run sees by itself.
+	_ = workflow.Await(ctx, func() bool {
+		return e.switching == 0 && (e.isAsked() || workflow.AllHandlersFinished(ctx))
+	})
+}
+
+func (e *event) isAsked() bool { return slices.ContainsFunc(e.deliveries, (*delivery).isAsked) }
 
 func (e *event) settled() bool {
 	return !slices.ContainsFunc(e.deliveries, func(d *delivery) bool { return !d.state.Status.Settled() })
@@ -105,26 +127,27 @@ func (e *event) result() *EventDeliveryResult {
 	return r
 }
 
-func (r *EventDeliveryResult) add(s webhook.Status) {
-	switch s {
-	case webhook.StatusDelivered:
-		r.Delivered++
-	case webhook.StatusExhausted:
-		r.Exhausted++
-	case webhook.StatusCanceled:
-		r.Canceled++
-	}
-}
-
 // continuation is the input of the next run: this one's, with what has happened since.
 func (e *event) continuation() *EventDeliveryInput {
 	next := *e.in
 	next.Deliveries = make([]DeliveryState, len(e.deliveries))
+	attempts := e.boundAttempts()
 	for i, d := range e.deliveries {
 		next.Deliveries[i] = d.state
+		next.Deliveries[i].Carry(attempts[i], d.state.Attempts)
 	}
-	next.Shown = e.shown
+	next.Shown, next.ShownStatuses = "", e.shown
 	return &next
+}
+
+// boundAttempts returns the deliveries' attempts, as many of them as fit into an input and into an answer.
+func (e *event) boundAttempts() [][]webhook.AttemptSummary {
+	attempts := make([][]webhook.AttemptSummary, len(e.deliveries))
+	for i, d := range e.deliveries {
+		attempts[i] = d.state.Attempts
+	}
+	_ = BoundAttempts(attempts, maxAttemptBytes) // what it leaves of the most deliveries that a run has fits
+	return attempts
 }
 
 // cancelRest cancels the deliveries that are left, because somebody canceled the workflow.
@@ -135,7 +158,7 @@ func (e *event) cancelRest(ctx workflow.Context) error {
 		if d.state.Status.Settled() {
 			continue
 		}
-		if err := d.mark(ctx, webhook.StatusCanceled, "the workflow was canceled"); err != nil {
+		if err := d.setStatus(ctx, webhook.StatusCanceled, "the workflow was canceled"); err != nil {
 			return err
 		}
 	}

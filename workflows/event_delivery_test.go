@@ -64,7 +64,7 @@ func TestEventDelivery_PutOff(t *testing.T) {
 			s.at(3*time.Second, func() {
 				require.Equal(t, webhook.StatusPending, s.history().Status)
 				if test.ask {
-					s.env.SignalWorkflow(workflows.SignalRetryNow, workflows.EndpointSignal{})
+					s.env.SignalWorkflow(workflows.SignalRetryNow, workflows.EndpointSignal{EndpointID: workflows.AllEndpoints})
 				}
 			})
 			s.deliver(s.event(1))
@@ -89,7 +89,6 @@ func TestEventDelivery_Follows(t *testing.T) {
 			s := newStory(t, "rheo")
 			s.refuse = func() (*activities.AttemptResult, error) { return &activities.AttemptResult{FollowOn: queue}, nil }
 			var a *activities.Activities
-			s.env.RegisterActivity(a.Follow)
 			s.env.OnActivity(a.Follow, mock.Anything, mock.Anything).Return(func(ctx context.Context, in activities.AttemptInput) (*activities.AttemptResult, error) {
 				require.Equal(t, queue, activity.GetInfo(ctx).TaskQueue)
 				if test.follow != nil {
@@ -115,7 +114,6 @@ func TestEventDelivery_TakesOver(t *testing.T) {
 	}
 	in.Deliveries[1].FollowOn = "waybill-isolated/p1"
 	var a *activities.Activities
-	s.env.RegisterActivity(a.Follow)
 	s.env.OnActivity(a.Follow, mock.Anything, mock.Anything).Return(s.attempt).Once()
 	require.Equal(t, workflows.EventDeliveryResult{Delivered: 2}, s.deliver(in))
 	require.ElementsMatch(t, []made{
@@ -146,28 +144,38 @@ func TestEventDelivery_Queries(t *testing.T) {
 	s.deliver(s.event(1))
 }
 
-// The status is shown to operators only when something is wrong, and then to the end.
+// The statuses are shown to operators only when something is wrong, and then to the end: each that occurs, so that a query
+// for any of them finds the event.
 func TestEventDelivery_StatusAttribute(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		fail int
-		want []string
+		deliveries int
+		play       func(s *story)
+		want       [][]string
 	}{
-		"happy path": {0, nil},
-		"recovers":   {1, []string{"retrying", "delivered"}},
-		"exhausted":  {9, []string{"retrying", "exhausted"}},
+		"happy path": {2, func(*story) {}, nil},
+		"recovers":   {1, func(s *story) { s.answer = failing(1) }, [][]string{{"retrying"}, {"delivered"}}},
+		"exhausted":  {1, func(s *story) { s.answer = alwaysDown }, [][]string{{"retrying"}, {"exhausted"}}},
+		"exhausted and held": {2, func(s *story) {
+			s.answer = alwaysDown
+			s.disable(endpointID(2), "for good")
+		}, [][]string{{"retrying", "held"}, {"held", "exhausted"}, {"exhausted", "canceled"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStory(t, "rheo")
-			s.answer = failing(test.fail)
-			var shown []string
+			test.play(s)
+			var shown [][]string
 			s.env.OnUpsertTypedSearchAttributes(mock.MatchedBy(func(upserted temporal.SearchAttributes) bool {
-				status, ok := upserted.GetKeyword(workflows.AttributeStatus)
-				shown = append(shown, status)
-				return ok
+				if statuses, ok := upserted.GetKeywordList(workflows.AttributeStatus); ok {
+					shown = append(shown, statuses)
+				}
+				return true
 			})).Return(nil).Maybe()
-			s.deliver(s.event(1))
+			s.deliver(s.event(test.deliveries))
+			if test.deliveries > 1 && test.want != nil {
+				shown = shown[1:] // which of the two was first
+			}
 			require.Equal(t, test.want, shown)
 		})
 	}
@@ -199,6 +207,37 @@ func TestEventDelivery_ContinuesAsNew(t *testing.T) {
 	require.Len(t, again.history().Attempts, 3)
 }
 
+// The most that a run hands to the next fits into what Temporal takes, and loses no count.
+func TestEventDelivery_LargestContinuation(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, "auction-excellence")
+	in := s.event(workflows.MaxDeliveries)
+	for i := range in.Deliveries {
+		d := &in.Deliveries[i]
+		d.Status, d.NextAttemptAt, d.Host = webhook.StatusRetrying, began.Add(time.Minute), strings.Repeat("h", 253)
+		for n := range webhook.MaxRetries + workflows.MaxManualAttempts {
+			d.Attempts = append(d.Attempts, webhook.AttemptSummary{
+				Number: n + 1, Manual: n > 0 && n <= workflows.MaxManualAttempts, StartedAt: began, DurationMS: 30_000, StatusCode: down,
+				Outcome: webhook.OutcomeRetryable, ErrorClass: webhook.ErrorHTTPStatus, Error: strings.Repeat("x", 500),
+			})
+		}
+	}
+	s.env.SetContinueAsNewSuggested(true)
+	s.env.ExecuteWorkflow(workflows.EventDeliveryType, in)
+	var anew *workflow.ContinueAsNewError
+	require.ErrorAs(t, s.env.GetWorkflowError(), &anew)
+	require.Less(t, len(anew.Input.GetPayloads()[0].GetData()), workflows.MaxInputBytes)
+
+	var next workflows.EventDeliveryInput
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(anew.Input, &next))
+	again := newStory(t, "auction-excellence")
+	again.before = func(in activities.AttemptInput) {
+		require.Equal(t, webhook.MaxRetries+workflows.MaxManualAttempts+1, in.Number)
+		require.Equal(t, webhook.MaxRetries, in.Scheduled)
+	}
+	require.Equal(t, workflows.EventDeliveryResult{Delivered: workflows.MaxDeliveries}, again.deliver(&next))
+}
+
 // Inputs travel through Temporal's history, where people read them.
 func TestEventDelivery_InputHasNoSecrets(t *testing.T) {
 	t.Parallel()
@@ -218,7 +257,7 @@ func TestEndpointRecovery(t *testing.T) {
 	env.SetStartTime(began)
 	workflows.Register(env)
 	var a *activities.Activities
-	env.RegisterActivity(a.Wake)
+	activities.Register(env, a)
 	var pages []activities.WakeInput
 	env.OnActivity(a.Wake, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.WakeInput) (*activities.WakeResult, error) {
 		pages = append(pages, in)

@@ -1,12 +1,52 @@
 package workflows
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 
 	"go.temporal.io/sdk/temporal"
 
 	"waybill/webhook"
 )
+
+// ErrorTypeInvalidInput is the type of the error that ends a workflow whose input Waybill cannot have made.
+const ErrorTypeInvalidInput = "invalid_input"
+
+// check returns what is wrong with an input. Whoever reaches Temporal can start a workflow, and a bad input must end it
+// rather than occupy a worker for good.
+func (in *EventDeliveryInput) check() error {
+	switch {
+	case in.Tenant == "" || in.EventID == "":
+		return errors.New("tenant and event_id must not be empty")
+	case len(in.Deliveries) > webhook.MaxRecipients:
+		return fmt.Errorf("deliveries has %d items, more than %d", len(in.Deliveries), webhook.MaxRecipients)
+	case in.HoldFor < 0:
+		return fmt.Errorf("hold_for is %s", in.HoldFor)
+	}
+	for i, p := range in.Policies {
+		if len(p.Schedule) > webhook.MaxRetries {
+			return fmt.Errorf("policies[%d] has %d delays, more than %d", i, len(p.Schedule), webhook.MaxRetries)
+		}
+		for _, delay := range p.Schedule {
+			if delay < 0 || delay.Std() > webhook.MaxRetryDelay {
+				return fmt.Errorf("policies[%d] has a delay of %s", i, delay)
+			}
+		}
+	}
+	for i := range in.Deliveries {
+		d := &in.Deliveries[i]
+		switch {
+		case d.ID.IsZero() || d.EndpointID.IsZero():
+			return fmt.Errorf("deliveries[%d] lacks an id", i)
+		case d.Policy < 0 || d.Policy >= len(in.Policies):
+			return fmt.Errorf("deliveries[%d] refers to policy %d of %d", i, d.Policy, len(in.Policies))
+		case d.Status != "" && !slices.Contains(webhook.Statuses, d.Status):
+			return fmt.Errorf("deliveries[%d] has no status that exists", i)
+		}
+	}
+	return nil
+}
 
 // maxShownEndpoints keeps WaybillEndpoints below the 2 KiB that a Temporal server takes for one search attribute. An
 // event with more endpoints is found by its id, its tenant or its type, and by the endpoints shown.
@@ -53,7 +93,7 @@ const (
 	// maxAttemptBytes is how many bytes the attempts of one run's deliveries may take, as JSON.
 	maxAttemptBytes = 1 << 20
 	// attemptBytes is what an attempt takes beside the text of its error.
-	attemptBytes = 160
+	attemptBytes = 180
 	// attemptsKept is how many attempts of a delivery are carried when not all can be: the latest.
 	attemptsKept = 10
 )
@@ -87,4 +127,14 @@ func BoundAttempts(deliveries [][]webhook.AttemptSummary, limit int) bool {
 		deliveries[i] = attempts[max(len(attempts)-attemptsKept, 0):]
 	}
 	return fits()
+}
+
+// Carry makes the attempts, the latest of all that were made, those that the delivery starts with.
+func (s *DeliveryState) Carry(attempts, all []webhook.AttemptSummary) {
+	for _, a := range all[:len(all)-len(attempts)] {
+		if a.Manual {
+			s.ManualBefore++
+		}
+	}
+	s.Attempts = attempts
 }

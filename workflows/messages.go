@@ -23,8 +23,10 @@ type EventDeliveryInput struct {
 	// HoldFor is how long a held delivery is kept before it is canceled; 0: for good.
 	HoldFor    webhook.Duration `json:"hold_for,omitempty"`
 	Deliveries []DeliveryState  `json:"deliveries"`
-	// Shown is the WaybillStatus that an earlier run of this workflow upserted.
-	Shown webhook.Status `json:"shown,omitempty"`
+	// ShownStatuses is the WaybillStatus that an earlier run of this workflow upserted, and Shown what one from before change
+	// status-list did.
+	ShownStatuses []webhook.Status `json:"shown_statuses,omitempty"`
+	Shown         webhook.Status   `json:"shown,omitempty"`
 }
 
 // DeliveryState is one delivery as the workflow knows it. At the start of an event only the first four members are
@@ -43,20 +45,19 @@ type DeliveryState struct {
 	// FollowOn: an attempt is under way; its result is to be had on this task queue.
 	FollowOn string `json:"follow_on,omitempty"`
 	// NextAttemptAt is when the next attempt is due while retrying, and when the hold ends while held.
-	NextAttemptAt time.Time                `json:"next_attempt_at,omitzero"`
-	Attempts      []webhook.AttemptSummary `json:"attempts,omitempty"`
+	NextAttemptAt time.Time `json:"next_attempt_at,omitzero"`
+	// ResumeAt is when the retry policy goes on while a manual attempt waits for a place in the isolated lane.
+	ResumeAt time.Time                `json:"resume_at,omitzero"`
+	Attempts []webhook.AttemptSummary `json:"attempts,omitempty"`
+	// ManualBefore is how many attempts that a person asked for are left out of Attempts, because only the latest fit.
+	ManualBefore int `json:"manual_before,omitempty"`
+	// Host is the endpoint's, for people to read; "" until an attempt fails.
+	Host string `json:"host,omitempty"`
 }
 
-// EventDeliveryResult counts how the deliveries ended.
-type EventDeliveryResult struct {
-	Delivered int `json:"delivered"`
-	Exhausted int `json:"exhausted,omitempty"`
-	Canceled  int `json:"canceled,omitempty"`
-}
-
-// EndpointSignal is what every signal carries, as plain JSON, so that temporal and tctl can send it.
+// EndpointSignal is what every signal and every update carries, as plain JSON, so that temporal and tctl can send it.
 type EndpointSignal struct {
-	// EndpointID says which of the event's endpoints is meant. retry_now and cancel_delivery without it mean all.
+	// EndpointID says which of the event's endpoints is meant; AllEndpoints means each.
 	EndpointID string `json:"endpoint_id"`
 	Reason     string `json:"reason,omitempty"`
 	// Informed is set by Waybill itself, which has changed the database before it tells the workflow. A person's

@@ -23,7 +23,7 @@ const (
 	EndpointRecoveryType = "EndpointRecovery"
 )
 
-// Signals of EventDelivery; each takes an EndpointSignal.
+// Signals of EventDelivery, and updates of the same names; each takes an EndpointSignal, an update answers an UpdateAnswer.
 const (
 	SignalDisableEndpoint = "disable_endpoint"
 	SignalEnableEndpoint  = "enable_endpoint"
@@ -44,8 +44,8 @@ var (
 	AttributeTenant    = temporal.NewSearchAttributeKeyKeyword("WaybillTenant")
 	AttributeEventType = temporal.NewSearchAttributeKeyKeyword("WaybillEventType")
 	AttributeEndpoints = temporal.NewSearchAttributeKeyKeywordList("WaybillEndpoints")
-	// AttributeStatus is set only once a workflow leaves the happy path.
-	AttributeStatus = temporal.NewSearchAttributeKeyKeyword("WaybillStatus")
+	// AttributeStatus has every status that occurs among the deliveries. It is set only once a workflow leaves the happy path.
+	AttributeStatus = temporal.NewSearchAttributeKeyKeywordList("WaybillStatus")
 )
 
 // ProcessQueue is the task queue of one process alone.

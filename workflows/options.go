@@ -14,10 +14,11 @@ const attemptTimeout = webhook.MaxTimeout + 30*time.Second
 
 // fastLane is for attempts inside the workflow task. One run only: what fails for a reason of ours goes on in the
 // isolated lane, where the server keeps the retries and they cost no history.
-func fastLane(ctx workflow.Context) workflow.Context {
+func fastLane(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
 		StartToCloseTimeout: attemptTimeout,
 		RetryPolicy:         &temporal.RetryPolicy{MaximumAttempts: 1},
+		Summary:             summary,
 	})
 }
 
@@ -48,11 +49,12 @@ func following(ctx workflow.Context, queue, summary string) workflow.Context {
 }
 
 // housekeeping is for short database work on behalf of a workflow.
-func housekeeping(ctx workflow.Context) workflow.Context {
+func housekeeping(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:           IsolatedQueue,
 		StartToCloseTimeout: time.Minute,
 		RetryPolicy:         infrastructureRetries(),
+		Summary:             summary,
 	})
 }
 

@@ -13,10 +13,6 @@ import (
 // has at most 200 deliveries of some 120 bytes, and as many policies of some 500.
 const partsAtOnce = 8
 
-// changePartsInWaves: the parts of a large event were all started by the first task, whose answer was too large for some
-// thousand endpoints with policies of their own.
-const changePartsInWaves = "parts-in-waves"
-
 // runParts delivers a large event by child workflows of at most MaxDeliveries each, passes signals on to them, and
 // waits for them all.
 func runParts(ctx workflow.Context, in *EventDeliveryInput) (*EventDeliveryResult, error) {
@@ -27,26 +23,36 @@ func runParts(ctx workflow.Context, in *EventDeliveryInput) (*EventDeliveryResul
 	if err := p.startAll(ctx); err != nil {
 		return nil, err
 	}
+	if err := redirectUpdates(ctx, p.partOf); err != nil {
+		return nil, err
+	}
 	p.passOnSignals(ctx)
 	sum := &EventDeliveryResult{}
 	var failed []error
 	for _, f := range p.children {
 		var r EventDeliveryResult
 		if err := f.Get(ctx, &r); err != nil {
-			failed = append(failed, err)
-			continue
+			exhausted, ok := resultOf(err)
+			if !ok {
+				failed = append(failed, err)
+				continue
+			}
+			r = *exhausted
 		}
 		sum.Delivered += r.Delivered
 		sum.Exhausted += r.Exhausted
 		sum.Canceled += r.Canceled
 	}
-	return sum, errors.Join(failed...)
+	if len(failed) > 0 {
+		return sum, errors.Join(failed...)
+	}
+	return sum.end(ctx)
 }
 
 // startAll starts the parts, some at a time. A signal that comes meanwhile waits until all can be told of it.
 func (p *parts) startAll(ctx workflow.Context) error {
 	wave := len(p.in.Deliveries)
-	if workflow.GetVersion(ctx, changePartsInWaves, workflow.DefaultVersion, 1) != workflow.DefaultVersion {
+	if changed(ctx, changePartsInWaves) {
 		wave = partsAtOnce
 	}
 	for from := 0; from < len(p.in.Deliveries); from += MaxDeliveries {
@@ -94,6 +100,16 @@ func (p *parts) start(ctx workflow.Context, deliveries []DeliveryState) {
 	})
 	p.ids = append(p.ids, id)
 	p.children = append(p.children, workflow.ExecuteChildWorkflow(ctx, EventDeliveryType, part))
+}
+
+// partOf returns the workflow that has the delivery to an endpoint.
+func (p *parts) partOf(endpointID string) (string, bool) {
+	for i, d := range p.in.Deliveries {
+		if d.EndpointID.String() == endpointID {
+			return p.ids[i/MaxDeliveries], true
+		}
+	}
+	return "", false
 }
 
 func (p *parts) answerQueries(ctx workflow.Context) error {

@@ -28,8 +28,11 @@ func (e *event) answerQueries(ctx workflow.Context) error {
 
 func (e *event) history() (*HistoryAnswer, error) {
 	out := &HistoryAnswer{History: webhook.History{EventID: e.in.EventID}}
-	for _, d := range e.deliveries {
-		out.Deliveries = append(out.Deliveries, d.history())
+	attempts := e.boundAttempts()
+	for i, d := range e.deliveries {
+		h := d.history()
+		h.Attempts = slices.Clone(attempts[i])
+		out.Deliveries = append(out.Deliveries, h)
 	}
 	return out, nil
 }
@@ -37,7 +40,6 @@ func (e *event) history() (*HistoryAnswer, error) {
 func (d *delivery) history() webhook.DeliveryHistory {
 	h := webhook.DeliveryHistory{
 		ID: d.state.ID, EndpointID: d.state.EndpointID, Status: d.state.Status, Reason: d.state.Reason,
-		Attempts: slices.Clone(d.state.Attempts),
 	}
 	if d.state.Status == webhook.StatusRetrying {
 		next := d.state.NextAttemptAt
@@ -57,7 +59,7 @@ func (e *event) lines() ([]string, error) {
 // line is such as "ep_0197... retrying, attempts: 2, last: 500, next at 2026-05-27T14:32:05Z".
 func (d *delivery) line() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s, attempts: %d", d.state.EndpointID, d.state.Status, len(d.state.Attempts))
+	fmt.Fprintf(&b, "%s %s, attempts: %d", d.state.EndpointID, d.state.Status, d.state.made())
 	if n := len(d.state.Attempts); n > 0 {
 		switch last := d.state.Attempts[n-1]; {
 		case last.StatusCode != 0:
@@ -70,44 +72,7 @@ func (d *delivery) line() string {
 		fmt.Fprintf(&b, ", next at %s", d.state.NextAttemptAt.UTC().Format(time.RFC3339))
 	}
 	if d.state.Reason != "" {
-		fmt.Fprintf(&b, " (%s)", d.state.Reason)
+		fmt.Fprintf(&b, " (%s)", cleanReason(d.state.Reason))
 	}
 	return b.String()
-}
-
-// show tells the Web UI and, once the workflow has left the happy path, the visibility store how things stand.
-func (e *event) show(ctx workflow.Context) {
-	counts := map[webhook.Status]int{}
-	for _, d := range e.deliveries {
-		counts[d.state.Status]++
-	}
-	var parts []string
-	for _, s := range webhook.Statuses {
-		if counts[s] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", counts[s], s))
-		}
-	}
-	workflow.SetCurrentDetails(ctx, strings.Join(parts, ", "))
-
-	now := worst(counts)
-	if now == e.shown || e.shown == "" && (now == webhook.StatusPending || now == webhook.StatusDelivered) {
-		return
-	}
-	if err := workflow.UpsertTypedSearchAttributes(ctx, AttributeStatus.ValueSet(string(now))); err != nil {
-		workflow.GetLogger(ctx).Error("The status could not be shown.", "error", err)
-		return
-	}
-	e.shown = now
-}
-
-// worst is the status that says most about what is wrong with an event.
-func worst(counts map[webhook.Status]int) webhook.Status {
-	for _, s := range []webhook.Status{
-		webhook.StatusHeld, webhook.StatusRetrying, webhook.StatusPending, webhook.StatusExhausted, webhook.StatusCanceled,
-	} {
-		if counts[s] > 0 {
-			return s
-		}
-	}
-	return webhook.StatusDelivered
 }

@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -21,6 +23,10 @@ var recorded = []string{
 	"canceled-delivery", "canceled-workflow", "continued-as-new", "delivered", "delivered-after-retries", "delivered-to-ten",
 	"disabled-while-waiting", "exhausted", "fault-of-ours", "followed", "held", "held-then-enabled", "held-too-long", "in-parts",
 	"recovery", "retry-now", "retrying", "spilled", "switched-by-a-person",
+
+	"before-hold-and-retry", "before-retry-of-held", "before-signal-to-all", "before-silenced",
+	"canceled-updated", "disabled-updated", "exhausted-failed", "forged-input", "held-not-retried", "in-waves", "held-rather-than-retried",
+	"retry-now-manual", "retry-now-updated", "several-statuses", "strange-signal", "timer-canceled",
 }
 
 func TestReplay(t *testing.T) {
@@ -39,7 +45,36 @@ func TestReplay(t *testing.T) {
 	require.Subset(t, names, recorded, "a state has no recorded history")
 }
 
-func replay(t *testing.T, file string) {
+// Each change has a history that was recorded after it: one that has its version.
+func TestChanges_AreRecorded(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/histories/*.json.gz")
+	require.NoError(t, err)
+	recorded := map[string]bool{}
+	for _, file := range files {
+		for _, e := range load(t, file).GetEvents() {
+			marker := e.GetMarkerRecordedEventAttributes()
+			if marker.GetMarkerName() != "Version" {
+				continue
+			}
+			var id string
+			require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(marker.GetDetails()["change-id"], &id))
+			recorded[id] = true
+		}
+	}
+	ids := map[string]bool{}
+	for _, c := range workflows.Changes() {
+		require.True(t, recorded[c.ID], "no history was recorded after change %s", c.ID)
+		require.NotEmpty(t, c.Reason)
+		require.False(t, ids[c.ID], "change %s is listed twice", c.ID)
+		ids[c.ID] = true
+	}
+	for id := range recorded {
+		require.True(t, ids[id], "change %s is recorded and not listed", id)
+	}
+}
+
+func load(t *testing.T, file string) *historypb.History {
 	t.Helper()
 	f, err := os.Open(file)
 	require.NoError(t, err)
@@ -48,6 +83,12 @@ func replay(t *testing.T, file string) {
 	require.NoError(t, err)
 	history, err := client.HistoryFromJSON(z, client.HistoryJSONOptions{})
 	require.NoError(t, err)
+	return history
+}
+
+func replay(t *testing.T, file string) {
+	t.Helper()
+	history := load(t, file)
 	replayer := worker.NewWorkflowReplayer()
 	workflows.Register(replayer)
 	// The ids of children are made of the parent's.

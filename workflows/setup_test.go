@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
 
@@ -52,9 +53,12 @@ type story struct {
 	disabled map[webhook.EndpointID]string
 	canceled map[webhook.DeliveryID]string
 	made     []made
-	marks    []activities.MarkInput
-	switches []activities.SwitchInput
+	set      []activities.SetStatusInput
+	enabling []activities.SetEnabledInput
 	inputs   map[webhook.DeliveryID]activities.AttemptInput
+	updates  int
+	// host is what the real activity would say of the endpoints of failed attempts.
+	host string
 }
 
 func loadDialect(t *testing.T, name string) *webhook.Dialect {
@@ -79,12 +83,10 @@ func newStory(t *testing.T, dialect string) *story {
 	s.env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: 20 * time.Second}) // the race detector is slow
 	workflows.Register(s.env)
 	var a *activities.Activities
-	s.env.RegisterActivity(a.Attempt)
-	s.env.RegisterActivity(a.Mark)
-	s.env.RegisterActivity(a.Switch)
+	activities.Register(s.env, a)
 	s.env.OnActivity(a.Attempt, mock.Anything, mock.Anything).Return(s.attempt).Maybe()
-	s.env.OnActivity(a.Mark, mock.Anything, mock.Anything).Return(s.mark).Maybe()
-	s.env.OnActivity(a.Switch, mock.Anything, mock.Anything).Return(s.switched).Maybe()
+	s.env.OnActivity(activities.NameSetStatus, mock.Anything, mock.Anything).Return(s.setStatus).Maybe()
+	s.env.OnActivity(activities.NameSetEnabled, mock.Anything, mock.Anything).Return(s.setEnabled).Maybe()
 	return s
 }
 
@@ -109,14 +111,22 @@ func (s *story) event(n int) *workflows.EventDeliveryInput {
 	return engine.NewEventDeliveryInput(e, s.dialect)
 }
 
-// deliver runs the workflow to its end and returns its result.
+// deliver runs the workflow to its end and returns its result. One with an exhausted delivery has to fail.
 func (s *story) deliver(in *workflows.EventDeliveryInput) workflows.EventDeliveryResult {
 	s.t.Helper()
 	s.env.ExecuteWorkflow(workflows.EventDeliveryType, in)
 	require.True(s.t, s.env.IsWorkflowCompleted())
-	require.NoError(s.t, s.env.GetWorkflowError())
 	var result workflows.EventDeliveryResult
+	if err := s.env.GetWorkflowError(); err != nil {
+		var failed *temporal.ApplicationError
+		require.ErrorAs(s.t, err, &failed)
+		require.Equal(s.t, workflows.ErrorTypeExhausted, failed.Type())
+		require.NoError(s.t, failed.Details(&result))
+		require.Positive(s.t, result.Exhausted)
+		return result
+	}
 	require.NoError(s.t, s.env.GetWorkflowResult(&result))
+	require.Zero(s.t, result.Exhausted)
 	return result
 }
 
@@ -135,7 +145,7 @@ func (s *story) attempt(_ context.Context, in activities.AttemptInput) (*activit
 		return &activities.AttemptResult{Status: webhook.StatusCanceled, Reason: reason}, nil
 	}
 	if reason, is := s.disabled[in.EndpointID]; is {
-		return &activities.AttemptResult{Status: webhook.StatusHeld, Reason: reason}, nil
+		return &activities.AttemptResult{Status: webhook.StatusHeld, Reason: reason, Host: s.host}, nil
 	}
 	status := ok
 	if s.answer != nil {
@@ -143,30 +153,37 @@ func (s *story) attempt(_ context.Context, in activities.AttemptInput) (*activit
 	}
 	now := s.env.Now()
 	s.made = append(s.made, made{in.EndpointID, in.Number, in.Lane, now.Sub(began)})
-	v := s.dialect.Judge(in.Policy, in.DeliveryID, in.Number, webhook.Reply{StatusCode: status})
+	position := in.Number
+	if in.Scheduled != 0 {
+		position = in.Scheduled + 1
+	}
+	v := s.dialect.Judge(in.Policy, in.DeliveryID, position, webhook.Reply{StatusCode: status})
+	if in.Manual && v.Outcome == webhook.OutcomeRetryable {
+		v.Status, v.Delay = webhook.StatusRetrying, 0
+	}
 	return &activities.AttemptResult{
-		Status: v.Status, Delay: v.Delay,
+		Status: v.Status, Delay: v.Delay, Host: s.host,
 		Attempt: &webhook.AttemptSummary{
-			Number: in.Number, StartedAt: now, DurationMS: 12, StatusCode: status,
+			Number: in.Number, Manual: in.Manual, StartedAt: now, DurationMS: 12, StatusCode: status,
 			Outcome: v.Outcome, ErrorClass: v.ErrorClass, Error: v.Error,
 		},
 	}, nil
 }
 
-func (s *story) mark(_ context.Context, in activities.MarkInput) (*activities.MarkResult, error) {
+func (s *story) setStatus(_ context.Context, in activities.SetStatusInput) (*activities.SetStatusResult, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.marks = append(s.marks, in)
+	s.set = append(s.set, in)
 	if in.Status == webhook.StatusHeld && s.disabled[s.inputs[in.DeliveryID].EndpointID] == "" {
-		return &activities.MarkResult{Status: webhook.StatusRetrying}, nil
+		return &activities.SetStatusResult{Status: webhook.StatusRetrying}, nil
 	}
-	return &activities.MarkResult{Status: in.Status, Reason: in.Reason}, nil
+	return &activities.SetStatusResult{Status: in.Status, Reason: in.Reason}, nil
 }
 
-func (s *story) switched(_ context.Context, in activities.SwitchInput) error {
+func (s *story) setEnabled(_ context.Context, in activities.SetEnabledInput) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.switches = append(s.switches, in)
+	s.enabling = append(s.enabling, in)
 	if in.Enabled {
 		delete(s.disabled, in.EndpointID)
 	} else {

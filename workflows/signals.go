@@ -1,23 +1,34 @@
 package workflows
 
 import (
+	"slices"
+
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/workflow"
 
 	"waybill/activities"
+	"waybill/webhook"
 )
 
-// signalNames lists the signals in the order in which they are looked at.
-var signalNames = []string{SignalDisableEndpoint, SignalEnableEndpoint, SignalRetryNow, SignalCancelDelivery}
+// signals lists the signals, in the order in which they are looked at, and what the Web UI says of them and of the
+// updates of the same name.
+var signals = []struct{ name, description string }{
+	{SignalDisableEndpoint, `{"endpoint_id": "ep_...", "reason": "..."} disables the endpoint, for every event; its deliveries are held`},
+	{SignalEnableEndpoint, `{"endpoint_id": "ep_..."} enables the endpoint, for every event; its held deliveries go on`},
+	{SignalRetryNow, `{"endpoint_id": "ep_..." or "*"} makes an attempt at once, on top of the retry policy`},
+	{SignalCancelDelivery, `{"endpoint_id": "ep_..." or "*", "reason": "..."} gives the delivery up`},
+}
 
-// receive calls obey with each signal until the workflow ends.
+// receive calls obey with each signal that is one until the workflow ends. Others do nothing and are logged.
 func receive(ctx workflow.Context, obey func(ctx workflow.Context, name string, s EndpointSignal)) {
 	workflow.GoNamed(ctx, "signals", func(ctx workflow.Context) {
 		selector := workflow.NewSelector(ctx)
-		for _, name := range signalNames {
-			selector.AddReceive(workflow.GetSignalChannel(ctx, name), func(c workflow.ReceiveChannel, _ bool) {
-				var s EndpointSignal
-				c.Receive(ctx, &s)
-				obey(ctx, name, s)
+		for _, signal := range signals {
+			c := workflow.GetSignalChannelWithOptions(ctx, signal.name, workflow.SignalChannelOptions{Description: signal.description})
+			selector.AddReceive(c, func(c workflow.ReceiveChannel, _ bool) {
+				if s, ok := receiveOne(ctx, c, signal.name); ok {
+					obey(ctx, signal.name, s)
+				}
 			})
 		}
 		for {
@@ -26,67 +37,97 @@ func receive(ctx workflow.Context, obey func(ctx workflow.Context, name string, 
 	})
 }
 
+func receiveOne(ctx workflow.Context, c workflow.ReceiveChannel, name string) (EndpointSignal, bool) {
+	for {
+		var raw converter.RawValue
+		c.Receive(ctx, &raw)
+		s, err := decodeSignal(raw.Payload())
+		before, decodes := decodeAsBefore(raw.Payload(), name)
+		switch {
+		case err == nil && decodes && s == before:
+			return s, true
+		case !changed(ctx, changeStrictSignals):
+			if decodes {
+				return before, true
+			}
+			continue // which silences the other signals until one of this name can be read
+		case err != nil:
+			workflow.GetLogger(ctx).Warn("A signal is not understood and does nothing.", "signal", name, "error", err)
+			return s, false
+		default:
+			return s, true
+		}
+	}
+}
+
 func (e *event) obey(ctx workflow.Context, name string, s EndpointSignal) {
-	meant := e.meant(name, s.EndpointID)
+	meant := e.meant(s.EndpointID)
 	switch {
 	case len(meant) == 0:
 		workflow.GetLogger(ctx).Warn("A signal names no endpoint of this event.", "signal", name, "endpoint", s.EndpointID)
 	case switches(name) && !s.Informed:
-		e.switchEndpoint(ctx, name, s, meant)
+		e.switchEndpoints(ctx, name, s, meant)
 	default:
-		note(meant, name, s.Reason)
+		e.note(ctx, meant, name, s.Reason)
 	}
 }
 
 func switches(name string) bool { return name == SignalDisableEndpoint || name == SignalEnableEndpoint }
 
-// meant returns the deliveries that a signal is about.
-func (e *event) meant(name, endpointID string) []*delivery {
+// meant returns the deliveries that a signal or an update is about.
+func (e *event) meant(endpointID string) []*delivery {
 	var meant []*delivery
 	for _, d := range e.deliveries {
-		if d.state.EndpointID.String() == endpointID || endpointID == "" && !switches(name) {
+		if endpointID == AllEndpoints || d.state.EndpointID.String() == endpointID {
 			meant = append(meant, d)
 		}
 	}
 	return meant
 }
 
-// note tells unsettled deliveries what a signal asks of them, which wakes their coroutines.
-func note(meant []*delivery, name, reason string) {
-	if reason == "" {
-		reason = "signaled " + name
-	}
+// note tells deliveries what a signal asks of them, which wakes their coroutines.
+func (e *event) note(ctx workflow.Context, meant []*delivery, name, reason string) {
+	reason = reasonOr(reason, name)
 	for _, d := range meant {
-		if d.state.Status.Settled() {
+		if d.askAsBefore(ctx, name, reason) {
 			continue
 		}
-		switch name {
-		case SignalDisableEndpoint:
-			d.asked.hold, d.asked.enabled, d.asked.because = true, false, reason
-		case SignalEnableEndpoint:
-			d.asked.hold, d.asked.enabled = false, true
-		case SignalRetryNow:
-			d.asked.now = true
-		case SignalCancelDelivery:
-			d.asked.cancel, d.asked.because = true, reason
+		if _, err := d.ask(name, reason); err != nil {
+			workflow.GetLogger(ctx).Info("A signal changes nothing.", "signal", name, "delivery", d.state.ID, "because", err)
 		}
 	}
 }
 
-// switchEndpoint writes into the database what a person's signal asked for, so that it holds for every event, and then
+// switchEndpoints writes into the database what a person's signal asked for, so that it holds for every event, and then
 // lets the deliveries obey.
-func (e *event) switchEndpoint(ctx workflow.Context, name string, s EndpointSignal, meant []*delivery) {
+func (e *event) switchEndpoints(ctx workflow.Context, name string, s EndpointSignal, meant []*delivery) {
 	e.switching++
 	workflow.GoNamed(ctx, name, func(ctx workflow.Context) {
 		defer func() { e.switching-- }()
-		in := activities.SwitchInput{
-			Tenant: e.in.Tenant, EndpointID: meant[0].state.EndpointID, Enabled: name == SignalEnableEndpoint, Reason: s.Reason,
-		}
-		var a *activities.Activities
-		if err := workflow.ExecuteActivity(housekeeping(ctx), a.Switch, in).Get(ctx, nil); err != nil {
-			workflow.GetLogger(ctx).Error("An endpoint could not be switched.", "endpoint", s.EndpointID, "error", err)
+		if err := e.setEnabled(ctx, name, s.Reason, meant); err != nil {
+			workflow.GetLogger(ctx).Error("An endpoint could not be disabled or enabled.", "endpoint", s.EndpointID, "error", err)
 			return
 		}
-		note(meant, name, s.Reason)
+		e.note(ctx, meant, name, s.Reason)
 	})
+}
+
+// setEnabled disables or enables the endpoints of the deliveries in the database.
+func (e *event) setEnabled(ctx workflow.Context, name, reason string, meant []*delivery) error {
+	var done []webhook.EndpointID
+	for _, d := range meant {
+		id := d.state.EndpointID
+		if slices.Contains(done, id) {
+			continue
+		}
+		done = append(done, id)
+		in := activities.SetEnabledInput{
+			Tenant: e.in.Tenant, EndpointID: id, Enabled: name == SignalEnableEndpoint, Reason: cleanReason(reason),
+		}
+		ctx := housekeeping(ctx, name+" "+d.name())
+		if err := workflow.ExecuteActivity(ctx, activities.NameSetEnabled, in).Get(ctx, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }

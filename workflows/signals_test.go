@@ -1,6 +1,7 @@
 package workflows_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -32,7 +33,7 @@ func TestEventDelivery_DisabledWhileWaiting(t *testing.T) {
 	})
 	require.Equal(t, workflows.EventDeliveryResult{Delivered: 1}, s.deliver(s.event(1)))
 	require.Equal(t, sums(3*time.Hour), s.times(endpointID(1)), "goes on at once when enabled")
-	require.Empty(t, s.switches, "the database knew")
+	require.Empty(t, s.enabling, "the database knew")
 }
 
 func TestEventDelivery_DisabledWithoutSignal(t *testing.T) {
@@ -85,7 +86,7 @@ func TestEventDelivery_HeldTooLong(t *testing.T) {
 	require.Equal(t, workflows.EventDeliveryResult{Canceled: 1}, s.deliver(s.event(1)))
 	require.Equal(t, s.dialect.HoldFor.Std(), s.env.Now().Sub(began))
 	require.Contains(t, s.history().Reason, "held for longer than")
-	require.Equal(t, webhook.StatusCanceled, s.marks[len(s.marks)-1].Status, "the log says so too")
+	require.Equal(t, webhook.StatusCanceled, s.set[len(s.set)-1].Status, "the log says so too")
 }
 
 func TestEventDelivery_RetryNow(t *testing.T) {
@@ -94,7 +95,7 @@ func TestEventDelivery_RetryNow(t *testing.T) {
 	s.answer = failing(2)
 	s.at(10*time.Second, func() { s.signal(workflows.SignalRetryNow, endpointID(1), false) })
 	require.Equal(t, workflows.EventDeliveryResult{Delivered: 1}, s.deliver(s.event(1)))
-	require.Equal(t, sums(10*time.Second, 5*time.Minute), s.times(endpointID(1)), "the schedule goes on from there")
+	require.Equal(t, sums(10*time.Second, 50*time.Second), s.times(endpointID(1)), "the schedule goes on as if nothing had been asked")
 }
 
 func TestEventDelivery_CancelDelivery(t *testing.T) {
@@ -105,7 +106,7 @@ func TestEventDelivery_CancelDelivery(t *testing.T) {
 	require.Equal(t, workflows.EventDeliveryResult{Canceled: 1, Exhausted: 1}, s.deliver(s.event(2)))
 	require.Len(t, s.times(endpointID(1)), 1)
 	require.Len(t, s.times(endpointID(2)), 6, "the other goes on")
-	require.Equal(t, []activities.MarkInput{{Tenant: "acme", DeliveryID: deliveryID(1), Status: webhook.StatusCanceled, Reason: "because"}}, s.marks)
+	require.Equal(t, []activities.SetStatusInput{{Tenant: "acme", DeliveryID: deliveryID(1), Status: webhook.StatusCanceled, Reason: "because", Attempts: 1}}, s.set)
 }
 
 func TestEventDelivery_CanceledInTheDatabase(t *testing.T) {
@@ -128,8 +129,8 @@ func TestEventDelivery_WorkflowCanceled(t *testing.T) {
 	s.at(10*time.Second, func() { s.env.CancelWorkflow() })
 	s.env.ExecuteWorkflow(workflows.EventDeliveryType, s.event(1))
 	require.ErrorContains(t, s.env.GetWorkflowError(), "canceled")
-	require.Len(t, s.marks, 1)
-	require.Equal(t, webhook.StatusCanceled, s.marks[0].Status, "the log says what became of the delivery")
+	require.Len(t, s.set, 1)
+	require.Equal(t, webhook.StatusCanceled, s.set[0].Status, "the log says what became of the delivery")
 }
 
 // A person's signal, without "informed", switches the endpoint for every event.
@@ -141,27 +142,87 @@ func TestEventDelivery_SwitchedByAPerson(t *testing.T) {
 	s.at(11*time.Second, func() { require.Equal(t, webhook.StatusHeld, s.history().Status) })
 	s.at(time.Hour, func() { s.signal(workflows.SignalEnableEndpoint, endpointID(1), false) })
 	require.Equal(t, workflows.EventDeliveryResult{Delivered: 1}, s.deliver(s.event(1)))
-	require.Equal(t, []activities.SwitchInput{
+	require.Equal(t, []activities.SetEnabledInput{
 		{Tenant: "acme", EndpointID: endpointID(1), Reason: "because"},
 		{Tenant: "acme", EndpointID: endpointID(1), Enabled: true, Reason: "because"},
-	}, s.switches)
+	}, s.enabling)
 	require.Equal(t, sums(time.Hour), s.times(endpointID(1)))
 }
 
+// notSignals are inputs that ask nothing of anybody.
+func notSignals() map[string]any {
+	id := endpointID(1).String()
+	return map[string]any{
+		"a string":              "not an object",
+		"an object in a string": `{"endpoint_id":"` + id + `"}`,
+		"null":                  nil,
+		"a list":                []string{id},
+		"no endpoint_id":        map[string]string{},
+		"another name":          map[string]string{"endpoint": id},
+		"one field too many":    map[string]string{"endpoint_id": id, "endpont": "x"},
+		"an empty endpoint_id":  map[string]string{"endpoint_id": ""},
+		"no id":                 map[string]string{"endpoint_id": "acme"},
+		"bytes":                 []byte(`{"endpoint_id":"` + id + `"}`),
+	}
+}
+
+// What is not understood widens to nothing, and keeps no later signal from being heard.
 func TestEventDelivery_StrangeSignals(t *testing.T) {
+	t.Parallel()
+	for name, input := range notSignals() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStory(t, "auction-excellence")
+			s.answer = failing(2)
+			s.at(time.Second, func() {
+				for _, signal := range []string{
+					workflows.SignalDisableEndpoint, workflows.SignalEnableEndpoint, workflows.SignalRetryNow, workflows.SignalCancelDelivery,
+				} {
+					s.env.SignalWorkflow(signal, input)
+				}
+			})
+			s.at(30*time.Second, func() {
+				require.Equal(t, webhook.StatusRetrying, s.history().Status)
+				s.signal(workflows.SignalRetryNow, endpointID(1), false)
+			})
+			require.Equal(t, workflows.EventDeliveryResult{Delivered: 1}, s.deliver(s.event(1)))
+			require.Equal(t, sums(30*time.Second, 30*time.Second), s.times(endpointID(1)), "a signal after it is heard")
+			require.Empty(t, s.enabling)
+			require.Empty(t, s.set)
+		})
+	}
+}
+
+func TestEventDelivery_SignalsThatDoNothing(t *testing.T) {
 	t.Parallel()
 	s := newStory(t, "auction-excellence")
 	s.answer = failing(1)
 	s.at(time.Second, func() {
-		s.env.SignalWorkflow(workflows.SignalRetryNow, "not an object")
-		s.env.SignalWorkflow(workflows.SignalDisableEndpoint, workflows.EndpointSignal{})
 		s.env.SignalWorkflow("no_such_signal", 1)
 		s.signal(workflows.SignalRetryNow, endpointID(99), false)
 		s.signal(workflows.SignalDisableEndpoint, endpointID(1), true) // the database disagrees, and is right
 	})
 	require.Equal(t, workflows.EventDeliveryResult{Delivered: 1}, s.deliver(s.event(1)))
 	require.Equal(t, sums(time.Minute), s.times(endpointID(1)))
-	require.Empty(t, s.switches)
+	require.Empty(t, s.enabling)
+}
+
+// "*" means every endpoint of the event, and a reason is stored as one line of bounded length.
+func TestEventDelivery_SignalForAll(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, "auction-excellence")
+	s.answer = alwaysDown
+	s.at(time.Second, func() {
+		s.env.SignalWorkflow(workflows.SignalCancelDelivery, workflows.EndpointSignal{
+			EndpointID: workflows.AllEndpoints, Reason: "\x1b[31mred\n" + strings.Repeat("x", 3000),
+		})
+	})
+	require.Equal(t, workflows.EventDeliveryResult{Canceled: 3}, s.deliver(s.event(3)))
+	require.Len(t, s.set, 3)
+	for _, in := range s.set {
+		require.Len(t, in.Reason, 500)
+		require.True(t, strings.HasPrefix(in.Reason, " [31mred xx"))
+	}
 }
 
 func TestEventDelivery_SignalReachesItsPart(t *testing.T) {

@@ -9,24 +9,43 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A retry that a person asks for brings the next attempt forward; a settled delivery takes none.
+// An attempt that a person asks for comes on top of the retry policy; a settled delivery takes none.
 func TestDelivery_RetryNow(t *testing.T) {
 	t.Parallel()
-	tn := newTenant(t, shared(t), "standard", fields{"retry": fields{"schedule": []string{"1h", "2h"}}})
-	r := newReceiver(t, fails(2)...)
+	tn := newTenant(t, shared(t), "standard", fields{"retry": fields{"schedule": []string{"1h"}}})
+	r := newReceiver(t, fails(3)...)
 	tn.endpoint(t, r, nil)
-	d := tn.publish(t, `{"type":"order.confirmed","data":1}`, 1).Deliveries[0].ID
-	for attempts, due := range []time.Duration{time.Hour, 2 * time.Hour} {
-		waiting := tn.waitDelivery(t, d, "retrying", attempts+1)
-		require.WithinDuration(t, time.Now().Add(due), *waiting.NextAttemptAt, time.Minute)
+	sent := tn.publish(t, `{"type":"order.confirmed","data":1}`, 1)
+	d := sent.Deliveries[0].ID
+	due := *tn.waitDelivery(t, d, "retrying", 1).NextAttemptAt
+	for attempts := 1; attempts <= 3; attempts++ {
+		waiting := tn.waitDelivery(t, d, "retrying", attempts)
+		require.Equal(t, due, *waiting.NextAttemptAt, "the retry policy goes on as if nothing had been asked")
 		tn.call(t, "POST", tn.path+"/deliveries/"+d+"/retry", nil).is(t, 202, nil)
-		r.wait(t, attempts+2)
+		r.wait(t, attempts+1)
 	}
-	settled := tn.waitDelivery(t, d, "delivered", 3)
+	settled := tn.waitDelivery(t, d, "delivered", 4)
 	require.Nil(t, settled.NextAttemptAt)
+	for _, a := range tn.history(t, sent.ID).Deliveries[0].Attempts {
+		require.Equal(t, a.Number > 1, a.Manual, "attempt %d", a.Number)
+	}
 	tn.call(t, "POST", tn.path+"/deliveries/"+d+"/retry", nil).isProblem(t, 409, "conflict")
 	tn.call(t, "POST", tn.path+"/deliveries/"+d+"/cancel", nil).isProblem(t, 409, "conflict")
-	r.wait(t, 3)
+	r.wait(t, 4)
+}
+
+// What is held waits for its endpoint: an attempt that is asked for is refused, with the reason.
+func TestDelivery_RetryHeld(t *testing.T) {
+	t.Parallel()
+	tn := newTenant(t, shared(t), "standard", nil)
+	r := newReceiver(t)
+	e := tn.endpoint(t, r, nil)
+	tn.call(t, "POST", tn.path+"/endpoints/"+e.ID+"/disable", nil).is(t, 200, nil)
+	d := tn.publish(t, `{"type":"order.confirmed","data":1}`, 1).Deliveries[0].ID
+	tn.waitDelivery(t, d, "held", 0)
+	p := tn.call(t, "POST", tn.path+"/deliveries/"+d+"/retry", nil).isProblem(t, 409, "conflict")
+	require.Contains(t, p.Detail, "the endpoint is disabled: enable it")
+	r.wait(t, 0)
 }
 
 // No attempt starts after the answer to cancel, and the delivery to the other endpoint goes on.

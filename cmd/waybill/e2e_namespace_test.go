@@ -56,7 +56,7 @@ func addSearchAttributes(ctx context.Context, c client.Client, namespace string)
 			"WaybillTenant":    enumspb.INDEXED_VALUE_TYPE_KEYWORD,
 			"WaybillEventType": enumspb.INDEXED_VALUE_TYPE_KEYWORD,
 			"WaybillEndpoints": enumspb.INDEXED_VALUE_TYPE_KEYWORD_LIST,
-			"WaybillStatus":    enumspb.INDEXED_VALUE_TYPE_KEYWORD,
+			"WaybillStatus":    enumspb.INDEXED_VALUE_TYPE_KEYWORD_LIST,
 		},
 	})
 	var there *serviceerror.AlreadyExists

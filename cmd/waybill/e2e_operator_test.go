@@ -107,7 +107,72 @@ func TestOperator_FindRetryCancel(t *testing.T) {
 	r.wait(t, 2)
 	retried := tn.waitDelivery(t, d, "retrying", 2)
 	require.WithinDuration(t, time.Now().Add(time.Hour), *retried.NextAttemptAt, time.Minute)
+	require.Contains(t, o.run(t, "workflow", "update", "execute", "--workflow-id", workflow, "--name", "retry_now", "--input", `{"endpoint_id":"`+e.ID+`"}`),
+		"map[attempts:3 endpoint_id:"+e.ID)
+	r.wait(t, 3)
+	_, err := o.try("workflow", "update", "execute", "--workflow-id", workflow, "--name", "cancel_delivery", "--input", `{"endpoint":"`+e.ID+`"}`)
+	require.ErrorContains(t, err, "unknown field")
 	o.run(t, "workflow", "signal", "--workflow-id", workflow, "--name", "cancel_delivery", "--input", `{"endpoint_id":"`+e.ID+`","reason":"ops gave up"}`)
-	require.Equal(t, "ops gave up", tn.waitDelivery(t, d, "canceled", 2).Reason)
+	require.Equal(t, "ops gave up", tn.waitDelivery(t, d, "canceled", 3).Reason)
 	o.finds(t, "WaybillEndpoints = '"+e.ID+"' AND WaybillStatus = 'canceled' AND ExecutionStatus = 'Completed'", workflow)
+}
+
+// A signal that is not understood means nobody, and those after it are heard.
+func TestOperator_StrangeSignals(t *testing.T) {
+	t.Parallel()
+	tn := newTenant(t, shared(t), "standard", fields{"retry": fields{"schedule": []string{"1h"}}})
+	o := newOperator(t, tn.server.group)
+	r := newReceiver(t, reply{status: 500})
+	e := tn.endpoint(t, r, nil)
+	sent := tn.publish(t, `{"type":"order.confirmed","data":1}`, 1)
+	workflow, d := tn.id+"/"+sent.ID, sent.Deliveries[0].ID
+	tn.waitDelivery(t, d, "retrying", 1)
+	signal := func(name string, input ...string) {
+		await(t, patience, "the signal "+name, func() error { // Temporal takes only so many at once
+			_, err := o.try(append([]string{"workflow", "signal", "--workflow-id", workflow, "--name", name}, input...)...)
+			return err
+		})
+	}
+	for _, name := range []string{"cancel_delivery", "disable_endpoint", "enable_endpoint", "retry_now"} {
+		signal(name)
+		for _, input := range []string{`"a string"`, `{}`, `{"endpoint":"` + e.ID + `"}`, `{"endpoint_id":"` + e.ID + `","x":1}`} {
+			signal(name, "--input", input)
+		}
+	}
+	signal("retry_now", "--input", `{"endpoint_id":"`+e.ID+`"}`)
+	r.wait(t, 2)
+	tn.waitDelivery(t, d, "retrying", 2)
+	require.NoError(t, tn.endpointIs(t, e.ID, "enabled"))
+}
+
+// An event with an exhausted delivery is red, and is found by each of its statuses. Resetting its workflow, which is what the
+// Web UI offers for it, sends nothing again and leaves the history right.
+func TestOperator_ExhaustedAndReset(t *testing.T) {
+	t.Parallel()
+	tn := newTenant(t, shared(t), "standard", fields{"retry": fields{"schedule": []string{"1s", "1s"}}})
+	o := newOperator(t, tn.server.group)
+	failing, fine := newReceiver(t, reply{status: 500}), newReceiver(t)
+	e, f := tn.endpoint(t, failing, nil), tn.endpoint(t, fine, nil)
+	sent := tn.publish(t, `{"type":"order.confirmed","data":1}`, 2)
+	workflow, d := tn.id+"/"+sent.ID, sent.to(t, e)
+	tn.waitDelivery(t, d, "exhausted", 3)
+	for _, status := range []string{"exhausted", "delivered"} {
+		o.finds(t, "WaybillTenant = '"+tn.id+"' AND WaybillStatus = '"+status+"' AND ExecutionStatus = 'Failed'", workflow)
+	}
+	before := tn.history(t, sent.ID)
+	require.Equal(t, "closed", before.Source)
+	require.NoError(t, tells(before, map[string]int{d: 3, sent.to(t, f): 1}))
+
+	o.run(t, "workflow", "reset", "--workflow-id", workflow, "--event-id", "4", "--reason", "a person clicked")
+	await(t, patience, "the new run to end", func() error {
+		out, err := o.try("workflow", "list", "--query", "WaybillTenant = '"+tn.id+"' AND ExecutionStatus = 'Failed'", "--output", "jsonl")
+		if err != nil || len(strings.Fields(out)) != 2 {
+			return fmt.Errorf("found %s: %w", out, err)
+		}
+		return nil
+	})
+	require.Contains(t, o.run(t, "workflow", "query", "--workflow-id", workflow, "--type", "delivery_status"), e.ID+" exhausted, attempts: 3, last: 500")
+	require.Equal(t, before, tn.history(t, sent.ID))
+	failing.wait(t, 3)
+	fine.wait(t, 1)
 }

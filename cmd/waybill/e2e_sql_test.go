@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,6 +62,49 @@ func TestSQL_Publish(t *testing.T) {
 
 	require.Equal(t, 1, s.group.count(t, "outbox_quarantine", tn.id+"-unknown"))
 	require.Contains(t, string(tn.call(t, "GET", "/metrics", nil).body), `waybill_outbox_rows_total{result="quarantined"}`)
+}
+
+// What was published for a tenant that is not there is looked at through the API, put back once the tenant is there, and then
+// delivered as it was written; another such row is deleted.
+func TestSQL_Quarantine(t *testing.T) {
+	t.Parallel()
+	s := shared(t)
+	tn := newTenant(t, s, "standard", nil)
+	late := unique("late")
+	publish := `SELECT ` + s.group.sqlCall("publish", `$1, 'order.confirmed', '{ "n" : 1e2 }'`)
+	for range 2 {
+		_, err := s.group.db.ExecContext(t.Context(), publish, late)
+		require.NoError(t, err)
+	}
+	type row struct {
+		Position           int64
+		Tenant, Code, Data string
+	}
+	var rows []row
+	await(t, patience, "two rows in quarantine", func() error {
+		var page struct{ Data []row }
+		tn.call(t, "GET", "/v1/quarantine?limit=200", nil).is(t, 200, &page)
+		rows = slices.DeleteFunc(page.Data, func(r row) bool { return r.Tenant != late })
+		if len(rows) != 2 {
+			return fmt.Errorf("there are %d", len(rows))
+		}
+		return nil
+	})
+	path := fmt.Sprintf("/v1/quarantine/%d", rows[1].Position)
+	var shown row
+	tn.call(t, "GET", path, nil).is(t, 200, &shown)
+	require.Equal(t, "not_found", shown.Code)
+	require.Equal(t, `{ "n" : 1e2 }`, shown.Data)
+
+	r := newReceiver(t)
+	tn.call(t, "POST", "/v1/tenants", fields{"id": late, "name": "late", "dialect": "standard"}).is(t, 201, nil)
+	tn.call(t, "POST", "/v1/tenants/"+late+"/endpoints", fields{"url": r.url + "/hook", "event_types": []string{"*"}}).is(t, 201, nil)
+	tn.call(t, "POST", path+"/retry", nil).is(t, 202, nil)
+	require.Contains(t, string(r.wait(t, 1)[0].body), `{ "n" : 1e2 }`)
+	tn.call(t, "POST", path+"/retry", nil).isProblem(t, 404, "not_found")
+	other := fmt.Sprintf("/v1/quarantine/%d", rows[0].Position)
+	tn.call(t, "DELETE", other, nil).is(t, 204, nil)
+	tn.call(t, "GET", other, nil).isProblem(t, 404, "not_found")
 }
 
 // Each publication of a transaction becomes one event, however many processes look for it and whichever of them is

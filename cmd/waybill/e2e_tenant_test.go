@@ -145,6 +145,7 @@ func (tn *tenant) deliveries(t *testing.T, query string) []delivery {
 // attempt is an attempt as the API shows it; a history shows the first part of it.
 type attempt struct {
 	Number     int       `json:"number"`
+	Manual     bool      `json:"manual"`
 	StartedAt  time.Time `json:"started_at"`
 	DurationMS int64     `json:"duration_ms"`
 	StatusCode int       `json:"status_code"`

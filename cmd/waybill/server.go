@@ -19,7 +19,7 @@ func (p *process) serveAPI(ctx context.Context, backlog api.Backlog) error {
 	options := p.operationOptions()
 	options.Schemas, options.Dialects = p.catalogue, p.catalogue.dialects
 	options.AdminKey, options.AllowHTTP = p.APIKey, p.AllowHTTP
-	options.CheckHost = func(host string) error { return activities.CheckHost(host, p.allowCIDRs) }
+	options.CheckAddress = activities.AddressRules{Allow: p.allowCIDRs, Ports: p.EgressPorts}.Check
 	options.Backlog = backlog
 	options.MaxBodyBytes, options.MaxBatchBytes, options.MaxInflightBytes = p.MaxBodyBytes, p.MaxBatchBytes, p.MaxInflightBytes
 	options.OpenAPI, options.Failpoint = schemas.OpenAPI, p.failpoint

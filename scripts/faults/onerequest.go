@@ -26,7 +26,7 @@ func oneRequestScenarios() []scenario {
 // harm.
 func resending() []behavior {
 	headers := map[string]string{"Idempotency-Key": "one-key-for-all"}
-	twice, closes := []string{"300ms"}, receiver.Close
+	twice, closes := []string{"1s"}, receiver.Close
 	return []behavior{
 		{name: "goaway", frames: true, schedule: twice, headers: headers, answer: always(receiver.GoAway), settles: []string{"exhausted"}},
 		{name: "refused", frames: true, schedule: twice, headers: headers, answer: always(receiver.RefuseStream), settles: []string{"exhausted"}},

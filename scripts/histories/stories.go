@@ -29,6 +29,8 @@ type story struct {
 	open, continues bool
 	holdFor         time.Duration
 	recovery        bool
+	// forge makes the input one that Waybill would not.
+	forge func(in *workflows.EventDeliveryInput)
 }
 
 // running is a started workflow.
@@ -39,13 +41,17 @@ type running struct {
 
 // wait until the first delivery has the status.
 func (r *running) wait(ctx context.Context, status webhook.Status) error {
+	return r.waitUntil(ctx, func(d webhook.DeliveryHistory) bool { return d.Status == status })
+}
+
+func (r *running) waitUntil(ctx context.Context, is func(webhook.DeliveryHistory) bool) error {
 	for ctx.Err() == nil {
 		value, err := r.client.QueryWorkflow(ctx, r.id, "", workflows.QueryHistory)
 		var h workflows.HistoryAnswer
 		if err == nil {
 			err = value.Get(&h)
 		}
-		if err == nil && len(h.Deliveries) > 0 && h.Deliveries[0].Status == status {
+		if err == nil && len(h.Deliveries) > 0 && is(h.Deliveries[0]) {
 			return nil
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -77,6 +83,9 @@ func (s *story) start(ctx context.Context, c client.Client, workflowID string) (
 			ID: webhook.NewID[webhook.DeliveryID](fixed(n + 1)), EndpointID: webhook.NewID[webhook.EndpointID](fixed(n + 1)), Lane: activities.LaneFast,
 		})
 	}
+	if s.forge != nil {
+		s.forge(in)
+	}
 	return c.ExecuteWorkflow(ctx, options, workflows.EventDeliveryType, in)
 }
 
@@ -87,10 +96,10 @@ func (s *story) register(r worker.ActivityRegistry) {
 		out, err := s.attempt(in)
 		return &out, err
 	}, named("Attempt"))
-	r.RegisterActivityWithOptions(func(_ context.Context, in activities.MarkInput) (*activities.MarkResult, error) {
-		return &activities.MarkResult{Status: in.Status, Reason: in.Reason}, nil
-	}, named("Mark"))
-	r.RegisterActivityWithOptions(func(context.Context, activities.SwitchInput) error { return nil }, named("Switch"))
+	r.RegisterActivityWithOptions(func(_ context.Context, in activities.SetStatusInput) (*activities.SetStatusResult, error) {
+		return &activities.SetStatusResult{Status: in.Status, Reason: in.Reason}, nil
+	}, named(activities.NameSetStatus))
+	r.RegisterActivityWithOptions(func(context.Context, activities.SetEnabledInput) error { return nil }, named(activities.NameSetEnabled))
 	r.RegisterActivityWithOptions(func(_ context.Context, in activities.AttemptInput) (*activities.AttemptResult, error) {
 		out := result(in, 200, webhook.StatusDelivered, 0)
 		return &out, nil
@@ -105,13 +114,17 @@ func (s *story) register(r worker.ActivityRegistry) {
 // result is what the real activity would say of an answer.
 func result(in activities.AttemptInput, code int, status webhook.Status, delay time.Duration) activities.AttemptResult {
 	a := &webhook.AttemptSummary{
-		Number: in.Number, StartedAt: time.Date(2026, 5, 27, 14, 32, 0, 0, time.UTC), DurationMS: 12, StatusCode: code,
+		Number: in.Number, Manual: in.Manual, StartedAt: time.Date(2026, 5, 27, 14, 32, 0, 0, time.UTC), DurationMS: 12, StatusCode: code,
 		Outcome: webhook.OutcomeDelivered,
 	}
 	if status != webhook.StatusDelivered {
 		a.Outcome, a.ErrorClass, a.Error = webhook.OutcomeRetryable, webhook.ErrorHTTPStatus, fmt.Sprintf("the receiver answered %d", code)
 	}
-	return activities.AttemptResult{Status: status, Delay: delay, Attempt: a}
+	out := activities.AttemptResult{Status: status, Delay: delay, Attempt: a}
+	if status != webhook.StatusDelivered {
+		out.Host = "hooks.example.com"
+	}
+	return out
 }
 
 type script = func(activities.AttemptInput) (activities.AttemptResult, error)
@@ -167,11 +180,11 @@ func after(status webhook.Status, signal string, informed bool) func(context.Con
 	}
 }
 
-func stories() []*story {
+func stories() []*story { return append(firstStories(), changedStories()...) }
+
+// firstStories are those that were recorded before any change.
+func firstStories() []*story {
 	const second, hour = time.Second, time.Hour
-	waitFor := func(status webhook.Status) func(context.Context, *running) error {
-		return func(ctx context.Context, r *running) error { return r.wait(ctx, status) }
-	}
 	return []*story{
 		{name: "delivered", deliveries: 1, attempt: failing(0, 0)},
 		{name: "delivered-to-ten", deliveries: 10, attempt: failing(0, 0)},

@@ -52,8 +52,7 @@ func say(ctx context.Context, s *stack.Stack, client *platforms.Client, key stri
 	if err != nil {
 		return err
 	}
-	// The caller gives the id, so that the third line knows it; a new one on each start, because an id is taken once.
-	event := fmt.Sprintf("hello-%d", time.Now().Unix())
+	event := helloID(time.Now())
 	body, err := json.Marshal(map[string]any{"id": event, "type": eventType, "data": data})
 	if err != nil {
 		return fmt.Errorf("say what to try: %w", err)
@@ -70,5 +69,9 @@ func say(ctx context.Context, s *stack.Stack, client *platforms.Client, key stri
 	s.Out.Say("%s", text.String())
 	return nil
 }
+
+// helloID returns the id of the event to paste, so that the third line knows it. It is another on each start, because an id is
+// taken once, and it has the form that Rheo promises.
+func helloID(now time.Time) string { return fmt.Sprintf("evt_hello_%d", now.Unix()) }
 
 func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

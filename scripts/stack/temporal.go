@@ -15,7 +15,7 @@ var searchAttributes = []struct{ name, kind string }{
 	{"WaybillTenant", "Keyword"},
 	{"WaybillEventType", "Keyword"},
 	{"WaybillEndpoints", "KeywordList"},
-	{"WaybillStatus", "Keyword"},
+	{"WaybillStatus", "KeywordList"},
 }
 
 // temporalConfig returns a file of the Temporal configuration.
@@ -92,8 +92,16 @@ func (c temporalCLI) ensureNamespace(ctx context.Context) error {
 	create := []string{"operator", "search-attribute", "create", "--namespace", c.namespace}
 	missing := len(create)
 	for _, attribute := range searchAttributes {
-		if !strings.Contains(listed, attribute.name) {
+		switch kind := kindIn(listed, attribute.name); kind {
+		case attribute.kind:
+		case "":
 			create = append(create, "--name", attribute.name, "--type", attribute.kind)
+		default: // of an earlier version; Temporal does not change a type in place
+			_, err := c.run(ctx, "operator", "search-attribute", "remove", "--namespace", c.namespace, "--name", attribute.name, "--yes")
+			if err != nil {
+				return err
+			}
+			return fmt.Errorf("search attribute %s was removed a moment ago: it was a %s", attribute.name, kind)
 		}
 	}
 	if len(create) == missing {
@@ -103,6 +111,16 @@ func (c temporalCLI) ensureNamespace(ctx context.Context) error {
 		return err
 	}
 	return fmt.Errorf("search attributes were created a moment ago")
+}
+
+// kindIn returns the type of a search attribute in the list that the operator's command line prints; "": it is not there.
+func kindIn(list, name string) string {
+	for line := range strings.Lines(list) {
+		if fields := strings.Fields(line); len(fields) == 2 && fields[0] == name {
+			return fields[1]
+		}
+	}
+	return ""
 }
 
 // useAttributes succeeds once the frontend, which keeps a copy of its own, knows the search attributes too. Before

@@ -14,11 +14,16 @@ until temporal operator namespace describe --namespace "$namespace" >/dev/null 2
   sleep 1
 done
 
+# WaybillStatus had one value before it had several. Temporal does not change a type in place.
+if temporal operator search-attribute list --namespace "$namespace" | grep -Eq 'WaybillStatus[[:space:]]+Keyword[[:space:]]*$'; then
+  temporal operator search-attribute remove --namespace "$namespace" --name WaybillStatus --yes
+fi
+
 until temporal operator search-attribute create --namespace "$namespace" \
   --name WaybillTenant --type Keyword \
   --name WaybillEventType --type Keyword \
   --name WaybillEndpoints --type KeywordList \
-  --name WaybillStatus --type Keyword; do
+  --name WaybillStatus --type KeywordList; do
   tries=$((tries - 1))
   [ "$tries" -gt 0 ] || { echo "the search attributes could not be created: see the log of service temporal" >&2; exit 1; }
   sleep 1

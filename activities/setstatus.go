@@ -1,0 +1,66 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+
+	"waybill/webhook"
+)
+
+// SetStatus makes a delivery held or canceled, unless the database knows better, and tells how it stands afterwards: a
+// delivery of an enabled endpoint is not held, a settled one not canceled. One that is not there counts as canceled.
+func (a *Activities) SetStatus(ctx context.Context, in SetStatusInput) (*SetStatusResult, error) {
+	out, err := a.setStatus(ctx, &in)
+	if webhook.ErrorCode(err) == webhook.CodeNotFound {
+		return &SetStatusResult{Status: webhook.StatusCanceled, Reason: "the delivery is no longer stored"}, nil
+	}
+	if err != nil {
+		return nil, a.translate(ctx, "set status", err)
+	}
+	return out, nil
+}
+
+func (a *Activities) setStatus(ctx context.Context, in *SetStatusInput) (*SetStatusResult, error) {
+	var d *webhook.Delivery
+	var err error
+	switch in.Status {
+	case webhook.StatusHeld:
+		d, err = a.store.HoldDelivery(ctx, in.Tenant, in.DeliveryID, a.now())
+	case webhook.StatusCanceled:
+		d, err = a.cancel(ctx, in.Tenant, in.DeliveryID, in.Reason)
+	default:
+		err = webhook.Errorf(webhook.CodeInvalid, "a delivery is not made %q", in.Status)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("make a delivery %s: %w", in.Status, err)
+	}
+	now := a.resultOf(d)
+	out := &SetStatusResult{Status: now.Status, Reason: now.Reason}
+	if d.Attempts > in.Attempts {
+		if out.Missing, err = a.recorded(ctx, in.DeliveryID, in.Attempts+1); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// recorded returns a delivery's attempts from a number on. None are recorded of an event that retention removes at this moment.
+func (a *Activities) recorded(ctx context.Context, id webhook.DeliveryID, from int) ([]webhook.AttemptSummary, error) {
+	made, err := a.store.RecordedAttempts(ctx, id, from)
+	if err != nil {
+		return nil, fmt.Errorf("read recorded attempts: %w", err)
+	}
+	return made, nil
+}
+
+// cancel cancels a delivery and returns how it stands: canceled, or settled before.
+func (a *Activities) cancel(ctx context.Context, tenant string, id webhook.DeliveryID, reason string) (*webhook.Delivery, error) {
+	d, err := a.store.CancelDelivery(ctx, tenant, id, reason, a.now())
+	if webhook.ErrorCode(err) == webhook.CodeConflict {
+		d, err = a.store.Delivery(ctx, tenant, id)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cancel a delivery: %w", err)
+	}
+	return d, nil
+}

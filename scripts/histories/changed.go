@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/client"
+
+	"waybill/activities"
+	"waybill/webhook"
+	"waybill/workflows"
+)
+
+// changedStories are those that a change of workflows.Changes made, or that show what came with it.
+func changedStories() []*story {
+	const hour = time.Hour
+	return []*story{
+		{name: "exhausted-failed", deliveries: 2, attempt: exhausting(3, time.Second)},
+		{name: "retry-now-manual", deliveries: 1, attempt: failing(2, hour), then: steps(
+			after(webhook.StatusRetrying, workflows.SignalRetryNow, false),
+			func(ctx context.Context, r *running) error { return r.waitAttempts(ctx, 2) },
+			after(webhook.StatusRetrying, workflows.SignalRetryNow, false),
+		)},
+		{name: "retry-now-updated", deliveries: 1, attempt: failing(1, hour), then: steps(waitFor(webhook.StatusRetrying), func(ctx context.Context, r *running) error {
+			return r.update(ctx, workflows.SignalRetryNow)
+		})},
+		{name: "canceled-updated", deliveries: 2, attempt: failing(1, hour), then: steps(waitFor(webhook.StatusRetrying), func(ctx context.Context, r *running) error {
+			if err := r.update(ctx, workflows.SignalCancelDelivery); err != nil {
+				return err
+			}
+			return r.client.CancelWorkflow(ctx, r.id, "")
+		})},
+		{name: "disabled-updated", deliveries: 1, attempt: failing(1, hour), holdFor: hour, then: steps(waitFor(webhook.StatusRetrying), func(ctx context.Context, r *running) error {
+			return errors.Join(r.update(ctx, workflows.SignalDisableEndpoint), r.update(ctx, workflows.SignalEnableEndpoint))
+		})},
+		{name: "timer-canceled", deliveries: 1, attempt: failing(1, hour), holdFor: hour, then: steps(
+			after(webhook.StatusRetrying, workflows.SignalDisableEndpoint, true), after(webhook.StatusHeld, workflows.SignalEnableEndpoint, true))},
+		{name: "several-statuses", deliveries: 2, attempt: unequal(), open: true, then: waitFor(webhook.StatusExhausted)},
+		{name: "strange-signal", deliveries: 1, attempt: failing(1, hour), then: steps(waitFor(webhook.StatusRetrying), func(ctx context.Context, r *running) error {
+			return errors.Join(
+				r.client.SignalWorkflow(ctx, r.id, "", workflows.SignalRetryNow, "not an object"),
+				r.client.SignalWorkflow(ctx, r.id, "", workflows.SignalCancelDelivery, map[string]string{"endpoint": "ep_1"}),
+				r.signal(ctx, workflows.SignalRetryNow, false),
+			)
+		})},
+		{name: "held-not-retried", deliveries: 1, attempt: heldOnce(), holdFor: hour, then: steps(
+			after(webhook.StatusHeld, workflows.SignalRetryNow, false), after(webhook.StatusHeld, workflows.SignalEnableEndpoint, true))},
+		held("held-rather-than-retried"),
+		{name: "in-waves", deliveries: workflows.MaxDeliveries + 1, attempt: unequalAtLast()},
+		{name: "forged-input", deliveries: 1, attempt: failing(0, 0), forge: func(in *workflows.EventDeliveryInput) { in.Policies = nil }},
+	}
+}
+
+// steps plays one after the other.
+func steps(all ...func(context.Context, *running) error) func(context.Context, *running) error {
+	return func(ctx context.Context, r *running) error {
+		for _, step := range all {
+			if err := step(ctx, r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func waitFor(status webhook.Status) func(context.Context, *running) error {
+	return func(ctx context.Context, r *running) error { return r.wait(ctx, status) }
+}
+
+// unequal exhausts the first delivery and retries the other.
+func unequal() script {
+	first := webhook.NewID[webhook.EndpointID](fixed(1))
+	return func(in activities.AttemptInput) (activities.AttemptResult, error) {
+		if in.EndpointID == first {
+			return result(in, 410, webhook.StatusExhausted, 0), nil
+		}
+		return result(in, 503, webhook.StatusRetrying, time.Hour), nil
+	}
+}
+
+// unequalAtLast exhausts the first delivery and delivers the others.
+func unequalAtLast() script {
+	first := webhook.NewID[webhook.EndpointID](fixed(1))
+	return func(in activities.AttemptInput) (activities.AttemptResult, error) {
+		if in.EndpointID == first {
+			return result(in, 410, webhook.StatusExhausted, 0), nil
+		}
+		return result(in, 200, webhook.StatusDelivered, 0), nil
+	}
+}
+
+// held is an endpoint that is disabled, and a retry asked for, while the same attempt is under way.
+func held(name string) *story {
+	begun, gate := make(chan struct{}), make(chan struct{})
+	return &story{
+		name: name, deliveries: 1, holdFor: time.Hour,
+		attempt: func(in activities.AttemptInput) (activities.AttemptResult, error) {
+			if in.Number > 1 {
+				return result(in, 200, webhook.StatusDelivered, 0), nil
+			}
+			close(begun)
+			<-gate
+			return result(in, 503, webhook.StatusRetrying, time.Hour), nil
+		},
+		then: func(ctx context.Context, r *running) error {
+			<-begun
+			err := errors.Join(r.signal(ctx, workflows.SignalDisableEndpoint, true), r.signal(ctx, workflows.SignalRetryNow, false))
+			close(gate)
+			if err != nil {
+				return err
+			}
+			return after(webhook.StatusHeld, workflows.SignalEnableEndpoint, true)(ctx, r)
+		},
+	}
+}
+
+// update asks for the first delivery and waits for the answer.
+func (r *running) update(ctx context.Context, name string) error {
+	handle, err := r.client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: r.id, UpdateName: name, WaitForStage: client.WorkflowUpdateStageCompleted,
+		Args: []any{workflows.EndpointSignal{EndpointID: webhook.NewID[webhook.EndpointID](fixed(1)).String(), Reason: "recorded"}},
+	})
+	if err != nil {
+		return fmt.Errorf("update %s: %w", name, err)
+	}
+	return handle.Get(ctx, nil)
+}
+
+// waitAttempts until the first delivery has so many attempts.
+func (r *running) waitAttempts(ctx context.Context, n int) error {
+	return r.waitUntil(ctx, func(d webhook.DeliveryHistory) bool { return len(d.Attempts) >= n })
+}

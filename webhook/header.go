@@ -1,0 +1,83 @@
+package webhook
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+var (
+	headerPattern = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$")
+	// reservedHeader are headers that describe the message, the connection or the way, which only who sends can know.
+	reservedHeader = regexp.MustCompile(`(?i)^(host|content-length|content-type|content-encoding|user-agent|accept-encoding|expect|` +
+		`connection|keep-alive|te|trailer|transfer-encoding|upgrade|http2-settings|proxy-.*|via|forwarded|x-forwarded-.*)$`)
+)
+
+// validateHeaders refuses every custom header that would not arrive as it is written, over HTTP/1.1 and HTTP/2 alike, or
+// that a receiver could take for one of Waybill's own.
+func (e *Endpoint) validateHeaders(l Limits, found *problems) {
+	d := l.Dialect
+	if len(e.Headers) > d.Endpoints.MaxHeaders {
+		found.addf("headers", "has %d custom headers; the dialect %s allows %d", len(e.Headers), d.Name, d.Endpoints.MaxHeaders)
+	}
+	seen := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(e.Headers)) {
+		field, value, lower := "headers."+name, e.Headers[name], strings.ToLower(name)
+		switch {
+		case seen[lower]:
+			found.addf(field, "is there twice; upper and lower case do not differ")
+		case !headerPattern.MatchString(name):
+			found.addf(field, "is not a header name")
+		case reservedHeader.MatchString(name) || d.sets(name):
+			found.addf(field, "is set by Waybill and cannot be replaced")
+		case l.ReservedHeaders[lower]:
+			found.addf(field, "signs or names a delivery in another dialect, so that a receiver could be misled")
+		case len(value) > maxHeaderBytes || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }):
+			found.addf(field, "is printable ASCII, at most %d bytes", maxHeaderBytes)
+		case strings.TrimSpace(value) != value:
+			found.addf(field, "begins or ends with a space, which would not arrive")
+		case lower == "cookie" && !joinsAsWritten(value):
+			found.addf(field, `separates cookies by "; ", as HTTP/2 joins them again`)
+		}
+		seen[lower] = true
+	}
+}
+
+// joinsAsWritten reports whether cookies come out of HTTP/2, which sends them one by one (RFC 9113, section 8.2.3), as they
+// went in.
+func joinsAsWritten(cookies string) bool {
+	for cookie := range strings.SplitSeq(cookies, "; ") {
+		if cookie != strings.TrimSpace(cookie) || strings.Contains(cookie, ";") || cookie == "" && cookies != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// sets reports whether the dialect itself sends the header.
+func (d *Dialect) sets(header string) bool {
+	for name := range d.Headers {
+		if strings.EqualFold(name, header) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(d.Signatures, func(s Signature) bool { return strings.EqualFold(s.Header, header) })
+}
+
+// ReservedHeaders returns the headers, in lower case, by which receivers of any of the dialects check or tell apart
+// deliveries: signatures, and what differs from delivery to delivery.
+func ReservedHeaders(dialects map[string]*Dialect) map[string]bool {
+	out := map[string]bool{}
+	for _, d := range dialects {
+		for _, s := range d.Signatures {
+			out[strings.ToLower(s.Header)] = true
+		}
+		for name, value := range d.Headers {
+			if strings.Contains(value, "{") {
+				out[strings.ToLower(name)] = true
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,116 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"waybill/activities"
+	"waybill/webhook"
+)
+
+// made is how many attempts were made. Of many a run carries the latest only.
+func (s *DeliveryState) made() int {
+	if n := len(s.Attempts); n > 0 {
+		return s.Attempts[n-1].Number
+	}
+	return 0
+}
+
+// number is the next attempt's.
+func (d *delivery) number() int { return d.state.made() + 1 }
+
+// attempt makes the next attempt, in the fast lane if the worker has room for the endpoint, and takes over how the delivery
+// then stands. The first attempt is due anyway: who asks for it only brings it forward.
+func (d *delivery) attempt(ctx workflow.Context, asked bool) error {
+	queue := d.state.FollowOn
+	d.state.FollowOn = ""
+	in := activities.AttemptInput{
+		Tenant: d.event.in.Tenant, EventKey: d.event.in.EventKey, DeliveryID: d.state.ID, EndpointID: d.state.EndpointID,
+		Number: d.number(), Lane: d.state.Lane, Policy: d.event.in.Policies[d.state.Policy],
+		Manual: d.state.Status == webhook.StatusRetrying && (asked || !d.state.ResumeAt.IsZero()),
+	}
+	if manual := d.state.manual(); manual > 0 {
+		in.Scheduled = d.state.made() - manual
+	}
+	var out *activities.AttemptResult
+	var err error
+	switch {
+	case queue != "":
+		out, err = d.follow(ctx, in, queue)
+	case in.Lane == activities.LaneFast:
+		out, err = d.attemptFast(ctx, in)
+	}
+	if err != nil {
+		return err
+	}
+	if out != nil && out.Spilled {
+		d.putOff(ctx, out, in.Manual)
+		return nil
+	}
+	if out == nil {
+		in.Lane = activities.LaneIsolated
+		if out, err = d.attemptIsolated(ctx, in); err != nil {
+			return err
+		}
+	}
+	d.take(ctx, out)
+	return nil
+}
+
+// putOff has the attempt made in the isolated lane, when the endpoint is to have a place there.
+func (d *delivery) putOff(ctx workflow.Context, out *activities.AttemptResult, manual bool) {
+	if manual {
+		d.state.ResumeAt = d.state.resumesAt()
+	}
+	if out.Host != "" {
+		d.state.Host = out.Host
+	}
+	d.state.Lane = activities.LaneIsolated
+	d.state.NextAttemptAt = workflow.Now(ctx).Add(out.Delay)
+}
+
+// attemptFast makes the attempt inside the workflow task. It returns nil when the attempt has to take the isolated lane
+// at once: it has room and the fast lane has none, or there was a fault of ours, for which the isolated lane has the
+// retries.
+func (d *delivery) attemptFast(ctx workflow.Context, in activities.AttemptInput) (*activities.AttemptResult, error) {
+	var a *activities.Activities
+	var out activities.AttemptResult
+	err := workflow.ExecuteLocalActivity(fastLane(ctx, d.attemptSummary()), a.Attempt, in).Get(ctx, &out)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	switch {
+	case err != nil || out.Spilled && out.Delay == 0:
+		return nil, nil
+	case out.FollowOn != "":
+		return d.follow(ctx, in, out.FollowOn)
+	default:
+		return &out, nil
+	}
+}
+
+// follow waits for an attempt that takes longer than a workflow task may. It returns nil when the process that makes it
+// is gone; then the isolated lane finds its record, or makes the attempt anew.
+func (d *delivery) follow(ctx workflow.Context, in activities.AttemptInput, queue string) (*activities.AttemptResult, error) {
+	d.current.end(nil)
+	var a *activities.Activities
+	var out activities.AttemptResult
+	err := workflow.ExecuteActivity(following(ctx, queue, d.attemptSummary()), a.Follow, in).Get(ctx, &out)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil || out.Spilled && out.Delay == 0 {
+		return nil, nil
+	}
+	return &out, nil
+}
+
+func (d *delivery) attemptIsolated(ctx workflow.Context, in activities.AttemptInput) (*activities.AttemptResult, error) {
+	d.current.end(nil)
+	var a *activities.Activities
+	var out activities.AttemptResult
+	ctx = isolatedLane(ctx, d.state.EndpointID, d.attemptSummary())
+	if err := workflow.ExecuteActivity(ctx, a.Attempt, in).Get(ctx, &out); err != nil {
+		return nil, err
+	}
+	return &out, nil
+}

@@ -1,0 +1,76 @@
+package workflows
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/sdk/converter"
+
+	"waybill/activities"
+	"waybill/webhook"
+)
+
+// AllEndpoints as the EndpointID of a signal or an update means every endpoint of the event.
+const AllEndpoints = "*"
+
+// decodeSignal reads what a person may have typed. It refuses what it does not know: to guess would widen a command
+// that was meant for one endpoint to all.
+func decodeSignal(payload *commonpb.Payload) (EndpointSignal, error) {
+	var s EndpointSignal
+	if payload == nil {
+		return s, errors.New(`there is no input such as {"endpoint_id": "ep_..."}`)
+	}
+	if encoding := string(payload.GetMetadata()[converter.MetadataEncoding]); encoding != converter.MetadataEncodingJSON {
+		return s, fmt.Errorf("the input is not JSON but %q", encoding)
+	}
+	data := bytes.TrimSpace(payload.GetData())
+	if !bytes.HasPrefix(data, []byte("{")) {
+		return s, errors.New(`the input is not an object such as {"endpoint_id": "ep_..."}`)
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&s); err != nil {
+		return EndpointSignal{}, fmt.Errorf("the input is not understood: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return EndpointSignal{}, errors.New("something follows the input's object")
+	}
+	switch s.EndpointID {
+	case "":
+		return EndpointSignal{}, errors.New(`endpoint_id is missing; "*" means every endpoint of the event`)
+	case AllEndpoints:
+		return s, nil
+	}
+	var id webhook.EndpointID
+	if err := id.UnmarshalText([]byte(s.EndpointID)); err != nil {
+		return EndpointSignal{}, fmt.Errorf("endpoint_id: %w", err)
+	}
+	return s, nil
+}
+
+// decodeAsBefore reads a signal as it was read before change strict-signals, in today's terms, and reports whether it could be.
+func decodeAsBefore(payload *commonpb.Payload, name string) (EndpointSignal, bool) {
+	var s EndpointSignal
+	if err := converter.GetDefaultDataConverter().FromPayload(payload, &s); err != nil {
+		return s, false
+	}
+	switch {
+	case s.EndpointID == AllEndpoints:
+		s.EndpointID = "none" // which is no endpoint's id
+	case s.EndpointID == "" && !switches(name):
+		s.EndpointID = AllEndpoints
+	}
+	return s, true
+}
+
+// cleanReason bounds a reason and takes control characters out of it: it is stored, and shown by terminals.
+func cleanReason(reason string) string { return activities.CleanReason(reason) }
+
+func reasonOr(reason, name string) string {
+	return cmp.Or(cleanReason(reason), "signaled "+name)
+}

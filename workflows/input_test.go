@@ -1,0 +1,107 @@
+package workflows_test
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+	"google.golang.org/protobuf/proto"
+
+	"waybill/webhook"
+	"waybill/workflows"
+)
+
+// Whoever reaches Temporal can start a workflow. A forged input ends it at once, and sends nothing.
+func TestEventDelivery_ForgedInput(t *testing.T) {
+	t.Parallel()
+	for name, forge := range map[string]func(in *workflows.EventDeliveryInput){
+		"no tenant":           func(in *workflows.EventDeliveryInput) { in.Tenant = "" },
+		"no policy":           func(in *workflows.EventDeliveryInput) { in.Policies = nil },
+		"policy out of range": func(in *workflows.EventDeliveryInput) { in.Deliveries[0].Policy = 1 },
+		"negative policy":     func(in *workflows.EventDeliveryInput) { in.Deliveries[0].Policy = -1 },
+		"no delivery id":      func(in *workflows.EventDeliveryInput) { in.Deliveries[0].ID = webhook.DeliveryID{} },
+		"no endpoint id":      func(in *workflows.EventDeliveryInput) { in.Deliveries[0].EndpointID = webhook.EndpointID{} },
+		"unknown status":      func(in *workflows.EventDeliveryInput) { in.Deliveries[0].Status = "sent" },
+		"negative hold":       func(in *workflows.EventDeliveryInput) { in.HoldFor = -1 },
+		"one retry too many": func(in *workflows.EventDeliveryInput) {
+			in.Policies[0].Schedule = make([]webhook.Duration, webhook.MaxRetries+1)
+		},
+		"negative delay": func(in *workflows.EventDeliveryInput) { in.Policies[0].Schedule = []webhook.Duration{-1} },
+		"delay beyond the most": func(in *workflows.EventDeliveryInput) {
+			in.Policies[0].Schedule = []webhook.Duration{webhook.Duration(webhook.MaxRetryDelay + 1)}
+		},
+		"one recipient too many": func(in *workflows.EventDeliveryInput) {
+			in.Deliveries = slices.Repeat(in.Deliveries, webhook.MaxRecipients+1)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStory(t, "rheo")
+			in := s.event(1)
+			in.Policies = slices.Clone(in.Policies)
+			forge(in)
+			s.env.ExecuteWorkflow(workflows.EventDeliveryType, in)
+			require.True(t, s.env.IsWorkflowCompleted())
+			var failed *temporal.ApplicationError
+			require.ErrorAs(t, s.env.GetWorkflowError(), &failed)
+			require.Equal(t, workflows.ErrorTypeInvalidInput, failed.Type())
+			require.True(t, failed.NonRetryable())
+			require.Empty(t, s.made)
+		})
+	}
+}
+
+func TestEventDelivery_LargestPolicy(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, "rheo")
+	s.answer = alwaysDown
+	in := s.event(1)
+	in.Policies = []webhook.RetryPolicy{{Schedule: slices.Repeat([]webhook.Duration{webhook.Duration(webhook.MaxRetryDelay)}, webhook.MaxRetries)}}
+	require.Equal(t, workflows.EventDeliveryResult{Exhausted: 1}, s.deliver(in))
+	require.Equal(t, time.Duration(webhook.MaxRetries)*webhook.MaxRetryDelay, s.env.Now().Sub(began))
+}
+
+// The most that a run can hand to the next fits into an input: all deliveries of a workflow, each with every attempt that its
+// policy and people may make, every error as long as an error can be. The query's answer takes as much.
+func TestEventDelivery_LargestAnswers(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, "standard")
+	s.env.SetContinueAsNewSuggested(true)
+	in := s.event(workflows.MaxDeliveries)
+	schedule := make([]webhook.Duration, webhook.MaxRetries)
+	for i := range schedule {
+		schedule[i] = webhook.Duration(webhook.MaxRetryDelay - time.Second)
+	}
+	in.Policies = slices.Repeat([]webhook.RetryPolicy{{Schedule: schedule, Jitter: 0.123}}, workflows.MaxDeliveries)
+	for i := range in.Deliveries {
+		d := &in.Deliveries[i]
+		d.Status, d.Reason, d.Policy = webhook.StatusRetrying, strings.Repeat("r", 500), i
+		d.Host, d.NextAttemptAt = strings.Repeat("h", 261), began.Add(24*time.Hour)
+		for n := range webhook.MaxRetries + workflows.MaxManualAttempts {
+			d.Attempts = append(d.Attempts, webhook.AttemptSummary{
+				Number: n + 1, StartedAt: began.Add(123456 * time.Microsecond), DurationMS: 59_999, StatusCode: 503, Manual: n >= webhook.MaxRetries,
+				Outcome: webhook.OutcomeRetryable, ErrorClass: webhook.ErrorHTTPStatus, Error: strings.Repeat("e", 500),
+			})
+		}
+	}
+	s.env.ExecuteWorkflow(workflows.EventDeliveryType, in)
+	var next *workflow.ContinueAsNewError
+	require.ErrorAs(t, s.env.GetWorkflowError(), &next)
+	require.Less(t, proto.Size(next.Input), 2<<20)
+	value, err := s.env.QueryWorkflow(workflows.QueryHistory)
+	require.NoError(t, err)
+	var answer workflows.HistoryAnswer
+	require.NoError(t, value.Get(&answer))
+	text, err := json.Marshal(answer)
+	require.NoError(t, err)
+	require.Less(t, len(text), 2<<20)
+	attempts := answer.Deliveries[0].Attempts
+	last := attempts[len(attempts)-1]
+	require.Equal(t, webhook.MaxRetries+workflows.MaxManualAttempts, last.Number, "the latest are kept")
+	require.NotEmpty(t, last.Error)
+}

@@ -1,0 +1,52 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"waybill/webhook"
+)
+
+// ErrorTypeExhausted is the type of the error that ends an event with an exhausted delivery; its detail is the
+// EventDeliveryResult. The Web UI shows such a workflow in red, and ExecutionStatus = 'Failed' finds it.
+const ErrorTypeExhausted = "exhausted"
+
+// EventDeliveryResult counts how the deliveries ended.
+type EventDeliveryResult struct {
+	Delivered int `json:"delivered"`
+	Exhausted int `json:"exhausted,omitempty"`
+	Canceled  int `json:"canceled,omitempty"`
+}
+
+func (r *EventDeliveryResult) add(s webhook.Status) {
+	switch s {
+	case webhook.StatusDelivered:
+		r.Delivered++
+	case webhook.StatusExhausted:
+		r.Exhausted++
+	case webhook.StatusCanceled:
+		r.Canceled++
+	}
+}
+
+// end is how an event ends whose deliveries are settled.
+func (r *EventDeliveryResult) end(ctx workflow.Context) (*EventDeliveryResult, error) {
+	if r.Exhausted == 0 || !changed(ctx, changeExhaustedFails) {
+		return r, nil
+	}
+	text := fmt.Sprintf("exhausted: %d of %d deliveries", r.Exhausted, r.Delivered+r.Exhausted+r.Canceled)
+	return nil, temporal.NewNonRetryableApplicationError(text, ErrorTypeExhausted, nil, r)
+}
+
+// resultOf returns the result of an event, or of a part, that ended as exhausted.
+func resultOf(err error) (*EventDeliveryResult, bool) {
+	var failed *temporal.ApplicationError
+	if !errors.As(err, &failed) || failed.Type() != ErrorTypeExhausted {
+		return nil, false
+	}
+	r := new(EventDeliveryResult)
+	return r, failed.Details(r) == nil
+}

@@ -1,0 +1,177 @@
+package workflows
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"waybill/webhook"
+)
+
+// Bounds of what the Web UI shows of an event.
+const (
+	maxShownLines      = 50
+	maxShownErrorBytes = 200
+)
+
+// name is the endpoint for people to read, such as "hooks.example.com (ep_0197...)".
+func (d *delivery) name() string {
+	if d.state.Host == "" {
+		return d.state.EndpointID.String()
+	}
+	return fmt.Sprintf("%s (%s)", d.state.Host, d.state.EndpointID)
+}
+
+func (d *delivery) attemptSummary() string {
+	return fmt.Sprintf("attempt %d to %s", d.number(), d.name())
+}
+
+// waitSummary says what a timer is for.
+func (d *delivery) waitSummary() string {
+	if d.state.Status == webhook.StatusHeld {
+		return fmt.Sprintf("hold of %s ends", d.name())
+	}
+	return fmt.Sprintf("wait for attempt %d to %s", d.number(), d.name())
+}
+
+// show tells the Web UI and, once the workflow has left the happy path, the visibility store how things stand, after some
+// deliveries have changed.
+func (e *event) show(ctx workflow.Context, changed ...*delivery) {
+	for _, d := range changed {
+		d.shown = d.detail()
+	}
+	workflow.SetCurrentDetails(ctx, e.details())
+	e.showStatus(ctx)
+}
+
+// details have a line for each delivery that is not delivered, as Markdown.
+func (e *event) details() string {
+	var b strings.Builder
+	delivered, left := 0, 0
+	for _, d := range e.deliveries {
+		switch {
+		case d.state.Status == webhook.StatusDelivered:
+			delivered++
+		case left < maxShownLines:
+			b.WriteString(d.shown)
+			left++
+		default:
+			left++
+		}
+	}
+	if left > maxShownLines {
+		fmt.Fprintf(&b, "- and %d more: see query %s\n", left-maxShownLines, QueryStatus)
+	}
+	fmt.Fprintf(&b, "\n%d of %d delivered", delivered, len(e.deliveries))
+	return strings.TrimSpace(b.String())
+}
+
+// detail is a line such as "- `hooks.example.com` (ep_0197...): retrying, attempt 2 failed: `the receiver answered 503`; ...".
+func (d *delivery) detail() string {
+	var b strings.Builder
+	b.WriteString("- ")
+	if d.state.Host != "" {
+		fmt.Fprintf(&b, "%s (%s)", quoted(d.state.Host), d.state.EndpointID)
+	} else {
+		b.WriteString(d.state.EndpointID.String())
+	}
+	fmt.Fprintf(&b, ": **%s**", d.state.Status)
+	if d.state.Reason != "" {
+		fmt.Fprintf(&b, ", %s", quoted(d.state.Reason))
+	}
+	if n := len(d.state.Attempts); n > 0 && d.state.Attempts[n-1].Error != "" {
+		fmt.Fprintf(&b, ", attempt %d failed: %s", d.state.Attempts[n-1].Number, quoted(d.state.Attempts[n-1].Error))
+	}
+	if next := d.outlook(); next != "" {
+		fmt.Fprintf(&b, "; %s", next)
+	}
+	b.WriteByte('\n')
+	return b.String()
+}
+
+// outlook says what comes next, and what a person can do about it.
+func (d *delivery) outlook() string {
+	at := d.state.NextAttemptAt.UTC().Format(time.RFC3339)
+	switch d.state.Status {
+	case webhook.StatusRetrying:
+		return fmt.Sprintf("next attempt at %s; update %s makes one at once, %s gives up", at, SignalRetryNow, SignalCancelDelivery)
+	case webhook.StatusHeld:
+		if d.state.NextAttemptAt.IsZero() {
+			return fmt.Sprintf("mend the receiver, then update %s", SignalEnableEndpoint)
+		}
+		return fmt.Sprintf("canceled at %s unless the endpoint is enabled: mend the receiver, then update %s", at, SignalEnableEndpoint)
+	case webhook.StatusExhausted:
+		return "no attempt follows: mend the receiver, then publish the event again"
+	case webhook.StatusPending:
+		if !d.state.NextAttemptAt.IsZero() {
+			return "the endpoint is busy, first attempt at " + at
+		}
+		return "the first attempt is under way"
+	}
+	return ""
+}
+
+// quoted shows text of others as what it is.
+func quoted(text string) string {
+	if len(text) > maxShownErrorBytes {
+		text = strings.ToValidUTF8(text[:maxShownErrorBytes], "") + "..."
+	}
+	return "`" + strings.ReplaceAll(text, "`", "'") + "`"
+}
+
+// showStatus upserts WaybillStatus when the statuses that occur have changed. On the happy path it never does.
+func (e *event) showStatus(ctx workflow.Context) {
+	now := e.statuses()
+	if slices.Equal(now, e.shown) || len(e.shown) == 0 && !slices.ContainsFunc(now, isTrouble) {
+		return
+	}
+	before, worst := worst(e.shown), worst(now)
+	shownBefore := worst != before && (before != "" || isTrouble(worst))
+	if !shownBefore && !changed(ctx, changeStatusList) {
+		return
+	}
+	values := make([]string, len(now))
+	for i, s := range now {
+		values[i] = string(s)
+	}
+	if err := workflow.UpsertTypedSearchAttributes(ctx, AttributeStatus.ValueSet(values)); err != nil {
+		workflow.GetLogger(ctx).Error("The status could not be shown.", "error", err)
+		return
+	}
+	e.shown = now
+}
+
+func isTrouble(s webhook.Status) bool {
+	return s != webhook.StatusPending && s != webhook.StatusDelivered
+}
+
+// statuses lists those that occur, in their usual order.
+func (e *event) statuses() []webhook.Status {
+	occurs := make([]bool, len(webhook.Statuses))
+	for _, d := range e.deliveries {
+		occurs[slices.Index(webhook.Statuses, d.state.Status)] = true
+	}
+	var out []webhook.Status
+	for i, s := range webhook.Statuses {
+		if occurs[i] {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// worst is the one status that was shown before change status-list: what said most about what is wrong with an event. "" for
+// none.
+func worst(of []webhook.Status) webhook.Status {
+	for _, s := range []webhook.Status{
+		webhook.StatusHeld, webhook.StatusRetrying, webhook.StatusPending, webhook.StatusExhausted, webhook.StatusCanceled, webhook.StatusDelivered,
+	} {
+		if slices.Contains(of, s) {
+			return s
+		}
+	}
+	return ""
+}

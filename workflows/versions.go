@@ -1,0 +1,42 @@
+package workflows
+
+import "go.temporal.io/sdk/workflow"
+
+// Change ids. A workflow that began before a change goes on as it did, so an id stays for as long as a history from
+// before it may be replayed. Each is asked for at the moment at which the two behaviors part, and never on the happy
+// path, where a version would cost two events of history.
+const (
+	changeStrictSignals   = "strict-signals"
+	changeHeldRetry       = "held-retry"
+	changeOneCommand      = "one-command"
+	changeCanceledTimers  = "canceled-timers"
+	changeStatusList      = "status-list"
+	changeExhaustedFails  = "exhausted-fails"
+	changeRejectsBadInput = "rejects-bad-input"
+	changePartsInWaves    = "parts-in-waves"
+)
+
+// Change is a change of what a workflow does.
+type Change struct {
+	ID     string
+	Reason string
+}
+
+// Changes lists every change since the first recorded histories, in order. Each has a history recorded after it.
+func Changes() []Change {
+	return []Change{
+		{changeStrictSignals, "a signal without endpoint_id meant every endpoint, and one that was not an object silenced those after it"},
+		{changeHeldRetry, "retry_now of a held delivery made an attempt that could only be held again, and began the hold anew"},
+		{changeOneCommand, "a delivery that was to be held and to be retried did both, one after the other"},
+		{changeCanceledTimers, "a timer that a command interrupted stayed open and was shown until it fired"},
+		{changeStatusList, "WaybillStatus had one value, so that a query did not find an event that had two"},
+		{changeExhaustedFails, "an event with an exhausted delivery ended as completed, which the Web UI shows in green"},
+		{changeRejectsBadInput, "a forged input made the workflow panic without end"},
+		{changePartsInWaves, "the first task started all parts of a large event, and its answer exceeded what Temporal takes"},
+	}
+}
+
+// changed reports whether this run has the behavior after a change.
+func changed(ctx workflow.Context, id string) bool {
+	return workflow.GetVersion(ctx, id, workflow.DefaultVersion, 1) != workflow.DefaultVersion
+}
