@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"waybill/store"
-
 	"waybill/webhook"
 )
 

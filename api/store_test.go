@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"waybill/store"
-
 	"waybill/webhook"
 )
 
