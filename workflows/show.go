@@ -49,47 +49,44 @@ func (e *event) show(ctx workflow.Context, changed ...*delivery) {
 
 // details have a line for each delivery that is not delivered, as Markdown.
 func (e *event) details() string {
-	var b strings.Builder
-	delivered, left := 0, 0
+	text, delivered, left := "", 0, 0
 	for _, d := range e.deliveries {
 		switch {
 		case d.state.Status == webhook.StatusDelivered:
 			delivered++
 		case left < maxShownLines:
-			b.WriteString(d.shown)
+			text += d.shown
 			left++
 		default:
 			left++
 		}
 	}
 	if left > maxShownLines {
-		fmt.Fprintf(&b, "- and %d more: see query %s\n", left-maxShownLines, QueryStatus)
+		text += fmt.Sprintf("- and %d more: see query %s\n", left-maxShownLines, QueryStatus)
 	}
-	fmt.Fprintf(&b, "\n%d of %d delivered", delivered, len(e.deliveries))
-	return strings.TrimSpace(b.String())
+	text += fmt.Sprintf("\n%d of %d delivered", delivered, len(e.deliveries))
+	return strings.TrimSpace(text)
 }
 
 // detail is a line such as "- `hooks.example.com` (ep_0197...): retrying, attempt 2 failed: `the receiver answered 503`; ...".
 func (d *delivery) detail() string {
-	var b strings.Builder
-	b.WriteString("- ")
+	text := "- "
 	if d.state.Host != "" {
-		fmt.Fprintf(&b, "%s (%s)", quoted(d.state.Host), d.state.EndpointID)
+		text += fmt.Sprintf("%s (%s)", quoted(d.state.Host), d.state.EndpointID)
 	} else {
-		b.WriteString(d.state.EndpointID.String())
+		text += d.state.EndpointID.String()
 	}
-	fmt.Fprintf(&b, ": **%s**", d.state.Status)
+	text += fmt.Sprintf(": **%s**", d.state.Status)
 	if d.state.Reason != "" {
-		fmt.Fprintf(&b, ", %s", quoted(d.state.Reason))
+		text += fmt.Sprintf(", %s", quoted(d.state.Reason))
 	}
 	if n := len(d.state.Attempts); n > 0 && d.state.Attempts[n-1].Error != "" {
-		fmt.Fprintf(&b, ", attempt %d failed: %s", d.state.Attempts[n-1].Number, quoted(d.state.Attempts[n-1].Error))
+		text += fmt.Sprintf(", attempt %d failed: %s", d.state.Attempts[n-1].Number, quoted(d.state.Attempts[n-1].Error))
 	}
 	if next := d.outlook(); next != "" {
-		fmt.Fprintf(&b, "; %s", next)
+		text += fmt.Sprintf("; %s", next)
 	}
-	b.WriteByte('\n')
-	return b.String()
+	return text + "\n"
 }
 
 // outlook says what comes next, and what a person can do about it.

@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// sqlCall is the text of a call of a SQL function of the group's schema.
-func (g *group) sqlCall(function, args string) string {
-	return pq.QuoteIdentifier(g.schema) + "." + function + "(" + args + ")"
+// publishCall is the text of a call of publish() in the group's schema.
+func (g *group) publishCall(args string) string {
+	return pq.QuoteIdentifier(g.schema) + ".publish(" + args + ")"
 }
 
 func (g *group) begin(t *testing.T) *sql.Tx {
@@ -33,7 +33,7 @@ func TestSQL_Publish(t *testing.T) {
 	tn := newTenant(t, s, "standard", nil)
 	r := newReceiver(t)
 	tn.endpoint(t, r, nil)
-	publish := `SELECT ` + s.group.sqlCall("publish", `$1, 'order.confirmed', $2, occurred_at => '2026-05-27T14:32:00Z', attributes => '{"shop": "oslo"}'`)
+	publish := `SELECT ` + s.group.publishCall(`$1, 'order.confirmed', $2, occurred_at => '2026-05-27T14:32:00Z', attributes => '{"shop": "oslo"}'`)
 	const data = `{ "n":1e2 ,"note":"é 😀" }`
 
 	undone := s.group.begin(t)
@@ -71,7 +71,7 @@ func TestSQL_Quarantine(t *testing.T) {
 	s := shared(t)
 	tn := newTenant(t, s, "standard", nil)
 	late := unique("late")
-	publish := `SELECT ` + s.group.sqlCall("publish", `$1, 'order.confirmed', '{ "n" : 1e2 }'`)
+	publish := `SELECT ` + s.group.publishCall(`$1, 'order.confirmed', '{ "n" : 1e2 }'`)
 	for range 2 {
 		_, err := s.group.db.ExecContext(t.Context(), publish, late)
 		require.NoError(t, err)
@@ -118,7 +118,7 @@ func TestSQL_Killed(t *testing.T) {
 	bulk := func() {
 		t.Helper()
 		_, err := g.db.ExecContext(t.Context(),
-			`SELECT `+g.sqlCall("publish", "$1, 'order.confirmed', to_json(n)")+` FROM generate_series(1, $2) n`, tn.id, events)
+			`SELECT `+g.publishCall("$1, 'order.confirmed', to_json(n)")+` FROM generate_series(1, $2) n`, tn.id, events)
 		require.NoError(t, err)
 	}
 	for round, killed := range []*server{s, w, s} {
@@ -146,7 +146,7 @@ func TestSQL_Killed(t *testing.T) {
 	tn.endpoint(t, r, nil)
 	w.kill(t)
 	s.kill(t)
-	_, err := g.db.ExecContext(t.Context(), `SELECT `+g.sqlCall("publish", "$1, 'order.confirmed', '7'"), tn.id)
+	_, err := g.db.ExecContext(t.Context(), `SELECT `+g.publishCall("$1, 'order.confirmed', '7'"), tn.id)
 	require.NoError(t, err)
 	s.restart(t)
 	require.True(t, strings.HasSuffix(string(r.wait(t, 1)[0].body), `"data":7}`))
