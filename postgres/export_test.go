@@ -66,6 +66,11 @@ func ListQuery(f store.DeliveryFilter) (string, []any) {
 	return listQuery("acme", f, after)
 }
 
+// TrimQuery returns the statement that trims the quarantine to so many rows, one at a time, and its arguments.
+func TrimQuery(rows int) (string, []any) {
+	return trimQuarantine, []any{rows, defaultQuarantineBytes, defaultQuarantineAge.Milliseconds(), 1}
+}
+
 // RecordQuery returns the statement that records an attempt, and its arguments.
 func RecordQuery(r *store.Record) (string, []any) {
 	var rows newAttempts

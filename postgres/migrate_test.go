@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -96,4 +97,16 @@ func TestMigrations_NameNoSchema(t *testing.T) {
 	require.NoError(t, b.db.Select(&elsewhere, `SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE n.nspname = 'public' AND c.relname IN ('tenants', 'endpoints', 'events', 'deliveries', 'attempts', 'event_keys', 'dispatches')`))
 	require.Empty(t, strings.Join(elsewhere, " "))
+}
+
+// The role or the connection string may bound statements for everyday use: a migration takes longer.
+func TestMigrate_StatementTimeoutOfTheRole(t *testing.T) {
+	t.Parallel()
+	schema := postgrestest.Schema(t)
+	u, err := url.Parse(postgrestest.URL(t))
+	require.NoError(t, err)
+	q := u.Query()
+	q.Set("statement_timeout", "1")
+	u.RawQuery = q.Encode()
+	require.NoError(t, postgres.Migrate(t.Context(), u.String(), schema, slog.New(slog.DiscardHandler)))
 }
