@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -194,11 +195,15 @@ func pageAfter[I any, P interface {
 // UpdateEndpoint implements store.Endpoints.
 func (s *Store) UpdateEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change func(*webhook.Endpoint) error) (*webhook.Endpoint, error) {
 	return s.changeEndpoint(ctx, tenant, id, "update an endpoint", func(tx *sqlx.Tx, e *webhook.Endpoint) error {
+		stored := e.Retry
 		if err := change(e); err != nil {
 			return refusal{err}
 		}
-		if err := checkPolicies(ctx, tx, e); err != nil {
-			return err
+		// One that was stored before there was a limit stays.
+		if !reflect.DeepEqual(e.Retry, stored) {
+			if err := checkPolicies(ctx, tx, e); err != nil {
+				return err
+			}
 		}
 		e.Version++
 		args := append([]any{id, e.Version}, s.endpointArgs(e)...)
