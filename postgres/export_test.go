@@ -48,6 +48,18 @@ func SendingRun(t *testing.T, s *Store, in []store.Target) (served []*store.Send
 	return served, again
 }
 
+// AcceptRun makes one run of the calls of Accept, and returns their errors.
+func AcceptRun(t *testing.T, s *Store, in []*webhook.Publication) []error {
+	t.Helper()
+	results, err := s.acceptGroup(t.Context(), in)
+	require.NoError(t, err)
+	errs := make([]error, len(results))
+	for i, r := range results {
+		errs[i] = r.err
+	}
+	return errs
+}
+
 // HotStatements are those that find rows; the others only add some.
 var HotStatements = map[string]string{
 	"record": recordAttempts, "sendings": selectSendings, "bodies": selectBodies, "senders": selectSenders, "receivers": selectReceivers,
