@@ -110,3 +110,13 @@ func TestMigrate_StatementTimeoutOfTheRole(t *testing.T) {
 	u.RawQuery = q.Encode()
 	require.NoError(t, postgres.Migrate(t.Context(), u.String(), schema, slog.New(slog.DiscardHandler)))
 }
+
+// A process of the next version is up before its migration is: what it asks for is not there yet, and nobody's fault.
+func TestStore_BeforeAMigration(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.exec(`ALTER TABLE tenants RENAME url TO later`)
+	_, err := b.Tenant(t.Context(), "acme")
+	requireCode(t, webhook.CodeUnavailable, err)
+}
