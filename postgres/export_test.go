@@ -78,6 +78,11 @@ func ListQuery(f store.DeliveryFilter) (string, []any) {
 	return listQuery("acme", f, after)
 }
 
+// CancelOfDeletedQuery returns the statement that cancels what waits for a deleted endpoint of acme, and its arguments.
+func CancelOfDeletedQuery(endpoint webhook.EndpointID, limit int) (string, []any) {
+	return cancelDeliveriesOfDeleted, []any{endpoint.UUID(), "acme", "deleted", time.Now(), limit}
+}
+
 // TrimQuery returns the statement that trims the quarantine to so many rows, one at a time, and its arguments.
 func TrimQuery(rows int) (string, []any) {
 	return trimQuarantine, []any{rows, defaultQuarantineBytes, defaultQuarantineAge.Milliseconds(), 1}
