@@ -90,6 +90,29 @@ func TestMigrate_BuildsIndexesOfPartitions(t *testing.T) {
 	require.Equal(t, []webhook.DeliveryID{id}, b.stalled())
 }
 
+// Somebody has changed a row and not committed: an index is not waited for in front of everybody else.
+func TestFinishIndexes_BehindATransaction(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.endpoint("acme")
+	this := months()[0]
+	b.exec(`DROP INDEX deliveries_due`)
+	b.exec(`CREATE INDEX deliveries_due ON ONLY deliveries (next_attempt_at, id) WHERE next_attempt_at IS NOT NULL`)
+	writer := b.beginBlocking(`LOCK TABLE deliveries_` + this + ` IN ROW EXCLUSIVE MODE`)
+	finished := make(chan error, 1)
+	go func() { finished <- postgres.FinishIndexes(t.Context(), b.Store, 1<<30) }()
+	pids := b.waitBlocked(1)
+	require.Len(t, pids, 1)
+	began := time.Now()
+	b.publish(publication("acme", ""))
+	require.Less(t, time.Since(began), 8*time.Second)
+	requireCode(t, webhook.CodeUnavailable, <-finished)
+	require.NoError(t, writer.Rollback())
+	require.NoError(t, postgres.FinishIndexes(t.Context(), b.Store, 1<<30))
+	require.Equal(t, b.indexes("deliveries_default"), b.indexes("deliveries_"+this))
+}
+
 func TestMigrations_NameNoSchema(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
