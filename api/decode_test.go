@@ -171,3 +171,14 @@ func TestDecode_NullIsLeftOut(t *testing.T) {
 	p := b.admin("POST", "/v1/tenants", `{"id":"acme","name":null,"dialect":"standard"}`).problem(422, webhook.CodeInvalid)
 	require.Equal(t, []string{"name"}, p.fields())
 }
+
+// TestDecode_LongList sends a batch with an item every other byte: what is made of it must not be a hundred times as large.
+func TestDecode_LongList(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	const items = 4_000_000
+	p := b.admin("POST", "/v1/tenants/acme/events/batch", `{"events":[`+strings.Repeat("1,", items-1)+`1]}`).problem(422, webhook.CodeInvalid)
+	require.Equal(t, "has more than 10000 items", p.Errors[0].Detail)
+	b.admin("POST", "/v1/tenants/acme/events/batch", `{"events":[`+strings.Repeat("1,", items-1)+`}`).problem(400, webhook.CodeMalformed)
+}

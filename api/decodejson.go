@@ -180,6 +180,10 @@ func (d *decoder) mapping(path string, v reflect.Value) error {
 	})
 }
 
+// maxItems bounds the lists that are read: more than any may have, and few enough that a body of a batch's size, with an item every
+// other byte, does not become a hundred times as large in memory.
+const maxItems = 10_000
+
 func (d *decoder) list(path string, v reflect.Value) error {
 	if ok, err := d.expect(path, jsontext.KindBeginArray); !ok {
 		return err
@@ -190,6 +194,15 @@ func (d *decoder) list(path string, v reflect.Value) error {
 	v.Set(reflect.MakeSlice(v.Type(), 0, 4))
 	element := reflect.New(v.Type().Elem()).Elem()
 	for i := 0; d.in.PeekKind() != jsontext.KindEndArray; i++ {
+		if i >= maxItems {
+			if i == maxItems {
+				d.addf(path, "has more than %d items", maxItems)
+			}
+			if err := d.in.SkipValue(); err != nil {
+				return err
+			}
+			continue
+		}
 		at := path + "[" + strconv.Itoa(i) + "]"
 		if d.in.PeekKind() == jsontext.KindNull && element.Type() != reflect.TypeFor[json.RawMessage]() {
 			d.addf(at, "is null")

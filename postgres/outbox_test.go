@@ -367,3 +367,26 @@ func TestListenOutbox_KeywordURL(t *testing.T) {
 		}, waiting, tick, strings.Fields(url)[0])
 	}
 }
+
+// What is damaged of one tenant stops nobody else, and loses nothing: its rows wait until it can be read.
+func TestIngestOutbox_DamagedTenant(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, id := range []string{"acme", "bad", "worse"} {
+		b.tenant(id)
+	}
+	damaged := b.endpoint("bad")
+	b.exec(`UPDATE endpoints SET filter = '"none"' WHERE id = $1`, damaged.ID)
+	b.exec(`UPDATE tenants SET retry = '"never"' WHERE id = 'worse'`)
+	for _, tenant := range []string{"bad", "worse", "acme", "bad", "acme"} {
+		b.call(`'` + tenant + `', 'a', '1'`)
+	}
+	in := step(t, func(in *store.Ingestion) { in.Rows = 2 })
+	out, err := drain(t.Context(), b.Store, in)
+	require.ErrorContains(t, err, "the rows of 2 tenants stay in the outbox: ")
+	require.Equal(t, store.Ingested{Published: 2}, out)
+	require.Equal(t, 3, b.count(`SELECT count(*) FROM outbox`))
+	b.exec(`UPDATE endpoints SET filter = NULL`)
+	b.exec(`UPDATE tenants SET retry = NULL`)
+	require.Equal(t, store.Ingested{Published: 3}, b.drain())
+}
