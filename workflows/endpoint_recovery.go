@@ -3,6 +3,7 @@ package workflows
 import (
 	"time"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"waybill/activities"
@@ -12,6 +13,9 @@ import (
 // receiver that has just come back is not trampled. One runs for an endpoint at a time. It ends early when the endpoint
 // is disabled again.
 func EndpointRecovery(ctx workflow.Context, in *EndpointRecoveryInput) error {
+	if in == nil { // whoever reaches Temporal can start a workflow
+		return temporal.NewNonRetryableApplicationError("there is no input", ErrorTypeInvalidInput, nil)
+	}
 	ctx = housekeeping(ctx, "wake held deliveries of "+in.EndpointID.String())
 	var a *activities.Activities
 	for !workflow.GetInfo(ctx).GetContinueAsNewSuggested() {

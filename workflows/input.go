@@ -17,6 +17,8 @@ const ErrorTypeInvalidInput = "invalid_input"
 // rather than occupy a worker for good.
 func (in *EventDeliveryInput) check() error {
 	switch {
+	case in == nil:
+		return errors.New("there is no input")
 	case in.Tenant == "" || in.EventID == "":
 		return errors.New("tenant and event_id must not be empty")
 	case len(in.Deliveries) > webhook.MaxRecipients:
@@ -105,7 +107,7 @@ func BoundAttempts(deliveries [][]webhook.AttemptSummary, limit int) bool {
 		n := 0
 		for _, attempts := range deliveries {
 			for i := range attempts {
-				n += attemptBytes + len(attempts[i].Error)
+				n += attemptBytes + jsonBytes(attempts[i].Error)
 			}
 		}
 		return n <= limit
@@ -127,6 +129,22 @@ func BoundAttempts(deliveries [][]webhook.AttemptSummary, limit int) bool {
 		deliveries[i] = attempts[max(len(attempts)-attemptsKept, 0):]
 	}
 	return fits()
+}
+
+// jsonBytes is what a text takes as JSON, at most. The texts of errors quote receivers, who may choose what is escaped.
+func jsonBytes(text string) int {
+	n := len(text)
+	for _, c := range []byte(text) {
+		switch c {
+		case '<', '>', '&':
+			n += len(`\u003c`) - 1
+		case '"', '\\':
+			n++
+		case 0xE2: // begins U+2028 and U+2029
+			n += len(`\u2028`) - 3
+		}
+	}
+	return n
 }
 
 // Carry makes the attempts, the latest of all that were made, those that the delivery starts with.
