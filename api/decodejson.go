@@ -150,7 +150,7 @@ func (d *decoder) object(path string, v reflect.Value) error {
 		field := fieldNamed(v, name)
 		switch {
 		case !field.IsValid():
-			d.addf(join(path, name), "is not a known field; known are %s", strings.Join(fieldNames(v.Type()), ", "))
+			d.addf(join(path, name), "is not a known field; %s", knownNames(fieldNames(v.Type())))
 			return d.in.SkipValue()
 		case seen[name]:
 			d.addf(join(path, name), "is given twice")
@@ -173,6 +173,7 @@ func (d *decoder) mapping(path string, v reflect.Value) error {
 			d.addf(path, "has a name with a NUL character")
 			return d.in.SkipValue()
 		}
+		d.refuseNull(join(path, name), v.Type().Elem())
 		element := reflect.New(v.Type().Elem()).Elem()
 		err := d.value(join(path, name), element)
 		v.SetMapIndex(key, element)
@@ -204,9 +205,7 @@ func (d *decoder) list(path string, v reflect.Value) error {
 			continue
 		}
 		at := path + "[" + strconv.Itoa(i) + "]"
-		if d.in.PeekKind() == jsontext.KindNull && element.Type() != reflect.TypeFor[json.RawMessage]() {
-			d.addf(at, "is null")
-		}
+		d.refuseNull(at, element.Type())
 		element.SetZero()
 		if err := d.value(at, element); err != nil {
 			return err
@@ -215,6 +214,13 @@ func (d *decoder) list(path string, v reflect.Value) error {
 	}
 	_, err := d.in.ReadToken()
 	return err
+}
+
+// refuseNull refuses a null where it could not count as left out: in a list, or as the value of a name that was chosen freely.
+func (d *decoder) refuseNull(path string, t reflect.Type) {
+	if d.in.PeekKind() == jsontext.KindNull && t != reflect.TypeFor[json.RawMessage]() {
+		d.addf(path, "is null")
+	}
 }
 
 // goKinds says which JSON a Go kind is read from.

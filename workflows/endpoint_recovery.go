@@ -3,18 +3,20 @@ package workflows
 import (
 	"time"
 
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"waybill/activities"
 )
 
+// MaxRecoveryRate is how many held deliveries may be woken a second. A page has as many, and Temporal keeps its ids.
+const MaxRecoveryRate = 10_000
+
 // EndpointRecovery wakes the held deliveries of an endpoint that was enabled, PerSecond of them a second, so that a
 // receiver that has just come back is not trampled. One runs for an endpoint at a time. It ends early when the endpoint
-// is disabled again.
+// is disabled again, and fails with an error of type invalid_input when it was started by a forged hand.
 func EndpointRecovery(ctx workflow.Context, in *EndpointRecoveryInput) error {
-	if in == nil { // whoever reaches Temporal can start a workflow
-		return temporal.NewNonRetryableApplicationError("there is no input", ErrorTypeInvalidInput, nil)
+	if err := in.check(); err != nil {
+		return invalidInput(err)
 	}
 	ctx = housekeeping(ctx, "wake held deliveries of "+in.EndpointID.String())
 	var a *activities.Activities

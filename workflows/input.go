@@ -18,7 +18,7 @@ const ErrorTypeInvalidInput = "invalid_input"
 func (in *EventDeliveryInput) check() error {
 	switch {
 	case in == nil:
-		return errors.New("there is no input")
+		return errors.New("the input is null")
 	case in.Tenant == "" || in.EventID == "":
 		return errors.New("tenant and event_id must not be empty")
 	case len(in.Deliveries) > webhook.MaxRecipients:
@@ -48,6 +48,32 @@ func (in *EventDeliveryInput) check() error {
 		}
 	}
 	return nil
+}
+
+// check returns what is wrong with an input.
+func (in *EndpointRecoveryInput) check() error {
+	switch {
+	case in == nil:
+		return errors.New("the input is null")
+	case in.Tenant == "" || in.EndpointID.IsZero():
+		return errors.New("tenant and endpoint_id must not be empty")
+	case in.PerSecond < 0 || in.PerSecond > MaxRecoveryRate:
+		return fmt.Errorf("per_second is %d, not from 0 to %d", in.PerSecond, MaxRecoveryRate)
+	}
+	return nil
+}
+
+func invalidInput(err error) error {
+	return temporal.NewNonRetryableApplicationError(err.Error(), ErrorTypeInvalidInput, nil)
+}
+
+// clean takes out of the state what a terminal would obey. Waybill's own texts have nothing of it, a forged start may.
+func (s *DeliveryState) clean() {
+	s.Host, s.Reason = cleanReason(s.Host), cleanReason(s.Reason)
+	s.Attempts = slices.Clone(s.Attempts)
+	for i := range s.Attempts {
+		s.Attempts[i].Error = cleanReason(s.Attempts[i].Error)
+	}
 }
 
 // maxShownEndpoints keeps WaybillEndpoints below the 2 KiB that a Temporal server takes for one search attribute. An

@@ -46,12 +46,7 @@ func TestEventDelivery_ForgedInput(t *testing.T) {
 			in.Policies = slices.Clone(in.Policies)
 			forge(in)
 			s.env.ExecuteWorkflow(workflows.EventDeliveryType, in)
-			require.True(t, s.env.IsWorkflowCompleted())
-			var failed *temporal.ApplicationError
-			require.ErrorAs(t, s.env.GetWorkflowError(), &failed)
-			require.Equal(t, workflows.ErrorTypeInvalidInput, failed.Type())
-			require.True(t, failed.NonRetryable())
-			require.Empty(t, s.made)
+			requireForged(t, s)
 		})
 	}
 }
@@ -67,6 +62,69 @@ func TestWorkflows_WithoutInput(t *testing.T) {
 			require.NotContains(t, s.env.GetWorkflowError().Error(), "nil pointer", "a panic occupies a worker for good")
 		}
 	}
+}
+
+// So does an input that is null, which no check of a member sees.
+func TestWorkflows_NullInput(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{workflows.EventDeliveryType, workflows.EndpointRecoveryType} {
+		s := newStory(t, "rheo")
+		s.env.ExecuteWorkflow(name, nil)
+		requireForged(t, s)
+	}
+}
+
+func TestEndpointRecovery_ForgedInput(t *testing.T) {
+	t.Parallel()
+	for name, in := range map[string]workflows.EndpointRecoveryInput{
+		"empty":       {},
+		"no tenant":   {EndpointID: endpointID(1), PerSecond: 1},
+		"no endpoint": {Tenant: "acme", PerSecond: 1},
+		"negative":    {Tenant: "acme", EndpointID: endpointID(1), PerSecond: -1},
+		"too fast":    {Tenant: "acme", EndpointID: endpointID(1), PerSecond: workflows.MaxRecoveryRate + 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStory(t, "rheo") // which has no activity that wakes
+			s.env.ExecuteWorkflow(workflows.EndpointRecoveryType, &in)
+			requireForged(t, s)
+		})
+	}
+}
+
+func requireForged(t *testing.T, s *story) {
+	t.Helper()
+	require.True(t, s.env.IsWorkflowCompleted())
+	var failed *temporal.ApplicationError
+	require.ErrorAs(t, s.env.GetWorkflowError(), &failed)
+	require.Equal(t, workflows.ErrorTypeInvalidInput, failed.Type())
+	require.True(t, failed.NonRetryable())
+	require.Empty(t, s.made)
+}
+
+// What a forged start brings along is shown by terminals too.
+func TestEventDelivery_ForgedTexts(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, "rheo")
+	in := s.event(1)
+	const evil = "a\x1b[31m\u009b2J\u202eb\n"
+	d := &in.Deliveries[0]
+	d.Status, d.Host, d.Reason, d.NextAttemptAt = webhook.StatusHeld, evil, evil, began.Add(time.Hour)
+	d.Attempts = []webhook.AttemptSummary{{Number: 1, Error: evil}}
+	s.at(time.Minute, func() {
+		value, err := s.env.QueryWorkflow(workflows.QueryStatus)
+		require.NoError(t, err)
+		var lines []string
+		require.NoError(t, value.Get(&lines))
+		h := s.history()
+		for _, text := range []string{s.details(), lines[0], h.Reason, h.Attempts[0].Error} {
+			require.Contains(t, text, "[31m")
+			require.NotContains(t, text, "\x1b")
+			require.NotContains(t, text, "\u009b")
+			require.NotContains(t, text, "\u202e")
+		}
+	})
+	s.deliver(in)
 }
 
 func TestEventDelivery_LargestPolicy(t *testing.T) {
