@@ -17,8 +17,8 @@ import (
 // listPage is how many workflows are listed at a time: the most that a Temporal server gives.
 const listPage = 1000
 
-// Lives reports whether the workflow of an event is there and not closed. CodeInvalid: the engine refuses the event's id.
-func (c *Client) Lives(ctx context.Context, tenant, eventID string) (bool, error) {
+// IsRunning reports whether the workflow of an event is there and not closed. CodeInvalid: the engine refuses the event's id.
+func (c *Client) IsRunning(ctx context.Context, tenant, eventID string) (bool, error) {
 	out, err := c.temporal.DescribeWorkflowExecution(ctx, workflows.EventDeliveryID(tenant, eventID), "")
 	if refused(err) {
 		return false, webhook.Errorf(webhook.CodeInvalid, "the delivery engine refuses the event").WithCause(fmt.Errorf("describe a workflow: %w", err))
@@ -35,10 +35,10 @@ func (c *Client) Restart(ctx context.Context, in *workflows.EventDeliveryInput) 
 	return c.start(ctx, in, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE)
 }
 
-// LivingEvents lists the events whose workflows were started before a moment and live, a page at a time: token is nil for the
+// RunningEvents lists the events whose workflows were started before a moment and live, a page at a time: token is nil for the
 // first page and next of the page before for the others. A nil next ends the list. An id that cannot be an event's is the EventID
 // of no tenant. CodeInvalid: the token is not known any more.
-func (c *Client) LivingEvents(ctx context.Context, before time.Time, token []byte) (events []store.EventRef, next []byte, err error) {
+func (c *Client) RunningEvents(ctx context.Context, before time.Time, token []byte) (events []store.EventRef, next []byte, err error) {
 	page, err := c.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 		Namespace: c.opts.Namespace, PageSize: listPage, NextPageToken: token,
 		Query: fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Running' AND StartTime < '%s'",
