@@ -216,10 +216,10 @@ func reconcile(t *testing.T, m *memLog, change ...func(*worker.ReconcilerOptions
 // shows reports whether the metrics say so.
 func shows(r *prometheus.Registry, stalled, repaired, orphans int) func() bool {
 	want := fmt.Sprintf(`
-		# HELP waybill_reconciler_orphan_workflows Workflows that live and whose event is not stored.
+		# HELP waybill_reconciler_orphan_workflows Running workflows whose event is not stored.
 		# TYPE waybill_reconciler_orphan_workflows gauge
 		waybill_reconciler_orphan_workflows %d
-		# HELP waybill_reconciler_repaired_total Events whose lost workflow was started anew, and endpoints whose recovery was.
+		# HELP waybill_reconciler_repaired_total Events whose lost workflow was restarted, and endpoints whose recovery was.
 		# TYPE waybill_reconciler_repaired_total counter
 		waybill_reconciler_repaired_total %d
 		# HELP waybill_reconciler_stalled Stalled deliveries: their next attempt, or the end of their hold, is overdue.

@@ -18,8 +18,8 @@ import (
 // AllEndpoints as the EndpointID of a signal or an update means every endpoint of the event.
 const AllEndpoints = "*"
 
-// decodeSignal reads what a person may have typed. It refuses what it does not know: to guess would widen a command
-// that was meant for one endpoint to all.
+// decodeSignal reads input that a person may have typed. It refuses unknown fields: a guess could apply to all endpoints a
+// command that was meant for one.
 //
 //workflowcheck:ignore encoding/json uses reflection; the same bytes decode to the same signal in every replay
 func decodeSignal(payload *commonpb.Payload) (EndpointSignal, error) {
@@ -37,7 +37,7 @@ func decodeSignal(payload *commonpb.Payload) (EndpointSignal, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&s); err != nil {
-		return EndpointSignal{}, fmt.Errorf("the input is not understood: %w", err)
+		return EndpointSignal{}, fmt.Errorf("the input cannot be read: %w", err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return EndpointSignal{}, errors.New("something follows the input's object")
@@ -55,7 +55,7 @@ func decodeSignal(payload *commonpb.Payload) (EndpointSignal, error) {
 	return s, nil
 }
 
-// decodeAsBefore reads a signal as it was read before change strict-signals, in today's terms, and reports whether it could be.
+// decodeAsBefore reads a signal as it was read before change strict-signals, and reports whether it succeeded.
 func decodeAsBefore(payload *commonpb.Payload, name string) (EndpointSignal, bool) {
 	var s EndpointSignal
 	if err := converter.GetDefaultDataConverter().FromPayload(payload, &s); err != nil {
@@ -63,14 +63,14 @@ func decodeAsBefore(payload *commonpb.Payload, name string) (EndpointSignal, boo
 	}
 	switch {
 	case s.EndpointID == AllEndpoints:
-		s.EndpointID = "none" // which is no endpoint's id
+		s.EndpointID = "none" // matches no endpoint
 	case s.EndpointID == "" && !switches(name):
 		s.EndpointID = AllEndpoints
 	}
 	return s, true
 }
 
-// cleanReason bounds a reason and takes control characters out of it: it is stored, and shown by terminals.
+// cleanReason bounds a reason and removes its control characters, because it is stored and shown in terminals.
 func cleanReason(reason string) string { return activities.CleanReason(reason) }
 
 func reasonOr(reason, name string) string {

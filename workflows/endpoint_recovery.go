@@ -8,9 +8,9 @@ import (
 	"waybill/activities"
 )
 
-// EndpointRecovery wakes the held deliveries of an endpoint that was enabled, PerSecond of them a second, so that a
-// receiver that has just come back is not trampled. One runs for an endpoint at a time. It ends early when the endpoint
-// is disabled again.
+// EndpointRecovery wakes the held deliveries of an endpoint that was enabled, PerSecond of them per second, so that a
+// receiver that has just recovered is not overloaded. An endpoint has one at a time. It ends early when the endpoint is
+// disabled again.
 func EndpointRecovery(ctx workflow.Context, in *EndpointRecoveryInput) error {
 	ctx = housekeeping(ctx, "wake held deliveries of "+in.EndpointID.String())
 	var a *activities.Activities
