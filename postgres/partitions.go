@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	// monthsAhead is for how many months after this one there is room: what keeps a partition from being created, a dump that
-	// runs for hours or a process that was stopped, has that long to end.
+	// monthsAhead is for how many months after this one partitions are created. Whatever keeps a partition from being
+	// created, such as a dump that runs for hours or a stopped process, may last that long.
 	monthsAhead = 3
-	// partitionTime bounds the creation of one partition, and so how long anybody can be kept waiting by it.
+	// partitionTime bounds the creation of one partition, and so how long it can block others.
 	partitionTime = 2 * time.Second
 )
 
@@ -30,8 +30,8 @@ type missingPartition struct {
 	Month  time.Time
 }
 
-// EnsurePartitions implements store.Partitions: for this month and the next three. One that cannot be locked at once is left
-// to the next call, with CodeUnavailable.
+// EnsurePartitions implements store.Partitions, for this month and the next three. When a table cannot be locked at once,
+// it answers CodeUnavailable and the next call tries again.
 func (s *Store) EnsurePartitions(ctx context.Context) error {
 	return ensurePartitions(ctx, s.db, s.opts.Timeout)
 }

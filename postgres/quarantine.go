@@ -14,7 +14,7 @@ import (
 	"waybill/webhook"
 )
 
-// trimRows is how many rows one statement trims at most. More than enter with one step, so that the quarantine shrinks.
+// trimRows is how many rows one statement deletes at most. It is more than one step adds, so that the quarantine shrinks.
 const trimRows = 1000
 
 const (
@@ -35,8 +35,8 @@ const (
 
 	deleteQuarantined = `DELETE FROM outbox_quarantine WHERE position = $1 RETURNING position`
 
-	// trimQuarantine deletes the rows beyond the newest $1, beyond $2 bytes of texts, and those older than $3 ms. It skips what
-	// somebody else is deleting.
+	// trimQuarantine deletes the rows beyond the newest $1, beyond $2 bytes of texts, and those older than $3 ms. It skips
+	// rows that another transaction is deleting.
 	trimQuarantine = `
 		WITH counted AS MATERIALIZED (
 			SELECT position, quarantined_at, row_number() OVER newest AS rows, sum(CASE WHEN cut THEN 0 ELSE bytes END) OVER newest AS bytes
