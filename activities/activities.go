@@ -19,42 +19,41 @@ const (
 	DefaultHeartbeatEvery = 5 * time.Second
 )
 
-// Options are the parts and the settings of Activities. Store, Engine, Transport and Dialects are required.
+// Options are the dependencies and the settings of Activities. Store, Engine, Transport and Dialects are required.
 type Options struct {
 	Store     Store
 	Engine    Engine
 	Transport *Transport
-	// Dialects are all that tenants may have, by name.
+	// Dialects are all dialects that tenants may have, by name.
 	Dialects map[string]*webhook.Dialect
 
 	// Failpoint is called at "before-post", "after-response" (before the record) and "after-record" (before the return), for
 	// tests that kill the process there.
 	Failpoint func(name string)
-	// Logger defaults to one that discards.
+	// Logger gets what goes wrong; nil: nothing is logged.
 	Logger *slog.Logger
-	// Registerer takes the metrics; nil: they are counted and shown nowhere.
+	// Registerer registers the metrics; nil: they are not exported.
 	Registerer prometheus.Registerer
-	// Now and NewUUID (version 7) default to the machine's.
+	// Now is the clock and NewUUID makes UUIDv7s; nil: time.Now and uuid.NewV7.
 	Now     func() time.Time
 	NewUUID func() [16]byte
 
-	// FastLimit and IsolatedLimit are how many attempts an endpoint may have under way in this process, per lane; 0:
+	// FastLimit and IsolatedLimit are how many attempts an endpoint may have in flight in this process, per lane; 0:
 	// DefaultFastLimit and DefaultIsolatedLimit.
 	FastLimit     int
 	IsolatedLimit int
 	// FastWait is how long an attempt waits for a slot in the fast lane of a healthy endpoint before it is spilled, and
-	// IsolatedWait how long one waits in the isolated lane before it is put off; 0: DefaultFastWait, DefaultIsolatedWait.
+	// IsolatedWait how long it waits in the isolated lane before it is delayed; 0: DefaultFastWait and DefaultIsolatedWait.
 	FastWait     time.Duration
 	IsolatedWait time.Duration
-	// Queue is the task queue of this process alone, where Follow is asked for the result of an attempt that takes longer
-	// than Patience (0: DefaultPatience). Empty: a workflow task waits for its attempts to the end.
+	// Queue is the task queue of this process alone. Follow runs there and returns the result of an attempt that takes
+	// longer than Patience (0: DefaultPatience). Empty: a workflow task waits until its attempts end.
 	Queue    string
 	Patience time.Duration
-	// RecordTimeout is how long a database that is down is waited for, once an attempt was made; 0:
-	// DefaultRecordTimeout.
+	// RecordTimeout is how long an attempt that was made waits for a database that is down; 0: DefaultRecordTimeout.
 	RecordTimeout time.Duration
-	// HeartbeatEvery separates heartbeats of an isolated attempt; 0: DefaultHeartbeatEvery. It is well under the
-	// activity's heartbeat timeout.
+	// HeartbeatEvery is the time between heartbeats of an isolated attempt, well under the activity's heartbeat timeout; 0:
+	// DefaultHeartbeatEvery.
 	HeartbeatEvery time.Duration
 }
 

@@ -13,12 +13,12 @@ import (
 	"waybill/webhook"
 )
 
-// looks is how often an attempt reads the endpoint again that was enabled while the delivery was about to be held.
+// looks is how many times an attempt reads an endpoint again that was enabled just before its delivery could be held.
 const looks = 5
 
-// Attempt makes one attempt of a delivery and records it, or tells why none is to be made. What the receiver does is a
-// result; an error is a fault of ours. Type "busy": the endpoint has too many attempts under way, run it again later.
-// Outside of an activity it works as well, without heartbeats.
+// Attempt makes one attempt of a delivery and records it, or tells why it made none. A receiver's failure is a result; an
+// error is an internal fault. Type "busy": the endpoint has too many attempts in flight; try again later. Attempt also
+// works outside of an activity, without heartbeats.
 func (a *Activities) Attempt(ctx context.Context, in AttemptInput) (*AttemptResult, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -30,14 +30,14 @@ func (a *Activities) Attempt(ctx context.Context, in AttemptInput) (*AttemptResu
 		at := a.begin(ctx, &in)
 		out, err := a.await(ctx, &in, at)
 		if full := (*fullError)(nil); errors.As(err, &full) && full.lane == LaneFast && in.Lane == LaneIsolated {
-			a.inFlight.forget(keyOf(&in), at) // it waited for the other lane, to no purpose here
+			a.inFlight.forget(keyOf(&in), at) // it waited for a slot of the other lane, so its result does not apply here
 			continue
 		}
 		return a.answer(ctx, "attempt", in.Lane, out, err)
 	}
 }
 
-// answer makes of an attempt's end what the lane that asked for it is told.
+// answer turns the end of an attempt into the result for the lane that asked for it.
 func (a *Activities) answer(ctx context.Context, what string, lane Lane, out *AttemptResult, err error) (*AttemptResult, error) {
 	full := (*fullError)(nil)
 	switch {
@@ -52,8 +52,8 @@ func (a *Activities) answer(ctx context.Context, what string, lane Lane, out *At
 	}
 }
 
-// heartbeat tells the server until the returned function is called that this process lives, so that an attempt lost
-// with a process is made by another before its own timeout.
+// heartbeat sends heartbeats until the returned function is called. When a process dies, the server then gives its attempts
+// to another process before they time out.
 func (a *Activities) heartbeat(ctx context.Context) (stop func()) {
 	done := make(chan struct{})
 	var beating sync.WaitGroup
@@ -113,13 +113,14 @@ func (a *Activities) attempt(ctx context.Context, in *AttemptInput) (*AttemptRes
 			return a.notSent(ctx, in, d, s.Endpoint)
 		}
 	}
-	return nil, webhook.Errorf(webhook.CodeUnavailable, "the endpoint is disabled and enabled all the time")
+	return nil, webhook.Errorf(webhook.CodeUnavailable, "the endpoint keeps being disabled and enabled")
 }
 
-// takeover is how long after the death of a process its attempts are taken up at the latest, when all is well.
+// takeover is the longest time, on a healthy system, from the death of a process until another makes its attempts.
 const takeover = time.Minute
 
-// notSent answers for an attempt that is not to be made. Another run of it may have been recorded since the delivery was read.
+// notSent returns the result of an attempt that must not be made. Another run of it may have been recorded since the
+// delivery was read.
 func (a *Activities) notSent(ctx context.Context, in *AttemptInput, d *webhook.Delivery, e *webhook.Endpoint) (*AttemptResult, error) {
 	if d.Attempts >= in.Number {
 		return a.recordedBefore(ctx, in, d)
@@ -129,10 +130,10 @@ func (a *Activities) notSent(ctx context.Context, in *AttemptInput, d *webhook.D
 	return out, nil
 }
 
-// recordedBefore answers for an attempt whose record was committed by a run that could not say so: its process died, or
-// its workflow was reset. Whoever asks lacks the attempts after it, too. What has passed of the delay to the next is known
-// by the clock of that run's process, which may be another's. It counts if a takeover takes as long; otherwise the delay
-// begins anew, for a retry may come late but not early.
+// recordedBefore returns the result of an attempt that an earlier run recorded but could not report, because its process
+// died or its workflow was reset. The caller lacks the attempts after it, too. The time since the record depends on the
+// clock of that run's process, which may be on another machine. It is subtracted from the delay if it is not longer than a
+// takeover. Otherwise the delay begins again, because a retry may come late but not early.
 func (a *Activities) recordedBefore(ctx context.Context, in *AttemptInput, d *webhook.Delivery) (*AttemptResult, error) {
 	made, err := a.recorded(ctx, in.DeliveryID, in.Number)
 	if err != nil {
@@ -155,7 +156,7 @@ func (a *Activities) recordedBefore(ctx context.Context, in *AttemptInput, d *we
 	return out, nil
 }
 
-// resultOf returns what the delivery's own state says.
+// resultOf returns the result that the delivery's stored state implies.
 func (a *Activities) resultOf(d *webhook.Delivery) *AttemptResult {
 	out := &AttemptResult{Status: d.Status}
 	if d.Status == webhook.StatusHeld || d.Status == webhook.StatusCanceled {

@@ -14,17 +14,18 @@ import (
 const (
 	DefaultFastLimit     = 64
 	DefaultIsolatedLimit = 32
-	// fastQueue is how many attempts wait for a slot in the fast lane of an endpoint; more would wait in vain. In the
-	// isolated lane as many may wait as be under way, so that an endpoint takes few of a worker's slots.
+	// fastQueue is how many attempts may wait for a slot in the fast lane of an endpoint. Further ones would hardly get a
+	// slot in time. In the isolated lane as many may wait as may be in flight, so that one endpoint takes few of a worker's
+	// slots.
 	fastQueue     = 1024
 	sweepInterval = time.Minute
 )
 
-// errFull says that an endpoint has as many attempts under way as its lane takes. It comes as a *fullError.
-var errFull = errors.New("the endpoint has too many attempts under way")
+// errFull says that an endpoint has no free slot in a lane. It is always wrapped in a *fullError.
+var errFull = errors.New("the endpoint has too many attempts in flight")
 
-// fullError is errFull with the lane that was asked for, and how long to wait until the attempt may expect a slot in the
-// isolated lane; 0: there is one now.
+// fullError is errFull with the lane that was asked for, and how long until the attempt can expect a slot in the isolated
+// lane; 0: one is free now.
 type fullError struct {
 	lane       Lane
 	retryAfter time.Duration
@@ -33,8 +34,8 @@ type fullError struct {
 func (*fullError) Error() string { return errFull.Error() }
 func (*fullError) Unwrap() error { return errFull }
 
-// bulkhead keeps each endpoint of this process from taking more than its share: it counts the attempts under way per
-// lane, and remembers which endpoints are slow. An endpoint that is healthy and idle takes no memory.
+// bulkhead keeps each endpoint of this process from taking more than its share: it counts the attempts in flight per lane,
+// and remembers which endpoints are slow. An endpoint that is healthy and idle takes no memory.
 type bulkhead struct {
 	limits map[Lane]laneLimit
 	now    func() time.Time
@@ -59,8 +60,8 @@ func newBulkhead(fast, isolated laneLimit, now func() time.Time) *bulkhead {
 	}
 }
 
-// enter takes a slot, or returns errFull: after a wait; at once where the endpoint is slow and the lane the fast one, or
-// where many wait already.
+// enter takes a slot, or waits for one and then returns errFull. It returns errFull at once when the lane is the fast one
+// and the endpoint is slow, or when the queue is full.
 func (b *bulkhead) enter(ctx context.Context, id webhook.EndpointID, lane Lane) (*slot, error) {
 	s := &slot{b: b, id: id, lane: lane}
 	entered, err := b.tryEnter(s)
@@ -79,7 +80,7 @@ func (b *bulkhead) enter(ctx context.Context, id webhook.EndpointID, lane Lane) 
 	full, gone := b.giveUp(s)
 	switch {
 	case !gone:
-		return s, nil // it was handed over at the last moment
+		return s, nil // a slot was handed over just before the end of the wait
 	case err != nil:
 		return nil, err
 	default:
@@ -111,7 +112,7 @@ func (b *bulkhead) tryEnter(s *slot) (entered bool, err error) {
 	}
 }
 
-// giveUp ends a wait; false when a slot was handed over already.
+// giveUp ends a wait. It returns false when a slot was handed over already.
 func (b *bulkhead) giveUp(s *slot) (*fullError, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -136,7 +137,7 @@ func (b *bulkhead) add(id webhook.EndpointID) *compartment {
 	return c
 }
 
-// sweep forgets endpoints that were slow and then got nothing more.
+// sweep forgets slow endpoints to which nothing was sent for slowMemory.
 func (b *bulkhead) sweep(now time.Time) {
 	b.swept = now
 	for id, c := range b.endpoints {

@@ -16,14 +16,15 @@ import (
 	"waybill/webhook"
 )
 
-// exchange is what classify has to know of a request besides the error that ended it.
+// exchange is what classify needs to know about a request besides its error.
 type exchange struct {
 	timeout time.Duration
-	// asked says that the request is the first on its connection, and that the receiver asked for a client certificate there.
+	// asked says that the receiver asked for a client certificate on this connection and that the request is the first on
+	// it.
 	asked bool
 }
 
-// watch returns a context whose request tells about its connection.
+// watch returns a context that records the connection of its request.
 func (x *exchange) watch(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
 		if over, ok := info.Conn.(*tls.Conn); ok {
@@ -33,8 +34,8 @@ func (x *exchange) watch(ctx context.Context) context.Context {
 	}})
 }
 
-// classify names a failure of the transport. The text is built from fixed words: errors of package net carry
-// addresses of this network, and errors of net/http quote what the receiver sent.
+// classify returns the class and the text of a transport error. The text is built from fixed words, because errors of
+// package net contain addresses of this network, and errors of net/http quote what the receiver sent.
 func (x *exchange) classify(ctx context.Context, err error) (webhook.ErrorClass, string) {
 	var (
 		blocked *blockedError
@@ -48,14 +49,14 @@ func (x *exchange) classify(ctx context.Context, err error) (webhook.ErrorClass,
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return webhook.ErrorTimeout, fmt.Sprintf("no complete answer within %s", webhook.Duration(x.timeout))
 	case ctx.Err() != nil:
-		return webhook.ErrorTimeout, "this Waybill gave up before an answer came"
+		return webhook.ErrorTimeout, "Waybill canceled the request before an answer arrived"
 	case errors.As(err, &name):
 		return webhook.ErrorDNS, dnsText(name)
 	case isTimeout(err):
 		return webhook.ErrorTimeout, fmt.Sprintf("no connection within %s", webhook.Duration(connectTimeout))
 	case errors.As(err, &shake):
 		return webhook.ErrorTLS, tlsText(shake.cause) + askedText(shake.asked)
-	case errors.As(err, &op) && op.Op == remoteAlert: // with TLS 1.3 it may come after the handshake
+	case errors.As(err, &op) && op.Op == remoteAlert: // with TLS 1.3 the alert may come after the handshake
 		return webhook.ErrorTLS, tlsText(op) + askedText(x.asked)
 	case errors.As(err, &op) && op.Op == "dial":
 		return webhook.ErrorConnect, "the receiver cannot be reached: " + errnoText(err)
@@ -66,7 +67,7 @@ func (x *exchange) classify(ctx context.Context, err error) (webhook.ErrorClass,
 	}
 }
 
-// askedText ends the text of a failure that a missing client certificate explains.
+// askedText is appended to the text of a failure that a missing client certificate explains.
 func askedText(asked bool) string {
 	if !asked {
 		return ""

@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// connectTimeout bounds dial and handshake apart from the request's own timeout, because a connection that is being
-// made outlives the request that asked for it.
+// connectTimeout bounds dial and handshake separately from the request's timeout, because a dial goes on after the request
+// that started it has ended.
 const connectTimeout = 15 * time.Second
 
-// tlsSessions is how many receivers' sessions are kept for a shorter handshake.
+// tlsSessions is how many TLS sessions are cached to shorten handshakes.
 const tlsSessions = 1024
 
-// dialer makes guarded connections. Its errors tell the phase: a *net.DNSError, a dial error, or a tlsError.
+// dialer makes guarded connections. The type of an error tells the phase: a *net.DNSError, a dial error, or a tlsError.
 type dialer struct {
 	net net.Dialer
 	tls *tls.Config
@@ -32,11 +32,11 @@ type tlsError struct {
 	asked bool
 }
 
-// connection is a receiver's, under TLS.
+// connection is a TCP connection to a receiver, below TLS.
 type connection struct {
 	net.Conn
-	// asked says that the receiver asked for a client certificate. With TLS 1.3 it refuses a connection without one only after
-	// the handshake, and some libraries hang up without an alert.
+	// asked says that the receiver asked for a client certificate. With TLS 1.3 a receiver refuses a connection without a
+	// certificate only after the handshake, and some libraries then close it without an alert.
 	asked bool
 }
 
@@ -53,7 +53,7 @@ func newDialer(g *guard, rootCAs []byte) (*dialer, error) {
 	}
 	return &dialer{
 		net: net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second, Control: func(network, address string, c syscall.RawConn) error {
-			return safely(func() error { return g.control(network, address, c) }) // net may run it in a goroutine of its own
+			return safely(func() error { return g.control(network, address, c) }) // net may run it in another goroutine
 		}},
 		tls: &tls.Config{
 			MinVersion:         tls.VersionTLS12,

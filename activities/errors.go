@@ -10,14 +10,14 @@ import (
 	"waybill/webhook"
 )
 
-// errorTypeBusy is the type of the error that puts an attempt off.
+// errorTypeBusy is the type of the error that delays an attempt.
 const errorTypeBusy = "busy"
 
-// minBusyDelay separates the runs of an attempt that finds its endpoint busy.
+// minBusyDelay is the least delay of an attempt whose endpoint is busy.
 const minBusyDelay = time.Second
 
-// translate turns an error into what Temporal keeps of it: the code as its type, and the message that is written for
-// the caller. The cause, which may quote SQL or an address, goes to the log alone.
+// translate turns an error into the one that Temporal stores: its type is the code, its text the message for the caller.
+// The cause, which may quote SQL or an address, is only logged.
 func (a *Activities) translate(ctx context.Context, what string, err error) error {
 	if err == nil {
 		return nil
@@ -26,7 +26,7 @@ func (a *Activities) translate(ctx context.Context, what string, err error) erro
 		return ctx.Err()
 	}
 	a.log.Warn("an activity failed", "activity", what, "error", err)
-	code, message := webhook.ErrorCode(err), "a fault of Waybill's own"
+	code, message := webhook.ErrorCode(err), "an internal fault"
 	var known *webhook.Error
 	if errors.As(err, &known) {
 		message = clean(known.Message, maxErrorBytes)
@@ -36,13 +36,13 @@ func (a *Activities) translate(ctx context.Context, what string, err error) erro
 	})
 }
 
-// retryable reports whether time may cure an error: what is down comes back, and an operator mends what is broken. An
-// error that names the request itself stays.
+// retryable reports whether a later try may succeed, because a service comes back or an operator repairs something. An
+// error that the request itself causes is not retryable.
 func retryable(code webhook.Code) bool {
 	return code == webhook.CodeUnavailable || code == webhook.CodeInternal
 }
 
-// busyError asks Temporal to run the attempt again when its endpoint is to have a slot.
+// busyError asks Temporal to run the attempt again when its endpoint should have a free slot.
 func busyError(full *fullError) error {
 	return temporal.NewApplicationErrorWithOptions(full.Error(), errorTypeBusy, temporal.ApplicationErrorOptions{
 		NextRetryDelay: max(full.retryAfter, minBusyDelay),

@@ -11,8 +11,8 @@ import (
 // DefaultPatience is how long a workflow task waits for an attempt of the fast lane.
 const DefaultPatience = time.Second
 
-// begin begins an attempt, or joins the one that is under way. Neither the request nor its record is given up for a
-// canceled context: the receiver would have seen an attempt that nobody knows of.
+// begin begins an attempt, or joins the one in flight. A canceled context stops neither the request nor its record.
+// Otherwise the receiver would have seen an attempt that was never recorded.
 func (a *Activities) begin(ctx context.Context, in *AttemptInput) *inFlightAttempt {
 	ctx = context.WithoutCancel(ctx)
 	return a.inFlight.join(keyOf(in), func() (out *AttemptResult, err error) {
@@ -30,7 +30,8 @@ func (a *Activities) begin(ctx context.Context, in *AttemptInput) *inFlightAttem
 	})
 }
 
-// await waits for an attempt. The fast lane does not wait for long: then it says where to ask for the result.
+// await waits for an attempt. In the fast lane it waits for Patience at most, and then returns the task queue that will
+// have the result.
 func (a *Activities) await(ctx context.Context, in *AttemptInput, at *inFlightAttempt) (*AttemptResult, error) {
 	if in.Lane != LaneFast || a.queue == "" {
 		<-at.done
@@ -51,12 +52,12 @@ func (a *Activities) await(ctx context.Context, in *AttemptInput, at *inFlightAt
 	}
 }
 
-// Follow waits for an attempt that is under way in this process and returns its result. CodeNotFound: it is not
-// known here; run Attempt, which knows from the record.
+// Follow waits for an attempt in flight in this process and returns its result. CodeNotFound: this process does not know
+// the attempt; call Attempt, which finds its record.
 func (a *Activities) Follow(ctx context.Context, in AttemptInput) (*AttemptResult, error) {
 	at := a.inFlight.find(keyOf(&in))
 	if at == nil {
-		return nil, a.translate(ctx, "follow", webhook.Errorf(webhook.CodeNotFound, "the attempt is not under way here"))
+		return nil, a.translate(ctx, "follow", webhook.Errorf(webhook.CodeNotFound, "this process does not know the attempt"))
 	}
 	defer a.heartbeat(ctx)()
 	select {
@@ -68,7 +69,7 @@ func (a *Activities) Follow(ctx context.Context, in AttemptInput) (*AttemptResul
 	}
 }
 
-// Drain waits until the attempts under way are recorded, or the context is done.
+// Drain waits until the attempts in flight are recorded, or the context is done.
 func Drain(ctx context.Context, a *Activities) error {
 	done := make(chan struct{})
 	go func() {

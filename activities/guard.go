@@ -9,10 +9,11 @@ import (
 	"code.dny.dev/ssrf"
 )
 
-// DefaultPorts are the ports that may be called outside of the operator's own networks.
+// DefaultPorts are the ports that may be called outside of the networks in the operator's allow-list.
 var DefaultPorts = []uint16{80, 443, 8080, 8443}
 
-// guard decides which addresses may be dialed: the public internet on a few ports, and what the operator allows on any.
+// guard decides which addresses may be dialed: the public internet on a few ports, and the networks that the operator
+// allows on any port.
 type guard struct {
 	allow    []netip.Prefix
 	ports    []uint16
@@ -26,14 +27,14 @@ func newGuard(allow []netip.Prefix, ports []uint16) *guard {
 	return &guard{allow: allow, ports: ports, internet: ssrf.New(ssrf.WithAnyPort())}
 }
 
-// blockedError refuses a dial or a request before anything was sent. It names no resolved address: the tenant is not
-// to learn what names mean inside the operator's network.
+// blockedError refuses a dial or a request before anything is sent. It names no resolved address, because a tenant must not
+// learn how names resolve inside the operator's network.
 type blockedError struct{ text string }
 
 func (e *blockedError) Error() string { return e.text }
 
-// control is a net.Dialer's Control. It sees every address after name resolution, right before the connect, so that a
-// name that resolves differently the second time gains nothing.
+// control is a net.Dialer's Control. It checks every address after name resolution, right before the connect. This defeats
+// DNS rebinding, where a name resolves differently the second time.
 func (g *guard) control(network, address string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(address)
 	switch {
@@ -56,6 +57,7 @@ func (g *guard) allows(a netip.Addr) bool {
 	return slices.ContainsFunc(g.allow, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// refuses reports whether the address is outside of the public internet: the special ranges of IANA's registries,
-// everything of IPv6 but 2000::/3 (so IPv4-mapped forms and NAT64 too), 6to4, and every zone, which lies in no range.
+// refuses reports whether the address is outside of the public internet: IANA's special-purpose ranges, all of IPv6 except
+// 2000::/3 (which also refuses IPv4-mapped addresses and NAT64), 6to4, and every address with a zone, which no range
+// contains.
 func (g *guard) refuses(a netip.Addr) bool { return g.internet.SafeAddr(a) != nil }

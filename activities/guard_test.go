@@ -87,7 +87,7 @@ func TestAddressRules_Check(t *testing.T) {
 		"10.0.0.1": "(10.0.0.1)", "169.254.169.254": "(169.254.169.254)", "2852039166": "(169.254.169.254)", "0": "(0.0.0.0)",
 		"::1": "(::1)", "[::1]": "(::1)", "::": "(::)", "fd00::1": "(fd00::1)", "64:ff9b::7f00:1": "reserved", "2002:7f00:1::": "reserved",
 		"fe80::1%lo": "zone", "2606:4700::1%eth0": "zone",
-		"localhost": "this very machine", "LocalHost.": "this very machine", "a.localhost": "this very machine", "ip6-loopback": "this very machine",
+		"localhost": "this machine itself", "LocalHost.": "this machine itself", "a.localhost": "this machine itself", "ip6-loopback": "this machine itself",
 		"134744072": "write it as 8.8.8.8", "8.8.2056": "write it as 8.8.8.8", "::ffff:8.8.8.8": "write it as 8.8.8.8",
 		"1.2.3.4.5": "neither", "1.2.3.256": "neither", "256.1": "neither", "99999999999": "neither", "99999999999999999999999": "neither",
 		"08.8.8.8": "write it as 8.8.8.8", "": "neither", ".": "neither", "a..b": "neither", "bücher.example": "write it as xn--bcher-kva.example", "BÜCHER.example.": "write it as xn--bcher-kva.example",

@@ -12,18 +12,18 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// AddressRules are what an operator lets be called.
+// AddressRules say which addresses an operator allows to be called.
 type AddressRules struct {
 	// Allow are private networks that may be called all the same, on any port.
 	Allow []netip.Prefix
-	// Ports may be called everywhere else; empty: DefaultPorts.
+	// Ports are the ports that may be called everywhere else; empty: DefaultPorts.
 	Ports []uint16
 }
 
-// Check refuses a host and port, as they stand in a URL, that no endpoint may have: a literal address outside of the
-// public internet that Allow does not cover, however it is written, names of this machine, names that no resolver knows,
-// and other ports. Where an operator allows networks, a name may resolve into one, and its port is left to the transport.
-// It resolves no name, the transport judges what names resolve to; so this catches mistakes early and is no defense. The
+// Check refuses a host and port, as written in a URL, that no endpoint may have: a literal address outside of the public
+// internet that Allow does not cover, in any notation, names of this machine, names that cannot exist, and ports that are
+// not allowed. Where an operator allows networks, a name may resolve into one, so the transport checks its port. Check
+// resolves no names; the transport checks the addresses. Check catches mistakes early and is not the protection itself. The
 // error's text is for the caller and continues a sentence: "is a private or reserved address (127.0.0.1), ...".
 func (r AddressRules) Check(host string, port uint16) error {
 	g := newGuard(r.Allow, r.Ports)
@@ -41,13 +41,13 @@ func (r AddressRules) Check(host string, port uint16) error {
 		if g.allows(loopback4) || g.allows(loopback6) {
 			return nil
 		}
-		return fmt.Errorf("is %s, this very machine, which this Waybill must not call", name)
+		return fmt.Errorf("is %s, this machine itself, which Waybill must not call", name)
 	case endsInNumber(name):
 		return g.checkNumber(name)
 	case len(name) > maxHostBytes:
 		return fmt.Errorf("has a host of %d bytes; a name has at most %d", len(name), maxHostBytes)
 	case slices.ContainsFunc(strings.Split(name, "."), func(label string) bool { return len(label) > maxLabelBytes }):
-		return fmt.Errorf("has a host with more than %d bytes between two dots", maxLabelBytes)
+		return fmt.Errorf("has a host with a label of more than %d bytes between two dots", maxLabelBytes)
 	case len(g.allow) == 0:
 		return g.checkPort(port)
 	default:
@@ -61,11 +61,12 @@ const (
 	maxLabelBytes = 63
 )
 
-// hostFault says what is wrong with a host that is no name, and how the name is written that is probably meant.
+// hostFault says what is wrong with a host that is not a valid name, and suggests the correct form of the name that was
+// probably meant.
 func hostFault(name string) error {
 	ascii, err := idna.Lookup.ToASCII(name)
 	if err == nil && ascii != name && hostPattern.MatchString(ascii) && !endsInNumber(ascii) {
-		return fmt.Errorf("has a host with other than ASCII letters; write it as %s", ascii)
+		return fmt.Errorf("has a host with letters that are not ASCII; write it as %s", ascii)
 	}
 	return errors.New("has a host that is neither a name in ASCII letters, digits, dashes and dots nor an IP address")
 }
@@ -103,14 +104,14 @@ func isLocalName(name string) bool {
 	return slices.Contains(names, name) || strings.HasSuffix(name, ".localhost")
 }
 
-// endsInNumber reports whether a resolver may take the name for an IPv4 address: no top-level domain is a number.
+// endsInNumber reports whether a resolver may read the name as an IPv4 address. No top-level domain is a number.
 func endsInNumber(name string) bool {
 	_, ok := numberPart(name[strings.LastIndexByte(name, '.')+1:])
 	return ok
 }
 
-// checkNumber refuses the old forms of inet_aton, such as 2130706433, 0x7f.1 and 0177.0.0.1: some resolvers read them,
-// and each reads them differently.
+// checkNumber refuses the old forms of inet_aton, such as 2130706433, 0x7f.1 and 0177.0.0.1. Some resolvers accept them,
+// and they interpret them differently.
 func (g *guard) checkNumber(name string) error {
 	addr, ok := parseLoose(name)
 	if !ok {
@@ -122,7 +123,7 @@ func (g *guard) checkNumber(name string) error {
 	return fmt.Errorf("is an IP address in an unusual form; write it as %s", addr)
 }
 
-// parseLoose reads one to four numbers, the last of which fills all bytes that are left.
+// parseLoose reads an address of one to four numbers. The last number fills all remaining bytes.
 func parseLoose(name string) (netip.Addr, bool) {
 	parts := strings.Split(name, ".")
 	if len(parts) > 4 {
@@ -159,7 +160,7 @@ func numberPart(s string) (uint64, bool) {
 	}
 	n, err := strconv.ParseUint(s, base, 64)
 	if base == 8 && errors.Is(err, strconv.ErrSyntax) {
-		n, err = strconv.ParseUint(s, 10, 64) // 08 is no octal, and still no name
+		n, err = strconv.ParseUint(s, 10, 64) // 08 is not octal, and is no name either
 	}
 	return n, err == nil || errors.Is(err, strconv.ErrRange)
 }

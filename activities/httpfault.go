@@ -14,22 +14,22 @@ import (
 
 const closedText = "the receiver closed the connection before its answer was complete"
 
-// httpFaults tells what net/http, which has few types of errors, means by the beginnings of its messages. The first row that
-// fits counts.
+// httpFaults maps the beginnings of net/http's messages to their meaning, because net/http has few error types. The first
+// row that matches counts.
 var httpFaults = []struct {
 	begins string
 	class  webhook.ErrorClass
 	text   string
 }{
 	{"http: server closed idle connection", webhook.ErrorProtocol, closedText},
-	{"http2: client conn", webhook.ErrorProtocol, closedText}, // could not be established, is closed, or not usable
-	{"http2: client connection lost", webhook.ErrorTimeout, "the receiver answers no longer on a connection that is still open"},
+	{"http2: client conn", webhook.ErrorProtocol, closedText}, // the connection could not be established, is closed, or is not usable
+	{"http2: client connection lost", webhook.ErrorTimeout, "the receiver stopped answering on a connection that is still open"},
 	{"http2: Transport received", webhook.ErrorProtocol, goAwayText}, // GOAWAY, or the server's graceful shutdown GOAWAY
 	{"http2: server sent GOAWAY", webhook.ErrorProtocol, goAwayText},
 	{"http2: response header list larger", webhook.ErrorProtocol, largeText},
 	{"net/http: server response headers exceeded", webhook.ErrorProtocol, largeText},
 	{"header list too large", webhook.ErrorProtocol, largeText},
-	{"http2: request header list larger", webhook.ErrorProtocol, "the receiver takes no headers as large as the request's"},
+	{"http2: request header list larger", webhook.ErrorProtocol, "the receiver does not accept headers as large as the request's"},
 	{"http2: failed reading the frame payload", webhook.ErrorProtocol, "the receiver agreed to HTTP/2 and answered in HTTP/1"},
 	{"malformed HTTP ", webhook.ErrorProtocol, "the answer is not valid HTTP: its status line cannot be read"},
 	{"malformed response from server", webhook.ErrorProtocol, "the answer is not valid HTTP: it has no status"},
@@ -57,12 +57,12 @@ const (
 	chunkText  = "the answer is not valid HTTP: a chunk of its body cannot be read"
 )
 
-// wrappers are what net/http writes in front of the message that says what happened.
+// wrappers are the prefixes that net/http writes in front of the actual message.
 var wrappers = []string{
 	"net/http: HTTP/1.x transport connection broken: ", "readLoopPeekFailLocked: ", "http2: Transport: cannot retry err [",
 }
 
-// httpFault names what went wrong between the connection and the end of the answer.
+// httpFault returns class and text of a failure between the connection and the end of the answer.
 func httpFault(err error) (webhook.ErrorClass, string) {
 	message := err.Error()
 	for _, w := range wrappers {
@@ -72,7 +72,7 @@ func httpFault(err error) (webhook.ErrorClass, string) {
 		if found[2] == "received from peer" {
 			return webhook.ErrorProtocol, resetText(found[1])
 		}
-		message = found[2] // what net/http has against the answer
+		message = found[2] // net/http's complaint about the answer
 	}
 	for _, f := range httpFaults {
 		if strings.HasPrefix(message, f.begins) {
@@ -88,7 +88,7 @@ func httpFault(err error) (webhook.ErrorClass, string) {
 	return webhook.ErrorProtocol, "the answer is not valid HTTP"
 }
 
-// streamError is how net/http writes a stream of HTTP/2 that one side has reset.
+// streamError matches net/http's message about an HTTP/2 stream that one side has reset.
 var streamError = regexp.MustCompile(`^stream error: stream ID [0-9]+; ([A-Z0-9_]+)(?:; (received from peer|.*))?`)
 
 func resetText(code string) string {
@@ -98,14 +98,15 @@ func resetText(code string) string {
 	return "the receiver broke the request off (HTTP/2 " + code + ")"
 }
 
-// Messages about a header that cannot be read end with its line (HTTP/1) or its name (HTTP/2), quoted.
+// These match messages about a header that cannot be read. They end with its quoted line (HTTP/1) or name (HTTP/2).
 var (
 	headerLine = regexp.MustCompile(`^malformed MIME header(?: line| initial line|: missing colon): (".*")`)
 	fieldName  = regexp.MustCompile(`^invalid header field (?:name|value for) (".*")`)
 	token      = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 )
 
-// headerFault tells which header of the answer cannot be read; "" for any other fault. The value may be a secret.
+// headerFault names the header of the answer that cannot be read; "" for any other fault. It leaves out the value, which
+// may be a secret.
 func headerFault(message string) string {
 	if found := fieldName.FindStringSubmatch(message); found != nil {
 		name, _ := strconv.Unquote(found[1])
@@ -130,7 +131,7 @@ func nameFault(name string) string {
 	return "the answer is not valid HTTP: " + strconv.Quote(short(name)) + " is not a header name"
 }
 
-// maxNameBytes is how much of a receiver's header name a text quotes.
+// maxNameBytes bounds the quoted part of a receiver's header name.
 const maxNameBytes = 40
 
 func short(name string) string {

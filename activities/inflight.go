@@ -7,13 +7,13 @@ import (
 	"waybill/webhook"
 )
 
-// resultKept is how long the result of an attempt that took long waits for Follow.
+// resultKept is how long the result of a long attempt is kept for Follow.
 const resultKept = time.Minute
 
-// inFlight are the attempts under way in this process, of both lanes and of express mode. Whoever asks for one that is
-// under way, such as a task that is run once more because its answer was lost, waits for that one: the receiver gets no
-// second request. An attempt of the fast lane that takes long outlives the workflow task it began in, which could
-// otherwise do nothing for the event's other deliveries; its result is then fetched by Follow.
+// inFlight holds the attempts in flight in this process, of both lanes and of express mode. A second call for the same
+// attempt, for example of a task that is repeated because its answer was lost, waits for the first one, so that the
+// receiver gets no second request. A long attempt of the fast lane outlives its workflow task, which would otherwise block
+// the event's other deliveries. Follow then fetches its result.
 type inFlight struct {
 	mu       sync.Mutex
 	attempts map[attemptKey]*inFlightAttempt
@@ -32,7 +32,7 @@ type inFlightAttempt struct {
 	done chan struct{}
 	out  *AttemptResult
 	err  error
-	// followed says that somebody was told to ask for the result.
+	// followed says that a caller was told to fetch the result with Follow.
 	followed bool
 }
 
@@ -46,8 +46,8 @@ func (at *inFlightAttempt) failed() bool {
 	}
 }
 
-// join returns the attempt under the key, and begins it when there is none. One that ended with an error and is kept for
-// Follow is made again: nothing came of it.
+// join returns the attempt under the key, and begins it when there is none. An attempt that is kept for Follow and ended
+// with an error is made again.
 func (f *inFlight) join(key attemptKey, attempt func() (*AttemptResult, error)) *inFlightAttempt {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -63,7 +63,7 @@ func (f *inFlight) join(key attemptKey, attempt func() (*AttemptResult, error)) 
 	return at
 }
 
-// end ends an attempt. Its result stays for a while when somebody was told to ask for it.
+// end ends an attempt. Its result is kept for resultKept when a caller was told to fetch it.
 func (f *inFlight) end(key attemptKey, at *inFlightAttempt) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -81,14 +81,14 @@ func (f *inFlight) forget(key attemptKey, at *inFlightAttempt) {
 	f.drop(key, at)
 }
 
-// drop removes the attempt, unless another has taken its key.
+// drop removes the attempt, unless another one has the same key by now.
 func (f *inFlight) drop(key attemptKey, at *inFlightAttempt) {
 	if f.attempts[key] == at {
 		delete(f.attempts, key)
 	}
 }
 
-// follow reports whether the attempt is still under way, and then keeps its result.
+// follow reports whether the attempt is still in flight. If so, its result will be kept.
 func (f *inFlight) follow(at *inFlightAttempt) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -101,7 +101,7 @@ func (f *inFlight) follow(at *inFlightAttempt) bool {
 	}
 }
 
-// find returns the attempt under the key, nil when there is none.
+// find returns the attempt under the key; nil when there is none.
 func (f *inFlight) find(key attemptKey) *inFlightAttempt {
 	f.mu.Lock()
 	defer f.mu.Unlock()

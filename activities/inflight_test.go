@@ -195,7 +195,7 @@ func requirePanic(t *testing.T, b *bundle, err error) {
 	require.Contains(t, b.logged.String(), "panic: boom")
 	require.Contains(t, b.logged.String(), "inflight_test.go", "the stack")
 	require.NoError(t, testutil.GatherAndCompare(b.registry, strings.NewReader(`
-# HELP waybill_attempt_panics_total Attempts that ended in a panic of Waybill's own; they are made again.
+# HELP waybill_attempt_panics_total Attempts that ended in a panic of Waybill itself; they are made again.
 # TYPE waybill_attempt_panics_total counter
 waybill_attempt_panics_total 1
 `), "waybill_attempt_panics_total"))

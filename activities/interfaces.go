@@ -24,11 +24,8 @@ type Store interface {
 
 // Engine is what the activities need of the engine.
 type Engine interface {
-	// DisableEndpoint and EnableEndpoint change the endpoint in the database and tell the running workflows in the background.
 	DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, reason string, at time.Time) (*webhook.Endpoint, error)
 	EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) (*webhook.Endpoint, error)
-	// TellCanceled tells an event's workflow that its delivery to the endpoint was canceled. CodeNotFound: no such workflow runs.
 	TellCanceled(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error
-	// WakeDelivery tells an event's workflow that the endpoint is enabled. CodeNotFound: no such workflow runs.
 	WakeDelivery(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID) error
 }

@@ -101,7 +101,7 @@ waybill_attempts_total{error_class="http_status",lane="isolated",outcome="reject
 `+zeros("blocked", "connect", "dns", "http_status", "protocol", "redirect", "tls")+`
 waybill_attempts_total{error_class="timeout",lane="fast",outcome="retryable"} 1
 waybill_attempts_total{error_class="timeout",lane="isolated",outcome="retryable"} 0
-# HELP waybill_attempts_spilled_total Attempts the fast lane had no room for.
+# HELP waybill_attempts_spilled_total Attempts for which the fast lane had no free slot.
 # TYPE waybill_attempts_spilled_total counter
 waybill_attempts_spilled_total 2
 `), "waybill_attempts_total", "waybill_attempts_spilled_total"))

@@ -6,19 +6,19 @@ import (
 	"waybill/webhook"
 )
 
-// maxReasonBytes bounds what a person gives as a reason.
+// maxReasonBytes bounds the reason that a person gives.
 const maxReasonBytes = 500
 
-// CleanReason returns a reason that a database and a terminal can show, at most 500 bytes long.
+// CleanReason returns the reason without control characters, as valid UTF-8 and at most 500 bytes long.
 func CleanReason(reason string) string { return clean(reason, maxReasonBytes) }
 
-// Lane is the way an attempt runs.
+// Lane says how an attempt runs.
 type Lane string
 
 // The lanes.
 const (
 	LaneFast     Lane = "fast"     // a local activity inside the workflow task
-	LaneIsolated Lane = "isolated" // an activity on a queue of its own, fair among endpoints, for those that are slow
+	LaneIsolated Lane = "isolated" // an activity on a separate queue, fair among endpoints, for slow endpoints
 )
 
 // AttemptInput asks for one attempt of a delivery.
@@ -30,13 +30,13 @@ type AttemptInput struct {
 	Number     int                 `json:"number"`
 	Lane       Lane                `json:"lane"`
 	Policy     webhook.RetryPolicy `json:"policy"`
-	// Manual: a person asked for the attempt. When it fails, the retry policy goes on as if it had not been made.
+	// Manual: a person asked for the attempt. When it fails, the retry policy continues as if it had not been made.
 	Manual bool `json:"manual,omitempty"`
 	// Scheduled is how many of the attempts before this one the retry policy counts; 0: all, that is Number-1.
 	Scheduled int `json:"scheduled,omitempty"`
 }
 
-// position is the attempt's number as the retry policy counts.
+// position is the attempt's number as the retry policy counts it.
 func (in *AttemptInput) position() int {
 	if in.Scheduled == 0 {
 		return in.Number
@@ -44,48 +44,48 @@ func (in *AttemptInput) position() int {
 	return in.Scheduled + 1
 }
 
-// AttemptResult tells how the delivery stands after an attempt, or why none was made.
+// AttemptResult is the delivery's state after an attempt, or the reason why none was made.
 type AttemptResult struct {
-	// Spilled: nothing was sent, because the fast lane has no room for this endpoint now; take the isolated lane, after
-	// Delay.
+	// Spilled: nothing was sent, because the fast lane has no free slot for this endpoint. The attempt must be made in the
+	// isolated lane, after Delay.
 	Spilled bool `json:"spilled,omitempty"`
-	// FollowOn: the attempt is under way and takes long; ask for its result on this task queue.
+	// FollowOn is set when the attempt is in flight and takes long: Follow on this task queue returns its result.
 	FollowOn string `json:"follow_on,omitempty"`
-	// Status is the delivery's from now on.
+	// Status is the delivery's new status.
 	Status webhook.Status `json:"status,omitempty"`
 	// Reason says why the delivery is held or canceled.
 	Reason string `json:"reason,omitempty"`
-	// Delay separates now from the next attempt while retrying, or spilled.
+	// Delay is the time from now to the next attempt while retrying or spilled.
 	Delay time.Duration `json:"delay,omitempty"`
-	// Attempt is what was recorded; nil when nothing was sent.
+	// Attempt is the recorded attempt; nil when nothing was sent.
 	Attempt *webhook.AttemptSummary `json:"attempt,omitempty"`
-	// Missing are the attempts after it that the log has already: a workflow that begins anew does not know of them.
+	// Missing are later attempts that the log has already. A restarted workflow does not know them.
 	Missing []webhook.AttemptSummary `json:"missing,omitempty"`
-	// Host is the endpoint's, for people to read; "" when the attempt delivered.
+	// Host is the endpoint's host, for people to read; "" when the attempt delivered.
 	Host string `json:"host,omitempty"`
 }
 
-// Names under which activities are registered where they are not those of their methods: recorded histories have them.
+// Registered names of activities that differ from the names of their methods, because recorded histories have them.
 const (
 	NameSetStatus  = "Mark"
 	NameSetEnabled = "Switch"
 )
 
-// SetStatusInput asks to write a status that no attempt led to: held, or canceled.
+// SetStatusInput asks to set a status that no attempt led to: held or canceled.
 type SetStatusInput struct {
 	Tenant     string             `json:"tenant"`
 	DeliveryID webhook.DeliveryID `json:"delivery_id"`
 	Status     webhook.Status     `json:"status"`
 	Reason     string             `json:"reason"`
-	// Attempts is how many attempts the asker knows of.
+	// Attempts is how many attempts the caller knows.
 	Attempts int `json:"attempts,omitempty"`
 }
 
-// SetStatusResult tells how the delivery stands afterwards.
+// SetStatusResult is the delivery's state afterwards.
 type SetStatusResult struct {
 	Status webhook.Status `json:"status"`
 	Reason string         `json:"reason,omitempty"`
-	// Missing are the attempts that the log has and the asker does not know of.
+	// Missing are the attempts that the log has and the caller does not know.
 	Missing []webhook.AttemptSummary `json:"missing,omitempty"`
 }
 
@@ -96,11 +96,11 @@ type WakeInput struct {
 	// After is the last delivery of the page before; zero for the first page.
 	After webhook.DeliveryID `json:"after"`
 	Limit int                `json:"limit"`
-	// Version is the endpoint's, as the first page found it; 0 on the first page.
+	// Version is the endpoint's version at the first page; 0 on the first page.
 	Version int64 `json:"version,omitempty"`
 }
 
-// WakeResult tells how far a page went.
+// WakeResult is the result of one page.
 type WakeResult struct {
 	Last    webhook.DeliveryID `json:"last"`
 	Version int64              `json:"version"`

@@ -15,7 +15,7 @@ type metrics struct {
 	panics   prometheus.Counter
 }
 
-// newMetrics registers the metrics with r (nil: nowhere) and creates every label value, so that zero is visible.
+// newMetrics registers the metrics with r, unless it is nil, and creates every label value, so that zero is visible.
 func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -26,13 +26,13 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 		}, []string{"lane"}),
 		spilled: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "waybill_attempts_spilled_total", Help: "Attempts the fast lane had no room for.",
+			Name: "waybill_attempts_spilled_total", Help: "Attempts for which the fast lane had no free slot.",
 		}),
 		busy: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "waybill_attempts_busy_total", Help: "Attempts put off because their endpoint had too many under way in the isolated lane.",
+			Name: "waybill_attempts_busy_total", Help: "Attempts delayed because their endpoint had too many in flight in the isolated lane.",
 		}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "waybill_attempt_panics_total", Help: "Attempts that ended in a panic of Waybill's own; they are made again.",
+			Name: "waybill_attempt_panics_total", Help: "Attempts that ended in a panic of Waybill itself; they are made again.",
 		}),
 	}
 	if r != nil {

@@ -5,7 +5,7 @@ import (
 	"runtime/debug"
 )
 
-// panicError is a panic that was recovered: a fault of ours that ends an attempt and not the process.
+// panicError is a recovered panic: an internal fault that ends the attempt and not the process.
 type panicError struct {
 	value any
 	stack []byte // of the goroutine that panicked
@@ -13,12 +13,12 @@ type panicError struct {
 
 func (e *panicError) Error() string { return clean(fmt.Sprintf("panic: %v", e.value), maxErrorBytes) }
 
-// safely runs f and returns its error, a *panicError if it panics. Whoever starts a goroutine runs its work so.
+// safely runs f and returns its error, or a *panicError if it panics. Every goroutine must run its work with it.
 func safely(f func() error) (err error) {
 	defer func() {
 		switch v := recover().(type) {
 		case nil:
-		case *panicError: // from another goroutine, whose stack says more
+		case *panicError: // from another goroutine: its own stack is the useful one
 			err = v
 		default:
 			err = &panicError{v, debug.Stack()}

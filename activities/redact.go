@@ -21,7 +21,7 @@ const (
 
 const redacted = "[redacted]"
 
-// sensitive are headers whose values are secrets whoever sends them.
+// sensitive are headers whose values are secrets in requests and in answers.
 var sensitive = []string{
 	"Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "Set-Cookie2", "X-Api-Key", "Authentication-Info",
 }
@@ -50,7 +50,7 @@ func recordedResponse(got http.Header) map[string]string {
 	return recorded(headers, sensitive)
 }
 
-// recorded redacts and bounds headers, in the order of their names so that what is dropped does not vary.
+// recorded redacts and bounds headers. It sorts them by name, so that the same ones are dropped every time.
 func recorded(headers map[string]string, secret []string) map[string]string {
 	out := make(map[string]string, len(headers))
 	size := 0
@@ -69,8 +69,7 @@ func recorded(headers map[string]string, secret []string) map[string]string {
 	return out
 }
 
-// clean returns text that a database and a page can show: valid UTF-8, no control characters (Postgres refuses NUL),
-// at most limit bytes.
+// clean returns the text as valid UTF-8 without control characters (Postgres refuses NUL), at most limit bytes long.
 func clean(text string, limit int) string {
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {

@@ -7,21 +7,21 @@ import (
 	"waybill/webhook"
 )
 
-// maxRetryAfter bounds how late an attempt notices that its endpoint has become quick again.
+// maxRetryAfter bounds the delay, and so how late an attempt notices that its endpoint is quick again.
 const maxRetryAfter = 30 * time.Second
 
-// bookings spread the attempts that find no slot over the time in which slots will be free, as an endpoint's pace
-// lets expect. An attempt that only asks again and again costs Temporal more than one that is made.
+// bookings spread the attempts that found no slot over the time in which slots should become free, judged by how long the
+// endpoint's requests take. An attempt that polls for a slot would cost Temporal more than one that is made.
 type bookings struct {
-	pace   time.Duration // what a request takes, smoothed
-	booked time.Time     // until when the slots are spoken for
+	pace   time.Duration // how long a request takes, smoothed
+	booked time.Time     // until when all slots are booked
 }
 
-// took notes how long a request took.
+// took records how long a request took.
 func (k *bookings) took(d time.Duration) { k.pace = (3*k.pace + d) / 4 }
 
-// full books the next slot that is to be free in the isolated lane and returns the error that says when, to an attempt
-// that found none in the lane.
+// full books the next slot of the isolated lane for an attempt that found none, and returns the error that says when it
+// should be free.
 func (b *bulkhead) full(c *compartment, lane Lane) *fullError {
 	if c.free[LaneIsolated] > 0 {
 		return &fullError{lane: lane}
@@ -38,8 +38,8 @@ func (b *bulkhead) full(c *compartment, lane Lane) *fullError {
 	return &fullError{lane, c.booked.Sub(now)}
 }
 
-// RetryAfter returns for how long an event to these endpoints may as well wait, because all of them are slow and have as
-// many attempts under way as they may; 0: one of them has room.
+// RetryAfter returns how long an event to these endpoints should wait, because all of them are slow and have no free slot;
+// 0: one of them has a free slot.
 func RetryAfter(a *Activities, endpoints []webhook.EndpointID) time.Duration {
 	b := a.bulkhead
 	b.mu.Lock()

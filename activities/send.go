@@ -10,13 +10,13 @@ import (
 	"waybill/webhook"
 )
 
-// Waits between tries to write down what has happened already.
+// Waits between the tries of persist.
 const (
 	firstRecordPause = 50 * time.Millisecond
 	maxRecordPause   = 2 * time.Second
 )
 
-// maxShownHostBytes is a host name and its port.
+// maxShownHostBytes fits a host name of the maximum length and a port.
 const maxShownHostBytes = maxHostBytes + 6
 
 // send makes the attempt, judges the answer and records both.
@@ -25,7 +25,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	if !ok {
 		return nil, webhook.Errorf(webhook.CodeInternal, "the dialect %q is not loaded", s.Tenant.Dialect)
 	}
-	started := a.now().UTC().Truncate(time.Microsecond) // what the database keeps
+	started := a.now().UTC().Truncate(time.Microsecond) // the precision of the database
 	body := s.Body.For(in.DeliveryID)
 	headers, err := d.RequestHeaders(webhook.Request{
 		EventID: s.Delivery.EventID, EventType: s.Delivery.EventType, DeliveryID: in.DeliveryID,
@@ -68,7 +68,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	return out, nil
 }
 
-// reply returns what the verdict depends on. An answer that broke off is none.
+// reply returns what the verdict depends on. An answer that broke off does not count as an answer.
 func (r *Response) reply() webhook.Reply {
 	if r.ErrorClass != "" {
 		return webhook.Reply{ErrorClass: r.ErrorClass, Error: r.Error}
@@ -101,8 +101,8 @@ func (a *Activities) recordOf(in *AttemptInput, v webhook.Verdict, answer *Respo
 	return r
 }
 
-// leaveSchedule undoes what the retry policy would make of a failed attempt that a person asked for: the next one is due
-// when it was due before, at once if that has passed. A receiver that is gone ends the delivery all the same.
+// leaveSchedule undoes the effect of a failed manual attempt on the schedule: the next attempt is due when it was due
+// before, or at once if that time has passed. A receiver that is gone still ends the delivery.
 func leaveSchedule(r *store.Record, v webhook.Verdict, due *time.Time) {
 	if v.Outcome != webhook.OutcomeRetryable {
 		return
@@ -114,7 +114,7 @@ func leaveSchedule(r *store.Record, v webhook.Verdict, due *time.Time) {
 	r.Status, r.NextAttemptAt = webhook.StatusRetrying, &next
 }
 
-// hostOf returns what people know an endpoint by. The rest of a URL may carry secrets.
+// hostOf returns the host of a URL, which people recognize. The rest may contain secrets.
 func hostOf(e *webhook.Endpoint) string {
 	if e == nil {
 		return ""
@@ -126,7 +126,8 @@ func hostOf(e *webhook.Endpoint) string {
 	return clean(u.Host, maxShownHostBytes)
 }
 
-// disable obeys a receiver that wants no more. When it fails, the next delivery to it will be told the same again.
+// disable disables an endpoint whose receiver is gone. When it fails, the receiver's answer to the next delivery repeats
+// it.
 func (a *Activities) disable(ctx context.Context, in *AttemptInput) {
 	const reason = "the receiver answered 410 Gone"
 	_, err := persist(ctx, a.recordTimeout, func(ctx context.Context) (*webhook.Endpoint, error) {
@@ -137,8 +138,8 @@ func (a *Activities) disable(ctx context.Context, in *AttemptInput) {
 	}
 }
 
-// persist writes what has happened already and cannot be undone. A database that is away for a moment is waited for:
-// to run the activity again would send the attempt again.
+// persist writes what has already happened. It waits for a database that is down for a moment, because a retry of the
+// activity would send the request again.
 func persist[T any](ctx context.Context, timeout time.Duration, write func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()

@@ -7,8 +7,8 @@ import (
 	"waybill/webhook"
 )
 
-// SetStatus makes a delivery held or canceled, unless the database knows better, and tells how it stands afterwards: a
-// delivery of an enabled endpoint is not held, a settled one not canceled. One that is not there counts as canceled.
+// SetStatus makes a delivery held or canceled and returns its state afterwards. The database decides: a delivery of an
+// enabled endpoint is not held, and a settled one is not canceled. A delivery that is not stored counts as canceled.
 func (a *Activities) SetStatus(ctx context.Context, in SetStatusInput) (*SetStatusResult, error) {
 	out, err := a.setStatus(ctx, &in)
 	if webhook.ErrorCode(err) == webhook.CodeNotFound {
@@ -44,7 +44,8 @@ func (a *Activities) setStatus(ctx context.Context, in *SetStatusInput) (*SetSta
 	return out, nil
 }
 
-// recorded returns a delivery's attempts from a number on. None are recorded of an event that retention removes at this moment.
+// recorded returns a delivery's attempts from a number on. It returns none when retention removed the event in the
+// meantime.
 func (a *Activities) recorded(ctx context.Context, id webhook.DeliveryID, from int) ([]webhook.AttemptSummary, error) {
 	made, err := a.store.RecordedAttempts(ctx, id, from)
 	if err != nil {
@@ -53,7 +54,7 @@ func (a *Activities) recorded(ctx context.Context, id webhook.DeliveryID, from i
 	return made, nil
 }
 
-// cancel cancels a delivery and returns how it stands: canceled, or settled before.
+// cancel cancels a delivery and returns its state: canceled, or settled before.
 func (a *Activities) cancel(ctx context.Context, tenant string, id webhook.DeliveryID, reason string) (*webhook.Delivery, error) {
 	d, err := a.store.CancelDelivery(ctx, tenant, id, reason, a.now())
 	if webhook.ErrorCode(err) == webhook.CodeConflict {

@@ -7,18 +7,19 @@ import (
 )
 
 const (
-	// slowAnswer is what takes an endpoint out of the fast lane, whether the answer came that late or is still awaited.
+	// slowAnswer is how late an answer must be to take its endpoint out of the fast lane. It applies to answers that are
+	// still awaited too.
 	slowAnswer = 500 * time.Millisecond
-	// slowMemory is how long an endpoint stays slow that nothing was sent to since.
+	// slowMemory is how long an endpoint stays slow when nothing is sent to it.
 	slowMemory = 10 * time.Minute
 )
 
-// slot is an attempt's right to be under way. It is given back by leave.
+// slot is an attempt's right to be in flight. leave gives it back.
 type slot struct {
 	b    *bulkhead
 	id   webhook.EndpointID
 	lane Lane
-	// ready is closed when a waiting attempt is handed its slot.
+	// ready is closed when a waiting attempt gets its slot.
 	ready chan struct{}
 	sent  time.Time // zero until the request begins
 }
@@ -28,22 +29,22 @@ type compartment struct {
 	taken map[*slot]struct{}
 	// free is how many slots each lane has left.
 	free map[Lane]int
-	// waiting are attempts without a slot, in their order.
+	// waiting are the attempts that wait for a slot, first come first served.
 	waiting map[Lane][]*slot
 	slow    bool
 	since   time.Time // of the last change of slow
 	bookings
 }
 
-// sending notes that the request begins now.
+// sending records that the request begins now.
 func (s *slot) sending() {
 	s.b.mu.Lock()
 	defer s.b.mu.Unlock()
 	s.sent = s.b.now()
 }
 
-// answered notes how the endpoint did: one slow answer makes it slow, one quick answer healthy, whatever it says. An
-// endpoint that fails at once keeps nobody waiting.
+// answered updates slow: one slow answer makes the endpoint slow, one quick answer makes it healthy, whatever its status
+// code. An endpoint that fails at once delays nobody.
 func (s *slot) answered(r *Response) {
 	slow := r.Duration > slowAnswer || r.ErrorClass == webhook.ErrorTimeout
 	s.b.mu.Lock()
@@ -54,7 +55,7 @@ func (s *slot) answered(r *Response) {
 	c.took(r.Duration)
 }
 
-// leave gives the slot back, to an attempt that waits for it if there is one.
+// leave gives the slot back, to a waiting attempt if there is one.
 func (s *slot) leave() {
 	b := s.b
 	b.mu.Lock()
@@ -78,8 +79,8 @@ func (s *slot) leave() {
 	}
 }
 
-// isSlow reports whether the endpoint has to stay out of the fast lane. One request that is awaited for too long is
-// enough, or a receiver that hangs would fill the lane before the first timeout tells.
+// isSlow reports whether the endpoint must stay out of the fast lane. One request that has waited too long is enough.
+// Otherwise a receiver that hangs would fill the lane before the first timeout.
 func (c *compartment) isSlow(now time.Time) bool {
 	if c.slow && now.Sub(c.since) < slowMemory {
 		return true
@@ -92,13 +93,13 @@ func (c *compartment) isSlow(now time.Time) bool {
 	return false
 }
 
-// idle reports whether nothing is to be remembered.
+// idle reports whether there is nothing to remember.
 func (c *compartment) idle(now time.Time) bool {
 	remembered := c.slow && now.Sub(c.since) < slowMemory
 	return len(c.taken) == 0 && !remembered
 }
 
-// oldest returns the age of the request that has been under way for longest.
+// oldest returns the age of the oldest request in flight.
 func (c *compartment) oldest(now time.Time) time.Duration {
 	var age time.Duration
 	for s := range c.taken {

@@ -13,7 +13,7 @@ import (
 	"waybill/webhook"
 )
 
-// MaxResponseBody is how much of an answer's body is read and kept; what follows is left unread.
+// MaxResponseBody is how much of an answer's body is read and kept. The rest is not read.
 const MaxResponseBody = 16 << 10
 
 // Limits of the transport. Without a hook for 1xx answers, net/http counts their headers towards
@@ -22,11 +22,12 @@ const (
 	maxResponseHeaderBytes = 64 << 10
 	maxIdleConns           = 2048
 	maxIdleConnsPerHost    = 32
-	// idleConnTimeout is shorter than receivers keep idle connections (Node: 5 s), so that they hardly ever close one in
-	// the moment that it is chosen: that attempt would fail, since a request is never sent twice within an attempt.
+	// idleConnTimeout is shorter than the time for which receivers keep idle connections (Node: 5 s). Otherwise a receiver
+	// could close a connection just when it is reused, and that attempt would fail, because a request is never sent twice
+	// within an attempt.
 	idleConnTimeout = 4 * time.Second
-	// spareBodyTime is how long, within the timeout, a body is read that decides nothing: it must not keep a slot of its endpoint
-	// that other attempts wait for.
+	// spareBodyTime is how long, within the timeout, a body is read that does not change the outcome, so that it does not
+	// occupy a slot that other attempts wait for.
 	spareBodyTime = time.Second
 	pingAfter     = 15 * time.Second
 	pingTimeout   = 10 * time.Second
@@ -34,20 +35,20 @@ const (
 
 // TransportOptions are an operator's rules for outbound calls.
 type TransportOptions struct {
-	// AllowCIDRs are private networks that may be called all the same, on any port.
+	// AllowCIDRs are private networks that may be called, on any port.
 	AllowCIDRs []netip.Prefix
 	// AllowedPorts limits calls everywhere else; empty: DefaultPorts.
 	AllowedPorts []uint16
-	// RootCAs are certificates in PEM form, trusted besides the system's.
+	// RootCAs are certificates in PEM form that are trusted in addition to the system's.
 	RootCAs []byte
 }
 
-// Transport makes every outbound call. It dials only what the guard lets pass, follows no redirect, knows no proxy,
-// decompresses nothing, verifies certificates (TLS 1.2 at least), and reads at most 64 KiB of headers and
-// MaxResponseBody of body. It is safe for concurrent use.
+// Transport makes every outbound call. It dials only addresses that the guard allows, follows no redirects, uses no proxy,
+// decompresses nothing, verifies certificates, requires TLS 1.2, and reads at most 64 KiB of headers and MaxResponseBody of
+// the body. It is safe for concurrent use.
 type Transport struct{ http *http.Transport }
 
-// NewTransport returns a Transport. The error names an option that cannot be used.
+// NewTransport returns a Transport. The error names the invalid option.
 func NewTransport(o TransportOptions) (*Transport, error) {
 	if err := checkPrefixes(o.AllowCIDRs); err != nil {
 		return nil, err
@@ -60,7 +61,7 @@ func NewTransport(o TransportOptions) (*Transport, error) {
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	return &Transport{&http.Transport{
-		Proxy:                  nil, // the environment's proxy would dial for us, past the guard
+		Proxy:                  nil, // a proxy from the environment would bypass the guard
 		DialContext:            d.net.DialContext,
 		DialTLSContext:         d.dialTLS,
 		DisableCompression:     true,
@@ -76,37 +77,38 @@ func NewTransport(o TransportOptions) (*Transport, error) {
 // Request is one outbound POST.
 type Request struct {
 	URL string
-	// Headers are sent as spelled; of two with one name the later holds.
+	// Headers are sent with their spelling. Of two with the same name the later one is sent.
 	Headers []webhook.Header
 	Body    []byte
 	// Timeout covers dial, TLS, headers and body; 0: webhook.MaxTimeout.
 	Timeout time.Duration
-	// HeadersSuffice makes the answer count once its headers are there. What arrives of the body soon after is read all the same.
+	// HeadersSuffice makes the answer count once its headers have arrived. The part of the body that arrives soon after is
+	// still read.
 	HeadersSuffice bool
 }
 
-// Response is what came of a Request: an answer, or the reason why none arrived.
+// Response is the result of a Request: an answer, or the reason why none arrived.
 type Response struct {
 	// StatusCode is 0 when no answer arrived.
 	StatusCode int
-	// RetryAfter is what the Retry-After header asks for, at most webhook.MaxRetryDelay; 0 for nothing.
+	// RetryAfter is the delay that the Retry-After header asks for, at most webhook.MaxRetryDelay; 0: none.
 	RetryAfter time.Duration
 	Headers    http.Header
-	// Body is the first MaxResponseBody of the answer's; Truncated says that it went on.
+	// Body is the beginning of the answer's body, up to MaxResponseBody. Truncated says that the body is longer.
 	Body      []byte
 	Truncated bool
-	// ErrorClass is set when no answer arrived, and when a 2xx broke off or was not complete in time, unless HeadersSuffice. Error then says
-	// why, in words that hold neither a part of the URL, nor a header, nor an address of this network.
+	// ErrorClass is set when no answer arrived, and, unless HeadersSuffice, when a 2xx answer broke off or was not complete
+	// in time. Error then says why. It contains no part of the URL, no header value and no address of this network.
 	ErrorClass webhook.ErrorClass
 	Error      string
 	Started    time.Time
 	Duration   time.Duration
 }
 
-// CloseIdle closes the connections that wait for a next request.
+// CloseIdle closes idle connections.
 func (t *Transport) CloseIdle() { t.http.CloseIdleConnections() }
 
-// Send makes the request. Whatever happens is told by the Response.
+// Send makes the request. The Response tells failures too.
 func (t *Transport) Send(ctx context.Context, r Request) Response {
 	if r.Timeout <= 0 {
 		r.Timeout = webhook.MaxTimeout
@@ -127,7 +129,7 @@ func (t *Transport) send(ctx context.Context, cancel func(), r Request, x *excha
 	}
 	resp, err := t.http.RoundTrip(req)
 	if p := (*panicError)(nil); errors.As(err, &p) {
-		panic(p) // of the goroutine that dialed; the receiver has no part in it
+		panic(p) // a panic of the dialing goroutine is not the receiver's failure
 	}
 	if err != nil {
 		return x.failure(ctx, err)
@@ -139,7 +141,7 @@ func (t *Transport) send(ctx context.Context, cancel func(), r Request, x *excha
 		Headers:    resp.Header,
 	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
-		return out // its body is the bare connection
+		return out // its body is the raw connection
 	}
 	if r.HeadersSuffice {
 		defer time.AfterFunc(spareBodyTime, cancel).Stop()
@@ -150,7 +152,7 @@ func (t *Transport) send(ctx context.Context, cancel func(), r Request, x *excha
 	}
 	out.Body, out.Truncated, err = readBody(resp.Body)
 	if err != nil && resp.StatusCode >= 200 && resp.StatusCode <= 299 {
-		// Only a complete answer acknowledges. A failure is one with or without its body.
+		// Only a complete 2xx answer acknowledges. A failure needs no body.
 		out.ErrorClass, out.Error = x.classify(ctx, err)
 	}
 	return out
@@ -161,8 +163,8 @@ func (x *exchange) failure(ctx context.Context, err error) Response {
 	return Response{ErrorClass: class, Error: text}
 }
 
-// readBody reads one byte past the limit, to tell a longer body, and to find the end of one that fits, without which
-// the connection is not used again.
+// readBody reads one byte past the limit. This detects a longer body and reaches the end of one that fits, which is
+// required for reusing the connection.
 func readBody(r io.Reader) (body []byte, truncated bool, err error) {
 	body, err = io.ReadAll(io.LimitReader(r, MaxResponseBody+1))
 	if len(body) > MaxResponseBody {
@@ -181,8 +183,8 @@ func newRequest(ctx context.Context, r Request) (*http.Request, error) {
 	if err != nil {
 		return nil, errors.New("the request cannot be built")
 	}
-	// A body that is there, be it empty, and of which net/http can get no second copy: it sends no request again, whatever
-	// the receiver says (GOAWAY, REFUSED_STREAM) and whatever the endpoint's headers look like (Idempotency-Key).
+	// The body is not nil, even when it is empty, and net/http cannot get a second copy of it. So net/http never repeats
+	// the request, neither after GOAWAY or REFUSED_STREAM nor because of an Idempotency-Key header.
 	req.Body, req.ContentLength, req.GetBody = io.NopCloser(bytes.NewReader(r.Body)), int64(len(r.Body)), nil
 	setHeaders(req.Header, r.Headers)
 	return req, nil
@@ -195,7 +197,7 @@ func setHeaders(h http.Header, headers []webhook.Header) {
 		delete(h, spelled[name])
 		spelled[name] = x.Name
 		if name == "User-Agent" {
-			spelled[name] = name // net/http adds its own beside any other spelling
+			spelled[name] = name // net/http would add its own header next to another spelling
 		}
 		h[spelled[name]] = []string{x.Value}
 	}

@@ -224,7 +224,7 @@ func TestTransport_Send_endsWithItsContext(t *testing.T) {
 	cancel()
 	out := newTransport(t).Send(ctx, activities.Request{URL: s.URL})
 	require.Equal(t, webhook.ErrorTimeout, out.ErrorClass)
-	require.Contains(t, out.Error, "gave up")
+	require.Contains(t, out.Error, "canceled the request")
 }
 
 func TestNewTransport_refusesWrongOptions(t *testing.T) {

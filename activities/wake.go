@@ -17,18 +17,19 @@ const (
 	wakesAtOnce      = 8
 )
 
-// reasonDeleted is why what waits for a deleted endpoint is canceled.
+// reasonDeleted is the reason of deliveries that are canceled because their endpoint was deleted.
 const reasonDeleted = "the endpoint was deleted"
 
-// wakePage is a page of deliveries whose workflows are being told. It is kept with the activity's heartbeat, because once
-// released or canceled the deliveries are no longer listed, and a page that failed half-way must be told to the end.
+// wakePage is a page of deliveries whose workflows are being told. It is stored in the activity's heartbeat: released or
+// canceled deliveries are no longer listed, and a retry of the activity must tell the rest of the page.
 type wakePage struct {
 	IDs      []webhook.DeliveryID `json:"ids"`
 	EventIDs []string             `json:"event_ids"`
 }
 
-// Wake wakes one page of the held deliveries of an endpoint that was enabled, or cancels one page of what waits for an endpoint
-// that was deleted. It ends the recovery when the endpoint has changed since the first page: a change of its own begins another.
+// Wake wakes one page of the held deliveries of an enabled endpoint, or cancels one page of the deliveries that wait for a
+// deleted endpoint. It ends the recovery when the endpoint has changed since the first page, because that change starts
+// another recovery.
 func (a *Activities) Wake(ctx context.Context, in WakeInput) (*WakeResult, error) {
 	out, err := a.wake(ctx, &in)
 	return out, a.translate(ctx, "wake", err)
@@ -70,7 +71,7 @@ func (a *Activities) wake(ctx context.Context, in *WakeInput) (*WakeResult, erro
 	return out, nil
 }
 
-// wakePage returns the page that an earlier run of this activity began, or the next from the database.
+// wakePage returns the page that an earlier run of this activity began, or the next one from the database.
 func (a *Activities) wakePage(ctx context.Context, in *WakeInput, limit int) (*wakePage, error) {
 	if page, begun := pageBegun(ctx); begun {
 		return page, nil
@@ -102,7 +103,8 @@ func newWakePage(ctx context.Context, deliveries []store.HeldDelivery) *wakePage
 	return page
 }
 
-// wakeAll releases the deliveries first: a workflow that wakes and finds its delivery still held would leave it.
+// wakeAll releases the deliveries before it wakes the workflows, because a workflow that finds its delivery still held
+// would keep it held.
 func (a *Activities) wakeAll(ctx context.Context, in *WakeInput, page *wakePage) error {
 	if len(page.IDs) == 0 {
 		return nil
@@ -115,8 +117,8 @@ func (a *Activities) wakeAll(ctx context.Context, in *WakeInput, page *wakePage)
 	})
 }
 
-// cancelOfDeleted cancels in the database first, so that the log is right whatever becomes of the workflows, and then tells
-// them, so that none waits for a retry of what is canceled.
+// cancelOfDeleted cancels in the database first, so that the log is right even if a workflow cannot be told. Then it tells
+// the workflows, so that none waits for a retry of a canceled delivery.
 func (a *Activities) cancelOfDeleted(ctx context.Context, in *WakeInput, limit int) (*WakeResult, error) {
 	more := true
 	page, begun := pageBegun(ctx)
@@ -144,7 +146,7 @@ func (a *Activities) cancelOfDeleted(ctx context.Context, in *WakeInput, limit i
 	return out, nil
 }
 
-// tellAll tells the workflows of a page's deliveries, some at a time. One that runs no more needs to know nothing.
+// tellAll tells the workflows of a page's deliveries, some at a time. A workflow that has ended need not be told.
 func (a *Activities) tellAll(ctx context.Context, page *wakePage, tell func(ctx context.Context, eventID string) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(wakesAtOnce)
@@ -156,8 +158,8 @@ func (a *Activities) tellAll(ctx context.Context, page *wakePage, tell func(ctx 
 	return group.Wait()
 }
 
-// tellOne tells one workflow. Only an engine that does not answer fails the page: a workflow that can never be told must not keep
-// the others from it.
+// tellOne tells one workflow. Only an engine that does not answer fails the page, because a workflow that can never be told
+// must not block the others.
 func (a *Activities) tellOne(ctx context.Context, eventID string, id webhook.DeliveryID, tell func(ctx context.Context, eventID string) error) error {
 	err := tell(ctx, eventID)
 	switch webhook.ErrorCode(err) {
@@ -166,7 +168,7 @@ func (a *Activities) tellOne(ctx context.Context, eventID string, id webhook.Del
 	case webhook.CodeUnavailable:
 		return fmt.Errorf("tell a workflow of a delivery: %w", err)
 	case webhook.CodeNotFound:
-		a.log.Warn("no workflow runs for a delivery that it is to be told of", "event", eventID, "delivery", id)
+		a.log.Warn("the workflow of a delivery is not running and cannot be told", "event", eventID, "delivery", id)
 	default:
 		if ctx.Err() != nil {
 			return ctx.Err()

@@ -61,18 +61,12 @@ type Backlog interface {
 	Done(admitted, waiting int)
 }
 
-// Engine is what the API needs of the running workflows.
+// Engine is what the API needs of package engine.
 type Engine interface {
-	// History answers webhook.ErrClosed when the event's workflow has ended, CodeNotFound when no workflow is known, and
-	// CodeUnavailable when the engine is down.
 	History(ctx context.Context, tenant, eventID string) (*webhook.History, error)
-	// DisableEndpoint and EnableEndpoint change the endpoint in the database and tell the running workflows in the background.
 	DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, reason string, at time.Time) (*webhook.Endpoint, error)
 	EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) (*webhook.Endpoint, error)
-	// DeleteEndpoint deletes the endpoint in the database and cancels in the background what waits for it.
 	DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) error
-	// RetryNow and CancelDelivery return once the workflow has obeyed. CodeConflict: the delivery's state forbids it;
-	// CodeNotFound: no such workflow runs; CodeUnavailable: it did not answer in time.
 	RetryNow(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error
 	CancelDelivery(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error
 	Ready(ctx context.Context) error

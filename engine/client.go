@@ -18,12 +18,12 @@ import (
 	"waybill/workflows"
 )
 
-// DefaultRecoveryRate is how many held deliveries of an enabled endpoint are woken a second.
+// DefaultRecoveryRate is how many held deliveries a recovery wakes per second.
 const DefaultRecoveryRate = 100
 
-// Client starts, signals and asks the workflows. Its errors are webhook.Error: CodeNotFound when no such workflow is
-// known or, for a signal, running; CodeInvalid when Temporal refuses a start for what it asks; CodeUnavailable when Temporal does
-// not answer.
+// Client starts, signals, updates and queries the workflows. Its errors are webhook.Error. CodeNotFound: no such workflow
+// is known; for a signal or an update: none is running. CodeInvalid: Temporal refuses the content of a start.
+// CodeUnavailable: Temporal does not answer.
 type Client struct {
 	temporal client.Client
 	opts     Options
@@ -37,10 +37,10 @@ type Options struct {
 	TaskQueue string
 	// Endpoints is where DisableEndpoint and EnableEndpoint write.
 	Endpoints Endpoints
-	// RecoveryRate is how many held deliveries of an enabled endpoint are woken a second; 0: DefaultRecoveryRate.
+	// RecoveryRate is how many held deliveries a recovery wakes per second; 0: DefaultRecoveryRate.
 	RecoveryRate int
-	// Failpoint is called at "after-disable" (in the database, and not yet in the workflows), for tests that kill the process
-	// there; nil: nothing is called.
+	// Failpoint is called at "after-disable", when the database has the change and the workflows have not, for tests that
+	// kill the process there; nil: nothing is called.
 	Failpoint func(name string)
 	Logger    *slog.Logger
 }
@@ -56,14 +56,15 @@ func (o *Options) setDefaults() {
 	}
 }
 
-// NewClient returns a Client of Temporal's.
+// NewClient returns a Client that uses the given Temporal client.
 func NewClient(c client.Client, o Options) *Client {
 	o.setDefaults()
 	return &Client{temporal: c, opts: o, log: o.Logger}
 }
 
-// Start starts EventDelivery for an event, eagerly where a worker shares this client. That it was started before is no error: the
-// event is then on its way. CodeInvalid: the engine refuses this very event, and would again. Any other error is the engine's.
+// Start starts EventDelivery for an event, eagerly where a worker shares this client. It is no error when the workflow was
+// started before. CodeInvalid: the engine refuses this event and would refuse it again. Any other error is not caused by
+// the event.
 func (c *Client) Start(ctx context.Context, in *workflows.EventDeliveryInput) error {
 	return c.start(ctx, in, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE)
 }
@@ -73,7 +74,7 @@ func (c *Client) start(ctx context.Context, in *workflows.EventDeliveryInput, re
 		ID:                    workflows.EventDeliveryID(in.Tenant, in.EventID),
 		TaskQueue:             c.opts.TaskQueue,
 		WorkflowIDReusePolicy: reuse,
-		// With this the SDK answers with an error rather than with the run that exists.
+		// This makes the SDK return an error instead of the existing run.
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		EnableEagerStart:                         true,
 		TypedSearchAttributes:                    temporal.NewSearchAttributes(in.SearchAttributes()...),
@@ -82,7 +83,7 @@ func (c *Client) start(ctx context.Context, in *workflows.EventDeliveryInput, re
 	return startError("start a workflow", err)
 }
 
-// StartRecovery starts EndpointRecovery for an endpoint. That one runs already is no error.
+// StartRecovery starts EndpointRecovery for an endpoint. It is no error when one is already running.
 func (c *Client) StartRecovery(ctx context.Context, tenant string, endpoint webhook.EndpointID) error {
 	_, err := c.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                                       workflows.EndpointRecoveryID(tenant, endpoint),
@@ -104,8 +105,8 @@ func startError(what string, err error) error {
 	return translate(what, err)
 }
 
-// refused reports whether the request itself is at fault, so that the same one would fail again on an engine in good health: the
-// server found it invalid or too large, or it could not be encoded.
+// refused reports whether the request itself is the cause, so that it would fail again on a healthy engine: the server
+// found it invalid or too large, or it could not be encoded.
 func refused(err error) bool {
 	if err == nil {
 		return false
@@ -114,16 +115,18 @@ func refused(err error) bool {
 	if errors.As(err, &invalid) || errors.Is(err, converter.ErrUnableToEncode) {
 		return true
 	}
-	// For a message beyond a limit of gRPC the SDK has an error type of its own, which it does not export. It keeps gRPC's text.
+	// For a message beyond a limit of gRPC the SDK has an error type that it does not export. The type keeps gRPC's text.
 	return strings.Contains(err.Error(), "message larger than max")
 }
 
-// TellCanceled tells the workflow that the delivery to an endpoint was canceled in the database.
+// TellCanceled tells the event's workflow that the delivery to an endpoint was canceled in the database. CodeNotFound: no
+// such workflow is running.
 func (c *Client) TellCanceled(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error {
 	return c.signal(ctx, tenant, eventID, workflows.SignalCancelDelivery, workflows.EndpointSignal{EndpointID: endpoint.String(), Reason: reason})
 }
 
-// WakeDelivery tells the workflow that an endpoint is enabled, so that its held delivery goes on.
+// WakeDelivery tells the event's workflow that an endpoint is enabled, so that the held delivery continues. CodeNotFound:
+// no such workflow is running.
 func (c *Client) WakeDelivery(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID) error {
 	return c.signal(ctx, tenant, eventID, workflows.SignalEnableEndpoint, workflows.EndpointSignal{EndpointID: endpoint.String(), Informed: true})
 }
@@ -138,7 +141,7 @@ func (c *Client) Ready(ctx context.Context) error {
 	return translate("check Temporal", err)
 }
 
-// translate turns an error of Temporal's into one of ours.
+// translate turns an error of Temporal into a webhook.Error.
 func translate(what string, err error) error {
 	if err == nil {
 		return nil

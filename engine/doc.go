@@ -1,3 +1,3 @@
-// Package engine is the typed client of the workflows: it starts, signals, queries and reconciles them, and it is the one place
-// where an endpoint is disabled or enabled, in the database first and in the running workflows then.
+// Package engine is the typed client of the workflows: it starts, signals, updates, queries and lists them. It is also the
+// one place where an endpoint is disabled, enabled or deleted: first in the database, then in the running workflows.
 package engine

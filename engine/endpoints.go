@@ -21,8 +21,8 @@ type Endpoints interface {
 	DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) error
 }
 
-// DisableEndpoint disables an endpoint, whoever asks for it: a person, a signal, or a receiver that is gone. The database is the
-// truth, and every attempt reads it before it sends. The running workflows are told in the background.
+// DisableEndpoint disables an endpoint, for a person, a signal or a receiver that is gone. The database is the truth, and
+// every attempt reads it before it sends. The running workflows are told in the background.
 func (c *Client) DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, reason string, at time.Time) (*webhook.Endpoint, error) {
 	e, changed, err := c.opts.Endpoints.DisableEndpoint(ctx, tenant, id, reason, at)
 	if err != nil {
@@ -35,7 +35,7 @@ func (c *Client) DisableEndpoint(ctx context.Context, tenant string, id webhook.
 	return e, nil
 }
 
-// EnableEndpoint enables an endpoint, whoever asks for it, and starts its recovery in the background.
+// EnableEndpoint enables an endpoint, for a person or a signal, and starts its recovery in the background.
 func (c *Client) EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) (*webhook.Endpoint, error) {
 	e, changed, err := c.opts.Endpoints.EnableEndpoint(ctx, tenant, id, at)
 	if err != nil {
@@ -47,7 +47,8 @@ func (c *Client) EnableEndpoint(ctx context.Context, tenant string, id webhook.E
 	return e, nil
 }
 
-// DeleteEndpoint deletes an endpoint and starts in the background what cancels the deliveries that wait for it.
+// DeleteEndpoint deletes an endpoint and starts its recovery in the background, which cancels the deliveries that wait for
+// it.
 func (c *Client) DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) error {
 	if err := c.opts.Endpoints.DeleteEndpoint(ctx, tenant, id, at); err != nil {
 		return fmt.Errorf("delete an endpoint: %w", err)
@@ -56,8 +57,8 @@ func (c *Client) DeleteEndpoint(ctx context.Context, tenant string, id webhook.E
 	return nil
 }
 
-// endpointDisabled tells the running workflows of an endpoint in the background, by one of Temporal's own batch jobs.
-// It only makes them show the delivery as held sooner: each of them reads the database before it sends.
+// endpointDisabled tells the running workflows of an endpoint in the background, by one of Temporal's own batch jobs. The
+// signal only makes them show the delivery as held sooner, because each attempt reads the database before it sends.
 func (c *Client) endpointDisabled(tenant string, id webhook.EndpointID, reason string) {
 	go c.tell("the workflows of a disabled endpoint learn of it with their next attempt", tenant, id, func(ctx context.Context) error {
 		input, err := converter.GetDefaultDataConverter().ToPayloads(workflows.EndpointSignal{EndpointID: id.String(), Reason: reason, Informed: true})
@@ -77,22 +78,22 @@ func (c *Client) endpointDisabled(tenant string, id webhook.EndpointID, reason s
 	})
 }
 
-// tellTimeout bounds how long it is tried to tell workflows something in the background, and tellPause separates the tries.
+// tellTimeout bounds how long tell tries in the background, and tellPause is the wait between two tries.
 const (
 	tellTimeout = 30 * time.Second
 	tellPause   = time.Second
 )
 
-// recoverEndpoint starts the endpoint's recovery in the background. When that fails, the worker finds what
-// the database keeps of it and starts it.
+// recoverEndpoint starts the endpoint's recovery in the background. When that fails, the upkeep starts it later: the
+// database keeps the request.
 func (c *Client) recoverEndpoint(tenant string, id webhook.EndpointID) {
 	go c.tell("an endpoint's recovery is left to the worker", tenant, id, func(ctx context.Context) error {
 		return c.StartRecovery(ctx, tenant, id)
 	})
 }
 
-// tell tries until it has succeeded or the time is over: Temporal runs few batch jobs of a namespace at the same time and refuses
-// the next.
+// tell repeats a call until it succeeds or tellTimeout is over, because Temporal runs only a few batch jobs of a namespace
+// at the same time and refuses further ones.
 func (c *Client) tell(otherwise, tenant string, id webhook.EndpointID, do func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.Background(), tellTimeout)
 	defer cancel()

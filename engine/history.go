@@ -13,9 +13,10 @@ import (
 	"waybill/workflows"
 )
 
-// History asks the event's workflow, and for a large event each of its parts, for the deliveries and their attempts. Only a
-// running workflow answers: the history of a closed one may be that of a run before the last, and the log knows better. ErrClosed:
-// the workflow is closed; otherwise CodeNotFound: there is none.
+// History queries the event's workflow, and for a large event each of its parts, for the deliveries and their attempts.
+// Only a running workflow is queried: a closed one that was reset may answer with an old state, and the log is complete.
+// webhook.ErrClosed: the workflow is closed. CodeNotFound: no workflow is known, or it does not know all attempts.
+// CodeUnavailable: Temporal does not answer.
 func (c *Client) History(ctx context.Context, tenant, eventID string) (*webhook.History, error) {
 	answer, err := c.queryHistory(ctx, workflows.EventDeliveryID(tenant, eventID))
 	if err != nil {
@@ -24,7 +25,7 @@ func (c *Client) History(ctx context.Context, tenant, eventID string) (*webhook.
 	for _, id := range answer.Parts {
 		part, err := c.queryHistory(ctx, id)
 		if err != nil {
-			return nil, err // of a part that is closed, too, the log tells
+			return nil, err // also when a part is closed: the caller then reads the log
 		}
 		answer.Deliveries = append(answer.Deliveries, part.Deliveries...)
 	}
@@ -34,7 +35,7 @@ func (c *Client) History(ctx context.Context, tenant, eventID string) (*webhook.
 	return &answer.History, nil
 }
 
-// isCut reports whether attempts, or texts of errors, of a long history are left to the log; see workflows.BoundAttempts.
+// isCut reports whether the workflow dropped attempts or error texts of a long history; see workflows.BoundAttempts.
 func isCut(d webhook.DeliveryHistory) bool {
 	for i, a := range d.Attempts {
 		if a.Number != i+1 || a.Outcome != webhook.OutcomeDelivered && a.Error == "" {
@@ -48,7 +49,7 @@ func (c *Client) queryHistory(ctx context.Context, id string) (*workflows.Histor
 	answered, err := c.temporal.QueryWorkflowWithOptions(ctx, &client.QueryWorkflowWithOptionsRequest{
 		WorkflowID: id, QueryType: workflows.QueryHistory, QueryRejectCondition: enumspb.QUERY_REJECT_CONDITION_NOT_OPEN,
 	})
-	// The workflow exists and has not run its first step yet, so it knows nothing that the log does not.
+	// The workflow exists but has not run its first task yet, so it knows nothing that the log does not.
 	var early *serviceerror.WorkflowNotReady
 	if errors.As(err, &early) {
 		return nil, webhook.Errorf(webhook.CodeNotFound, "the workflow has not begun").WithCause(err)

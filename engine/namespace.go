@@ -10,8 +10,9 @@ import (
 	"waybill/workflows"
 )
 
-// CheckNamespace returns what the namespace lacks of the search attributes. Without them, or with one of another type, as an
-// earlier version had, workflow tasks would fail for ever. A server that does not tell is taken at its word by those tasks.
+// CheckNamespace returns an error when the namespace lacks a search attribute or has it with another type, as an earlier
+// version registered it. Workflow tasks would then fail forever. When the server does not list them, CheckNamespace returns
+// nil.
 func (c *Client) CheckNamespace(ctx context.Context) error {
 	listed, err := c.temporal.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: c.opts.Namespace})
 	if err != nil {

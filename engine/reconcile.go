@@ -17,8 +17,9 @@ import (
 // listPage is how many workflows are listed at a time: the most that a Temporal server gives.
 const listPage = 1000
 
-// Lives reports whether the workflow of an event is there and not closed. CodeInvalid: the engine refuses the event's id.
-func (c *Client) Lives(ctx context.Context, tenant, eventID string) (bool, error) {
+// IsRunning reports whether the workflow of an event exists and is not closed. CodeInvalid: the engine refuses the event's
+// id.
+func (c *Client) IsRunning(ctx context.Context, tenant, eventID string) (bool, error) {
 	out, err := c.temporal.DescribeWorkflowExecution(ctx, workflows.EventDeliveryID(tenant, eventID), "")
 	if refused(err) {
 		return false, webhook.Errorf(webhook.CodeInvalid, "the delivery engine refuses the event").WithCause(fmt.Errorf("describe a workflow: %w", err))
@@ -30,22 +31,22 @@ func (c *Client) Lives(ctx context.Context, tenant, eventID string) (bool, error
 	return err == nil && out.GetWorkflowExecutionInfo().GetCloseTime() == nil, err
 }
 
-// Restart starts EventDelivery for an event although one was started before, and leaves one that lives as it is.
+// Restart starts EventDelivery for an event although one was started before. A running one is left as it is.
 func (c *Client) Restart(ctx context.Context, in *workflows.EventDeliveryInput) error {
 	return c.start(ctx, in, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE)
 }
 
-// LivingEvents lists the events whose workflows were started before a moment and live, a page at a time: token is nil for the
-// first page and next of the page before for the others. A nil next ends the list. An id that cannot be an event's is the EventID
-// of no tenant. CodeInvalid: the token is not known any more.
-func (c *Client) LivingEvents(ctx context.Context, before time.Time, token []byte) (events []store.EventRef, next []byte, err error) {
+// RunningEvents lists the events whose workflows are running and were started before a moment, one page per call: token is
+// nil for the first page, then the next of the page before. A nil next ends the list. A workflow id that no event can have
+// is returned as an EventID without a tenant. CodeInvalid: the token is not known any more.
+func (c *Client) RunningEvents(ctx context.Context, before time.Time, token []byte) (events []store.EventRef, next []byte, err error) {
 	page, err := c.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 		Namespace: c.opts.Namespace, PageSize: listPage, NextPageToken: token,
 		Query: fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Running' AND StartTime < '%s'",
 			workflows.EventDeliveryType, before.UTC().Format(time.RFC3339Nano)),
 	})
 	if refused(err) {
-		return nil, nil, webhook.Errorf(webhook.CodeInvalid, "the list of workflows cannot go on").WithCause(fmt.Errorf("list workflows: %w", err))
+		return nil, nil, webhook.Errorf(webhook.CodeInvalid, "the list of workflows cannot continue").WithCause(fmt.Errorf("list workflows: %w", err))
 	}
 	if err != nil {
 		return nil, nil, translate("list workflows", err)
@@ -61,7 +62,8 @@ func (c *Client) LivingEvents(ctx context.Context, before time.Time, token []byt
 	return events, next, nil
 }
 
-// eventOf takes a workflow id apart. It reports false for a part of a large event, which ends with its event.
+// eventOf splits a workflow id into tenant and event id. It reports false for a part of a large event, because a part ends
+// with its event.
 func eventOf(id string) (event store.EventRef, ok bool) {
 	if workflows.IsPartID(id) {
 		return event, false

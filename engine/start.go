@@ -24,13 +24,14 @@ func NewEventDeliveryInput(event *store.Dispatch, d *webhook.Dialect) *workflows
 	return in
 }
 
-// policies gathers the distinct retry policies of an event. Endpoints share one where their policies say the same, whether they
-// are written alike or not: thousands of endpoints may each have an equal policy of their own.
+// policies gathers the distinct retry policies of an event. Endpoints whose policies have the same effect share one, even
+// where they are written differently: thousands of endpoints may each have an equal policy of their own.
 type policies struct {
 	event   *store.Dispatch
 	dialect *webhook.Dialect
 	list    []webhook.RetryPolicy
-	// seen is by the endpoint's own policy, for what comes from one cache, and nil for the tenant's or the dialect's.
+	// seen maps an endpoint's own policy, by pointer because endpoints from one cache share it, to its index. The nil key
+	// is for the policy of the tenant or the dialect.
 	seen  map[*webhook.RetryPolicy]int
 	equal map[string]int
 }
@@ -54,9 +55,9 @@ func (p *policies) index(own *webhook.RetryPolicy) int {
 	return i
 }
 
-// NewRestartInput returns the input for an event whose workflow was lost: what the log has is the state to go on from. Of a
-// long log the latest attempts are enough; where even they do not fit, the workflow starts from the first attempts, which find in
-// the log what was made already.
+// NewRestartInput returns the input for an event whose workflow was lost. The workflow continues from the state in the log.
+// Of a long log only the latest attempts are carried. Where even they do not fit, the workflow starts with no attempts, and
+// its first attempts find the recorded ones in the log.
 func NewRestartInput(s *store.EventState, d *webhook.Dialect) *workflows.EventDeliveryInput {
 	in := NewEventDeliveryInput(&s.Dispatch, d)
 	attempts := make([][]webhook.AttemptSummary, len(s.Log))
@@ -81,7 +82,7 @@ func NewRestartInput(s *store.EventState, d *webhook.Dialect) *workflows.EventDe
 	return in
 }
 
-// resume makes what the log says the state to go on from.
+// resume sets the state of a delivery to what the log says.
 func resume(s *workflows.DeliveryState, log *webhook.DeliveryHistory, heldAt time.Time, holdFor time.Duration) {
 	s.Status, s.Reason = log.Status, log.Reason
 	switch {

@@ -12,13 +12,15 @@ import (
 	"waybill/workflows"
 )
 
-// RetryNow has an attempt of a delivery made at once, on top of the retry policy, and returns when it is under way or made.
-// CodeConflict: the delivery is settled, or held; CodeUnavailable: the workflow did not answer in time, and may obey later.
+// RetryNow makes the workflow attempt a delivery at once, in addition to the retry policy. It returns when the attempt has
+// begun or ended. CodeConflict: the delivery is settled or held. CodeNotFound: no such workflow is running.
+// CodeUnavailable: the workflow did not answer in time; it may still obey later.
 func (c *Client) RetryNow(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error {
 	return c.update(ctx, tenant, eventID, workflows.SignalRetryNow, workflows.EndpointSignal{EndpointID: endpoint.String(), Reason: reason})
 }
 
-// CancelDelivery tells the workflow that the delivery to an endpoint was canceled. An attempt under way ends first.
+// CancelDelivery makes the workflow cancel the delivery to an endpoint. An attempt in flight ends first. The errors are
+// those of RetryNow.
 func (c *Client) CancelDelivery(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error {
 	return c.update(ctx, tenant, eventID, workflows.SignalCancelDelivery, workflows.EndpointSignal{EndpointID: endpoint.String(), Reason: reason})
 }
@@ -42,7 +44,7 @@ func (c *Client) updateWorkflow(ctx context.Context, id, name string, s workflow
 	return handle.Get(ctx, nil)
 }
 
-// updateError turns the answer of a workflow that does not obey into an error of ours, by the code that it gave as the type.
+// updateError turns the refusal of a workflow into a webhook.Error. The type of the workflow's error is the code.
 func updateError(what string, err error) error {
 	var answer *temporal.ApplicationError
 	if !errors.As(err, &answer) {
@@ -51,7 +53,7 @@ func updateError(what string, err error) error {
 	switch code := webhook.Code(answer.Type()); code {
 	case webhook.CodeNotFound, webhook.CodeConflict, webhook.CodeInvalid:
 		return webhook.Errorf(code, "%s", answer.Message()).WithCause(fmt.Errorf("%s: %w", what, err))
-	default: // such as a workflow that older code runs and that knows no updates
+	default: // for example a workflow that older code runs, which knows no updates
 		return translate(what, err)
 	}
 }

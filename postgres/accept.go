@@ -9,16 +9,16 @@ import (
 	"waybill/webhook"
 )
 
-// maxAcceptBytes bounds the bodies of one transaction; a larger one has it to itself.
+// maxAcceptBytes bounds the bodies of one transaction; a larger body has a transaction alone.
 const maxAcceptBytes = 4 << 20
 
-// Accept implements store.Events. Calls that come at the same time share a transaction: an acceptance, which reads the
-// tenants and their endpoints (accept_subscribers.go), claims the ids (accept_ids.go) and writes (accept_write.go).
+// Accept implements store.Events. Concurrent calls share a transaction: an acceptance, which reads the tenants and their
+// endpoints (accept_subscribers.go), claims the ids (accept_ids.go) and writes (accept_write.go).
 func (s *Store) Accept(ctx context.Context, p *webhook.Publication) (*webhook.Receipt, error) {
 	return s.accepts.do(ctx, p)
 }
 
-// acceptance is one transaction of Accept. A publication is known by its index in it.
+// acceptance is one transaction of Accept. A publication is identified by its index in the acceptance.
 type acceptance struct {
 	store   *Store
 	tx      hotTx
@@ -69,8 +69,8 @@ func (a *acceptance) accept(ctx context.Context) error {
 	return a.write(ctx)
 }
 
-// distinct returns all indexes but those whose id comes a second time: they wait for the next transaction, so that they
-// come out as if one call had come after the other.
+// distinct returns all indexes except those whose id occurs a second time. These wait for the next transaction, so that the
+// result is the same as if the calls had come one after the other.
 func (a *acceptance) distinct() []int {
 	type name struct{ tenant, id string }
 	seen := make(map[name]bool, len(a.in))
@@ -103,8 +103,8 @@ func (a *acceptance) ofKnownTenants(indexes []int) []int {
 	return open
 }
 
-// withinRecipientLimit refuses publications that would go to too many endpoints, but answers those that repeat one which was
-// stored before there were so many.
+// withinRecipientLimit refuses publications that would go to too many endpoints. It still answers one that repeats an event
+// stored when there were fewer endpoints.
 func (a *acceptance) withinRecipientLimit(ctx context.Context, indexes []int) ([]int, error) {
 	var chosen []int
 	within := slices.DeleteFunc(indexes, func(i int) bool {
@@ -116,13 +116,13 @@ func (a *acceptance) withinRecipientLimit(ctx context.Context, indexes []int) ([
 	})
 	err := a.repeat(ctx, chosen)
 	for _, i := range chosen {
-		a.results[i].again = false // where nothing is stored under the id, the error stands
+		a.results[i].again = false // where nothing is stored under the id, the error is final
 	}
 	return within, err
 }
 
-// withinTransaction leaves to the next transaction what would make this one store more than Options.MaxDeliveries deliveries. A
-// single event may have more.
+// withinTransaction moves publications to the next transaction when this one would store more than Options.MaxDeliveries
+// deliveries. A single event may have more.
 func (a *acceptance) withinTransaction(indexes []int) []int {
 	most := a.store.opts.MaxDeliveries
 	possible := 0
@@ -167,7 +167,7 @@ func tenantsOf(in []*webhook.Publication) []string {
 	return out
 }
 
-// committed tells the world, which must not learn of anything earlier.
+// committed reports the stored events to OnAccepted, which must not happen before the commit.
 func (a *acceptance) committed() {
 	for _, i := range a.stored {
 		a.store.caches.bodies.Set(a.in[i].Event.Key, a.in[i].Body)
@@ -175,7 +175,7 @@ func (a *acceptance) committed() {
 	if len(a.dispatches) == 0 {
 		return
 	}
-	// The events are stored: whatever happens in there, the callers get their receipts, and the relay finds the events.
+	// The events are stored. Whatever OnAccepted does, the callers get their receipts and the relay finds the events.
 	err := safely(func() error {
 		a.store.opts.OnAccepted(a.dispatches)
 		return nil

@@ -10,8 +10,8 @@ import (
 	"waybill/webhook"
 )
 
-// event_keys makes the ids that callers chose unique. Two transactions that claim the same id meet at its row: the
-// second waits for the first and then finds it taken.
+// event_keys makes the ids that callers chose unique. Of two transactions that claim the same id, the second waits at its
+// row for the first and then finds it taken.
 const (
 	claimEventIDs = `
 		INSERT INTO event_keys (tenant_id, event_id, event_key, digest)
@@ -31,7 +31,7 @@ const (
 		JOIN events e ON e.id = asked.id AND e.tenant_id = asked.tenant_id AND e.event_id = asked.event_id`
 )
 
-// claimIDs returns the indexes whose ids are free, now theirs, and gives the others what became of the first of their id.
+// claimIDs claims ids and returns the indexes that got theirs. The others get the receipt of the event that has the id.
 func (a *acceptance) claimIDs(ctx context.Context, indexes []int) ([]int, error) {
 	var free, chosen []int
 	for _, i := range indexes {
@@ -48,7 +48,7 @@ func (a *acceptance) claimIDs(ctx context.Context, indexes []int) ([]int, error)
 	if err != nil || len(chosen) == 0 {
 		return free, err
 	}
-	// Every transaction claims in the same order, so that no two wait for each other.
+	// Every transaction claims in the same order, so that no deadlock occurs.
 	slices.SortFunc(chosen, func(x, y int) int {
 		ex, ey := a.in[x].Event, a.in[y].Event
 		return cmp.Or(cmp.Compare(ex.TenantID, ey.TenantID), cmp.Compare(ex.ID, ey.ID))
@@ -89,8 +89,8 @@ func (a *acceptance) claim(ctx context.Context, indexes []int) (map[webhook.Even
 	return claimed, nil
 }
 
-// withoutGenerated refuses ids that Waybill itself made for another event. Such an event has no row in event_keys, but
-// its id has a form of its own that says where it would be stored.
+// withoutGenerated refuses ids that Waybill itself generated for another event. Such an event has no row in event_keys, but
+// a generated id says where its event would be stored.
 func (a *acceptance) withoutGenerated(ctx context.Context, indexes []int) ([]int, error) {
 	type generated struct {
 		Key      webhook.EventKey `db:"id"`
@@ -121,8 +121,8 @@ func (a *acceptance) withoutGenerated(ctx context.Context, indexes []int) ([]int
 	return slices.DeleteFunc(indexes, func(i int) bool { return a.results[i].err != nil }), nil
 }
 
-// generatedKey returns the key of the event whose generated id this would be: a UUIDv7. Few of the ids derived from
-// idempotency keys look like one.
+// generatedKey returns the key of the event that would have this generated id, which is a UUIDv7. Few of the ids derived
+// from idempotency keys look like one.
 func generatedKey(id string) (webhook.EventKey, bool) {
 	var key webhook.EventKey
 	if err := key.UnmarshalText([]byte(id)); err != nil || key.String() != id {
@@ -163,7 +163,7 @@ func (a *acceptance) repeat(ctx context.Context, indexes []int) error {
 		return err
 	}
 	for _, i := range indexes {
-		// No row: retention removed it between the two statements, and the id is free again.
+		// There is no row when retention removed it between the two statements. The id is then free again.
 		a.results[i].again = true
 		for _, row := range rows {
 			if e := a.in[i].Event; row.TenantID == e.TenantID && row.EventID == e.ID {

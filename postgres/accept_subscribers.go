@@ -10,8 +10,8 @@ import (
 
 const selectTenantVersions = `SELECT id, version FROM tenants WHERE id = ANY ($1::text[])`
 
-// readSubscribers returns the tenants that exist, as they stand in this transaction: what is cached counts only under the
-// version that the tenant has now, so that an endpoint created before a publication is always among its recipients.
+// readSubscribers returns the existing tenants with their state in this transaction. A cached entry counts only if it has
+// the tenant's current version, so that an endpoint created before a publication is always among its recipients.
 func (s *Store) readSubscribers(ctx context.Context, tx hotTx, tenants []string) (map[string]*subscribers, error) {
 	var rows []struct {
 		ID      string `db:"id"`

@@ -51,8 +51,8 @@ func (a *acceptance) write(ctx context.Context) error {
 	return a.tx.execHot(ctx, insertEvents, append(args, idsOf(starts), lease.Milliseconds())...)
 }
 
-// dispatch gives the publication a delivery for each recipient, and counts the other endpoints. The deliveries' ids grow in
-// the recipients' order.
+// dispatch gives the publication a delivery for each recipient, and counts the other endpoints. The deliveries' ids
+// increase in the order of the recipients.
 func (a *acceptance) dispatch(p *webhook.Publication) (store.Dispatch, webhook.RuledOut) {
 	t := a.tenants[p.Event.TenantID]
 	d := store.Dispatch{

@@ -24,7 +24,7 @@ func (a *arrayBuilder) addNull() {
 	a.text = append(a.text, "NULL"...)
 }
 
-// addText quotes s, whatever it holds.
+// addText adds a text and quotes it.
 func (a *arrayBuilder) addText(s string) {
 	a.next()
 	a.text = append(a.text, '"')
@@ -96,7 +96,7 @@ func idsOf[I interface{ UUID() string }](ids []I) *arrayBuilder {
 	return a
 }
 
-// mustJSON encodes what always encodes: maps of strings and retry policies, whose numbers were checked.
+// mustJSON encodes values that cannot fail: maps of strings, and retry policies whose numbers were checked.
 func mustJSON(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -105,7 +105,7 @@ func mustJSON(v any) []byte {
 	return b
 }
 
-// optionalJSON returns what a nullable json column stores of v: nil for nothing.
+// optionalJSON returns the value for a nullable json column; nil for an unset v.
 func optionalJSON(v any, present bool) any {
 	if !present {
 		return nil
@@ -113,7 +113,7 @@ func optionalJSON(v any, present bool) any {
 	return string(mustJSON(v))
 }
 
-// cleanText returns s without what a text column refuses.
+// cleanText returns s without the characters that a text column refuses.
 func cleanText(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }

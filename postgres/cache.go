@@ -6,15 +6,15 @@ import (
 	"waybill/webhook"
 )
 
-// What the caches hold at most, besides bodies.
+// Limits of the caches, without bodies.
 const (
 	maxSubscriptions = 200_000
 	maxReceivers     = 20_000
 	maxSenders       = 10_000
 )
 
-// caches keep what was read before. Nothing in them is believed without a version that the present call has read from
-// the database; an event's body alone never changes.
+// caches keep rows that were read before. An entry counts only if it has the version that the present call has read from
+// the database. Bodies of events need no version, because they never change.
 type caches struct {
 	bodies      *otter.Cache[webhook.EventKey, webhook.Body]
 	subscribers *otter.Cache[string, *subscribers]       // by tenant
@@ -46,11 +46,11 @@ type receiverVersion struct {
 type receiver struct {
 	endpoint  *webhook.Endpoint
 	deleted   bool
-	ownSecret bool // else the tenant's signs
+	ownSecret bool // false: the tenant's secret signs
 	secret    webhook.Secret
 }
 
-// entryOverhead is roughly what an entry costs besides its bytes.
+// entryOverhead is the approximate memory of an entry without its bytes.
 const entryOverhead = 200
 
 func newCaches(bodyBytes int) caches {

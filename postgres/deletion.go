@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	// cancelDeliveriesOfDeleted finds by deliveries_held and deliveries_waiting what waits for an endpoint.
+	// cancelDeliveriesOfDeleted finds the deliveries that wait for an endpoint with the indexes deliveries_held and
+	// deliveries_waiting.
 	cancelDeliveriesOfDeleted = `
 		WITH waiting AS MATERIALIZED (
 			(SELECT id FROM deliveries WHERE endpoint_id = $1 AND held_at IS NOT NULL ORDER BY id LIMIT $5)
@@ -25,12 +26,14 @@ const (
 			AND EXISTS (SELECT FROM endpoints e WHERE e.id = $1 AND e.tenant_id = $2 AND e.deleted_at IS NOT NULL)
 		RETURNING d.id, d.event_id`
 
-	// selectJustDeleted: a record that read the endpoint before its deletion is committed within the time of a statement.
+	// selectJustDeleted reports whether the endpoint was deleted so recently that a record which read it before may not be
+	// committed yet.
 	selectJustDeleted = `
 		SELECT count(*) > 0 FROM endpoints WHERE id = $1 AND tenant_id = $2 AND deleted_at > clock_timestamp() - $3::bigint * interval '1 millisecond'`
 )
 
-// CancelDeliveriesOfDeleted implements store.Recoveries. A delivery that was never attempted finds the endpoint deleted by itself.
+// CancelDeliveriesOfDeleted implements store.Recoveries. It leaves out deliveries that were never attempted: their first
+// attempt finds the endpoint deleted.
 func (s *Store) CancelDeliveriesOfDeleted(ctx context.Context, tenant string, endpoint webhook.EndpointID, reason string, at time.Time, limit int) ([]store.HeldDelivery, bool, error) {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()

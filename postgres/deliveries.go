@@ -55,8 +55,8 @@ func (s *Store) Deliveries(ctx context.Context, tenant string, f store.DeliveryF
 	return found, failed("list deliveries", err)
 }
 
-// listQuery returns the query of a list and its arguments. The filter decides on the index, and is written so that no other
-// can serve: what the index does not have only checks what was found.
+// listQuery returns the query of a list and its arguments. The filter decides on the index, and the conditions are written
+// so that no other index can serve. Conditions outside of the index only check the rows that it finds.
 func listQuery(tenant string, f store.DeliveryFilter, after webhook.DeliveryID) (string, []any) {
 	var w where
 	byStatus := f.Status != "" && f.Status != webhook.StatusDelivered
@@ -104,12 +104,12 @@ func (w *where) arg(value any) string {
 	return fmt.Sprintf("$%d", len(w.args))
 }
 
-// and adds a condition; %s stands for the value.
+// and adds a condition, where %s is the placeholder of the value.
 func (w *where) and(condition string, value any) {
 	w.text = append(w.text, fmt.Sprintf(condition, w.arg(value)))
 }
 
-// andText adds a condition on a text column that no index serves; "" is none.
+// andText adds a condition on a text column that no index serves; "": no condition.
 func (w *where) andText(column, value string) {
 	if value != "" {
 		w.and(column+" || '' = %s", value)
@@ -120,7 +120,7 @@ func (w *where) andText(column, value string) {
 // publication and its transaction, and the difference of the clocks that wrote the two.
 const idSlack = 5 * time.Minute
 
-// andCreated bounds created_at, and the id as well, which tells the partitions and the part of the index.
+// andCreated bounds created_at, and also the id, which limits the partitions and the range of the index.
 func (w *where) andCreated(since, until time.Time) {
 	if !since.IsZero() {
 		w.and("id >= uuid_floor(%s::timestamptz)", clampTime(since.Add(-idSlack)))
@@ -132,7 +132,7 @@ func (w *where) andCreated(since, until time.Time) {
 	}
 }
 
-// clampTime keeps a bound within what a UUIDv7 can express, without changing what it selects.
+// clampTime keeps a bound within the times that a UUIDv7 can express, without changing which rows it selects.
 func clampTime(at time.Time) time.Time {
 	first, last := time.Unix(0, 0).UTC(), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 	switch {
@@ -167,9 +167,8 @@ func (s *Store) CancelDelivery(ctx context.Context, tenant string, id webhook.De
 	return d, err
 }
 
-// A delivery is held, and an endpoint enabled, under a lock of the endpoint's row. So either the holder is first, and the
-// recovery that the enabling asks for finds the held delivery; or it is second, sees the endpoint enabled, and holds
-// nothing.
+// Holding a delivery and enabling its endpoint both lock the endpoint's row. If the hold is first, the recovery that
+// enabling requests finds the held delivery. If it is second, it sees the endpoint enabled and holds nothing.
 
 // HoldDelivery implements store.Deliveries.
 func (s *Store) HoldDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, at time.Time) (*webhook.Delivery, error) {
@@ -197,7 +196,7 @@ func (s *Store) HoldDelivery(ctx context.Context, tenant string, id webhook.Deli
 	return d, nil
 }
 
-// lockEndpoint reports whether the endpoint is disabled, and keeps it so until the end of the transaction.
+// lockEndpoint reports whether the endpoint is disabled, and locks that state until the end of the transaction.
 func lockEndpoint(ctx context.Context, tx *sqlx.Tx, id webhook.EndpointID) (disabled bool, reason string, err error) {
 	var row struct {
 		Disabled bool   `db:"disabled"`

@@ -10,16 +10,16 @@ import (
 	"github.com/lib/pq"
 )
 
-// cancelTime is what a call has beyond its deadline to cancel its statement. Then the server hangs, and the connection is
-// given up.
+// cancelTime is how long after its deadline a call may take to cancel its statement. After that the server counts as
+// hanging, and the connection is closed.
 const cancelTime = 2 * time.Second
 
-// connector makes connections on which no call waits for longer than its context allows, and cancelTime more. lib/pq alone
-// would wait for ever: when a context ends it asks the server to cancel, and waits for it to answer.
+// connector makes connections on which no call waits longer than its context allows plus cancelTime. lib/pq alone would
+// wait forever: when a context ends it asks the server to cancel, and waits for the answer.
 type connector struct{ cfg pq.Config }
 
-// Connect implements driver.Connector. The first address that is dialed is the connection's, a later one a request to
-// cancel what runs on it.
+// Connect implements driver.Connector. The first dial is for the connection, a later one for a request to cancel its
+// statement.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	inner, err := pq.NewConnectorConfig(c.cfg)
 	if err != nil {
@@ -40,10 +40,10 @@ func (c *connector) Driver() driver.Driver { return &pq.Driver{} }
 
 type dialer struct {
 	connected atomic.Bool
-	conn      *boundNet // the last one that was dialed before connected
+	conn      *boundNet // the last one that was dialed before the connection was made
 }
 
-// Dial and DialTimeout are there for lib/pq's interface; it calls DialContext.
+// Dial implements pq.Dialer. lib/pq requires it and DialTimeout, but calls DialContext.
 func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	return d.DialContext(context.Background(), network, address)
 }
@@ -68,7 +68,7 @@ func (d *dialer) DialContext(ctx context.Context, network, address string) (net.
 		return nil, err
 	}
 	bound := &boundNet{Conn: c}
-	bound.limit, _ = ctx.Deadline() // of the handshake
+	bound.limit, _ = ctx.Deadline() // bounds the handshake
 	if !canceling {
 		d.conn = bound
 	}
@@ -81,7 +81,7 @@ type boundNet struct {
 	limit time.Time // zero: none
 }
 
-// SetDeadline is what lib/pq sets while it connects, and clears afterwards.
+// SetDeadline sets a deadline within the limit. lib/pq sets one while it connects, and clears it afterwards.
 func (c *boundNet) SetDeadline(at time.Time) error {
 	if !c.limit.IsZero() && (at.IsZero() || at.After(c.limit)) {
 		at = c.limit
@@ -89,8 +89,7 @@ func (c *boundNet) SetDeadline(at time.Time) error {
 	return c.Conn.SetDeadline(at)
 }
 
-// boundBy makes the end of the context the limit of all that is read and written from now on. Idle, a connection waits for
-// ever.
+// boundBy makes the deadline of the context the limit of all reads and writes from now on. An idle connection has no limit.
 func (c *boundNet) boundBy(ctx context.Context) error {
 	c.limit = time.Time{}
 	if end, ok := ctx.Deadline(); ok {
@@ -99,7 +98,7 @@ func (c *boundNet) boundBy(ctx context.Context) error {
 	return c.Conn.SetDeadline(c.limit)
 }
 
-// pqConn is what lib/pq's connection can do and database/sql makes use of.
+// pqConn has the interfaces of lib/pq's connection that database/sql uses.
 type pqConn interface {
 	driver.Conn
 	driver.ConnPrepareContext
@@ -130,7 +129,7 @@ func (c *boundConn) PrepareContext(ctx context.Context, query string) (driver.St
 	return &boundStmt{stmt.(pqStmt), c.net}, nil
 }
 
-// BeginTx implements driver.ConnBeginTx. What ends the transaction is within the bound of its last statement.
+// BeginTx implements driver.ConnBeginTx. The end of the transaction is bounded by its last statement.
 func (c *boundConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	if err := c.net.boundBy(ctx); err != nil {
 		return nil, driver.ErrBadConn
@@ -162,7 +161,7 @@ func (c *boundConn) Ping(ctx context.Context) error {
 	return c.pqConn.Ping(ctx)
 }
 
-// pqStmt is what lib/pq's prepared statement can do and database/sql makes use of.
+// pqStmt has the interfaces of lib/pq's prepared statement that database/sql uses.
 type pqStmt interface {
 	driver.Stmt
 	driver.StmtQueryContext

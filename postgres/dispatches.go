@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// claimDispatches skips what another process is claiming at this moment. The subquery is evaluated once, whatever the
-	// planner makes of the update.
+	// claimDispatches skips rows that another process is claiming at this moment. The subquery is evaluated only once,
+	// whatever plan is chosen for the update.
 	claimDispatches = `
 		WITH due AS MATERIALIZED (
 			SELECT event_key FROM dispatches WHERE lease_until <= now() ORDER BY lease_until LIMIT $1 FOR UPDATE SKIP LOCKED
@@ -32,8 +32,8 @@ const (
 		)
 		SELECT d.event_key, d.id, d.endpoint_id, e.retry FROM d JOIN endpoints e ON e.id = d.endpoint_id ORDER BY d.id`
 
-	// countDispatches stops counting at $1: what is beyond makes no difference. In order, because a bitmap would be made of
-	// the whole table first.
+	// countDispatches stops counting at $1, because more makes no difference. It is ordered because the alternative, a
+	// bitmap, would first read the whole table.
 	countDispatches = `SELECT count(*) FROM (SELECT FROM dispatches ORDER BY event_key LIMIT $1) AS waiting`
 
 	deleteDispatches  = `DELETE FROM dispatches WHERE event_key = ANY ($1::uuid[])`
@@ -80,8 +80,8 @@ func (s *Store) ClaimDispatches(ctx context.Context, limit int, lease time.Durat
 	return out, nil
 }
 
-// readDispatches returns the events as Accept gives them to OnAccepted, with today's retry policies. One that cannot be read is the
-// Fault of its own dispatch: it must not stop the others.
+// readDispatches returns the events as Accept gives them to OnAccepted, with today's retry policies. A row that cannot be
+// read becomes the Fault of its dispatch, so that it does not stop the others.
 func readDispatches(ctx context.Context, tx hotTx, keys []webhook.EventKey) ([]store.Dispatch, error) {
 	var events []struct {
 		Key       webhook.EventKey `db:"id"`
@@ -126,7 +126,7 @@ func readDispatches(ctx context.Context, tx hotTx, keys []webhook.EventKey) ([]s
 	return out, nil
 }
 
-// forgetLost deletes the rows of events that retention removed: nothing could be delivered of them.
+// forgetLost deletes the dispatches of events that retention removed, because they cannot be delivered.
 func forgetLost(ctx context.Context, tx hotTx, keys []webhook.EventKey, found []store.Dispatch) error {
 	for _, d := range found {
 		keys = slices.DeleteFunc(keys, func(key webhook.EventKey) bool { return key == d.EventKey })
@@ -146,7 +146,7 @@ func (s *Store) CountDispatches(ctx context.Context, most int) (int, error) {
 	return n[len(n)-1], nil // after a broken connection there may be a row of that one too
 }
 
-// DeleteDispatches implements store.Dispatches. Calls that come at the same time share a statement.
+// DeleteDispatches implements store.Dispatches. Concurrent calls share a statement.
 func (s *Store) DeleteDispatches(ctx context.Context, keys []webhook.EventKey) error {
 	if len(keys) == 0 {
 		return nil

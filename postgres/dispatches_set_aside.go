@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// selectSetAside finds by dispatches_set_aside, which is empty in health.
+	// selectSetAside uses the index dispatches_set_aside, which is empty when nothing is wrong.
 	selectSetAside = `
 		SELECT d.event_key, e.tenant_id, e.event_id, e.event_type, d.tries, d.error, d.set_aside_at
 		FROM dispatches d JOIN events e ON e.id = d.event_key

@@ -47,7 +47,7 @@ func (s *Store) readEndpoint(r *endpointRow) (*webhook.Endpoint, error) {
 	}
 	if headers != nil {
 		if err := json.Unmarshal(headers, &e.Headers); err != nil {
-			return nil, fmt.Errorf("the headers of %s are not JSON", e.ID) // its own text would quote them
+			return nil, fmt.Errorf("the headers of %s are not JSON", e.ID) // the decoder's error would quote them
 		}
 	}
 	if r.TimeoutMS != nil {
@@ -57,7 +57,7 @@ func (s *Store) readEndpoint(r *endpointRow) (*webhook.Endpoint, error) {
 	return e, nil
 }
 
-// subscription reads what tells the endpoint's events, and nothing that is sealed.
+// subscription reads the part of the endpoint that selects its events, and nothing that is sealed.
 func (r *endpointRow) subscription() (*webhook.Endpoint, error) {
 	e := r.Endpoint
 	e.EventTypes = r.Types
@@ -73,7 +73,7 @@ func (r *endpointRow) subscription() (*webhook.Endpoint, error) {
 	return &e, nil
 }
 
-// endpointArgs are the values of what can be changed of an endpoint: $3 to $9.
+// endpointArgs are the changeable values of an endpoint: $3 to $9.
 func (s *Store) endpointArgs(e *webhook.Endpoint) []any {
 	var headers, timeout any
 	if len(e.Headers) > 0 {
@@ -124,12 +124,12 @@ func checkLimit(ctx context.Context, tx *sqlx.Tx, tenant string, limit int) erro
 	return err
 }
 
-// selectPolicyLimit reports whether $3 would be one retry policy too many for the tenant; the endpoint $2 has it from now on.
+// selectPolicyLimit reports whether the retry policy $3 of the endpoint $2 would be one too many for the tenant.
 const selectPolicyLimit = `
 	SELECT count(DISTINCT retry::text) >= $4 AND NOT coalesce(bool_or(retry::text = $3), false)
 	FROM endpoints WHERE tenant_id = $1 AND id <> $2 AND deleted_at IS NULL AND retry IS NOT NULL`
 
-// checkPolicies keeps the different retry policies of a tenant's endpoints within webhook.MaxPolicies.
+// checkPolicies keeps the number of different retry policies of a tenant's endpoints within webhook.MaxPolicies.
 func checkPolicies(ctx context.Context, tx *sqlx.Tx, e *webhook.Endpoint) error {
 	if e.Retry == nil {
 		return nil
@@ -215,7 +215,7 @@ func (s *Store) UpdateEndpoint(ctx context.Context, tenant string, id webhook.En
 }
 
 // changeEndpoint locks tenant and endpoint, always in this order, and lets change write the endpoint. The tenant's new
-// version tells all caches.
+// version invalidates all cached entries.
 func (s *Store) changeEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, what string, change func(*sqlx.Tx, *webhook.Endpoint) error) (*webhook.Endpoint, error) {
 	var e *webhook.Endpoint
 	err := s.transact(ctx, what, func(tx *sqlx.Tx) (err error) {
@@ -255,12 +255,13 @@ func (s *Store) EnableEndpoint(ctx context.Context, tenant string, id webhook.En
 	})
 }
 
-// setEnabled writes what change did to the endpoint. Recovery is due exactly when it is enabled: what it did not get
-// to before the endpoint was disabled again stays held.
+// setEnabled writes what change did to the endpoint. A recovery is due exactly when the endpoint is enabled: deliveries
+// that it did not reach before the endpoint was disabled again stay held.
 func (s *Store) setEnabled(ctx context.Context, tenant string, id webhook.EndpointID, what string, change func(*webhook.Endpoint) bool) (*webhook.Endpoint, bool, error) {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
-	// When many attempts find the endpoint gone, all but the first end here and do not queue for the tenant's row.
+	// When many attempts find that the receiver is gone, all except the first return here and do not wait for the tenant's
+	// row.
 	e, err := s.Endpoint(ctx, tenant, id)
 	if err != nil {
 		return nil, false, err

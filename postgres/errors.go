@@ -16,8 +16,8 @@ import (
 	"waybill/webhook"
 )
 
-// failed is the one place where an error of the database gets its meaning. what names the call, for the log. An error
-// that has a code already keeps it; nil stays nil.
+// failed is the one place that turns an error of the database into a webhook.Error. what names the call, for the log. An
+// error that has a code already keeps it; nil stays nil.
 func failed(what string, err error) error {
 	var known *webhook.Error
 	switch {
@@ -34,7 +34,7 @@ func failed(what string, err error) error {
 	}
 }
 
-// unavailable reports whether the same call may succeed later without anybody changing it.
+// unavailable reports whether the same call may succeed later without a change of the call.
 func unavailable(err error) bool {
 	if e := pq.As(err); e != nil {
 		return unavailableCode(e.Code)
@@ -76,7 +76,7 @@ func notFound(what, id string) error {
 
 func missing(err error) bool { return errors.Is(err, sql.ErrNoRows) }
 
-// orNotFound gives a missing row its meaning.
+// orNotFound turns the error of a missing row into CodeNotFound.
 func orNotFound(err error, what, id string) error {
 	if missing(err) {
 		return notFound(what, id)
@@ -84,7 +84,7 @@ func orNotFound(err error, what, id string) error {
 	return err
 }
 
-// safely turns a panic of do into an error: what one caller or one row causes must not end the process or block the rest.
+// safely turns a panic of do into an error, so that one caller or one row can neither end the process nor block the others.
 func safely(do func() error) (err error) {
 	defer func() {
 		if reason := recover(); reason != nil {

@@ -64,8 +64,8 @@ func findEvent(ctx context.Context, q sqlx.QueryerContext, tenant, eventID strin
 	return e, nil
 }
 
-// findEventKey returns where the event with this id is stored, if it is. An id that a caller chose is looked up first: it
-// may look like one that Waybill makes.
+// findEventKey returns where the event with this id is stored, if it is. Ids that callers chose are looked up first,
+// because they may look like generated ones.
 func findEventKey(ctx context.Context, q sqlx.QueryerContext, tenant, eventID string) (webhook.EventKey, error) {
 	var key webhook.EventKey
 	err := sqlx.GetContext(ctx, q, &key, `SELECT event_key FROM event_keys WHERE tenant_id = $1 AND event_id = $2`, tenant, eventID)

@@ -12,30 +12,30 @@ import (
 type result[Out any] struct {
 	out Out
 	err error
-	// again puts the request at the head of the next run: it has to come after another one of this run.
+	// again puts the request at the head of the next run, because it must run after another one of this run.
 	again bool
 }
 
-// group gathers concurrent requests into shared runs: what arrives while the runs are under way forms the next. A lone request
-// runs at once, so it pays no delay, and a crowd pays a fraction of a transaction each.
+// group gathers concurrent requests into shared runs. Requests that arrive while the maximum of runs is in progress form
+// the next run. A lone request runs at once and is not delayed; many requests share the cost of one transaction.
 type group[In, Out any] struct {
 	// run serves the requests together: one result for each, or an error when it could serve none.
 	run     func(ctx context.Context, in []In) ([]result[Out], error)
-	size    int // requests a run at most
-	limit   int // runs at once
+	size    int // most requests of a run
+	limit   int // most runs at the same time
 	timeout time.Duration
 	// weigh, where set, keeps the weight of a run at maxWeight, unless a single request exceeds it.
 	weigh     func(In) int
 	maxWeight int
-	// linger, where set, is how long a run waits for company when another began a moment ago: for requests whose latency
-	// nobody feels. Once enough requests wait, it waits no longer.
+	// linger, where set, is how long a run waits for further requests when another run began a moment ago. It is for
+	// requests whose latency does not matter. Once enoughRequests are waiting, the run begins.
 	linger time.Duration
 	enough chan struct{}
 
 	mu      sync.Mutex
 	waiting []*request[In, Out]
 	running int
-	latest  time.Time // when a run began
+	latest  time.Time // when the latest run began
 	closed  bool
 	workers sync.WaitGroup
 }
@@ -43,15 +43,15 @@ type group[In, Out any] struct {
 type request[In, Out any] struct {
 	ctx  context.Context
 	in   In
-	done chan result[Out] // has room for the result, so that nobody waits for a caller who left
+	done chan result[Out] // buffered, so that nothing waits for a caller that has left
 }
 
 func newGroup[In, Out any](o Options, limit int, run func(context.Context, []In) ([]result[Out], error)) *group[In, Out] {
 	return &group[In, Out]{run: run, size: o.MaxGroup, limit: limit, timeout: o.Timeout, enough: make(chan struct{}, 1)}
 }
 
-// do returns what the run made of in. A caller whose context ends, or who has waited as long as a call may take, stops
-// waiting and gets CodeUnavailable; a run that has begun goes on, so the request may still take effect.
+// do returns the result of in. A caller whose context ends, or who has waited as long as a call may take, gets
+// CodeUnavailable. A run that has begun continues, so the request may still take effect.
 func (g *group[In, Out]) do(ctx context.Context, in In) (Out, error) {
 	ctx, cancel := context.WithTimeout(ctx, g.timeout+cancelTime)
 	defer cancel()
@@ -89,7 +89,7 @@ func (g *group[In, Out]) enter(r *request[In, Out]) bool {
 	return true
 }
 
-// work runs what waits until nothing does.
+// work makes runs until no request is waiting.
 func (g *group[In, Out]) work() {
 	for {
 		g.awaitCompany()
@@ -112,10 +112,10 @@ func (g *group[In, Out]) work() {
 	}
 }
 
-// enoughRequests are a crowd: more would make a run hardly cheaper for each.
+// enoughRequests is how many requests end the lingering: more would hardly reduce the cost of each.
 const enoughRequests = 32
 
-// awaitCompany lingers, unless the last run is so long ago that no company is to be expected.
+// awaitCompany lingers, unless the last run is so long ago that further requests are unlikely.
 func (g *group[In, Out]) awaitCompany() {
 	if g.linger == 0 || !g.lingers() {
 		return
@@ -139,7 +139,7 @@ func (g *group[In, Out]) lingers() bool {
 	return busy && len(g.waiting) < enoughRequests
 }
 
-// take returns the next requests to run together, and nil, with this worker signed off, when there are none.
+// take returns the next requests to run together. When there are none it signs this worker off and returns nil.
 func (g *group[In, Out]) take() []*request[In, Out] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -153,7 +153,7 @@ func (g *group[In, Out]) take() []*request[In, Out] {
 			}
 		}
 		g.waiting[0], g.waiting = nil, g.waiting[1:]
-		if r.ctx.Err() == nil { // nobody waits for the others
+		if r.ctx.Err() == nil { // the caller has stopped waiting otherwise
 			requests = append(requests, r)
 		}
 	}
@@ -172,8 +172,8 @@ func (g *group[In, Out]) putBack(requests []*request[In, Out]) {
 	g.waiting = append(requests, g.waiting...)
 }
 
-// serve runs the requests together. When that fails and the database is not to blame, one of them may be, so each runs
-// alone and answers for itself.
+// serve runs the requests together. When that fails for another reason than the database, one request may be the cause, so
+// each runs alone and gets its own result.
 func (g *group[In, Out]) serve(ctx context.Context, requests []*request[In, Out]) []result[Out] {
 	results, err := g.runTogether(ctx, requests)
 	if err == nil {
@@ -195,7 +195,7 @@ func (g *group[In, Out]) serve(ctx context.Context, requests []*request[In, Out]
 	return results
 }
 
-// runTogether survives a panic: the callers are in other goroutines, where nothing would catch it.
+// runTogether recovers panics, because they would end the process: the callers are in other goroutines.
 func (g *group[In, Out]) runTogether(ctx context.Context, requests []*request[In, Out]) (results []result[Out], err error) {
 	in := make([]In, len(requests))
 	for i, r := range requests {

@@ -10,11 +10,11 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
-// smallPartition is the size in bytes up to which an index is built at once: writers wait for well under a second. Built
-// concurrently it would wait for every transaction of the database.
+// smallPartition is the size in bytes up to which an index is built without CONCURRENTLY: writers wait for well under a
+// second. A concurrent build would wait for every transaction of the database.
 const smallPartition = 32 << 20
 
-// selectMissingIndexes lists the partitions that lack an index of their parent's.
+// selectMissingIndexes lists the partitions that lack an index of their parent.
 const selectMissingIndexes = `
 	SELECT idx.relname::text AS index, part.relname::text AS partition, pg_relation_size(part.oid) AS bytes,
 		left(idx.relname || substr(part.relname, length(parent.relname) + 1), 63) AS name,
@@ -44,8 +44,9 @@ func finishIndexes(ctx context.Context, db *sqlx.DB, schema string, small int64)
 	if err != nil {
 		return failed("build indexes", err)
 	}
-	defer conn.Close() // which ends the lock too
-	// The lock is asked for again and again rather than waited for: an index that is being built would wait for the waiter.
+	defer conn.Close() // this also releases the lock
+	// The lock is polled. A session that waits for it would hold a transaction, for which a concurrent index build would
+	// wait in turn.
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(lockID(schema+" indexes")), lock.WithLockTimeout(lockPeriod, lockTries))
 	if err != nil {
 		return fmt.Errorf("build indexes: %w", err)

@@ -16,19 +16,19 @@ import (
 	"waybill/schemas"
 )
 
-// migrationLockTime bounds how long a migration waits for a lock: behind it waits everybody else. It fails with CodeUnavailable
-// then, and is tried again.
+// migrationLockTime bounds how long a migration waits for a lock, because everybody else queues behind it. The migration
+// then fails with CodeUnavailable and is tried again.
 const migrationLockTime = 3 * time.Second
 
-// How long a process waits for another one that is migrating: tries, one second apart.
+// How long a process waits for another one that is migrating: this many tries, one second apart.
 const (
 	lockPeriod = 1
 	lockTries  = 300
 )
 
-// Migrate brings the schema to the newest version, creating it if it is not there, and creates the partitions of this
-// month and the next three. Several processes may do so at once: one works, the others wait for it. url and schema are those
-// of Options. CodeUnavailable: the database cannot be reached, or somebody keeps a table that is to be altered; try again.
+// Migrate brings the schema to the newest version, creating it if it is not there, and creates the partitions of this month
+// and the next three. Several processes may call it at once: one works, the others wait. url and schema are those of
+// Options. CodeUnavailable: the database cannot be reached, or a table to be altered is locked; try again.
 func Migrate(ctx context.Context, url, schema string, log *slog.Logger) error {
 	o := Options{URL: url, Schema: schema, Logger: log}
 	o.setDefaults()
@@ -110,7 +110,7 @@ func newProvider(db *sqlx.DB, schema string) (*goose.Provider, error) {
 		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
 }
 
-// lockID is the schema's own: advisory locks are shared by the whole database.
+// lockID depends on the schema, because advisory locks are shared by the whole database.
 func lockID(schema string) int64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte("waybill migrate " + schema))

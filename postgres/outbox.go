@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// claimOutbox takes rows in the order of publication and skips what another process is ingesting. It reads no texts of
-	// a row above $3 bytes, and of the others about $4 bytes; a moment that no event can have becomes one that is refused.
+	// claimOutbox takes rows in the order of publication and skips those that another process is ingesting. It does not
+	// read the texts of rows above $3 bytes, and reads about $4 bytes of the others. A time that no event can have becomes
+	// one that is refused.
 	claimOutbox = `
 		WITH waiting AS MATERIALIZED (
 			SELECT o.position, CASE WHEN o.bytes > $3::bigint THEN 0 ELSE o.bytes END AS bytes FROM outbox o
@@ -114,7 +115,8 @@ func (s *Store) ingestOne(ctx context.Context, in store.Ingestion, without *dama
 	return reject.out, s.transactHot(ctx, "quarantine a row", ingestQueries, func(tx hotTx) error { return reject.settle(ctx, tx) })
 }
 
-// blamesRow tells what a row caused from what would befall any row: then all stay, rather than go to quarantine in a crowd.
+// blamesRow tells an error that a row caused from one that would affect any row. After the latter all rows stay in the
+// outbox instead of going into quarantine.
 func blamesRow(err error) bool {
 	var known *webhook.Error
 	if errors.As(err, &known) {
@@ -197,7 +199,7 @@ func (g *ingestion) run(ctx context.Context) error {
 	return nil
 }
 
-// accept stores the events of the rows that are in order, as Accept does, and sorts the rows by what became of them.
+// accept stores the events of the valid rows, as Accept does, and sorts the rows by their result.
 func (g *ingestion) accept(ctx context.Context, a *acceptance) error {
 	var err error
 	if a.tenants, err = g.store.readSubscribers(ctx, a.tx, g.tenants()); err != nil {
@@ -215,7 +217,7 @@ func (g *ingestion) accept(ctx context.Context, a *acceptance) error {
 	}
 	for i, row := range g.prepared {
 		switch r := a.results[i]; {
-		case r.again: // after another one with the same id: the next step's
+		case r.again: // it must follow another row with the same id: the next step takes it
 		case r.err != nil:
 			g.reject(row, r.err)
 		default:

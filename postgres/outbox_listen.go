@@ -13,18 +13,18 @@ import (
 const (
 	// outboxChannel is where publish() notifies, with the name of its schema.
 	outboxChannel = "waybill_outbox"
-	// A connection that breaks is made anew after the first, and up to the second.
+	// Least and most time before a broken connection is made again.
 	minReconnect, maxReconnect = 100 * time.Millisecond, 5 * time.Second
 )
 
-// ListenOutbox implements store.Outbox. It has a connection of its own, beside the pool, and makes it anew when it breaks.
+// ListenOutbox implements store.Outbox. It has a connection outside of the pool and reconnects when it breaks.
 func (s *Store) ListenOutbox(ctx context.Context, wake func()) {
 	l := pq.NewListener(listenURL(s.opts.URL), minReconnect, maxReconnect, nil)
-	// Close waits for a connection that is being made, and the listener ends only when nobody holds it up.
+	// Close waits for a connection that is being made, and the listener ends only when its notifications are read.
 	defer func() {
 		go func() {
 			_ = l.Close()
-			for range l.Notify { // nobody wants them any more
+			for range l.Notify { // drain what is left
 			}
 		}()
 	}()
@@ -32,7 +32,7 @@ func (s *Store) ListenOutbox(ctx context.Context, wake func()) {
 	for {
 		select {
 		case n := <-l.Notify:
-			if n == nil || n.Extra == s.opts.Schema { // nil: there was a gap
+			if n == nil || n.Extra == s.opts.Schema { // nil: notifications may have been lost
 				wake()
 			}
 		case <-ctx.Done():
@@ -41,7 +41,7 @@ func (s *Store) ListenOutbox(ctx context.Context, wake func()) {
 	}
 }
 
-// listenOn waits for the first connection. A server that refuses, such as a standby, is asked again.
+// listenOn waits for the first connection. It tries again when a server refuses, for example a standby.
 func listenOn(ctx context.Context, l *pq.Listener) {
 	for l.Listen(outboxChannel) != nil {
 		select {
@@ -52,7 +52,7 @@ func listenOn(ctx context.Context, l *pq.Listener) {
 	}
 }
 
-// listenURL bounds how long a connection may take to be made, unless the URL says so itself.
+// listenURL adds a connect timeout to the URL, unless it has one.
 func listenURL(text string) string {
 	cfg, err := pq.NewConfig(text)
 	if err != nil || cfg.ConnectTimeout > 0 {

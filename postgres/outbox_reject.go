@@ -8,16 +8,16 @@ import (
 	"waybill/webhook"
 )
 
-// Bounds on what is kept of a reason, which may quote the row.
+// Bounds of a stored reason, which may quote the row.
 const (
 	maxReasonBytes  = 1000
 	maxReasonFields = 20
 )
 
-// rejections are the rows to put into quarantine, as columns.
+// rejections are the rows that go into quarantine, as columns.
 type rejections struct{ position, code, reason, fields, cut arrayBuilder }
 
-// add puts a row among them. cut: its texts are not kept.
+// add adds a row. cut: its texts are not kept.
 func (r *rejections) add(position int64, err error, cut bool) {
 	why := &webhook.Error{Code: webhook.CodeInternal, Message: "an internal error; the log has it"}
 	_ = errors.As(err, &why)

@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	// monthsAhead is for how many months after this one there is room: what keeps a partition from being created, a dump that
-	// runs for hours or a process that was stopped, has that long to end.
+	// monthsAhead is for how many months after this one partitions are created. Whatever keeps a partition from being
+	// created, such as a dump that runs for hours or a stopped process, may last that long.
 	monthsAhead = 3
-	// partitionTime bounds the creation of one partition, and so how long anybody can be kept waiting by it.
+	// partitionTime bounds the creation of one partition, and so how long it can block others.
 	partitionTime = 2 * time.Second
 )
 

@@ -14,7 +14,7 @@ import (
 	"waybill/webhook"
 )
 
-// trimRows is how many rows one statement trims at most. More than enter with one step, so that the quarantine shrinks.
+// trimRows is how many rows one statement deletes at most. It is more than one step adds, so that the quarantine shrinks.
 const trimRows = 1000
 
 const (

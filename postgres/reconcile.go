@@ -12,9 +12,9 @@ const (
 		UPDATE reconciler_lease SET holder = $1, lease_until = clock_timestamp() + $2::bigint * interval '1 millisecond'
 		WHERE holder = $1 OR lease_until <= clock_timestamp() RETURNING one`
 
-	// sweepDeliveries moves one sweep on by a page. A delivery that it finds pending is due since it was created, and is
-	// found by that until it is settled, whether its workflow is yet to start, runs or is lost. What another process sweeps
-	// at this moment is left to it. now() rather than clock_timestamp(), so that the bound is one of the index.
+	// sweepDeliveries advances one sweep by a page. It makes a pending delivery due since its creation, so that overdue
+	// finds it until it is settled, whether its workflow has not started, is running or is lost. It skips a sweep that
+	// another process is advancing. It uses now() instead of clock_timestamp(), so that the index can serve the bound.
 	sweepDeliveries = `
 		WITH sweep AS MATERIALIZED (
 			SELECT behind, position FROM reconciler_sweeps WHERE behind = $1::interval FOR UPDATE SKIP LOCKED
@@ -31,15 +31,16 @@ const (
 		)
 		SELECT count(*) FROM page`
 
-	// overdue finds by deliveries_due what is late by more than $1 ms. The relay starts what is in dispatches, and of an
-	// event that retention removed nothing can be delivered.
+	// overdue finds, with the index deliveries_due, deliveries that are late by more than $1 ms. It leaves out events in
+	// dispatches, which the relay starts, and events that retention removed.
 	overdue = `
 		FROM deliveries d
 		WHERE d.next_attempt_at < now() - $1::bigint * interval '1 millisecond' AND d.status || '' IN ('pending', 'retrying')
 			AND NOT EXISTS (SELECT FROM dispatches w WHERE w.event_key = d.event_key)
 			AND EXISTS (SELECT FROM events e WHERE e.id = d.event_key)`
 
-	// heldTooLong finds by deliveries_held_since what is held for more than $1 ms longer than its dialect, of $2, does: $3 ms.
+	// heldTooLong finds, with the index deliveries_held_since, deliveries that are held for more than $1 ms longer than the
+	// hold time of their dialect: $2 are the dialects, $3 their hold times in ms.
 	heldTooLong = `
 		FROM deliveries d JOIN tenants t ON t.id = d.tenant_id
 			JOIN unnest($2::text[], $3::bigint[]) AS hold (dialect, ms) ON hold.dialect = t.dialect
@@ -56,13 +57,14 @@ const (
 				AND (d.held_at, d.id) > ($4::timestamptz, $5::uuid) ORDER BY d.held_at, d.id LIMIT $6)
 		) AS stalled ORDER BY since, id LIMIT $6`
 
-	// countStalled stops at 10,000 of either kind: the metric need not know better, and the statement must end.
+	// countStalled stops at 10,000 of either kind, which is enough for the metric and bounds the statement.
 	countStalled = `
 		SELECT (SELECT count(*) FROM (SELECT ` + overdue + ` LIMIT 10000) AS late) +
 			(SELECT count(*) FROM (SELECT ` + heldTooLong + ` LIMIT 10000) AS held)`
 
-	// recoverForgotten goes from endpoint to endpoint that holds anything, not from delivery to delivery, and asks how long
-	// only of those that should hold nothing: as a scalar, because of EXISTS the planner would make a join.
+	// recoverForgotten steps from endpoint to endpoint that holds deliveries, not from delivery to delivery. It reads the
+	// time of the hold only for endpoints that should hold nothing. It uses a scalar subquery, because the planner would
+	// turn EXISTS into a join.
 	recoverForgotten = `
 		WITH RECURSIVE holding AS (
 			(SELECT endpoint_id FROM deliveries WHERE held_at IS NOT NULL ORDER BY endpoint_id LIMIT 1)
@@ -91,7 +93,7 @@ func (s *Store) ClaimReconciler(ctx context.Context, holder string, lease time.D
 	return len(claimed) > 0, failed("claim the reconciler", err)
 }
 
-// SweepDeliveries implements store.Reconciliation. limit is of each sweep.
+// SweepDeliveries implements store.Reconciliation. limit is per sweep.
 func (s *Store) SweepDeliveries(ctx context.Context, after time.Duration, limit int) (more bool, err error) {
 	for _, sweep := range sweeps {
 		var looked []int

@@ -9,11 +9,11 @@ import (
 	"waybill/webhook"
 )
 
-// ofDeletedEndpoint is asked of failed attempts only, so the happy path does not pay for it: what was under way while its endpoint
-// was deleted is followed by no other attempt.
+// ofDeletedEndpoint is evaluated for failed attempts only, so the happy path does not pay for it. An attempt that was in
+// flight when its endpoint was deleted is followed by no other attempt.
 const ofDeletedEndpoint = `r.status = 'retrying' AND EXISTS (SELECT FROM endpoints e WHERE e.id = d.endpoint_id AND e.deleted_at IS NOT NULL)`
 
-// recordAttempts moves each delivery on and inserts the attempts of those that moved, so that no attempt is recorded
+// recordAttempts updates each delivery and inserts the attempts of those that were updated, so that no attempt is recorded
 // twice.
 const recordAttempts = `
 	WITH r AS (
@@ -46,7 +46,7 @@ const recordAttempts = `
 	)
 	SELECT ` + deliveryColumns + ` FROM moved`
 
-// RecordAttempt implements store.Attempts. Calls that come at the same time share a transaction.
+// RecordAttempt implements store.Attempts. Concurrent calls share a transaction.
 func (s *Store) RecordAttempt(ctx context.Context, r *store.Record) (*webhook.Delivery, error) {
 	return s.records.do(ctx, r)
 }
@@ -59,7 +59,7 @@ func (s *Store) recordGroup(ctx context.Context, in []*store.Record) ([]result[*
 		rows.add(in[i])
 	}
 	// The statement is its own transaction, which saves two round trips. When its answer is lost and it runs again, it
-	// finds the deliveries moved.
+	// finds the deliveries already updated.
 	var moved []webhook.Delivery
 	if err := s.selectHot(ctx, &moved, recordAttempts, rows.args()...); err != nil {
 		return nil, failed("record attempts", err)
@@ -78,7 +78,7 @@ func (s *Store) recordGroup(ctx context.Context, in []*store.Record) ([]result[*
 }
 
 // oncePerDelivery returns the indexes of the records to write now, one of each delivery, in the order in which every
-// transaction locks deliveries. What is left over goes into the next run.
+// transaction locks deliveries. The other records go into the next run.
 func oncePerDelivery(in []*store.Record, results []result[*webhook.Delivery]) []int {
 	indexes := make([]int, len(in))
 	for i := range in {
@@ -118,7 +118,7 @@ func (c *newAttempts) add(r *store.Record) {
 	c.statusCode.addInt(int64(a.StatusCode))
 	c.outcome.addText(string(a.Outcome))
 	c.errorClass.addText(string(a.ErrorClass))
-	c.errorText.addText(cleanText(a.Error)) // it may quote what a receiver sent
+	c.errorText.addText(cleanText(a.Error)) // it may quote bytes that a receiver sent
 	c.requestHeaders.addStrings(a.RequestHeaders)
 	c.responseHeaders.addStrings(a.ResponseHeaders)
 	c.responseBody.addBytes(a.ResponseBody)

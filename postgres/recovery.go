@@ -28,8 +28,8 @@ func (s *Store) HeldDeliveries(ctx context.Context, tenant string, endpoint webh
 	return held, failed("list held deliveries", err)
 }
 
-// ReleaseDeliveries implements store.Recoveries. The next attempt is due at once, so that the reconciler finds those that
-// nobody wakes.
+// ReleaseDeliveries implements store.Recoveries. The next attempt is due at once, so that the reconciler finds deliveries
+// that nobody wakes.
 func (s *Store) ReleaseDeliveries(ctx context.Context, tenant string, endpoint webhook.EndpointID, ids []webhook.DeliveryID, at time.Time) error {
 	if len(ids) == 0 {
 		return nil

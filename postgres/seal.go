@@ -19,7 +19,7 @@ const (
 )
 
 // keyring seals with its first key and opens with any. A sealed value is a version byte, the length of the key's id, the
-// id, and what AES-256-GCM made of the plain text: nonce, cipher text, tag.
+// id, and the output of AES-256-GCM: nonce, cipher text, tag.
 type keyring struct {
 	first string
 	aeads map[string]cipher.AEAD
@@ -48,14 +48,14 @@ func newKeyring(keys []Key) (*keyring, error) {
 	return k, nil
 }
 
-// location says where a sealed value belongs. It is authenticated with the value, so that one that was moved to another
-// row or column does not open.
+// location says to which row and column a sealed value belongs. It is authenticated with the value, so that a value copied
+// to another row or column does not open.
 type location struct{ column, row string }
 
 func (l location) bind(header []byte) []byte {
 	bound := append([]byte{}, header...)
 	bound = append(bound, l.column...)
-	bound = append(bound, 0) // no column has one in its name
+	bound = append(bound, 0) // no column name contains a 0 byte
 	return append(bound, l.row...)
 }
 

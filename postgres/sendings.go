@@ -11,9 +11,9 @@ import (
 	"waybill/webhook"
 )
 
-// selectSendings is the one statement before each POST: how delivery, endpoint and tenant stand now. What they are comes
-// from the caches, under the versions that it returns. The deliveries are found first and by their ids alone: on a young
-// partition the planner believes that a tenant has but a few.
+// selectSendings is the one statement before each POST. It reads the current state and the versions of delivery, endpoint
+// and tenant; everything else comes from the caches, under these versions. The deliveries are found first and only by their
+// ids, because on a young partition the planner assumes that a tenant has only a few.
 const selectSendings = `
 	WITH d AS MATERIALIZED (
 		SELECT asked.ordinality, asked.tenant_id AS asked_tenant_id, d.id, d.tenant_id, d.event_key, d.event_id, d.event_type, d.endpoint_id,
@@ -26,12 +26,12 @@ const selectSendings = `
 	FROM d JOIN endpoints e ON e.id = d.endpoint_id JOIN tenants t ON t.id = d.tenant_id
 	WHERE d.tenant_id = d.asked_tenant_id`
 
-// maxSendingBytes bounds the bodies that one run reads, but for the last of them.
+// maxSendingBytes bounds the bodies that one run reads. The last of them may exceed it.
 const maxSendingBytes = 4 << 20
 
-// What is not in the caches.
+// These read what is not in the caches.
 const (
-	// selectBodies reads bodies as long as those before them have less than $2 bytes; of the others it reads that they are there.
+	// selectBodies reads bodies until their total reaches $2 bytes. Of the others it returns only that they exist.
 	selectBodies = `
 		WITH found AS MATERIALIZED (
 			SELECT e.id, e.body, e.delivery_id_at, e.data_from, e.data_to,
@@ -46,7 +46,7 @@ const (
 )
 
 type sendingRow struct {
-	Ordinality int `db:"ordinality"` // among what was asked for, from 1
+	Ordinality int `db:"ordinality"` // position among the requested ones, from 1
 	webhook.Delivery
 	EventKey        webhook.EventKey `db:"event_key"`
 	TenantID        string           `db:"tenant_id"`
@@ -57,7 +57,7 @@ type sendingRow struct {
 	DisabledReason  string           `db:"disabled_reason"`
 }
 
-// Sending implements store.Attempts. Calls that come at the same time share the reading.
+// Sending implements store.Attempts. Concurrent calls share the reading.
 func (s *Store) Sending(ctx context.Context, in store.Target) (*store.Sending, error) {
 	return s.sendings.do(ctx, in)
 }
@@ -90,11 +90,11 @@ func (s *Store) sendingGroup(ctx context.Context, in []store.Target) ([]result[*
 	return results, nil
 }
 
-// sendingInputs are what the sendings of one run are made of. What cannot be read is an error of the sendings that need
-// it, not of all.
+// sendingInputs are the rows that the sendings of one run are made of. A row that cannot be read is an error only for the
+// sendings that need it.
 type sendingInputs struct {
 	bodies map[webhook.EventKey]webhook.Body
-	// later are the events whose bodies this run has no room for.
+	// later are the events whose bodies do not fit into this run.
 	later     map[webhook.EventKey]bool
 	senders   map[string]loaded[*sender]
 	receivers map[webhook.EndpointID]loaded[*receiver]
@@ -105,8 +105,7 @@ type loaded[T any] struct {
 	err   error
 }
 
-// inputsOf takes what it can from the caches and reads those that are not there, or there in another version, at most one
-// query for each kind.
+// inputsOf takes what it can from the caches and reads the rest, with at most one query for each kind.
 func (s *Store) inputsOf(ctx context.Context, rows []sendingRow) (*sendingInputs, error) {
 	p := &sendingInputs{map[webhook.EventKey]webhook.Body{}, map[webhook.EventKey]bool{}, map[string]loaded[*sender]{}, map[webhook.EndpointID]loaded[*receiver]{}}
 	var bodies []webhook.EventKey
@@ -155,14 +154,14 @@ func (p *sendingInputs) sending(row *sendingRow) (*store.Sending, error) {
 		return nil, to.err
 	}
 	out := &store.Sending{Delivery: row.Delivery, Tenant: from.value.tenant, Secret: from.value.secret, Body: body}
-	// What was loaded after the row was read may know better that the endpoint is gone or disabled.
+	// The receiver was loaded after the row was read, so it may show that the endpoint was deleted or disabled since.
 	if out.Deleted = row.Deleted || to.value.deleted; out.Deleted {
 		out.Secret = webhook.Secret{}
 		return out, nil
 	}
 	out.Endpoint = to.value.endpoint
 	if row.DisabledAt != nil && out.Endpoint.DisabledAt == nil && out.Endpoint.Version == row.EndpointVersion {
-		// Only a statement by hand disables without a new version. It counts all the same.
+		// Only a manual statement disables without a new version. It still counts.
 		e := *out.Endpoint
 		e.DisabledAt, e.DisabledReason = row.DisabledAt, row.DisabledReason
 		out.Endpoint = &e

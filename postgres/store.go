@@ -26,11 +26,11 @@ const (
 	defaultQuarantineRows  = 10_000
 	defaultQuarantineBytes = 256 << 20
 	defaultQuarantineAge   = 90 * 24 * time.Hour
-	// recordLinger: the receiver has answered, and only the end of the workflow waits for the record.
+	// recordLinger can be long, because the receiver has answered and only the end of the workflow waits for the record.
 	recordLinger = 20 * time.Millisecond
 )
 
-// Options say where the database is and how it is used. Zero values mean the defaults.
+// Options say where the database is and how to use it. Zero values mean the defaults.
 type Options struct {
 	// URL is a connection string as lib/pq reads it. It is never part of an error or of the log.
 	URL string
@@ -40,12 +40,12 @@ type Options struct {
 	MaxConns int
 	// Keys seal signing secrets and custom headers: the first seals, all open. At least one is needed.
 	Keys []Key
-	// Lease is how long a just accepted event is left to this process before the relay of any may claim it; default 10s.
+	// Lease is how long a new event belongs to this process before the relay of any process may claim it; default 10s.
 	Lease time.Duration
-	// Timeout bounds every call, whatever it waits for: a connection, a lock, the statements of others; default 10s. Then the
-	// server is asked to cancel what runs. One that hangs has 2 s more, and the connection is given up.
+	// Timeout bounds every call, including the wait for a connection, a lock or other statements; default 10s. Then the
+	// server is asked to cancel the statement. If it does not answer within 2 s, the connection is closed.
 	Timeout time.Duration
-	// MaxGroup is how many calls share one run at most; default 256.
+	// MaxGroup is how many calls may share one run; default 256.
 	MaxGroup int
 	// MaxRecipients is how many endpoints one event may go to; default webhook.MaxRecipients.
 	MaxRecipients int
@@ -57,17 +57,17 @@ type Options struct {
 	QuarantineRows  int
 	QuarantineBytes int64
 	QuarantineAge   time.Duration
-	// OnAccepted is called after the commit, before the callers of Accept get their answers, with the events whose
-	// workflow is to be started. It must not block.
+	// OnAccepted is called after the commit, before the callers of Accept get their answers, with the events whose workflow
+	// must be started. It must not block.
 	OnAccepted func([]store.Dispatch)
-	// Leave reports that events accepted now are left to the relay at once: they get no lease, and OnAccepted is not
-	// called for them. Nil: they never are.
+	// Leave reports that events accepted now are left to the relay: they get no lease, and OnAccepted is not called for
+	// them. Nil: never.
 	Leave func() bool
 	// Failpoint is called at "before-commit" and "after-commit" of accepted events, for tests that kill the process there.
 	Failpoint func(name string)
-	// Logger gets what no caller can be told; default slog.Default.
+	// Logger gets failures that no caller learns of; default slog.Default.
 	Logger *slog.Logger
-	// NewUUID makes the ids of deliveries: UUIDv7 that only grow within the process; default google/uuid's.
+	// NewUUID makes the ids of deliveries: UUIDv7s that increase within the process; default uuid.NewV7.
 	NewUUID func() [16]byte
 }
 
@@ -99,7 +99,7 @@ func (o *Options) setDefaults() {
 	}
 }
 
-// What the other packages ask of a database.
+// The interfaces that Store implements.
 var (
 	_ store.Tenants        = (*Store)(nil)
 	_ store.Endpoints      = (*Store)(nil)
@@ -131,8 +131,8 @@ type Store struct {
 	deletions *group[[]webhook.EventKey, struct{}]
 }
 
-// Open returns a Store without connecting: the process lives while the database is away, and Ping tells. It fails only
-// for options that can never work.
+// Open returns a Store without connecting, so that a process can start while the database is down; Ping tells whether it
+// is. It fails only for options that can never work.
 func Open(o Options) (*Store, error) {
 	o.setDefaults()
 	keys, err := newKeyring(o.Keys)
@@ -145,7 +145,7 @@ func Open(o Options) (*Store, error) {
 	}
 	s := &Store{db: db, opts: o, log: o.Logger, keys: keys, caches: newCaches(o.BodyCacheBytes)}
 	s.hot.db = db
-	// Two runs at once keep the disk busy: while one waits for its commit, the next is on its way.
+	// Two runs at once keep the disk busy: while one waits for its commit, the other executes.
 	s.accepts = newGroup(o, 2, s.acceptGroup)
 	s.accepts.weigh = func(p *webhook.Publication) int { return len(p.Body.Bytes) }
 	s.accepts.maxWeight = maxAcceptBytes
@@ -166,13 +166,13 @@ func (s *Store) Ping(ctx context.Context) error {
 	return failed("ping", s.db.PingContext(ctx))
 }
 
-// Close lets the calls under way come to their end, at most Options.Timeout, and closes the connections.
+// Close waits until running calls have ended, at most Options.Timeout, and closes the connections.
 func (s *Store) Close() error {
 	s.accepts.close()
 	s.records.close()
 	s.sendings.close()
 	s.deletions.close()
-	// To say goodbye to a database that is away is no failure of the process.
+	// A database that is down while connections are closed is no failure of the process.
 	if err := s.db.Close(); err != nil && !unavailable(err) {
 		return fmt.Errorf("close the database: %w", err)
 	}
@@ -201,10 +201,10 @@ func (s *Store) transact(ctx context.Context, what string, do func(tx *sqlx.Tx) 
 	return nil
 }
 
-// refusal tells an error that a caller's own function returned inside a transaction from one of the database.
+// refusal wraps an error that a caller's function returned inside a transaction, to tell it from one of the database.
 type refusal struct{ error }
 
-// unrefused returns the error behind a refusal as the caller made it.
+// unrefused returns the caller's error without the refusal around it.
 func unrefused(err error) error {
 	var r refusal
 	if errors.As(err, &r) {

@@ -34,7 +34,7 @@ func (r *tenantRow) tenant() (*webhook.Tenant, error) {
 	return &t, nil
 }
 
-// maxEndpoints is what the column of that name stores.
+// maxEndpoints returns the value of the column max_endpoints.
 func maxEndpoints(t *webhook.Tenant) any {
 	if t.Limits == nil {
 		return nil
@@ -97,7 +97,7 @@ func (s *Store) Tenants(ctx context.Context, page store.Page) ([]webhook.Tenant,
 	return readAll(rows, (*tenantRow).tenant)
 }
 
-// readAll turns rows into what they stand for.
+// readAll converts rows to values.
 func readAll[R, T any](rows []R, read func(*R) (*T, error)) ([]T, error) {
 	out := make([]T, 0, len(rows))
 	for i := range rows {
@@ -134,8 +134,7 @@ func (s *Store) UpdateTenant(ctx context.Context, id string, change func(*webhoo
 	return t, nil
 }
 
-// touchTenant notes that something of the tenant changes, and keeps others from changing it until the end of the
-// transaction.
+// touchTenant increments the tenant's version, and locks the tenant until the end of the transaction.
 func touchTenant(ctx context.Context, tx *sqlx.Tx, id string) error {
 	var version int64
 	err := tx.GetContext(ctx, &version, `UPDATE tenants SET version = version + 1 WHERE id = $1 RETURNING version`, id)

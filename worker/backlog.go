@@ -14,17 +14,17 @@ import (
 
 const (
 	readInterval = time.Second
-	// readTimeout bounds a reading. A million events take a tenth of a second.
+	// readTimeout bounds one count of the backlog. Counting a million events takes a tenth of a second.
 	readTimeout = 5 * time.Second
-	// DefaultMaxBacklog is also how far a backlog without a limit is counted for the metric.
+	// DefaultMaxBacklog is the default limit. The metric counts a backlog without a limit up to this number too.
 	DefaultMaxBacklog = 1_000_000
 )
 
-// Backlog bounds the events that are accepted and not yet dispatched. It reads their number once a second and adds what this
-// process accepts in between, so within a process only the rest of one batch exceeds the limit. Events of other processes, and
-// those published by SQL, show at the next reading: what they store in a second comes on top. Backlog does not take off what was
-// dispatched since the reading, so a limit below a few seconds' events sheds early. Events that are
-// set aside count, because nothing else bounds them.
+// Backlog bounds the events that are accepted and not yet dispatched. It reads their number once a second and adds what
+// this process accepts in between, so one process exceeds the limit by the rest of one batch at most. Events of other
+// processes and events published with SQL appear at the next reading, so they can exceed the limit by what they store in a
+// second. Backlog does not subtract what was dispatched since the reading, so a limit below a few seconds' events refuses
+// early. Events that are set aside count, because nothing else bounds them.
 type Backlog struct {
 	counter Counter
 	limit   int
@@ -33,27 +33,27 @@ type Backlog struct {
 
 	mu   sync.Mutex
 	read int // the last reading
-	// unread is set after a reading that failed.
+	// unread is true after a reading failed.
 	unread bool
-	// since counts the events of this process that were stored after the last reading began, underWay those that were admitted
-	// and may be stored or not.
+	// since counts the events that this process stored after the last reading began. underWay counts those that were
+	// admitted and are not known to be stored.
 	since, underWay int
 }
 
-// BacklogOptions are the parts and the settings of a Backlog.
+// BacklogOptions are the dependencies and the settings of a Backlog.
 type BacklogOptions struct {
 	Counter Counter
-	// Limit is how many events may wait; 0: any number.
+	// Limit is how many events may wait; 0: no limit.
 	Limit int
-	// Registerer takes the backlog's metric; nil: it is shown nowhere.
+	// Registerer registers the metric; nil: it is not exported.
 	Registerer prometheus.Registerer
 	Logger     *slog.Logger
 }
 
-// NewBacklog returns a Backlog that is taken for empty until Read or Run has read it.
+// NewBacklog returns a Backlog that counts as empty until Read or Run has read it.
 func NewBacklog(o BacklogOptions) *Backlog {
 	b := &Backlog{counter: o.Counter, limit: o.Limit, log: o.Logger, gauge: prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "waybill_backlog_events", Help: "Events accepted and not yet dispatched, counted up to the limit; without one, up to a million.",
+		Name: "waybill_backlog_events", Help: "Events accepted and not yet dispatched, counted up to the limit; without a limit, up to a million.",
 	})}
 	if o.Registerer != nil {
 		o.Registerer.MustRegister(b.gauge)
@@ -66,7 +66,7 @@ func (b *Backlog) Run(ctx context.Context) {
 	every(ctx, readInterval, func() { b.Read(ctx) })
 }
 
-// Read reads the backlog once. It logs a failure, and Admit takes it into account.
+// Read reads the backlog once. It logs a failure. After a failure Admit may answer CodeUnavailable.
 func (b *Backlog) Read(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
@@ -75,14 +75,14 @@ func (b *Backlog) Read(ctx context.Context) {
 		most = DefaultMaxBacklog
 	}
 	b.mu.Lock()
-	before := b.since // committed by now, so the count has them
+	before := b.since // they are committed, so the count includes them
 	b.mu.Unlock()
 	n, err := b.counter.CountDispatches(ctx, most)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err != nil {
 		if !b.unread && !errors.Is(ctx.Err(), context.Canceled) {
-			b.log.Warn("the backlog cannot be read; trying on", "error", err)
+			b.log.Warn("the backlog cannot be read; still trying", "error", err)
 		}
 		b.unread = true
 		return
@@ -91,7 +91,7 @@ func (b *Backlog) Read(ctx context.Context) {
 	b.read, b.unread, b.since = n, false, b.since-before
 }
 
-// report tells the operator of a reading.
+// report logs when the backlog becomes full and when it has room again.
 func (b *Backlog) report(n int) {
 	b.gauge.Set(float64(n))
 	full, wasFull := n >= b.limit, b.read >= b.limit
@@ -105,8 +105,8 @@ func (b *Backlog) report(n int) {
 }
 
 // Admit makes room for events that are about to be stored. CodeBacklogFull: no more events may wait. CodeUnavailable: the
-// backlog was full when it could last be read. A batch is admitted whole while there is room for one event, because a large one
-// might never be admitted otherwise. The caller must call Done afterwards.
+// backlog cannot be read and was full at the last reading. A batch is admitted whole while there is room for one event,
+// because a large one might never be admitted otherwise. The caller must call Done afterwards.
 func (b *Backlog) Admit(events int) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -121,7 +121,7 @@ func (b *Backlog) Admit(events int) error {
 	return nil
 }
 
-// Done takes the database's answer for events that were admitted: how many of them wait now.
+// Done records the database's answer for admitted events: how many of them wait to be dispatched.
 func (b *Backlog) Done(admitted, waiting int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

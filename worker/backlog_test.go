@@ -140,7 +140,7 @@ func TestBacklog_NoLimit(t *testing.T) {
 	stop := background(t, b.Run)
 	eventually(t, func() bool {
 		return testutil.GatherAndCompare(reg, strings.NewReader(`
-# HELP waybill_backlog_events Events accepted and not yet dispatched, counted up to the limit; without one, up to a million.
+# HELP waybill_backlog_events Events accepted and not yet dispatched, counted up to the limit; without a limit, up to a million.
 # TYPE waybill_backlog_events gauge
 waybill_backlog_events 30
 `)) == nil

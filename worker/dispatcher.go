@@ -19,66 +19,68 @@ import (
 
 // Limits of the dispatcher.
 const (
-	// DefaultStarts is how many starts are in flight at most. A start that misses its eager slot costs three times as
-	// much, so few are better than many. More than one, because attempts that run at the same time share transactions.
+	// DefaultStarts is how many starts are in flight at most. A start that misses its eager slot costs three times as much,
+	// so a few are better than many. One would be too few, because attempts that run at the same time share transactions.
 	DefaultStarts = 32
 	// startTimeout is below every lease, so that an event is not started by two processes at once.
 	startTimeout = 5 * time.Second
-	// queueSize is how many events wait in memory for their start: all of them are started well within a lease.
+	// queueSize is how many events wait in memory for their start. It is low enough to start all of them well within a
+	// lease.
 	queueSize = 512
 	// maxPutOff bounds how long an event waits in dispatches for endpoints that are slow. After that it waits in a workflow.
 	maxPutOff = 5 * time.Minute
 )
 
-// Dispatcher starts the workflows of accepted events, right after the commit that accepted them, and deletes their dispatches.
-// It keeps no promise of its own: what it does not get to stays in dispatches, where the relay finds it.
+// Dispatcher starts the workflows of accepted events, right after the commit that accepted them, and deletes their
+// dispatches. It guarantees nothing: an event that it does not start stays in dispatches, where the relay finds it.
 type Dispatcher struct {
 	dispatches Dispatches
 	starter    Starter
 	dialects   map[string]*webhook.Dialect
 	express    *Express
-	// slots has one for each start that may be in flight.
-	slots     chan struct{}
-	stayAway  func([]webhook.EndpointID) time.Duration
-	failpoint func(name string)
-	log       *slog.Logger
+	// slots holds one token for each start that may be in flight.
+	slots      chan struct{}
+	retryAfter func([]webhook.EndpointID) time.Duration
+	failpoint  func(name string)
+	log        *slog.Logger
 
 	queue chan store.Dispatch
 	// leftovers are events that express mode did not settle.
 	leftovers chan leftover
-	// outcomes takes what became of dispatches, to be written down.
+	// outcomes carries the results of dispatches to writeOutcomes.
 	outcomes chan outcome
-	// down is set while the engine does not answer. New events then stay in dispatches, and the relay tries.
+	// down is true while the engine does not answer. New events then stay in dispatches, and only the relay tries to start
+	// them.
 	down atomic.Bool
 	// started counts the starts that succeeded.
 	started atomic.Int64
 	refused prometheus.Counter
 }
 
-// DispatcherOptions are the parts and the settings of a Dispatcher.
+// DispatcherOptions are the dependencies and the settings of a Dispatcher.
 type DispatcherOptions struct {
 	Dispatches Dispatches
 	Starter    Starter
 	Dialects   map[string]*webhook.Dialect
-	// Express, when set, delivers in express mode for the tenants that it takes.
+	// Express delivers in express mode for the tenants that it accepts; nil: no express mode.
 	Express *Express
 	// Starts is how many starts are in flight at most; 0: DefaultStarts.
 	Starts int
-	// StayAway returns how long an event to these endpoints is to wait, because all of them are slow and busy; nil: no event
-	// waits.
-	StayAway func([]webhook.EndpointID) time.Duration
+	// RetryAfter returns how long an event to these endpoints should wait, because all of them are slow and busy; nil: no
+	// event waits.
+	RetryAfter func([]webhook.EndpointID) time.Duration
 	// Failpoint is called at "after-claim" of the relay, and at "after-start" and "express-after-post" before the dispatch is
 	// deleted, for tests that kill the process there.
 	Failpoint func(name string)
-	// Registerer takes the dispatcher's metric; nil: it is counted and shown nowhere.
+	// Registerer registers the metric; nil: it is not exported.
 	Registerer prometheus.Registerer
 	Logger     *slog.Logger
 }
 
 func (o *DispatcherOptions) setDefaults() {
 	o.Starts = cmp.Or(o.Starts, DefaultStarts)
-	if o.StayAway == nil {
-		o.StayAway = func([]webhook.EndpointID) time.Duration { return 0 }
+	if o.RetryAfter == nil {
+		o.RetryAfter = func([]webhook.EndpointID) time.Duration { return 0 }
 	}
 	if o.Failpoint == nil {
 		o.Failpoint = func(string) {}
@@ -89,13 +91,13 @@ func (o *DispatcherOptions) setDefaults() {
 func NewDispatcher(o DispatcherOptions) *Dispatcher {
 	o.setDefaults()
 	d := &Dispatcher{
-		dispatches: o.Dispatches, starter: o.Starter, dialects: o.Dialects, express: o.Express, stayAway: o.StayAway, failpoint: o.Failpoint, log: o.Logger,
+		dispatches: o.Dispatches, starter: o.Starter, dialects: o.Dialects, express: o.Express, retryAfter: o.RetryAfter, failpoint: o.Failpoint, log: o.Logger,
 		slots: make(chan struct{}, o.Starts),
 		queue: make(chan store.Dispatch, queueSize), outcomes: make(chan outcome, queueSize),
 		leftovers: make(chan leftover, queueSize),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "waybill_dispatches_refused_total",
-			Help: "Tries to dispatch an event that failed for a fault of the event's own. The log names the event.",
+			Help: "Failed tries to dispatch an event where the event itself is the cause. The log names the event.",
 		}),
 	}
 	if o.Registerer != nil {
@@ -104,18 +106,19 @@ func NewDispatcher(o DispatcherOptions) *Dispatcher {
 	return d
 }
 
-// Full reports whether new events are better left to the relay: starts fail, or events come faster than they start.
+// Full reports whether new events should be left to the relay, because starts fail or events arrive faster than they start.
 func (d *Dispatcher) Full() bool {
 	return d.down.Load() && !d.express.takesAll() || len(d.queue) > queueSize/2
 }
 
-// Offer takes events that were accepted a moment ago. It never blocks: what it does not take, it leaves to the relay.
+// Offer queues events that were accepted a moment ago. It never blocks: what does not fit into the queue is left to the
+// relay.
 func (d *Dispatcher) Offer(events []store.Dispatch) {
 	for _, e := range events {
 		if !d.offer(e) {
 			select {
 			case d.outcomes <- outcome{key: e.EventKey}:
-			default: // the lease runs out by itself
+			default: // the lease expires, and then the relay finds the event
 			}
 		}
 	}
@@ -133,7 +136,8 @@ func (d *Dispatcher) offer(e store.Dispatch) bool {
 	}
 }
 
-// Run starts what is offered until the context is done, finishes the starts under way and writes down what became of them.
+// Run starts the workflows of offered events until the context is done. Then it finishes the starts in flight and writes
+// their outcomes.
 func (d *Dispatcher) Run(ctx context.Context) {
 	var working, starting, writing sync.WaitGroup
 	events := cap(d.slots)
@@ -156,7 +160,7 @@ func (d *Dispatcher) Run(ctx context.Context) {
 	writing.Wait()
 }
 
-// leaveQueued releases what this process will not start any more, so that nobody waits for its lease to run out.
+// leaveQueued releases the events that this process will not start any more, so that their leases need not expire first.
 func (d *Dispatcher) leaveQueued() {
 	for {
 		select {
@@ -169,7 +173,7 @@ func (d *Dispatcher) leaveQueued() {
 }
 
 func (d *Dispatcher) work(ctx context.Context) {
-	// Select takes either of two ready cases: with a full queue some goroutine would go on for several starts.
+	// When both are ready, select chooses at random. With a full queue a goroutine could make several more starts.
 	for ctx.Err() == nil {
 		select {
 		case e := <-d.queue:
@@ -182,8 +186,8 @@ func (d *Dispatcher) work(ctx context.Context) {
 	}
 }
 
-// dispatch settles one event or starts its workflow. It finishes what is under way even when the context is done, and does not
-// begin a start after that.
+// dispatch settles one event or starts its workflow. When the context is done it finishes what has begun, and begins no
+// start.
 func (d *Dispatcher) dispatch(ctx context.Context, e *store.Dispatch) {
 	if d.sendBack(e) {
 		return
@@ -196,7 +200,7 @@ func (d *Dispatcher) dispatch(ctx context.Context, e *store.Dispatch) {
 	d.outcomes <- d.start(ctx, e, in)
 }
 
-// sendBack reports whether an event cannot be started now, whatever the engine says, and releases it then.
+// sendBack reports whether an event cannot be started now for a reason outside of the engine. It then releases the event.
 func (d *Dispatcher) sendBack(e *store.Dispatch) bool {
 	switch after := d.putOff(e); {
 	case e.Fault != nil:
@@ -211,8 +215,9 @@ func (d *Dispatcher) sendBack(e *store.Dispatch) bool {
 	return true
 }
 
-// putOff returns how long an event is to stay in dispatches, because all its endpoints are slow and busy. A workflow that only
-// waits costs Temporal as much as one that delivers: beside an endpoint that hangs, it would keep the events of others waiting.
+// putOff returns how long an event should stay in dispatches because all its endpoints are slow and busy. A workflow that
+// only waits costs Temporal as much as one that delivers. Without this, the events of an endpoint that hangs would delay
+// those of others.
 func (d *Dispatcher) putOff(e *store.Dispatch) time.Duration {
 	if age := time.Since(e.EventKey.Time()); len(e.Deliveries) == 0 || age.Abs() > maxPutOff {
 		return 0
@@ -221,7 +226,7 @@ func (d *Dispatcher) putOff(e *store.Dispatch) time.Duration {
 	for i, to := range e.Deliveries {
 		endpoints[i] = to.EndpointID
 	}
-	return d.stayAway(endpoints)
+	return d.retryAfter(endpoints)
 }
 
 // start starts the workflow of one event, once a slot is free.
@@ -233,7 +238,7 @@ func (d *Dispatcher) start(ctx context.Context, e *store.Dispatch, in *workflows
 	}
 	defer func() { <-d.slots }()
 	if ctx.Err() != nil {
-		return outcome{key: e.EventKey} // select takes either of two ready cases
+		return outcome{key: e.EventKey} // select chooses at random when both cases are ready
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
 	defer cancel()
@@ -246,7 +251,7 @@ func (d *Dispatcher) start(ctx context.Context, e *store.Dispatch, in *workflows
 		d.setUp()
 		return outcome{key: e.EventKey, done: true}
 	case webhook.ErrorCode(err) == webhook.CodeInvalid:
-		d.setUp() // it has answered
+		d.setUp() // the engine has answered
 		return d.refuse(e, fault{err: err})
 	case d.started.Load() != before:
 		// The engine has started others meanwhile, so it is not down. It may have too much to do, so the event is not set aside.

@@ -132,7 +132,7 @@ func TestDispatcher_PutsOff(t *testing.T) {
 	old := event(2, 1)
 	var asked []webhook.EndpointID
 	b := setup(t, func(o *worker.DispatcherOptions) {
-		o.StayAway = func(endpoints []webhook.EndpointID) time.Duration {
+		o.RetryAfter = func(endpoints []webhook.EndpointID) time.Duration {
 			asked = endpoints
 			return 7 * time.Second
 		}

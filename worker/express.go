@@ -13,12 +13,12 @@ import (
 	"waybill/workflows"
 )
 
-// expressAttempts is how many attempts of express mode may be under way. They wait most of the time, for the database and the
-// receiver, and many share a transaction. More would crowd one another out of the fast lane.
+// expressAttempts is how many attempts of express mode may be in flight. They mostly wait for the database and the
+// receiver, and many share a transaction. With more of them the fast lane would run out of slots.
 const expressAttempts = 192
 
 // leftoverStarts is how many workflows are started at the same time for events that express mode did not settle. Their next
-// attempts are not due at once, so they must not take the processor from first attempts.
+// attempts are not due at once, so first attempts have priority for the CPU.
 const leftoverStarts = 8
 
 // Attempter makes an attempt outside of a workflow, with the same code that the activity runs.
@@ -26,12 +26,12 @@ type Attempter interface {
 	Attempt(ctx context.Context, in activities.AttemptInput) (*activities.AttemptResult, error)
 }
 
-// Express makes the first attempt of each delivery right after the commit, before there is a workflow, and starts a workflow
-// only for events that this does not settle. As long as the dispatch is not deleted, the relay would start the workflow, which
-// finds what was recorded.
+// Express makes the first attempt of each delivery right after the commit, before there is a workflow, and starts a
+// workflow only for events that this does not settle. Until the dispatch is deleted, the relay may start the workflow too,
+// which then finds the recorded attempts.
 type Express struct {
 	attempter Attempter
-	// everybody means every tenant, not only those that ask for it.
+	// everybody turns express mode on for every tenant, not only for those that ask for it.
 	everybody bool
 	slots     *semaphore.Weighted
 }
@@ -63,12 +63,12 @@ func (d *Dispatcher) dispatchExpress(ctx context.Context, l leftover) {
 		return
 	}
 	if in.UnderWay() {
-		d.leftovers <- l // this process must start it: another one would make the same attempt
+		d.leftovers <- l // this process must start it: another process would repeat the attempt
 		return
 	}
 	select {
 	case d.leftovers <- l:
-	default: // many wait already: the lease runs out, and the relay starts the workflow from what was recorded
+	default: // the queue is full: the lease expires, and the relay starts the workflow from the recorded attempts
 	}
 }
 
@@ -91,8 +91,8 @@ func (d *Dispatcher) startLeftovers(ctx context.Context) {
 	}
 }
 
-// attempt makes the first attempts at the same time and writes what became of them into the workflow's input. It reports
-// whether every delivery is settled, so that no workflow is needed.
+// attempt makes the first attempts at the same time and writes their results into the workflow's input. It reports whether
+// every delivery is settled, so that no workflow is needed.
 func (x *Express) attempt(ctx context.Context, in *workflows.EventDeliveryInput, log *slog.Logger) (settled bool) {
 	slots := int64(min(len(in.Deliveries), expressAttempts))
 	if err := x.slots.Acquire(ctx, slots); err != nil {
@@ -113,8 +113,8 @@ func (x *Express) attempt(ctx context.Context, in *workflows.EventDeliveryInput,
 	return true
 }
 
-// attemptOne makes one attempt. It leaves a delivery to the workflow as it is when no attempt was made: the endpoint is disabled
-// or has no room, or the fault is ours, such as a panic.
+// attemptOne makes one attempt. It leaves the delivery to the workflow unchanged when no attempt was made: the endpoint is
+// disabled, it has no free slot, or an internal fault occurred, such as a panic.
 func (x *Express) attemptOne(ctx context.Context, in *workflows.EventDeliveryInput, d *workflows.DeliveryState, log *slog.Logger) {
 	var out *activities.AttemptResult
 	err := safely(log, func() (err error) {

@@ -14,35 +14,35 @@ import (
 	"waybill/webhook"
 )
 
-// Rhythm of the ingester.
+// Intervals of the ingester.
 const (
 	ingestRows = 256
-	// notifyInterval is how long producers do not notify after a notification: rows that are committed within it come without
-	// one.
+	// notifyInterval is how long publish() sends no further notification after one. Rows that are committed in that time
+	// arrive without a notification.
 	notifyInterval = 50 * time.Millisecond
 )
 
-// Ingester publishes what producers wrote into the outbox in their own transactions. Several may run at once: each takes other
-// rows.
+// Ingester publishes what producers wrote into the outbox in their own transactions. Several ingesters may run at once;
+// each takes different rows.
 type Ingester struct {
 	opts IngesterOptions
 	step store.Ingestion
 	rows *prometheus.CounterVec
-	// trimmed counts what left the quarantine unseen.
+	// trimmed counts the rows that were deleted from a full quarantine.
 	trimmed prometheus.Counter
 }
 
-// IngesterOptions are the parts and the settings of an Ingester.
+// IngesterOptions are the dependencies and the settings of an Ingester.
 type IngesterOptions struct {
 	Outbox   store.Outbox
 	Schemas  webhook.Schemas
 	Dialects map[string]*webhook.Dialect
-	// MaxBytes bounds one event's texts: type, id, data and attributes.
+	// MaxBytes bounds the size of one event: type, id, data and attributes together.
 	MaxBytes int64
-	// Registerer takes the ingester's metrics; nil: they are counted and shown nowhere.
+	// Registerer registers the metrics; nil: they are not exported.
 	Registerer prometheus.Registerer
 	Logger     *slog.Logger
-	// Now defaults to the machine's clock.
+	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }
 
@@ -70,7 +70,7 @@ func NewIngester(o IngesterOptions) *Ingester {
 	return i
 }
 
-// Run ingests until the context is done. Notifications make it quick; polling finds what they do not tell.
+// Run ingests until the context is done. Notifications make it quick; polling finds the rows that came without one.
 func (i *Ingester) Run(ctx context.Context) {
 	wake := make(chan struct{}, 1)
 	var listening sync.WaitGroup
@@ -85,7 +85,7 @@ func (i *Ingester) Run(ctx context.Context) {
 	})
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
-	drain := reporting(ctx, i.opts.Logger, "the outbox cannot be read; trying on", i.drain)
+	drain := reporting(ctx, i.opts.Logger, "the outbox cannot be read; still trying", i.drain)
 	for ctx.Err() == nil {
 		drain()
 		select {
@@ -97,7 +97,7 @@ func (i *Ingester) Run(ctx context.Context) {
 	}
 }
 
-// drainAfterNotification ingests at once, and then waits for the rows that come without a notification.
+// drainAfterNotification ingests at once, and again after notifyInterval for the rows that came without a notification.
 func (i *Ingester) drainAfterNotification(ctx context.Context) {
 	_ = i.drain(ctx) // the next call reports the failure
 	select {
@@ -106,7 +106,7 @@ func (i *Ingester) drainAfterNotification(ctx context.Context) {
 	}
 }
 
-// drain ingests until nothing is left that can be ingested here.
+// drain ingests until no row is left that this process can ingest.
 func (i *Ingester) drain(ctx context.Context) error {
 	for ctx.Err() == nil {
 		done, err := i.opts.Outbox.IngestOutbox(ctx, i.step)
@@ -131,10 +131,10 @@ func (i *Ingester) count(done store.Ingested) {
 	i.trimmed.Add(float64(done.Trimmed))
 }
 
-// prepare judges a row as the API judges a request. A panic is the fault of the one row, which goes into quarantine.
+// prepare checks a row as the API checks a request. A row that causes a panic goes into quarantine.
 func (i *Ingester) prepare(row *webhook.OutboxRow, t *webhook.Tenant) (p *webhook.Publication, err error) {
 	d, ok := i.opts.Dialects[t.Dialect]
-	if !ok { // the tenant was created a moment ago, elsewhere
+	if !ok { // another process, with another catalogue, created the tenant
 		return nil, webhook.Errorf(webhook.CodeUnavailable, "the dialect %q is not loaded here", t.Dialect)
 	}
 	err = safely(i.opts.Logger, func() (err error) {

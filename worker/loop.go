@@ -22,7 +22,7 @@ func every(ctx context.Context, interval time.Duration, do func()) {
 	}
 }
 
-// reporting returns a call of do that logs the first of several failures in a row: an outage is one line.
+// reporting wraps do so that of several failures in a row only the first is logged: an outage is one line in the log.
 func reporting(ctx context.Context, log *slog.Logger, failure string, do func(context.Context) error) func() {
 	failing := false
 	return func() {
@@ -34,14 +34,15 @@ func reporting(ctx context.Context, log *slog.Logger, failure string, do func(co
 	}
 }
 
-// maxUnavailable is how many items in a row may be answered with CodeUnavailable before a round takes the engine, or the database,
-// to be down.
+// maxUnavailable is how many items in a row may fail with CodeUnavailable before a round concludes that the engine or the
+// database is down.
 const maxUnavailable = 3
 
-// outage tells an engine that is down from single items that fail: those must not end the round for the others.
+// outage tells an engine that is down from single items that fail. Single failures must not end the round for the other
+// items.
 type outage struct{ inRow int }
 
-// ends takes the result of the next item and reports whether the round is to end.
+// ends takes the result of the next item and reports whether the round should end.
 func (o *outage) ends(err error) bool {
 	if webhook.ErrorCode(err) != webhook.CodeUnavailable {
 		o.inRow = 0

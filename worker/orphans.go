@@ -14,15 +14,15 @@ const orphanLines = 20
 
 // orphanSearch is a search through all running workflows, which may take more than one round.
 type orphanSearch struct {
-	// before bounds when the workflows were started; zero: no search is under way.
+	// before is the latest start of the workflows searched; zero: no search has begun.
 	before time.Time
 	// token is where the next page begins.
 	token         []byte
 	listed, found int
 }
 
-// findOrphans counts the workflows whose event is not stored, and leaves them alone. It goes through all that live, so it is
-// seldom done, and goes on in the next round where the time ran out.
+// findOrphans counts the running workflows whose event is not stored, and does not change them. It lists all running
+// workflows, so it runs rarely. When its time is over, the next round continues the search.
 func (r *Reconciler) findOrphans(ctx context.Context) error {
 	now := time.Now()
 	if r.orphans.before.IsZero() {
@@ -39,7 +39,7 @@ func (r *Reconciler) findOrphans(ctx context.Context) error {
 			r.opts.Logger.Info("the search for orphan workflows goes on in the next round", "listed", s.listed, "found", s.found)
 			return nil
 		case webhook.ErrorCode(err) == webhook.CodeInvalid:
-			*s = orphanSearch{} // begins anew
+			*s = orphanSearch{} // the next search starts from the beginning
 			return err
 		case err != nil:
 			return err
@@ -51,9 +51,9 @@ func (r *Reconciler) findOrphans(ctx context.Context) error {
 	}
 }
 
-// findOrphansOnPage looks through the next page and moves on. A page that the database cannot look up is left out.
+// findOrphansOnPage checks the next page and moves on. It skips a page that the database cannot look up.
 func (r *Reconciler) findOrphansOnPage(ctx context.Context, s *orphanSearch) error {
-	events, next, err := r.opts.Restarter.LivingEvents(ctx, s.before, s.token)
+	events, next, err := r.opts.Restarter.RunningEvents(ctx, s.before, s.token)
 	if err != nil {
 		return err
 	}

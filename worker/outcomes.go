@@ -10,23 +10,24 @@ import (
 
 const (
 	outcomeBatch = 256
-	// outcomeWait gathers outcomes, for which nobody waits: one that is lost with the process costs a start that changes
-	// nothing.
+	// outcomeWait is how long outcomes are gathered before they are written. Nothing waits for them: if the process dies
+	// first, the relay starts the events again, which changes nothing.
 	outcomeWait = 50 * time.Millisecond
 )
 
-// outcome is what became of a dispatch. Done: the event needs no start any more. Else the relay may claim it after some time.
+// outcome is the result of a dispatch. done: the event needs no further start. Otherwise the relay may claim it after some
+// time.
 type outcome struct {
 	key   webhook.EventKey
 	done  bool
 	after time.Duration
-	// fault is the fault of the event's own; "" when it is not to blame.
+	// fault says what is wrong with the event itself; "" when the event is not the cause.
 	fault string
-	// setAside means that the event waits for a person.
+	// setAside takes the event out of automatic dispatching until a person retries it.
 	setAside bool
 }
 
-// writeOutcomes writes down what became of dispatches, many at a time, until stop is closed and all are written.
+// writeOutcomes writes outcomes to the database, many at a time, until stop is closed and all are written.
 func (d *Dispatcher) writeOutcomes(stop <-chan struct{}) {
 	for {
 		select {
@@ -41,7 +42,7 @@ func (d *Dispatcher) writeOutcomes(stop <-chan struct{}) {
 	}
 }
 
-// gather adds to a batch what comes until the time is over, and what is there already once stop is closed.
+// gather adds outcomes to a batch until outcomeWait is over. Once stop is closed it adds only what is queued already.
 func (d *Dispatcher) gather(batch []outcome, over <-chan time.Time, stop <-chan struct{}) []outcome {
 	for len(batch) < outcomeBatch {
 		select {
@@ -62,8 +63,8 @@ func (d *Dispatcher) gather(batch []outcome, over <-chan time.Time, stop <-chan 
 	return batch
 }
 
-// writeBatch deletes the dispatches that are done and releases the others. When either fails, the lease runs out and the relay
-// starts the event once more, which changes nothing.
+// writeBatch deletes the dispatches that are done and releases the others. When either fails, the lease expires and the
+// relay starts the event again, which changes nothing.
 func (d *Dispatcher) writeBatch(batch []outcome) {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()

@@ -16,25 +16,25 @@ import (
 	"waybill/webhook"
 )
 
-// Rhythm of the reconciler.
+// Intervals and limits of the reconciler.
 const (
-	// DefaultReconcileAfter is how late a delivery may be before its workflow is looked for.
+	// DefaultReconcileAfter is how late a delivery may be before the reconciler checks its workflow.
 	DefaultReconcileAfter = 5 * time.Minute
 	minReconcileInterval  = time.Second
 	maxReconcileInterval  = time.Minute
-	// DefaultStageTimeout bounds each stage of a round. What a stage does not get to is left to the next round.
+	// DefaultStageTimeout bounds each stage of a round. The next round continues where a stage ran out of time.
 	DefaultStageTimeout = time.Minute
 	// repairTimeout bounds the repair of one event.
 	repairTimeout = 10 * time.Second
-	// failureLines is how many events one round writes into the log that could not be repaired.
+	// failureLines is how many failed repairs one round logs.
 	failureLines = 20
 	stalledPage  = 500
 	sweepPage    = 2000
 )
 
-// Reconciler finds stalled deliveries and starts the workflow anew of those that have lost it: somebody ended it, or Temporal's
-// database was set back. A delivery whose workflow lives is late and is left alone. The other way round, the Reconciler reports
-// workflows whose event is not stored. One process at a time does the work.
+// Reconciler finds stalled deliveries and restarts their workflow if it is lost: somebody terminated it, or Temporal's
+// database was restored from a backup. A delivery whose workflow is running is only late, and the Reconciler does not touch
+// it. The Reconciler also reports running workflows whose event is not stored. One process at a time does the work.
 type Reconciler struct {
 	opts     ReconcilerOptions
 	holder   string
@@ -42,13 +42,13 @@ type Reconciler struct {
 	rule     store.StallRule
 	metrics  reconcilerMetrics
 
-	// from is the stalled delivery that the next round begins after.
+	// from is the last stalled delivery of the round before; the next round begins after it.
 	from        store.Stalled
 	orphans     orphanSearch
 	nextOrphans time.Time
 }
 
-// ReconcilerOptions are the parts and the settings of a Reconciler.
+// ReconcilerOptions are the dependencies and the settings of a Reconciler.
 type ReconcilerOptions struct {
 	Log       store.Reconciliation
 	Restarter Restarter
@@ -57,7 +57,7 @@ type ReconcilerOptions struct {
 	After time.Duration
 	// StageTimeout bounds each stage of a round; 0: DefaultStageTimeout.
 	StageTimeout time.Duration
-	// Registerer takes the reconciler's metrics; nil: they are kept and shown nowhere.
+	// Registerer registers the metrics; nil: they are not exported.
 	Registerer prometheus.Registerer
 	Logger     *slog.Logger
 }
@@ -85,23 +85,23 @@ func NewReconciler(o ReconcilerOptions) *Reconciler {
 
 // Run reconciles until the context is done.
 func (r *Reconciler) Run(ctx context.Context) {
-	every(ctx, r.interval, reporting(ctx, r.opts.Logger, "the reconciler cannot do all its work; trying on", r.round))
+	every(ctx, r.interval, reporting(ctx, r.opts.Logger, "the reconciler cannot do all its work; still trying", r.round))
 }
 
-// round does the work if no other process does. A stage that fails, such as while Temporal is down, does not stop the others. The
-// sweep comes last, because the first one of a large database takes long.
+// round does the work if no other process is doing it. A stage that fails, for example while Temporal is down, does not
+// stop the others. The sweep comes last, because the first one of a large database takes long.
 func (r *Reconciler) round(ctx context.Context) error {
 	stages := []stage{
 		{"endpoints that hold deliveries", r.recoverForgotten}, {"stalled deliveries", r.repair}, {"orphan workflows", r.findOrphans},
 		{"sweep", r.sweep},
 	}
-	// The lease covers a round that takes all its time, and the wait for the next.
+	// The lease covers the longest round and the wait for the next.
 	mine, err := r.opts.Log.ClaimReconciler(ctx, r.holder, r.interval+time.Duration(len(stages))*r.opts.StageTimeout)
 	if err != nil {
 		return err
 	}
 	if !mine {
-		r.metrics.forget()
+		r.metrics.reset()
 		r.from, r.orphans, r.nextOrphans = store.Stalled{}, orphanSearch{}, time.Time{}
 		return nil
 	}
@@ -132,7 +132,7 @@ func (r *Reconciler) run(ctx context.Context, s stage) error {
 	return fmt.Errorf("%s: %w", s.name, err)
 }
 
-// recoverForgotten marks endpoints that hold deliveries for no reason, so that the upkeep starts their recovery.
+// recoverForgotten finds enabled endpoints that hold deliveries, and requests their recovery, which the upkeep starts.
 func (r *Reconciler) recoverForgotten(ctx context.Context) error {
 	marked, err := r.opts.Log.RecoverForgotten(ctx, r.opts.After)
 	for _, e := range marked {
@@ -142,7 +142,7 @@ func (r *Reconciler) recoverForgotten(ctx context.Context) error {
 	return err
 }
 
-// repair looks at the stalled deliveries, longest first, from where the last round came to.
+// repair checks the stalled deliveries, longest overdue first, and continues where the last round stopped.
 func (r *Reconciler) repair(ctx context.Context) error {
 	n, err := r.opts.Log.CountStalled(ctx, r.rule)
 	if err != nil {
@@ -165,7 +165,7 @@ func (r *Reconciler) repair(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return err
 			}
-			seen[d.EventKey], r.from = true, d // one that fails must not be the first of every round
+			seen[d.EventKey], r.from = true, d // an event that fails must not block the start of every round
 			if down.ends(err) {
 				return err
 			}
@@ -183,7 +183,7 @@ func (r *Reconciler) repair(ctx context.Context) error {
 	}
 }
 
-// repairEvent starts the workflow of a delivery's event anew if it does not live and the event still needs one.
+// repairEvent restarts the workflow of a delivery's event if it is not running and the event still needs one.
 func (r *Reconciler) repairEvent(ctx context.Context, d *store.Stalled) error {
 	ctx, cancel := context.WithTimeout(ctx, repairTimeout)
 	defer cancel()
@@ -192,15 +192,16 @@ func (r *Reconciler) repairEvent(ctx context.Context, d *store.Stalled) error {
 
 func (r *Reconciler) restart(ctx context.Context, d *store.Stalled) error {
 	log := r.opts.Logger.With("tenant", d.TenantID, "event", d.EventID, "delivery", d.ID, "status", d.Status, "since", d.Since)
-	lives, err := r.opts.Restarter.Lives(ctx, d.TenantID, d.EventID)
+	running, err := r.opts.Restarter.IsRunning(ctx, d.TenantID, d.EventID)
 	if err != nil {
 		return err
 	}
-	if lives {
-		log.Debug("a delivery is late; its workflow lives")
+	if running {
+		log.Debug("a delivery is late; its workflow is running")
 		return nil
 	}
-	// Read after the workflow was found closed: what it did until then is in the log.
+	// The state must be read after the workflow was found closed, because then the log has everything that the workflow
+	// did.
 	state, err := r.opts.Log.EventState(ctx, d.EventKey)
 	if webhook.ErrorCode(err) == webhook.CodeNotFound {
 		return nil
@@ -219,12 +220,12 @@ func (r *Reconciler) restart(ctx context.Context, d *store.Stalled) error {
 		return err
 	}
 	r.metrics.repaired.Inc()
-	log.Warn("a stalled delivery had no workflow; started it anew")
+	log.Warn("a stalled delivery had no workflow; restarted it")
 	return r.wakeReleased(ctx, state)
 }
 
-// wakeReleased tells the new workflow of deliveries that were released between the reading of before and its start: its input
-// says that they are held, and nobody could wake it before it was there.
+// wakeReleased wakes the deliveries that were released after before was read and before the new workflow started. The
+// workflow's input says that they are held, and no wake could reach it before it existed.
 func (r *Reconciler) wakeReleased(ctx context.Context, before *store.EventState) error {
 	if len(before.HeldAt) == 0 {
 		return nil
@@ -247,7 +248,7 @@ func (r *Reconciler) wakeReleased(ctx context.Context, before *store.EventState)
 	return errors.Join(errs...)
 }
 
-// sweep sweeps until it has caught up.
+// sweep sweeps page by page until none is left.
 func (r *Reconciler) sweep(ctx context.Context) error {
 	for {
 		more, err := r.opts.Log.SweepDeliveries(ctx, r.opts.After, sweepPage)

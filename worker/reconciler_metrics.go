@@ -2,7 +2,7 @@ package worker
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// reconcilerMetrics are all 0 in health, and in the processes that do not reconcile.
+// reconcilerMetrics are all 0 when nothing is wrong, and in processes that do not reconcile.
 type reconcilerMetrics struct {
 	stalled, orphans prometheus.Gauge
 	repaired, failed prometheus.Counter
@@ -14,13 +14,13 @@ func newReconcilerMetrics(to prometheus.Registerer) reconcilerMetrics {
 			Name: "waybill_reconciler_stalled", Help: "Stalled deliveries: their next attempt, or the end of their hold, is overdue.",
 		}),
 		repaired: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "waybill_reconciler_repaired_total", Help: "Events whose lost workflow was started anew, and endpoints whose recovery was.",
+			Name: "waybill_reconciler_repaired_total", Help: "Events whose lost workflow was restarted, and endpoints whose recovery was.",
 		}),
 		failed: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "waybill_reconciler_failed_total", Help: "Tries to repair an event that failed. The log names the event.",
+			Name: "waybill_reconciler_failed_total", Help: "Failed tries to repair an event. The log names the event.",
 		}),
 		orphans: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "waybill_reconciler_orphan_workflows", Help: "Workflows that live and whose event is not stored.",
+			Name: "waybill_reconciler_orphan_workflows", Help: "Running workflows whose event is not stored.",
 		}),
 	}
 	if to != nil {
@@ -29,8 +29,8 @@ func newReconcilerMetrics(to prometheus.Registerer) reconcilerMetrics {
 	return m
 }
 
-// forget clears the gauges, because another process reconciles now.
-func (m *reconcilerMetrics) forget() {
+// reset sets the gauges to 0, because another process reconciles now.
+func (m *reconcilerMetrics) reset() {
 	m.stalled.Set(0)
 	m.orphans.Set(0)
 }

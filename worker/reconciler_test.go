@@ -28,7 +28,7 @@ type memLog struct {
 	mu        sync.Mutex
 	states    map[webhook.EventKey]*store.EventState
 	stalled   []store.Stalled
-	lives     map[string]bool // by event id
+	running   map[string]bool // by event id
 	forgotten []store.EndpointRef
 	unswept   int
 	holder    string
@@ -36,7 +36,7 @@ type memLog struct {
 	// bad are events, by id, whose repair fails so; nil: it panics.
 	bad       map[string]error
 	lookedFor []string // by Lives
-	// pages are what LivingEvents lists. The first call for the page stuck hangs until its context is done, and the first token
+	// pages are what RunningEvents lists. The first call for the page stuck hangs until its context is done, and the first token
 	// is refused if refuse says so.
 	pages  [][]store.EventRef
 	stuck  int
@@ -52,7 +52,7 @@ type memLog struct {
 }
 
 func newLog() *memLog {
-	return &memLog{states: map[webhook.EventKey]*store.EventState{}, lives: map[string]bool{}}
+	return &memLog{states: map[webhook.EventKey]*store.EventState{}, running: map[string]bool{}}
 }
 
 // add adds a stalled event whose deliveries have the given statuses.
@@ -130,14 +130,14 @@ func (m *memLog) UnknownEvents(_ context.Context, events []store.EventRef) ([]st
 	return slices.DeleteFunc(events, func(e store.EventRef) bool { return !strings.HasPrefix(e.EventID, "orphan") }), nil
 }
 
-func (m *memLog) Lives(_ context.Context, _, eventID string) (bool, error) {
+func (m *memLog) IsRunning(_ context.Context, _, eventID string) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.lookedFor = append(m.lookedFor, eventID)
 	if err := m.bad[eventID]; webhook.ErrorCode(err) == webhook.CodeUnavailable {
 		return false, err
 	}
-	return m.lives[eventID], m.fail
+	return m.running[eventID], m.fail
 }
 
 func (m *memLog) Restart(_ context.Context, in *workflows.EventDeliveryInput) error {
@@ -164,14 +164,14 @@ func (m *memLog) WakeDelivery(_ context.Context, _, _ string, endpoint webhook.E
 	return nil
 }
 
-// LivingEvents lists pages, or else all of lives on one page. A token is the number of its page.
-func (m *memLog) LivingEvents(ctx context.Context, _ time.Time, token []byte) ([]store.EventRef, []byte, error) {
+// RunningEvents lists pages, or else all of running on one page. A token is the number of its page.
+func (m *memLog) RunningEvents(ctx context.Context, _ time.Time, token []byte) ([]store.EventRef, []byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.tokens = append(m.tokens, string(token))
 	if m.pages == nil {
 		var page []store.EventRef
-		for id := range m.lives {
+		for id := range m.running {
 			page = append(page, store.EventRef{TenantID: "acme", EventID: id})
 		}
 		return page, nil, nil
@@ -216,10 +216,10 @@ func reconcile(t *testing.T, m *memLog, change ...func(*worker.ReconcilerOptions
 // shows reports whether the metrics say so.
 func shows(r *prometheus.Registry, stalled, repaired, orphans int) func() bool {
 	want := fmt.Sprintf(`
-		# HELP waybill_reconciler_orphan_workflows Workflows that live and whose event is not stored.
+		# HELP waybill_reconciler_orphan_workflows Running workflows whose event is not stored.
 		# TYPE waybill_reconciler_orphan_workflows gauge
 		waybill_reconciler_orphan_workflows %d
-		# HELP waybill_reconciler_repaired_total Events whose lost workflow was started anew, and endpoints whose recovery was.
+		# HELP waybill_reconciler_repaired_total Events whose lost workflow was restarted, and endpoints whose recovery was.
 		# TYPE waybill_reconciler_repaired_total counter
 		waybill_reconciler_repaired_total %d
 		# HELP waybill_reconciler_stalled Stalled deliveries: their next attempt, or the end of their hold, is overdue.
@@ -246,7 +246,7 @@ func TestReconciler_Repairs(t *testing.T) {
 	m := newLog()
 	lost := m.add(1, webhook.StatusPending, webhook.StatusDelivered, webhook.StatusPending)
 	late := m.add(2, webhook.StatusPending)
-	m.lives[late.EventID] = true
+	m.running[late.EventID] = true
 	settled := m.add(3, webhook.StatusPending)
 	settled.Log[0].Status = webhook.StatusDelivered
 	delete(m.states, m.add(4, webhook.StatusPending).EventKey)
@@ -321,14 +321,14 @@ func TestReconciler_ReportsOrphansAndForgottenEndpoints(t *testing.T) {
 	t.Parallel()
 	m := newLog()
 	for n := range 30 {
-		m.lives[fmt.Sprintf("orphan-%d", n)] = true
+		m.running[fmt.Sprintf("orphan-%d", n)] = true
 	}
-	m.lives["order-1"] = true
+	m.running["order-1"] = true
 	m.forgotten = []store.EndpointRef{{TenantID: "acme"}}
 	r := reconcile(t, m)
 	eventually(t, shows(r, 0, 1, 30))
 	m.mu.Lock()
-	clear(m.lives)
+	clear(m.running)
 	m.mu.Unlock()
 	eventually(t, shows(r, 0, 1, 0))
 	require.Empty(t, m.restarted)
@@ -339,7 +339,7 @@ func TestReconciler_OneAtATime(t *testing.T) {
 	t.Parallel()
 	m := newLog()
 	late := m.add(1, webhook.StatusPending)
-	m.lives[late.EventID], m.lives["orphan"] = true, true
+	m.running[late.EventID], m.running["orphan"] = true, true
 	first := reconcile(t, m)
 	eventually(t, shows(first, 1, 0, 1))
 	second := reconcile(t, m)

@@ -11,16 +11,16 @@ import (
 	"waybill/store"
 )
 
-// What becomes of an event that cannot be dispatched for a fault of its own.
+// How an event is treated that cannot be dispatched because something is wrong with the event itself.
 const (
-	// maxTries is how many starts may fail before an event is set aside: after about nine minutes.
+	// maxTries is how many starts may fail before an event is set aside, which takes about nine minutes.
 	maxTries = 10
-	// An event is put off for firstDelay after its first try, and for twice as long after each further one, up to maxDelay.
+	// The delay after the first try is firstDelay. It doubles with each further try, up to maxDelay.
 	firstDelay = time.Second
 	maxDelay   = 10 * time.Minute
-	// maxDialectDelay is lower, because the process that knows the dialect may start at any moment.
+	// maxDialectDelay is lower than maxDelay, because a process that has the dialect may start at any moment.
 	maxDialectDelay = time.Minute
-	// maxFaultBytes bounds what is kept of an error.
+	// maxFaultBytes bounds the stored text of an error.
 	maxFaultBytes = 500
 )
 
@@ -33,8 +33,8 @@ type fault struct {
 	passing bool
 }
 
-// refuse returns the outcome of an event that cannot be dispatched for a fault of its own: it is put off, longer each time, and
-// set aside in the end. No other event waits for it.
+// refuse returns the outcome of an event that cannot be dispatched because something is wrong with the event itself. The
+// event is delayed, longer each time, and finally set aside. No other event waits for it.
 func (d *Dispatcher) refuse(e *store.Dispatch, f fault) outcome {
 	tries := e.Tries + 1
 	o := outcome{key: e.EventKey, after: putOffDelay(tries, f.most), fault: faultText(f.err), setAside: !f.passing && tries >= maxTries}
@@ -56,7 +56,7 @@ func putOffDelay(tries int, most time.Duration) time.Duration {
 	return min(firstDelay<<min(tries-1, 16), most)
 }
 
-// faultText returns an error's text as it is stored and shown: short, and without what a terminal would obey.
+// faultText returns an error's text as it is stored and shown: short, valid UTF-8 and without control characters.
 func faultText(err error) string {
 	text := strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -70,7 +70,7 @@ func faultText(err error) string {
 	return text
 }
 
-// safely turns a panic of do into an error: what one event causes must not end the process. The log gets the stack.
+// safely turns a panic of do into an error, so that one event cannot end the process. It logs the stack.
 func safely(log *slog.Logger, do func() error) (err error) {
 	defer func() {
 		if reason := recover(); reason != nil {

@@ -82,7 +82,7 @@ func TestDispatcher_RefusedEvents(t *testing.T) {
 	}
 	require.Contains(t, log.String(), "tenant=acme")
 	require.NoError(t, testutil.GatherAndCompare(r, strings.NewReader(`
-		# HELP waybill_dispatches_refused_total Tries to dispatch an event that failed for a fault of the event's own. The log names the event.
+		# HELP waybill_dispatches_refused_total Failed tries to dispatch an event where the event itself is the cause. The log names the event.
 		# TYPE waybill_dispatches_refused_total counter
 		waybill_dispatches_refused_total 50
 		`)))

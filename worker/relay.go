@@ -8,7 +8,7 @@ import (
 	"waybill/store"
 )
 
-// Rhythm of the relay.
+// Intervals of the relay.
 const (
 	pollInterval = time.Second
 	// claimLease is how long a claimed event belongs to this process.
@@ -16,8 +16,8 @@ const (
 	claimLimit = 128
 )
 
-// Relay finds the events that the dispatcher did not get to: Temporal was down, or a process was killed between accept and
-// start. It claims those first that have waited longest, and gives them to the dispatcher.
+// Relay finds the events that the dispatcher did not start, because Temporal was down or a process was killed between
+// accept and start. It claims those that have waited longest first, and gives them to the dispatcher.
 type Relay struct {
 	dispatches Dispatches
 	dispatcher *Dispatcher
@@ -31,7 +31,7 @@ func NewRelay(dispatches Dispatches, d *Dispatcher, log *slog.Logger) *Relay {
 
 // Run relays until the context is done.
 func (r *Relay) Run(ctx context.Context) {
-	every(ctx, pollInterval, reporting(ctx, r.log, "dispatches cannot be claimed; trying on", r.drain))
+	every(ctx, pollInterval, reporting(ctx, r.log, "dispatches cannot be claimed; still trying", r.drain))
 }
 
 // drain relays until there is nothing more to claim, at the pace of the dispatcher. While starts fail it claims a single
@@ -50,7 +50,7 @@ func (r *Relay) drain(ctx context.Context) error {
 			r.dispatcher.failpoint("after-claim")
 		}
 		if probe && len(events) > 0 && r.dispatcher.sendBack(&events[0]) {
-			continue // it would tell nothing of the engine
+			continue // its failure would say nothing about the engine
 		}
 		if !r.give(ctx, events) || len(events) < limit || r.dispatcher.down.Load() {
 			return nil

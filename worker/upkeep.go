@@ -11,38 +11,38 @@ import (
 	"waybill/webhook"
 )
 
-// Rhythm of the upkeep.
+// Intervals of the upkeep.
 const (
 	recoveryInterval = time.Second
 	recoveryPage     = 500
-	// recoveryPause is how long an endpoint is skipped whose recovery was just started, and failurePause one whose recovery could
-	// not be started: nothing waits for them.
+	// recoveryPause is how long startRecoveries skips an endpoint after it started the recovery; failurePause is the same
+	// after a start that failed.
 	recoveryPause = 5 * time.Second
 	failurePause  = 30 * time.Second
 	setAsideEvery = 15 * time.Second
 	// maxSetAside is how far dispatches that are set aside are counted for the metric.
 	maxSetAside       = 10_000
-	partitionInterval = time.Minute // nothing but a look while none is missing
+	partitionInterval = time.Minute // it only reads the catalog while no partition is missing
 	hourly            = time.Hour
 )
 
-// Upkeep does what must happen now and then in one process at least, and may happen in several.
+// Upkeep does periodic work that at least one process must do. Several may do it at the same time.
 type Upkeep struct {
 	opts             UpkeepOptions
 	setAside         prometheus.Gauge
 	failedRecoveries prometheus.Counter
 
-	// after is the endpoint that the next round of recoveries begins after.
+	// after is the last endpoint of the round before; the next round of recoveries begins after it.
 	after webhook.EndpointID
 	// pauses says until when endpoints are skipped.
 	pauses map[webhook.EndpointID]time.Time
 }
 
-// UpkeepOptions are the parts and the settings of an Upkeep.
+// UpkeepOptions are the dependencies and the settings of an Upkeep.
 type UpkeepOptions struct {
-	Store   Maintained
+	Store   UpkeepStore
 	Starter RecoveryStarter
-	// Registerer takes the upkeep's metrics; nil: they are kept and shown nowhere.
+	// Registerer registers the metrics; nil: they are not exported.
 	Registerer prometheus.Registerer
 	Logger     *slog.Logger
 }
@@ -67,14 +67,14 @@ func NewUpkeep(o UpkeepOptions) *Upkeep {
 // Run works until the context is done.
 func (u *Upkeep) Run(ctx context.Context) {
 	log := u.opts.Logger
-	go every(ctx, partitionInterval, reporting(ctx, log, "partitions could not be created; trying on", u.opts.Store.EnsurePartitions))
-	go every(ctx, hourly, reporting(ctx, log, "lost dispatches could not be deleted; trying on", u.opts.Store.ForgetLostDispatches))
-	go every(ctx, hourly, reporting(ctx, log, "the quarantine could not be trimmed; trying on", u.trimQuarantine))
-	go every(ctx, setAsideEvery, reporting(ctx, log, "dispatches that are set aside could not be counted; trying on", u.countSetAside))
-	every(ctx, recoveryInterval, reporting(ctx, log, "recoveries could not be started; trying on", u.startRecoveries))
+	go every(ctx, partitionInterval, reporting(ctx, log, "partitions could not be created; still trying", u.opts.Store.EnsurePartitions))
+	go every(ctx, hourly, reporting(ctx, log, "lost dispatches could not be deleted; still trying", u.opts.Store.ForgetLostDispatches))
+	go every(ctx, hourly, reporting(ctx, log, "the quarantine could not be trimmed; still trying", u.trimQuarantine))
+	go every(ctx, setAsideEvery, reporting(ctx, log, "dispatches that are set aside could not be counted; still trying", u.countSetAside))
+	every(ctx, recoveryInterval, reporting(ctx, log, "recoveries could not be started; still trying", u.startRecoveries))
 }
 
-// trimQuarantine deletes what has become too old. What is too much goes when more enters.
+// trimQuarantine deletes the rows that have become too old. The limits on rows and bytes apply when a row enters.
 func (u *Upkeep) trimQuarantine(ctx context.Context) error {
 	_, err := u.opts.Store.TrimQuarantine(ctx)
 	return err
@@ -89,8 +89,9 @@ func (u *Upkeep) countSetAside(ctx context.Context) error {
 	return nil
 }
 
-// startRecoveries starts the recoveries that enabling or deleting an endpoint could not start: the process died, or Temporal was
-// down. Those under way are due until they end, so it goes through all that are due and skips what it has just started.
+// startRecoveries starts the recoveries that enabling or deleting an endpoint could not start: the process died, or
+// Temporal was down. An endpoint is due until its recovery ends, so startRecoveries lists all that are due and skips those
+// that it has just started.
 func (u *Upkeep) startRecoveries(ctx context.Context) error {
 	var down outage
 	for ctx.Err() == nil {
@@ -99,7 +100,7 @@ func (u *Upkeep) startRecoveries(ctx context.Context) error {
 			return err
 		}
 		for _, e := range due {
-			u.after = e.ID // one that fails must not be the first of every round
+			u.after = e.ID // an endpoint that fails must not block the start of every round
 			if time.Now().Before(u.pauses[e.ID]) {
 				continue
 			}
@@ -132,7 +133,7 @@ func (u *Upkeep) startRecovery(ctx context.Context, e store.EndpointRef) error {
 	return err
 }
 
-// forgetPauses drops the pauses that are over, so that they do not add up.
+// forgetPauses removes the pauses that are over, so that the map does not grow.
 func (u *Upkeep) forgetPauses() {
 	for id, until := range u.pauses {
 		if time.Now().After(until) {

@@ -14,7 +14,7 @@ import (
 	"waybill/workflows"
 )
 
-// Options are the parts and the settings of a Worker.
+// Options are the dependencies and the settings of a Worker.
 type Options struct {
 	Client     client.Client
 	Activities *activities.Activities
@@ -22,16 +22,16 @@ type Options struct {
 	Queue string
 	// FastLaneOnly leaves the isolated lane to other processes: the worker beside an API that starts workflows.
 	FastLaneOnly bool
-	// Check returns why workflows could not run, such as a namespace that lacks something. The worker begins once it returns nil;
-	// nil: nothing is checked.
+	// Check returns why workflows could not run, such as a namespace that lacks something. The worker starts once Check
+	// returns nil. A nil Check checks nothing.
 	Check func(ctx context.Context) error
 	// StopTimeout is how long attempts under way may take when the worker stops.
 	StopTimeout time.Duration
 	Logger      *slog.Logger
 }
 
-// Sizes of a worker. A workflow task lasts as long as its attempts in the fast lane, so it has a slot for each attempt that may
-// be under way. Isolated attempts mostly wait for a receiver.
+// Sizes of a worker. A workflow task lasts as long as its attempts in the fast lane, so there is a slot for each attempt
+// that may be in flight. Isolated attempts mostly wait for a receiver.
 const (
 	workflowTasks    = 256
 	fastAttempts     = 1024
@@ -39,8 +39,8 @@ const (
 	workflowPollers  = 4
 	isolatedPollers  = 4
 	retryStart       = time.Second
-	// cachedWorkflows bounds the memory of workflows that wait: some 25 KiB for each delivery. A workflow that is not cached is
-	// replayed when its timer fires.
+	// cachedWorkflows bounds the memory of waiting workflows, which take about 25 KiB for each delivery. A workflow that is
+	// not cached is replayed when its timer fires.
 	cachedWorkflows = 500
 )
 
@@ -53,8 +53,8 @@ func New(o Options) *Worker {
 	return &Worker{opts: o}
 }
 
-// Run works until the context is done, and then lets what is under way finish. It waits for a Temporal that is down, at the start
-// or later.
+// Run works until the context is done, and then lets attempts in flight finish. While Temporal is down, at the start or
+// later, it keeps trying.
 func (w *Worker) Run(ctx context.Context) {
 	failing := false
 	for ctx.Err() == nil {
@@ -63,7 +63,7 @@ func (w *Worker) Run(ctx context.Context) {
 			return
 		}
 		if !failing {
-			w.opts.Logger.Warn("the worker does not run; trying on", "error", err)
+			w.opts.Logger.Warn("the worker does not run; still trying", "error", err)
 		}
 		failing = true
 		select {
@@ -88,7 +88,7 @@ func (w *Worker) runOnce(ctx context.Context) error {
 	}
 	var started []sdkworker.Worker
 	defer func() {
-		var stopping sync.WaitGroup // all at once: each may take all of StopTimeout
+		var stopping sync.WaitGroup // they stop at the same time, because each may take all of StopTimeout
 		for _, lane := range started {
 			stopping.Go(lane.Stop)
 		}
@@ -102,7 +102,7 @@ func (w *Worker) runOnce(ctx context.Context) error {
 	}
 	w.opts.Logger.Info("the worker runs", "isolated_lane", !w.opts.FastLaneOnly)
 	<-ctx.Done()
-	if cause := context.Cause(ctx); cause != context.Canceled { //nolint:errorlint // the very value: canceled by the caller
+	if cause := context.Cause(ctx); cause != context.Canceled { //nolint:errorlint // compares the value itself: canceled by the caller
 		return cause
 	}
 	return nil

@@ -7,7 +7,7 @@ import (
 	"waybill/webhook"
 )
 
-// made is how many attempts were made. Of many a run carries the latest only.
+// made is how many attempts were made. It can exceed len(Attempts), because a run carries only the latest of many.
 func (s *DeliveryState) made() int {
 	if n := len(s.Attempts); n > 0 {
 		return s.Attempts[n-1].Number
@@ -15,7 +15,7 @@ func (s *DeliveryState) made() int {
 	return 0
 }
 
-// number is the next attempt's.
+// number is the number of the next attempt.
 func (d *delivery) number() int { return d.state.made() + 1 }
 
 // isManual reports whether the retry policy does not count the next attempt. The first is due anyway: who asks for it only brings
@@ -62,7 +62,7 @@ func (d *delivery) attempt(ctx workflow.Context, asked bool) error {
 	return nil
 }
 
-// putOff has the attempt made in the isolated lane, when the endpoint is to have a place there.
+// putOff delays the attempt until the endpoint should have a free slot in the isolated lane, where it is then made.
 func (d *delivery) putOff(ctx workflow.Context, out *activities.AttemptResult, manual bool) {
 	if manual {
 		d.state.ResumeAt = d.state.resumesAt()
@@ -74,9 +74,8 @@ func (d *delivery) putOff(ctx workflow.Context, out *activities.AttemptResult, m
 	d.state.NextAttemptAt = workflow.Now(ctx).Add(out.Delay)
 }
 
-// attemptFast makes the attempt inside the workflow task. It returns nil when the attempt has to take the isolated lane
-// at once: it has room and the fast lane has none, or there was a fault of ours, for which the isolated lane has the
-// retries.
+// attemptFast makes the attempt inside the workflow task. It returns nil when the attempt has to be made in the isolated
+// lane at once: only that lane has a free slot, or an internal fault occurred, which the isolated lane retries.
 func (d *delivery) attemptFast(ctx workflow.Context, in activities.AttemptInput) (*activities.AttemptResult, error) {
 	var a *activities.Activities
 	var out activities.AttemptResult
@@ -94,8 +93,8 @@ func (d *delivery) attemptFast(ctx workflow.Context, in activities.AttemptInput)
 	}
 }
 
-// follow waits for an attempt that takes longer than a workflow task may. It returns nil when the process that makes it
-// is gone; then the isolated lane finds its record, or makes the attempt anew.
+// follow waits for an attempt that takes longer than a workflow task may. It returns nil when the process that makes it is
+// gone. The isolated lane then finds the recorded attempt or makes it again.
 func (d *delivery) follow(ctx workflow.Context, in activities.AttemptInput, queue string) (*activities.AttemptResult, error) {
 	d.current.end(nil)
 	var a *activities.Activities

@@ -9,8 +9,8 @@ import (
 	"waybill/webhook"
 )
 
-// MaxManualAttempts is how many attempts of one delivery people may ask for. They come on top of the retry policy, so
-// without a bound nothing would end them, and each is kept in the workflow's state.
+// MaxManualAttempts is how many manual attempts one delivery may have. The retry policy does not count them, so nothing
+// else bounds them, and each is kept in the workflow's state.
 const MaxManualAttempts = 20
 
 type commandKind int
@@ -21,11 +21,11 @@ const (
 	commandCancel
 )
 
-// command is what a signal, an update or the time asks of a delivery. The delivery's coroutine obeys it once.
+// command is what a signal, an update or a due time asks of a delivery. The delivery's coroutine obeys it once.
 type command struct {
 	kind   commandKind
 	reason string
-	// manual says that a person asked for the attempt, so that the retry policy does not count it.
+	// manual: a person asked for the attempt, so the retry policy does not count it.
 	manual bool
 	// ifHeld: the endpoint was enabled during an attempt. The attempt is repeated if it comes back held.
 	ifHeld bool
@@ -33,7 +33,7 @@ type command struct {
 	thenAttempt bool
 
 	// done says that the command was obeyed, or never will be; then err says why. An attempt that takes long counts as
-	// obeyed once it is under way.
+	// obeyed once it has begun.
 	done bool
 	err  error
 }
@@ -76,29 +76,29 @@ func (s *DeliveryState) manual() int {
 	return n
 }
 
-// ask makes what a signal or an update asks for the pending command, unless a stronger one is pending, and returns it;
+// ask sets the pending command to what a signal or an update asks for, unless a stronger one is pending, and returns it;
 // nil when there is nothing to obey.
 func (d *delivery) ask(name, reason string) (*command, error) {
 	if err := d.refuses(name); err != nil {
 		return nil, err
 	}
 	if d.pending != nil && d.pending.kind == commandCancel {
-		return nil, nil // it ends the delivery, whatever becomes of the endpoint
+		return nil, nil // a cancel ends the delivery, whether the endpoint is enabled or not
 	}
 	switch name {
 	case SignalCancelDelivery:
-		return d.await(&command{kind: commandCancel, reason: reason}), nil
+		return d.setPending(&command{kind: commandCancel, reason: reason}), nil
 	case SignalDisableEndpoint:
-		return d.await(&command{kind: commandHold, reason: reason}), nil
+		return d.setPending(&command{kind: commandHold, reason: reason}), nil
 	case SignalRetryNow:
-		return d.await(&command{kind: commandAttempt, manual: true}), nil
+		return d.setPending(&command{kind: commandAttempt, manual: true}), nil
 	default:
 		return d.enabled(), nil
 	}
 }
 
-// await makes c the pending command in place of the one before. What is asked twice is done once.
-func (d *delivery) await(c *command) *command {
+// setPending replaces the pending command with c. A command that is asked for twice is obeyed once.
+func (d *delivery) setPending(c *command) *command {
 	if d.pending != nil {
 		if d.pending.kind == c.kind && !d.pending.ifHeld && d.pending.thenAttempt == c.thenAttempt {
 			d.pending.manual = d.pending.manual || c.manual
@@ -110,8 +110,8 @@ func (d *delivery) await(c *command) *command {
 	return c
 }
 
-// enabled clears a pending hold and wakes a held delivery. A signal may overtake what it is about: an attempt that read
-// the endpoint as disabled may still be on its way back.
+// enabled clears a pending hold and wakes a held delivery. An attempt that read the endpoint as disabled may still be in
+// flight when the signal arrives; it is then repeated.
 func (d *delivery) enabled() *command {
 	if d.pending != nil && d.pending.kind == commandHold {
 		again := d.pending.thenAttempt
@@ -124,7 +124,7 @@ func (d *delivery) enabled() *command {
 	case d.pending != nil:
 		return nil
 	case d.state.Status == webhook.StatusHeld && d.current == nil:
-		return d.await(&command{kind: commandAttempt})
+		return d.setPending(&command{kind: commandAttempt})
 	case d.current != nil:
 		d.pending = &command{kind: commandAttempt, ifHeld: true}
 	}
@@ -134,8 +134,8 @@ func (d *delivery) enabled() *command {
 // isAsked reports whether a command waits for the coroutine.
 func (d *delivery) isAsked() bool { return d.pending != nil && !d.pending.ifHeld }
 
-// obeyed tidies up after an action: a settled delivery has no use for a command, and the repetition of an attempt is
-// one only now.
+// obeyed cleans up after an action. It drops the commands of a settled delivery, and turns ifHeld into an attempt if the
+// delivery is held now.
 func (d *delivery) obeyed(err error) {
 	d.current.end(err)
 	d.current = nil
@@ -151,7 +151,8 @@ func (d *delivery) obeyed(err error) {
 	}
 }
 
-// askAsBefore is ask for workflows and moments at which signals meant something else. It reports whether it took the signal.
+// askAsBefore replaces ask in workflows that began before a change of what signals mean. It reports whether it handled the
+// signal.
 func (d *delivery) askAsBefore(ctx workflow.Context, name, reason string) bool {
 	if d.state.Status.Settled() {
 		return false
@@ -167,7 +168,7 @@ func (d *delivery) askAsBefore(ctx workflow.Context, name, reason string) bool {
 		if holding {
 			hold.reason = d.pending.reason
 		}
-		d.await(hold)
+		d.setPending(hold)
 		return true
 	case name == SignalDisableEndpoint && holding && d.pending.thenAttempt:
 		d.pending.reason = reason
@@ -176,7 +177,7 @@ func (d *delivery) askAsBefore(ctx workflow.Context, name, reason string) bool {
 		if changed(ctx, changeHeldRetry) {
 			return false
 		}
-		d.await(&command{kind: commandAttempt})
+		d.setPending(&command{kind: commandAttempt})
 		return true
 	}
 	return false

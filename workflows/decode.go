@@ -19,8 +19,8 @@ import (
 // AllEndpoints as the EndpointID of a signal or an update means every endpoint of the event.
 const AllEndpoints = "*"
 
-// decodeSignal reads what a person may have typed. It refuses what it does not know: to guess would widen a command
-// that was meant for one endpoint to all.
+// decodeSignal reads input that a person may have typed. It refuses unknown fields: a guess could apply to all endpoints a
+// command that was meant for one.
 //
 //workflowcheck:ignore encoding/json uses reflection; the same bytes decode to the same signal in every replay
 func decodeSignal(payload *commonpb.Payload) (EndpointSignal, error) {
@@ -76,14 +76,14 @@ func decodeAsBefore(payload *commonpb.Payload, name string) (EndpointSignal, boo
 	}
 	switch {
 	case s.EndpointID == AllEndpoints:
-		s.EndpointID = "none" // which is no endpoint's id
+		s.EndpointID = "none" // matches no endpoint
 	case s.EndpointID == "" && !switches(name):
 		s.EndpointID = AllEndpoints
 	}
 	return s, true
 }
 
-// cleanReason bounds a reason and takes control characters out of it: it is stored, and shown by terminals.
+// cleanReason bounds a reason and removes its control characters, because it is stored and shown in terminals.
 func cleanReason(reason string) string { return activities.CleanReason(reason) }
 
 func reasonOr(reason, name string) string {

@@ -10,8 +10,8 @@ import (
 	"waybill/webhook"
 )
 
-// faultPause is the wait after a fault that even endless activity retries did not cure, such as a secret that no key
-// opens. The delivery is not lost: it waits for an operator.
+// faultPause is the wait after an internal fault that activity retries do not cure, such as a secret that no key opens. The
+// delivery is not lost; it waits for an operator.
 const faultPause = time.Minute
 
 // delivery is one delivery of the event and the coroutine that drives it.
@@ -20,20 +20,20 @@ type delivery struct {
 	state DeliveryState
 	// pending is the one command that the delivery has not yet obeyed; nil: none.
 	pending *command
-	// current is the command that is being obeyed: an attempt or a change of status is under way.
+	// current is the command that is being obeyed; nil: none.
 	current *command
-	// shown is what Current Details say of the delivery.
+	// shown is the delivery's line in Current Details.
 	shown string
 }
 
-// run attempts until the delivery is settled, the workflow is canceled, or the event is draining.
+// run makes attempts until the delivery is settled, the workflow is canceled, or the event is draining.
 func (d *delivery) run(ctx workflow.Context) {
 	for !d.state.Status.Settled() && d.step(ctx) {
 		d.event.show(ctx, d)
 	}
 }
 
-// step waits for what comes next and does it. It returns false when the coroutine is to stop.
+// step waits for the next command and obeys it. It returns false when the coroutine must stop.
 func (d *delivery) step(ctx workflow.Context) bool {
 	due, err := d.wait(ctx)
 	if err != nil {
@@ -90,7 +90,7 @@ func (d *delivery) release() {
 	}
 }
 
-// due is what time asks of the delivery.
+// due returns the command that is due by time; none before.
 func (d *delivery) due() *command {
 	if d.state.Status == webhook.StatusHeld {
 		return &command{kind: commandCancel, reason: fmt.Sprintf("held for longer than %s", d.event.in.HoldFor)}
@@ -112,8 +112,8 @@ func (d *delivery) obey(ctx workflow.Context, c *command) error {
 	}
 }
 
-// wait returns when the next attempt, or the end of the hold, is due, or earlier for a command or the draining; due
-// tells which.
+// wait returns when the next attempt or the end of the hold is due. A command or draining ends it early. Its result reports
+// whether the time has come.
 func (d *delivery) wait(ctx workflow.Context) (due bool, err error) {
 	interrupted := func() bool { return d.isAsked() || d.event.draining }
 	if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
@@ -136,7 +136,8 @@ func (d *delivery) wait(ctx workflow.Context) (due bool, err error) {
 	return !early, err
 }
 
-// sleep waits, and reports whether it was interrupted. A timer that was is canceled, so that it is not shown as running.
+// sleep waits, and reports whether it was interrupted. An interrupted timer is canceled, so that the Web UI does not show
+// it as running.
 func (d *delivery) sleep(ctx workflow.Context, left time.Duration, interrupted func() bool) (early bool, err error) {
 	options := workflow.TimerOptions{Summary: d.waitSummary()}
 	if !changed(ctx, changeCanceledTimers) {
@@ -150,8 +151,8 @@ func (d *delivery) sleep(ctx workflow.Context, left time.Duration, interrupted f
 	return interrupted(), err
 }
 
-// take makes an attempt's result the delivery's state. What the log has and this run does not know of, because a run
-// before it was reset or lost, is taken over with it.
+// take stores an attempt's result in the delivery's state. It also adds the attempts that the log has and this run does not
+// know, because an earlier run was reset or lost.
 func (d *delivery) take(ctx workflow.Context, out *activities.AttemptResult) {
 	if out.Attempt != nil {
 		d.know(*out.Attempt)
@@ -182,7 +183,7 @@ func (d *delivery) know(a webhook.AttemptSummary) {
 	d.state.Attempts = append(d.state.Attempts, a)
 }
 
-// resumesAt is when the retry policy goes on, whatever a person asks for meanwhile.
+// resumesAt is when the retry policy makes its next attempt, whatever a person asks for in the meantime.
 func (s *DeliveryState) resumesAt() time.Time {
 	if s.ResumeAt.IsZero() {
 		return s.NextAttemptAt
@@ -190,8 +191,8 @@ func (s *DeliveryState) resumesAt() time.Time {
 	return s.ResumeAt
 }
 
-// setStatus writes a status that no attempt led to. The database has the last word: it does not hold a delivery whose
-// endpoint is enabled, nor cancel a settled one.
+// setStatus writes a status that no attempt led to. The database decides: it does not hold a delivery whose endpoint is
+// enabled, and does not cancel a settled one.
 func (d *delivery) setStatus(ctx workflow.Context, status webhook.Status, reason string) error {
 	if status == webhook.StatusHeld && d.state.Status == webhook.StatusHeld {
 		return nil
@@ -205,7 +206,7 @@ func (d *delivery) setStatus(ctx workflow.Context, status webhook.Status, reason
 		return err
 	}
 	if out.Status == webhook.StatusPending || out.Status == webhook.StatusRetrying {
-		return nil // nothing changed: the wait goes on where it was
+		return nil // nothing changed: the wait continues
 	}
 	d.take(ctx, &activities.AttemptResult{Status: out.Status, Reason: out.Reason, Missing: out.Missing})
 	return nil

@@ -1,7 +1,7 @@
-// Package workflows holds all that a recorded history depends on: the workflows EventDelivery and EndpointRecovery,
-// their names, inputs, signals and queries. Package engine starts and asks them.
+// Package workflows holds all that a recorded history depends on: the workflows EventDelivery and EndpointRecovery, their
+// names, inputs, signals, updates and queries. Package engine is their client.
 //
-// Change: a change that would replay an old history differently goes behind workflow.GetVersion, with its change id
-// and reason in a list in versions.go (there is none yet), and with a history recorded before and after it under
-// testdata/histories. The replay test runs them all; scripts/histories records them.
+// A change that would replay an old history differently goes behind workflow.GetVersion. Its change id and reason are
+// listed in versions.go, and histories recorded before and after it are kept under testdata/histories. The replay test runs
+// them all; scripts/histories records them.
 package workflows

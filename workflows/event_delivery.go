@@ -9,8 +9,9 @@ import (
 )
 
 // EventDelivery delivers one event: a coroutine for each delivery attempts, judges, waits and attempts again until the
-// delivery is settled. What a receiver does is data here. The workflow fails with an error of type exhausted, whose detail
-// is the result, when a delivery is exhausted, and with one of type invalid_input when it was started by a forged hand.
+// delivery is settled. A receiver's failure is a result, not an error. The workflow fails with an error of type exhausted,
+// whose detail is the result, when a delivery is exhausted, and with one of type invalid_input when Waybill cannot have
+// made its input.
 func EventDelivery(ctx workflow.Context, in *EventDeliveryInput) (*EventDeliveryResult, error) {
 	// Nothing ever came of a null, so no history needs the marker of the change for it.
 	if err := in.check(); err != nil && (in == nil || changed(ctx, changeRejectsBadInput)) {
@@ -32,10 +33,10 @@ type event struct {
 	deliveries []*delivery
 	// shown is the WaybillStatus that was upserted last; empty while the workflow is on the happy path.
 	shown []webhook.Status
-	// draining makes every delivery stop at its next wait, because the history has grown long.
+	// draining makes every delivery stop at its next wait, because the history is long and a new run must begin.
 	draining bool
-	// switching counts the changes of endpoints that a person's signal asked for and that are under way.
-	switching int
+	// settingEnabled counts the running activities that disable or enable endpoints for a person's signal.
+	settingEnabled int
 }
 
 func newEvent(in *EventDeliveryInput) *event {
@@ -84,8 +85,8 @@ func (e *event) run(ctx workflow.Context) (*EventDeliveryResult, error) {
 		case !e.isAsked():
 			return nil, workflow.NewContinueAsNewError(ctx, EventDelivery, e.continuation())
 		}
-		// A command came in while the last coroutine stopped: it is obeyed here, since the next run would not know of it.
-		// Only a delivery that can obey has one, so this comes to an end.
+		// A command that arrived while the last coroutine stopped is obeyed here, because the next run would not know of
+		// it. Only deliveries that can obey have a command, so the loop ends.
 	}
 }
 
@@ -105,12 +106,12 @@ func (e *event) drive(ctx workflow.Context) {
 	wg.Wait(ctx)
 }
 
-// awaitHandlers waits for what signals and updates have begun. An update may itself wait for a delivery to obey, so a
-// command ends the wait.
+// awaitHandlers waits until the handlers of signals and updates have ended. An update may itself wait for a delivery to
+// obey, so a pending command ends the wait.
 func (e *event) awaitHandlers(ctx workflow.Context) {
-	// The error is the workflow's cancellation, which run sees by itself.
+	// The error is the workflow's cancellation, which run checks itself.
 	_ = workflow.Await(ctx, func() bool {
-		return e.switching == 0 && (e.isAsked() || workflow.AllHandlersFinished(ctx))
+		return e.settingEnabled == 0 && (e.isAsked() || workflow.AllHandlersFinished(ctx))
 	})
 }
 
@@ -128,7 +129,7 @@ func (e *event) result() *EventDeliveryResult {
 	return r
 }
 
-// continuation is the input of the next run: this one's, with what has happened since.
+// continuation is the input of the next run: this run's input with the current state.
 func (e *event) continuation() *EventDeliveryInput {
 	next := *e.in
 	next.Deliveries = make([]DeliveryState, len(e.deliveries))
@@ -147,11 +148,11 @@ func (e *event) boundAttempts() [][]webhook.AttemptSummary {
 	for i, d := range e.deliveries {
 		attempts[i] = d.state.Attempts
 	}
-	_ = BoundAttempts(attempts, maxAttemptBytes) // what it leaves of the most deliveries that a run has fits
+	_ = BoundAttempts(attempts, maxAttemptBytes) // what it keeps always fits, even with the most deliveries of a run
 	return attempts
 }
 
-// cancelRest cancels the deliveries that are left, because somebody canceled the workflow.
+// cancelRest cancels the unsettled deliveries, because somebody canceled the workflow.
 func (e *event) cancelRest(ctx workflow.Context) error {
 	reason := ctx.Err()
 	ctx, _ = workflow.NewDisconnectedContext(ctx)

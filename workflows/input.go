@@ -13,8 +13,8 @@ import (
 // ErrorTypeInvalidInput is the type of the error that ends a workflow whose input Waybill cannot have made.
 const ErrorTypeInvalidInput = "invalid_input"
 
-// check returns what is wrong with an input. Whoever reaches Temporal can start a workflow, and a bad input must end it
-// rather than occupy a worker for good.
+// check returns what is wrong with an input. Everybody who can reach Temporal can start a workflow, and a bad input must
+// end it instead of occupying a worker forever.
 func (in *EventDeliveryInput) check() error {
 	switch {
 	case in == nil:
@@ -80,12 +80,12 @@ func (s *DeliveryState) clean() {
 // event with more endpoints is found by its id, its tenant or its type, and by the endpoints shown.
 const maxShownEndpoints = 50
 
-// UnderWay reports whether an attempt of the event is under way that began before its workflow.
+// UnderWay reports whether an attempt that began before the event's workflow is still in flight.
 func (in *EventDeliveryInput) UnderWay() bool {
 	return slices.ContainsFunc(in.Deliveries, func(d DeliveryState) bool { return d.FollowOn != "" })
 }
 
-// SearchAttributes are what operators find the workflow by.
+// SearchAttributes returns the search attributes of the event's workflow.
 func (in *EventDeliveryInput) SearchAttributes() []temporal.SearchAttributeUpdate {
 	endpoints := make([]string, 0, min(len(in.Deliveries), maxShownEndpoints))
 	for _, d := range in.Deliveries[:cap(endpoints)] {
@@ -96,7 +96,7 @@ func (in *EventDeliveryInput) SearchAttributes() []temporal.SearchAttributeUpdat
 	}
 }
 
-// part returns the input for some of the deliveries, with no other policies than theirs.
+// part returns the input for some of the deliveries, with only their policies.
 func (in *EventDeliveryInput) part(deliveries []DeliveryState) *EventDeliveryInput {
 	part := *in
 	part.Policies, part.Deliveries = nil, slices.Clone(deliveries)
@@ -114,20 +114,21 @@ func (in *EventDeliveryInput) part(deliveries []DeliveryState) *EventDeliveryInp
 	return &part
 }
 
-// Temporal takes an input, and an answer to a query, of 2 MiB.
+// Temporal accepts inputs and query answers of up to 2 MiB.
 const (
 	// MaxInputBytes leaves room for what surrounds an input.
 	MaxInputBytes = 1800 << 10
 	// maxAttemptBytes is how many bytes the attempts of one run's deliveries may take, as JSON.
 	maxAttemptBytes = 1 << 20
-	// attemptBytes is what an attempt takes beside the text of its error.
+	// attemptBytes is the size of an attempt without the text of its error.
 	attemptBytes = 180
-	// attemptsKept is how many attempts of a delivery are carried when not all can be: the latest.
+	// attemptsKept is how many attempts of a delivery, the latest, are carried when not all fit.
 	attemptsKept = 10
 )
 
-// BoundAttempts makes the attempts of all deliveries together take at most limit bytes as JSON, and reports whether it could: first
-// without the texts of the errors but for each delivery's last, then with the latest attempts only. The log has them all.
+// BoundAttempts shortens the attempts of all deliveries to at most limit bytes of JSON in total, and reports whether that
+// succeeded. It first drops the error texts except each delivery's last, then all but the latest attempts. The log keeps
+// everything.
 func BoundAttempts(deliveries [][]webhook.AttemptSummary, limit int) bool {
 	fits := func() bool {
 		n := 0

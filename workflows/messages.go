@@ -8,7 +8,7 @@ import (
 )
 
 // MaxDeliveries is how many deliveries one workflow carries; a larger event is split into child workflows, so that no
-// history nears Temporal's limits (design, section 2).
+// history gets near Temporal's limits (design, section 2).
 const MaxDeliveries = 200
 
 // EventDeliveryInput starts EventDelivery. It carries ids and policies, never bodies, secrets or URLs.
@@ -20,7 +20,7 @@ type EventDeliveryInput struct {
 	// Policies are the distinct retry policies, resolved; deliveries refer to them by index. They travel with the
 	// workflow, so that editing a default touches only new events.
 	Policies []webhook.RetryPolicy `json:"policies"`
-	// HoldFor is how long a held delivery is kept before it is canceled; 0: for good.
+	// HoldFor is how long a held delivery is kept before it is canceled; 0: without limit.
 	HoldFor    webhook.Duration `json:"hold_for,omitempty"`
 	Deliveries []DeliveryState  `json:"deliveries"`
 	// ShownStatuses is the WaybillStatus that an earlier run of this workflow upserted, and Shown what one from before change
@@ -29,9 +29,8 @@ type EventDeliveryInput struct {
 	Shown         webhook.Status   `json:"shown,omitempty"`
 }
 
-// DeliveryState is one delivery as the workflow knows it. At the start of an event only the first four members are
-// set; continue-as-new carries the others over, and so does a start after attempts that were made elsewhere,
-// or of an event whose workflow was lost.
+// DeliveryState is one delivery as the workflow knows it. At the start of an event only the first four fields are set. The
+// others are set by continue-as-new, by a start after attempts of express mode, and by a restart of a lost workflow.
 type DeliveryState struct {
 	ID         webhook.DeliveryID `json:"id"`
 	EndpointID webhook.EndpointID `json:"endpoint_id"`
@@ -42,11 +41,12 @@ type DeliveryState struct {
 	Reason string         `json:"reason,omitempty"`
 	// Delay separates the workflow's start from the next attempt, after attempts that were made before it.
 	Delay time.Duration `json:"delay,omitempty"`
-	// FollowOn: an attempt is under way; its result is to be had on this task queue.
+	// FollowOn is the task queue of the process that has an attempt in flight and will tell its result; "": none.
 	FollowOn string `json:"follow_on,omitempty"`
 	// NextAttemptAt is when the next attempt is due while retrying, and when the hold ends while held.
 	NextAttemptAt time.Time `json:"next_attempt_at,omitzero"`
-	// ResumeAt is when the retry policy goes on while a manual attempt waits for a place in the isolated lane.
+	// ResumeAt is when the retry policy makes its next attempt. It is set while a manual attempt waits for a slot in the
+	// isolated lane.
 	ResumeAt time.Time                `json:"resume_at,omitzero"`
 	Attempts []webhook.AttemptSummary `json:"attempts,omitempty"`
 	// ManualBefore is how many attempts that a person asked for are left out of Attempts, because only the latest fit.
@@ -57,11 +57,11 @@ type DeliveryState struct {
 
 // EndpointSignal is what every signal and every update carries, as plain JSON, so that temporal and tctl can send it.
 type EndpointSignal struct {
-	// EndpointID says which of the event's endpoints is meant; AllEndpoints means each.
+	// EndpointID is the endpoint that the command is for; AllEndpoints: every endpoint of the event.
 	EndpointID string `json:"endpoint_id"`
 	Reason     string `json:"reason,omitempty"`
-	// Informed is set by Waybill itself, which has changed the database before it tells the workflow. A person's
-	// disable_endpoint or enable_endpoint lacks it, and then the workflow changes the database, so that the endpoint is
+	// Informed is set by Waybill itself, which changes the database before it tells the workflow. In a person's
+	// disable_endpoint or enable_endpoint it is not set. The workflow then changes the database, so that the endpoint is
 	// disabled or enabled for every event.
 	Informed bool `json:"informed,omitempty"`
 }
@@ -79,7 +79,7 @@ type EndpointRecoveryInput struct {
 	EndpointID webhook.EndpointID `json:"endpoint_id"`
 	// PerSecond is how many held deliveries are woken a second.
 	PerSecond int `json:"per_second"`
-	// After and Version are where to go on after continue-as-new.
+	// After and Version are where the next run continues after continue-as-new.
 	After   webhook.DeliveryID `json:"after"`
 	Version int64              `json:"version,omitempty"`
 }

@@ -48,7 +48,7 @@ var (
 	AttributeStatus = temporal.NewSearchAttributeKeyKeywordList("WaybillStatus")
 )
 
-// SearchAttributes lists all that a namespace needs.
+// SearchAttributes lists all search attributes that a namespace needs.
 func SearchAttributes() []temporal.SearchAttributeKey {
 	return []temporal.SearchAttributeKey{AttributeTenant, AttributeEventType, AttributeEndpoints, AttributeStatus}
 }

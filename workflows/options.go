@@ -12,8 +12,8 @@ import (
 // attemptTimeout covers one attempt: the longest request timeout, and the time to read and record.
 const attemptTimeout = webhook.MaxTimeout + 30*time.Second
 
-// fastLane is for attempts inside the workflow task. One run only: what fails for a reason of ours goes on in the
-// isolated lane, where the server keeps the retries and they cost no history.
+// fastLane is for attempts inside the workflow task. It is tried once: after an internal fault the attempt moves to the
+// isolated lane, where the server retries without adding to the history.
 func fastLane(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
 		StartToCloseTimeout: attemptTimeout,
@@ -22,8 +22,8 @@ func fastLane(ctx workflow.Context, summary string) workflow.Context {
 	})
 }
 
-// isolatedLane is for attempts on the queue of slow endpoints: fair among endpoints, retried without end when a part
-// of ours fails. What the receiver does is a result and never retried here.
+// isolatedLane is for attempts on the queue of slow endpoints, which is fair among endpoints. Internal faults are retried
+// without end. A receiver's failure is a result and is not retried here.
 func isolatedLane(ctx workflow.Context, endpoint webhook.EndpointID, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:           IsolatedQueue,
@@ -35,8 +35,8 @@ func isolatedLane(ctx workflow.Context, endpoint webhook.EndpointID, summary str
 	})
 }
 
-// following is for waiting on one process, by its own queue, for an attempt that it is making. Never retried: when the
-// process is gone, so is the attempt.
+// following is for waiting, on the queue of one process, for an attempt that this process has in flight. It is never
+// retried, because the attempt is lost with the process.
 func following(ctx workflow.Context, queue, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              queue,

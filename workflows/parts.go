@@ -9,8 +9,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-// partsAtOnce is how many parts are started by one workflow task. Its answer carries their inputs, and Temporal takes 4 MiB: a part
-// has at most 200 deliveries of some 120 bytes, and as many policies of some 500.
+// partsAtOnce is how many parts one workflow task starts. The task's answer carries their inputs, and Temporal accepts 4
+// MiB. A part has at most 200 deliveries of about 120 bytes each, and as many policies of about 500 bytes.
 const partsAtOnce = 8
 
 // runParts delivers a large event by child workflows of at most MaxDeliveries each, passes signals on to them, and
@@ -49,7 +49,7 @@ func runParts(ctx workflow.Context, in *EventDeliveryInput) (*EventDeliveryResul
 	return sum.end(ctx)
 }
 
-// startAll starts the parts, some at a time. A signal that comes meanwhile waits until all can be told of it.
+// startAll starts the parts, some at a time. A signal that arrives in the meantime waits until all parts can receive it.
 func (p *parts) startAll(ctx workflow.Context) error {
 	wave := len(p.in.Deliveries)
 	if changed(ctx, changePartsInWaves) {
@@ -67,7 +67,7 @@ func (p *parts) startAll(ctx workflow.Context) error {
 	return nil
 }
 
-// awaitStarted ends the workflow task, whose answer starts what is to be started. A part that does not start says so by its result.
+// awaitStarted ends the workflow task, whose answer starts the parts. The result of a part says if it could not start.
 func (p *parts) awaitStarted(ctx workflow.Context) error {
 	for _, child := range p.children {
 		_ = child.GetChildWorkflowExecution().Get(ctx, nil)
@@ -101,7 +101,7 @@ func (p *parts) start(ctx workflow.Context, deliveries []DeliveryState) {
 		WorkflowID: p.ids[n],
 		// The event may be started again after its workflow was lost, and the part of before may be closed by then.
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-		// Whoever cancels or ends the event means its parts too, and they are to say so in the log.
+		// A person who cancels or terminates the event means its parts too, and the parts must record it in the log.
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_REQUEST_CANCEL,
 		TypedSearchAttributes: temporal.NewSearchAttributes(part.SearchAttributes()...),
 		StaticSummary:         fmt.Sprintf("%s, part %d: %d deliveries", p.in.EventType, n+1, len(deliveries)),
@@ -109,7 +109,7 @@ func (p *parts) start(ctx workflow.Context, deliveries []DeliveryState) {
 	p.children = append(p.children, workflow.ExecuteChildWorkflow(ctx, EventDeliveryType, part))
 }
 
-// partOf returns the workflow that has the delivery to an endpoint.
+// partOf returns the id of the part that has the delivery to an endpoint.
 func (p *parts) partOf(endpointID string) (string, bool) {
 	for i, d := range p.in.Deliveries {
 		if d.EndpointID.String() == endpointID {

@@ -56,7 +56,7 @@ func (e *event) lines() ([]string, error) {
 	return lines, nil
 }
 
-// line is such as "ep_0197... retrying, attempts: 2, last: 500, next at 2026-05-27T14:32:05Z".
+// line returns a line such as "ep_0197... retrying, attempts: 2, last: 500, next at 2026-05-27T14:32:05Z".
 func (d *delivery) line() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s, attempts: %d", d.state.EndpointID, d.state.Status, d.state.made())

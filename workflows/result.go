@@ -32,7 +32,7 @@ func (r *EventDeliveryResult) add(s webhook.Status) {
 	}
 }
 
-// end is how an event ends whose deliveries are settled.
+// end returns the result or the error of an event whose deliveries are settled.
 func (r *EventDeliveryResult) end(ctx workflow.Context) (*EventDeliveryResult, error) {
 	if r.Exhausted == 0 || !changed(ctx, changeExhaustedFails) {
 		return r, nil

@@ -37,8 +37,7 @@ func (d *delivery) waitSummary() string {
 	return fmt.Sprintf("wait for attempt %d to %s", d.number(), d.name())
 }
 
-// show tells the Web UI and, once the workflow has left the happy path, the visibility store how things stand, after some
-// deliveries have changed.
+// show updates Current Details after deliveries have changed, and WaybillStatus once the workflow has left the happy path.
 func (e *event) show(ctx workflow.Context, changed ...*delivery) {
 	for _, d := range changed {
 		d.shown = d.detail()
@@ -47,7 +46,7 @@ func (e *event) show(ctx workflow.Context, changed ...*delivery) {
 	e.showStatus(ctx)
 }
 
-// details have a line for each delivery that is not delivered, as Markdown.
+// details returns Markdown with a line for each delivery that is not delivered.
 func (e *event) details() string {
 	text, delivered, left := "", 0, 0
 	for _, d := range e.deliveries {
@@ -68,7 +67,8 @@ func (e *event) details() string {
 	return strings.TrimSpace(text)
 }
 
-// detail is a line such as "- `hooks.example.com` (ep_0197...): retrying, attempt 2 failed: `the receiver answered 503`; ...".
+// detail returns a line such as "- `hooks.example.com` (ep_0197...): retrying, attempt 2 failed: `the receiver answered
+// 503`; ...".
 func (d *delivery) detail() string {
 	text := "- "
 	if d.state.Host != "" {
@@ -111,7 +111,7 @@ func (d *delivery) outlook() string {
 	return ""
 }
 
-// quoted shows text of others as what it is.
+// quoted returns text from outside as Markdown code, so that it is not read as markup.
 func quoted(text string) string {
 	if len(text) > maxShownErrorBytes {
 		text = strings.ToValidUTF8(text[:maxShownErrorBytes], "") + "..."
@@ -119,7 +119,7 @@ func quoted(text string) string {
 	return "`" + strings.ReplaceAll(text, "`", "'") + "`"
 }
 
-// showStatus upserts WaybillStatus when the statuses that occur have changed. On the happy path it never does.
+// showStatus upserts WaybillStatus when the set of statuses has changed. It never does on the happy path.
 func (e *event) showStatus(ctx workflow.Context) {
 	now := e.statuses()
 	if slices.Equal(now, e.shown) || len(e.shown) == 0 && !slices.ContainsFunc(now, isTrouble) {
@@ -160,8 +160,7 @@ func (e *event) statuses() []webhook.Status {
 	return out
 }
 
-// worst is the one status that was shown before change status-list: what said most about what is wrong with an event. "" for
-// none.
+// worst is the single status that was shown before change status-list: the most serious one; "" for none.
 func worst(of []webhook.Status) webhook.Status {
 	for _, s := range []webhook.Status{
 		webhook.StatusHeld, webhook.StatusRetrying, webhook.StatusPending, webhook.StatusExhausted, webhook.StatusCanceled, webhook.StatusDelivered,

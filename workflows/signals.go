@@ -10,8 +10,8 @@ import (
 	"waybill/webhook"
 )
 
-// signals lists the signals, in the order in which they are looked at, and what the Web UI says of them and of the
-// updates of the same name.
+// signals lists the signals in the order in which they are read, with the descriptions that the Web UI shows for them and
+// for the updates of the same names.
 var signals = []struct{ name, description string }{
 	{SignalDisableEndpoint, `{"endpoint_id": "ep_...", "reason": "..."} disables the endpoint, for every event; its deliveries are held`},
 	{SignalEnableEndpoint, `{"endpoint_id": "ep_..."} enables the endpoint, for every event; its held deliveries go on`},
@@ -19,7 +19,7 @@ var signals = []struct{ name, description string }{
 	{SignalCancelDelivery, `{"endpoint_id": "ep_..." or "*", "reason": "..."} gives the delivery up`},
 }
 
-// receive calls obey with each signal that is one until the workflow ends. Others do nothing and are logged.
+// receive calls obey with each valid signal until the workflow ends. Invalid ones do nothing and are logged.
 func receive(ctx workflow.Context, obey func(ctx workflow.Context, name string, s EndpointSignal)) {
 	workflow.GoNamed(ctx, "signals", func(ctx workflow.Context) {
 		selector := workflow.NewSelector(ctx)
@@ -50,9 +50,9 @@ func receiveOne(ctx workflow.Context, c workflow.ReceiveChannel, name string) (E
 			if decodes {
 				return before, true
 			}
-			continue // which silences the other signals until one of this name can be read
+			continue // before the change, this blocked the other signals until one of this name could be read
 		case err != nil:
-			workflow.GetLogger(ctx).Warn("A signal is not understood and does nothing.", "signal", name, "error", err)
+			workflow.GetLogger(ctx).Warn("A signal cannot be read and does nothing.", "signal", name, "error", err)
 			return s, false
 		default:
 			return s, true
@@ -66,7 +66,7 @@ func (e *event) obey(ctx workflow.Context, name string, s EndpointSignal) {
 	case len(meant) == 0:
 		workflow.GetLogger(ctx).Warn("A signal names no endpoint of this event.", "signal", name, "endpoint", s.EndpointID)
 	case switches(name) && !s.Informed:
-		e.switchEndpoints(ctx, name, s, meant)
+		e.setEndpoints(ctx, name, s, meant)
 	default:
 		e.note(ctx, meant, name, s.Reason)
 	}
@@ -74,7 +74,7 @@ func (e *event) obey(ctx workflow.Context, name string, s EndpointSignal) {
 
 func switches(name string) bool { return name == SignalDisableEndpoint || name == SignalEnableEndpoint }
 
-// meant returns the deliveries that a signal or an update is about.
+// meant returns the deliveries that a signal or an update names.
 func (e *event) meant(endpointID string) []*delivery {
 	var meant []*delivery
 	for _, d := range e.deliveries {
@@ -98,12 +98,12 @@ func (e *event) note(ctx workflow.Context, meant []*delivery, name, reason strin
 	}
 }
 
-// switchEndpoints writes into the database what a person's signal asked for, so that it holds for every event, and then
-// lets the deliveries obey.
-func (e *event) switchEndpoints(ctx workflow.Context, name string, s EndpointSignal, meant []*delivery) {
-	e.switching++
+// setEndpoints disables or enables endpoints in the database for a person's signal, so that it holds for every event, and
+// then lets the deliveries obey.
+func (e *event) setEndpoints(ctx workflow.Context, name string, s EndpointSignal, meant []*delivery) {
+	e.settingEnabled++
 	workflow.GoNamed(ctx, name, func(ctx workflow.Context) {
-		defer func() { e.switching-- }()
+		defer func() { e.settingEnabled-- }()
 		if err := e.setEnabled(ctx, name, s.Reason, meant); err != nil {
 			workflow.GetLogger(ctx).Error("An endpoint could not be disabled or enabled.", "endpoint", s.EndpointID, "error", err)
 			return

@@ -15,23 +15,23 @@ import (
 // errorTypeInPart refuses an update of a large event; the error's detail is the id of the workflow to ask.
 const errorTypeInPart = "in_part"
 
-// UpdateAnswer tells how the deliveries stand that an update was about.
+// UpdateAnswer is the state of the deliveries that an update named.
 type UpdateAnswer struct {
 	Deliveries []DeliveryNow `json:"deliveries"`
 }
 
-// DeliveryNow is how a delivery stands.
+// DeliveryNow is the state of one delivery.
 type DeliveryNow struct {
 	ID         webhook.DeliveryID `json:"id"`
 	EndpointID webhook.EndpointID `json:"endpoint_id"`
 	Status     webhook.Status     `json:"status"`
 	Reason     string             `json:"reason,omitempty"`
-	// Attempts is how many were made.
+	// Attempts is how many attempts were made.
 	Attempts      int        `json:"attempts"`
 	NextAttemptAt *time.Time `json:"next_attempt_at,omitempty"`
 }
 
-// answerUpdates registers the updates: what the signals ask, with an answer. An error's type is a webhook.Code.
+// answerUpdates registers the updates, which do what the signals do and answer. The type of an error is a webhook.Code.
 func (e *event) answerUpdates(ctx workflow.Context) error {
 	for _, u := range signals {
 		err := workflow.SetUpdateHandlerWithOptions(ctx, u.name,
@@ -52,7 +52,7 @@ func (e *event) answerUpdates(ctx workflow.Context) error {
 	return nil
 }
 
-// understand returns what an update asks, and of which deliveries. It refuses what no delivery can do.
+// understand returns the command of an update and the deliveries that it names. It refuses what none of them can do.
 func (e *event) understand(name string, in converter.RawValue) (EndpointSignal, []*delivery, error) {
 	s, err := decodeSignal(in.Payload())
 	if err != nil {
@@ -63,7 +63,7 @@ func (e *event) understand(name string, in converter.RawValue) (EndpointSignal, 
 		return s, nil, refusal(webhook.CodeNotFound, "the event has no delivery to "+s.EndpointID)
 	}
 	if switches(name) && !s.Informed {
-		return s, meant, nil // it means the endpoint, even if this event needs it no more
+		return s, meant, nil // the endpoint is disabled or enabled even if this event does not need it
 	}
 	for _, d := range meant {
 		refused := d.refuses(name)
@@ -87,7 +87,7 @@ func (e *event) update(ctx workflow.Context, name string, in converter.RawValue)
 	}
 	var asked []*command
 	for _, d := range meant {
-		// One that refuses is settled, or goes another way already: the answer tells.
+		// A delivery that refuses is settled or has a stronger command; the answer shows its state.
 		if c, _ := d.ask(name, reasonOr(s.Reason, name)); c != nil {
 			asked = append(asked, c)
 		}
@@ -112,8 +112,8 @@ func (d *delivery) now() DeliveryNow {
 	return DeliveryNow{h.ID, h.EndpointID, h.Status, h.Reason, d.state.made(), h.NextAttemptAt}
 }
 
-// redirectUpdates registers the updates of an event whose deliveries are in workflows of their own, each of which answers
-// for its own: the caller is told which to ask.
+// redirectUpdates registers the updates of an event that is split into parts. Their error tells the caller which part to
+// ask.
 func redirectUpdates(ctx workflow.Context, partOf func(endpointID string) (workflowID string, ok bool)) error {
 	redirect := func(_ workflow.Context, in converter.RawValue) error {
 		s, err := decodeSignal(in.Payload())

@@ -2,9 +2,9 @@ package workflows
 
 import "go.temporal.io/sdk/workflow"
 
-// Change ids. A workflow that began before a change goes on as it did, so an id stays for as long as a history from
-// before it may be replayed. Each is asked for at the moment at which the two behaviors part, and never on the happy
-// path, where a version would cost two events of history.
+// Change ids. A workflow that began before a change keeps its behavior, so an id stays for as long as a history from before
+// it may be replayed. The version is read where the two behaviors differ, and never on the happy path, where it would cost
+// two history events.
 const (
 	changeStrictSignals   = "strict-signals"
 	changeHeldRetry       = "held-retry"

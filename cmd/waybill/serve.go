@@ -120,7 +120,7 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 		Dispatches: p.store, Starter: p.engine, Dialects: p.catalogue.dialects, Starts: p.Starts, Failpoint: p.failpoint, Logger: p.log,
 		Registerer: p.metrics,
 		Express:    worker.NewExpress(acts, p.Express),
-		StayAway:   func(endpoints []webhook.EndpointID) time.Duration { return activities.RetryAfter(acts, endpoints) },
+		RetryAfter: func(endpoints []webhook.EndpointID) time.Duration { return activities.RetryAfter(acts, endpoints) },
 	})
 	background.Go(func() {
 		w.Run(ctx)

@@ -1,4 +1,4 @@
-// Package postgrestest gives each test a schema of its own in the test database.
+// Package postgrestest gives each test its own schema in the test database.
 package postgrestest
 
 import (
@@ -56,7 +56,7 @@ func Schema(tb testing.TB) string {
 	return name
 }
 
-// named returns the URL with a name that tells the connections of this test in pg_stat_activity.
+// named returns the URL with an application name that identifies the test's connections in pg_stat_activity.
 func named(tb testing.TB, name string) string {
 	tb.Helper()
 	u, err := url.Parse(URL(tb))
