@@ -1,10 +1,8 @@
 package postgres
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"slices"
 
 	"waybill/webhook"
@@ -167,18 +165,18 @@ func (a *acceptance) repeat(ctx context.Context, indexes []int) error {
 		a.results[i].again = true
 		for _, row := range rows {
 			if e := a.in[i].Event; row.TenantID == e.TenantID && row.EventID == e.ID {
-				a.results[i] = repeated(row.EventID, row.Digest, a.in[i].Digest, receipts[row.Key])
+				a.results[i] = repeated(a.in[i], row.Digest, receipts[row.Key])
 			}
 		}
 	}
 	return nil
 }
 
-func repeated(id string, first []byte, now [sha256.Size]byte, deliveries []webhook.ReceiptDelivery) result[*webhook.Receipt] {
-	if !bytes.Equal(first, now[:]) {
-		return result[*webhook.Receipt]{err: idConflict(id)}
+func repeated(p *webhook.Publication, first []byte, deliveries []webhook.ReceiptDelivery) result[*webhook.Receipt] {
+	if !p.Repeats(first) {
+		return result[*webhook.Receipt]{err: idConflict(p.Event.ID)}
 	}
-	return result[*webhook.Receipt]{out: &webhook.Receipt{EventID: id, Deliveries: deliveries, Repeated: true}}
+	return result[*webhook.Receipt]{out: &webhook.Receipt{EventID: p.Event.ID, Deliveries: deliveries, Repeated: true}}
 }
 
 func readReceipts(ctx context.Context, tx hotTx, keys []webhook.EventKey) (map[webhook.EventKey][]webhook.ReceiptDelivery, error) {

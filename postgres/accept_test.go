@@ -341,3 +341,17 @@ func TestAccept_PanicOfOnAcceptedCostsNothing(t *testing.T) {
 	require.Equal(t, 1, b.count(`SELECT count(*) FROM events`))
 	require.Equal(t, 1, b.count(`SELECT count(*) FROM dispatches`), "the relay finds it")
 }
+
+// The first of two equal requests was stored by a version that digested it in another way.
+func TestAccept_RepeatsWhatAnEarlierVersionStored(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	first := publication("acme", "mine")
+	b.publish(first)
+	again := publication("acme", "mine", func(e *webhook.Event) { e.Data = []byte(`{"n":2}`) })
+	_, err := b.Accept(t.Context(), again)
+	requireCode(t, webhook.CodeEventIDConflict, err)
+	again.Earlier = first.Digest
+	require.True(t, b.publish(again).Repeated)
+}

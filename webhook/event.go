@@ -98,15 +98,18 @@ func (e *Event) validateAttributes(d *Dialect, found *problems) {
 
 var uuidPattern = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
-// normalize writes the UUIDs among the attributes in lower case. The map itself may be shared, so it stays as it is.
-func (e *Event) normalize(d *Dialect) {
+// normalize writes the UUIDs among the attributes in lower case, and reports whether any was not. The map itself may be shared,
+// so it stays as it is.
+func (e *Event) normalize(d *Dialect) (changed bool) {
 	for name := range d.Attributes {
 		value, ok := e.Attributes[name]
 		if lower := strings.ToLower(value); ok && d.isUUID(name) && lower != value {
 			e.Attributes = maps.Clone(e.Attributes)
 			e.Attributes[name] = lower
+			changed = true
 		}
 	}
+	return changed
 }
 
 // Digest identifies what a caller asked to publish: type, data, attributes and the moment as given (zero when the

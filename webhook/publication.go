@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"time"
 )
@@ -12,6 +13,9 @@ type Publication struct {
 	// CallerID says that the caller chose Event.ID (or sent an Idempotency-Key), so that it may have been used before.
 	CallerID bool
 	Digest   [sha256.Size]byte
+	// Earlier is the digest that versions which kept UUIDs as they were written stored of the same request; zero where it is
+	// Digest.
+	Earlier [sha256.Size]byte
 	// Only, when set, sends the event to this endpoint alone, whatever it subscribes to: an endpoint's test.
 	Only      EndpointID
 	CreatedAt time.Time
@@ -32,13 +36,21 @@ func NewPublication(e *Event, t *Tenant, d *Dialect, s Schemas, asked *time.Time
 	if err := e.Validate(t, d); err != nil {
 		return nil, err
 	}
-	e.normalize(d)
+	var earlier [sha256.Size]byte
+	if asWritten := *e; e.normalize(d) {
+		earlier = asWritten.Digest(asked)
+	}
 	if _, known := d.EventType(e.Type); known {
 		if err := s.Validate(d.Name, e.Type, e.Data); err != nil {
 			return nil, err
 		}
 	}
-	return &Publication{Event: e, Body: d.Render(e), Digest: e.Digest(asked), CreatedAt: now, dialect: d}, nil
+	return &Publication{Event: e, Body: d.Render(e), Digest: e.Digest(asked), Earlier: earlier, CreatedAt: now, dialect: d}, nil
+}
+
+// Repeats reports whether the publication asks for the same as one whose digest was stored.
+func (p *Publication) Repeats(digest []byte) bool {
+	return bytes.Equal(digest, p.Digest[:]) || p.Earlier != [sha256.Size]byte{} && bytes.Equal(digest, p.Earlier[:])
 }
 
 // Receipt is the answer to a publication.

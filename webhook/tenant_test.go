@@ -153,6 +153,13 @@ func TestNewPublication_UUIDs(t *testing.T) {
 	require.Equal(t, string(lower.Body.Bytes), string(upper.Body.Bytes))
 	require.Contains(t, string(upper.Body.Bytes), `"auction_id":"`+auctionID+`"`)
 	require.Equal(t, lower.Digest, upper.Digest, "a repetition, not a conflict")
+	asWritten := *upper.Event
+	asWritten.Attributes = map[string]string{"auction_id": strings.ToUpper(auctionID), "Lot": "A-17"}
+	earlier := asWritten.Digest(nil)
+	require.True(t, upper.Repeats(lower.Digest[:]))
+	require.True(t, upper.Repeats(earlier[:]), "an earlier version, which kept it as written, took the first")
+	require.False(t, lower.Repeats(earlier[:]))
+	require.False(t, lower.Repeats(make([]byte, 32)))
 
 	for _, tc := range []struct {
 		filter map[string][]string
