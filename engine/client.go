@@ -22,8 +22,8 @@ import (
 const DefaultRecoveryRate = 100
 
 // Client starts, signals and asks the workflows. Its errors are webhook.Error: CodeNotFound when no such workflow is
-// known or, for a signal, running; CodeInvalid when Temporal refuses a start for what it asks; CodeUnavailable when Temporal does
-// not answer.
+// known or, for a signal, running; CodeInvalid when Temporal refuses a start or a signal for what it asks; CodeUnavailable when
+// Temporal does not answer.
 type Client struct {
 	temporal client.Client
 	opts     Options
@@ -79,6 +79,12 @@ func (c *Client) start(ctx context.Context, in *workflows.EventDeliveryInput, re
 		TypedSearchAttributes:                    temporal.NewSearchAttributes(in.SearchAttributes()...),
 		StaticSummary:                            fmt.Sprintf("%s, endpoints: %d", in.EventType, len(in.Deliveries)),
 	}, workflows.EventDeliveryType, in)
+	if refused(err) {
+		// A namespace that lacks something refuses every event. No event is to blame for that.
+		if lack := c.CheckNamespace(ctx); lack != nil {
+			return translate("start a workflow", lack)
+		}
+	}
 	return startError("start a workflow", err)
 }
 
@@ -129,7 +135,11 @@ func (c *Client) WakeDelivery(ctx context.Context, tenant, eventID string, endpo
 }
 
 func (c *Client) signal(ctx context.Context, tenant, eventID, name string, s workflows.EndpointSignal) error {
-	return translate("signal "+name, c.temporal.SignalWorkflow(ctx, workflows.EventDeliveryID(tenant, eventID), "", name, s))
+	err := c.temporal.SignalWorkflow(ctx, workflows.EventDeliveryID(tenant, eventID), "", name, s)
+	if refused(err) { // such as the first after the most that a run takes
+		return webhook.Errorf(webhook.CodeInvalid, "the delivery engine refuses the signal").WithCause(fmt.Errorf("signal %s: %w", name, err))
+	}
+	return translate("signal "+name, err)
 }
 
 // Ready reports whether Temporal answers.

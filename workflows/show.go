@@ -41,7 +41,9 @@ func (d *delivery) waitSummary() string {
 // deliveries have changed.
 func (e *event) show(ctx workflow.Context, changed ...*delivery) {
 	for _, d := range changed {
-		d.shown = d.detail()
+		if d.state.Status != webhook.StatusDelivered {
+			d.shown = d.detail()
+		}
 	}
 	workflow.SetCurrentDetails(ctx, e.details())
 	e.showStatus(ctx)
@@ -49,23 +51,24 @@ func (e *event) show(ctx workflow.Context, changed ...*delivery) {
 
 // details have a line for each delivery that is not delivered, as Markdown.
 func (e *event) details() string {
-	text, delivered, left := "", 0, 0
+	var text strings.Builder
+	delivered, left := 0, 0
 	for _, d := range e.deliveries {
 		switch {
 		case d.state.Status == webhook.StatusDelivered:
 			delivered++
 		case left < maxShownLines:
-			text += d.shown
+			text.WriteString(d.shown)
 			left++
 		default:
 			left++
 		}
 	}
 	if left > maxShownLines {
-		text += fmt.Sprintf("- and %d more: see query %s\n", left-maxShownLines, QueryStatus)
+		fmt.Fprintf(&text, "- and %d more: see query %s\n", left-maxShownLines, QueryStatus)
 	}
-	text += fmt.Sprintf("\n%d of %d delivered", delivered, len(e.deliveries))
-	return strings.TrimSpace(text)
+	fmt.Fprintf(&text, "\n%d of %d delivered", delivered, len(e.deliveries))
+	return strings.TrimSpace(text.String())
 }
 
 // detail is a line such as "- `hooks.example.com` (ep_0197...): retrying, attempt 2 failed: `the receiver answered 503`; ...".
