@@ -51,24 +51,25 @@ func (e *event) show(ctx workflow.Context, changed ...*delivery) {
 
 // details have a line for each delivery that is not delivered, as Markdown.
 func (e *event) details() string {
-	var text strings.Builder
+	var lines strings.Builder
 	delivered, left := 0, 0
 	for _, d := range e.deliveries {
 		switch {
 		case d.state.Status == webhook.StatusDelivered:
 			delivered++
 		case left < maxShownLines:
-			text.WriteString(d.shown)
+			lines.WriteString(d.shown)
 			left++
 		default:
 			left++
 		}
 	}
+	text := lines.String()
 	if left > maxShownLines {
-		fmt.Fprintf(&text, "- and %d more: see query %s\n", left-maxShownLines, QueryStatus)
+		text += fmt.Sprintf("- and %d more: see query %s\n", left-maxShownLines, QueryStatus)
 	}
-	fmt.Fprintf(&text, "\n%d of %d delivered", delivered, len(e.deliveries))
-	return strings.TrimSpace(text.String())
+	text += fmt.Sprintf("\n%d of %d delivered", delivered, len(e.deliveries))
+	return strings.TrimSpace(text)
 }
 
 // detail is a line such as "- `hooks.example.com` (ep_0197...): retrying, attempt 2 failed: `the receiver answered 503`; ...".
