@@ -94,7 +94,7 @@ func New(o Options) *Activities {
 		newUUID:        o.NewUUID,
 		queue:          o.Queue,
 		patience:       o.Patience,
-		inFlight:       &inFlight{attempts: map[attemptKey]*inFlightAttempt{}},
+		inFlight:       newInFlight(),
 		recordTimeout:  o.RecordTimeout,
 		heartbeatEvery: o.HeartbeatEvery,
 	}

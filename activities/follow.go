@@ -73,7 +73,7 @@ func (a *Activities) Follow(ctx context.Context, in AttemptInput) (*AttemptResul
 func Drain(ctx context.Context, a *Activities) error {
 	done := make(chan struct{})
 	go func() {
-		a.inFlight.running.Wait()
+		a.inFlight.wait()
 		close(done)
 	}()
 	select {

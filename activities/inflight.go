@@ -17,7 +17,25 @@ const resultKept = time.Minute
 type inFlight struct {
 	mu       sync.Mutex
 	attempts map[attemptKey]*inFlightAttempt
-	running  sync.WaitGroup
+	// running counts the attempts under way, and idle tells when it has come to zero. A WaitGroup would not do: attempts may begin
+	// while Drain waits.
+	running int
+	idle    *sync.Cond
+}
+
+func newInFlight() *inFlight {
+	f := &inFlight{attempts: map[attemptKey]*inFlightAttempt{}}
+	f.idle = sync.NewCond(&f.mu)
+	return f
+}
+
+// wait waits until no attempt is under way.
+func (f *inFlight) wait() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for f.running > 0 {
+		f.idle.Wait()
+	}
 }
 
 type attemptKey struct {
@@ -36,30 +54,31 @@ type inFlightAttempt struct {
 	followed bool
 }
 
-// failed reports whether the attempt ended with an error.
-func (at *inFlightAttempt) failed() bool {
+// ended reports whether the attempt is not under way any more.
+func (at *inFlightAttempt) ended() bool {
 	select {
 	case <-at.done:
-		return at.err != nil
+		return true
 	default:
 		return false
 	}
 }
 
-// join returns the attempt under the key, and begins it when there is none. An attempt that is kept for Follow and ended
-// with an error is made again.
+// join returns the attempt that is under way under the key, and begins it when there is none. The result of one that has ended is
+// kept for Follow alone: whoever asks for the attempt anew gets what the database says now, such as that the endpoint is enabled.
 func (f *inFlight) join(key attemptKey, attempt func() (*AttemptResult, error)) *inFlightAttempt {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if at, ok := f.attempts[key]; ok && !at.failed() {
+	if at, ok := f.attempts[key]; ok && !at.ended() {
 		return at
 	}
 	at := &inFlightAttempt{done: make(chan struct{})}
 	f.attempts[key] = at
-	f.running.Go(func() {
+	f.running++
+	go func() {
 		defer f.end(key, at)
 		at.out, at.err = attempt()
-	})
+	}()
 	return at
 }
 
@@ -68,6 +87,9 @@ func (f *inFlight) end(key attemptKey, at *inFlightAttempt) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	close(at.done)
+	if f.running--; f.running == 0 {
+		f.idle.Broadcast()
+	}
 	if at.followed {
 		time.AfterFunc(resultKept, func() { f.forget(key, at) })
 		return
@@ -92,13 +114,11 @@ func (f *inFlight) drop(key attemptKey, at *inFlightAttempt) {
 func (f *inFlight) follow(at *inFlightAttempt) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	select {
-	case <-at.done:
+	if at.ended() {
 		return false
-	default:
-		at.followed = true
-		return true
 	}
+	at.followed = true
+	return true
 }
 
 // find returns the attempt under the key; nil when there is none.

@@ -169,6 +169,30 @@ func TestActivities_Attempt_doesNotJoinAFault(t *testing.T) {
 	require.Equal(t, webhook.StatusDelivered, out.Status)
 }
 
+// A result that is kept for Follow, which never came, is not the answer to an attempt that is asked for later: the endpoint may have
+// been enabled since.
+func TestActivities_Attempt_doesNotJoinTheHeld(t *testing.T) {
+	t.Parallel()
+	b := setup(t, answer(204), func(o *activities.Options) { o.Queue, o.Patience = "own-queue", time.Millisecond })
+	enabled, release := *b.store.sending.Endpoint, make(chan struct{})
+	disabled := enabled
+	disabled.DisabledAt = &time.Time{}
+	b.store.sending.Endpoint = &disabled
+	b.store.onHold = func() (*webhook.Delivery, error) {
+		<-release
+		return &webhook.Delivery{Status: webhook.StatusHeld}, nil
+	}
+	out, err := b.attempt(t, input())
+	require.NoError(t, err)
+	require.Equal(t, "own-queue", out.FollowOn)
+	close(release)
+	require.NoError(t, activities.Drain(t.Context(), b.acts))
+	b.store.sending.Endpoint = &enabled
+	out, err = b.attempt(t, isolated())
+	require.NoError(t, err)
+	require.Equal(t, webhook.StatusDelivered, out.Status)
+}
+
 // panics makes the first pass of a failpoint panic.
 func panics(where string) func(*activities.Options) {
 	return func(o *activities.Options) {

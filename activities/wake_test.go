@@ -160,6 +160,22 @@ func TestActivities_Wake_resumesAPage(t *testing.T) {
 	require.Contains(t, b.engine.told, "wake evt_1")
 }
 
+// A workflow that takes no more signals keeps the others of the page, and the recovery, from nothing.
+func TestActivities_Wake_passesOverARefusal(t *testing.T) {
+	t.Parallel()
+	b, done := wakeSetup(t)
+	b.engine.onWake = func(eventID string) error {
+		if eventID == "evt_1" {
+			return webhook.Errorf(webhook.CodeInvalid, "the delivery engine refuses the signal")
+		}
+		return nil
+	}
+	_, err := wake(t, b, activities.WakeInput{Limit: 10})
+	require.NoError(t, err)
+	require.Contains(t, b.engine.told, "wake evt_2")
+	require.Len(t, *done, 1)
+}
+
 func TestActivities_Wake_translatesFaults(t *testing.T) {
 	t.Parallel()
 	for name, prepare := range map[string]func(b *bundle){

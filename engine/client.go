@@ -22,7 +22,7 @@ import (
 const DefaultRecoveryRate = 100
 
 // Client starts, signals, updates and queries the workflows. Its errors are webhook.Error. CodeNotFound: no such workflow
-// is known; for a signal or an update: none is running. CodeInvalid: Temporal refuses the content of a start.
+// is known; for a signal or an update: none is running. CodeInvalid: Temporal refuses the content of a start or a signal.
 // CodeUnavailable: Temporal does not answer.
 type Client struct {
 	temporal client.Client
@@ -80,6 +80,12 @@ func (c *Client) start(ctx context.Context, in *workflows.EventDeliveryInput, re
 		TypedSearchAttributes:                    temporal.NewSearchAttributes(in.SearchAttributes()...),
 		StaticSummary:                            fmt.Sprintf("%s, endpoints: %d", in.EventType, len(in.Deliveries)),
 	}, workflows.EventDeliveryType, in)
+	if refused(err) {
+		// A namespace that lacks something refuses every event. No event is to blame for that.
+		if lack := c.CheckNamespace(ctx); lack != nil {
+			return translate("start a workflow", lack)
+		}
+	}
 	return startError("start a workflow", err)
 }
 
@@ -132,7 +138,11 @@ func (c *Client) WakeDelivery(ctx context.Context, tenant, eventID string, endpo
 }
 
 func (c *Client) signal(ctx context.Context, tenant, eventID, name string, s workflows.EndpointSignal) error {
-	return translate("signal "+name, c.temporal.SignalWorkflow(ctx, workflows.EventDeliveryID(tenant, eventID), "", name, s))
+	err := c.temporal.SignalWorkflow(ctx, workflows.EventDeliveryID(tenant, eventID), "", name, s)
+	if refused(err) { // such as the first after the most that a run takes
+		return webhook.Errorf(webhook.CodeInvalid, "the delivery engine refuses the signal").WithCause(fmt.Errorf("signal %s: %w", name, err))
+	}
+	return translate("signal "+name, err)
 }
 
 // Ready reports whether Temporal answers.

@@ -7,9 +7,13 @@ import (
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/mocks"
+	"go.temporal.io/sdk/temporal"
+	"google.golang.org/grpc"
 
 	"waybill/engine"
 	"waybill/webhook"
@@ -39,10 +43,56 @@ func TestStart_Faults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			temporal := mocks.NewClient(t)
-			temporal.On("ExecuteWorkflow", mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(nil, test.answer)
-			c := engine.NewClient(temporal, engine.Options{})
+			server := mocks.NewClient(t)
+			server.On("ExecuteWorkflow", mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(nil, test.answer)
+			server.On("OperatorService").Return(operator{has: workflows.SearchAttributes()}).Maybe()
+			c := engine.NewClient(server, engine.Options{})
 			require.Equal(t, test.want, webhook.ErrorCode(c.Start(t.Context(), &workflows.EventDeliveryInput{Tenant: "acme", EventID: "order-1"})))
 		})
 	}
+}
+
+// A namespace that lacks a search attribute refuses every event alike, so none of them is at fault.
+func TestStart_NamespaceLacksAttribute(t *testing.T) {
+	t.Parallel()
+	server := mocks.NewClient(t)
+	server.On("ExecuteWorkflow", mock.Anything, mock.Anything, mock.Anything, mock.Anything).
+		Return(nil, serviceerror.NewInvalidArgument("search attribute WaybillTenant is not defined"))
+	server.On("OperatorService").Return(operator{has: workflows.SearchAttributes()[1:]})
+	c := engine.NewClient(server, engine.Options{})
+	err := c.Start(t.Context(), &workflows.EventDeliveryInput{Tenant: "acme", EventID: "order-1"})
+	require.Equal(t, webhook.CodeUnavailable, webhook.ErrorCode(err))
+	require.ErrorContains(t, err, "WaybillTenant")
+}
+
+// A workflow that takes no more signals is no outage: who has others to tell goes on.
+func TestSignals_Refused(t *testing.T) {
+	t.Parallel()
+	for want, answer := range map[webhook.Code]error{
+		webhook.CodeInvalid:     serviceerror.NewInvalidArgument("exceeded workflow execution limit for signal events"),
+		webhook.CodeNotFound:    serviceerror.NewNotFound("workflow execution already completed"),
+		webhook.CodeUnavailable: serviceerror.NewUnavailable("no connection"),
+	} {
+		server := mocks.NewClient(t)
+		server.On("SignalWorkflow", mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(answer)
+		c := engine.NewClient(server, engine.Options{})
+		require.Equal(t, want, webhook.ErrorCode(c.WakeDelivery(t.Context(), "acme", "order-1", webhook.NewID[webhook.EndpointID]([16]byte{1}))))
+		require.Equal(t, want, webhook.ErrorCode(c.TellCanceled(t.Context(), "acme", "order-1", webhook.NewID[webhook.EndpointID]([16]byte{1}), "gone")))
+	}
+}
+
+// operator is a server whose namespace has these search attributes.
+type operator struct {
+	operatorservice.OperatorServiceClient
+	has []temporal.SearchAttributeKey
+}
+
+func (o operator) ListSearchAttributes(
+	context.Context, *operatorservice.ListSearchAttributesRequest, ...grpc.CallOption,
+) (*operatorservice.ListSearchAttributesResponse, error) {
+	out := &operatorservice.ListSearchAttributesResponse{CustomAttributes: map[string]enumspb.IndexedValueType{}}
+	for _, key := range o.has {
+		out.CustomAttributes[key.GetName()] = key.GetValueType()
+	}
+	return out, nil
 }

@@ -40,7 +40,9 @@ func (d *delivery) waitSummary() string {
 // show updates Current Details after deliveries have changed, and WaybillStatus once the workflow has left the happy path.
 func (e *event) show(ctx workflow.Context, changed ...*delivery) {
 	for _, d := range changed {
-		d.shown = d.detail()
+		if d.state.Status != webhook.StatusDelivered {
+			d.shown = d.detail()
+		}
 	}
 	workflow.SetCurrentDetails(ctx, e.details())
 	e.showStatus(ctx)
@@ -48,18 +50,20 @@ func (e *event) show(ctx workflow.Context, changed ...*delivery) {
 
 // details returns Markdown with a line for each delivery that is not delivered.
 func (e *event) details() string {
-	text, delivered, left := "", 0, 0
+	var lines strings.Builder
+	delivered, left := 0, 0
 	for _, d := range e.deliveries {
 		switch {
 		case d.state.Status == webhook.StatusDelivered:
 			delivered++
 		case left < maxShownLines:
-			text += d.shown
+			lines.WriteString(d.shown)
 			left++
 		default:
 			left++
 		}
 	}
+	text := lines.String()
 	if left > maxShownLines {
 		text += fmt.Sprintf("- and %d more: see query %s\n", left-maxShownLines, QueryStatus)
 	}
