@@ -90,7 +90,7 @@ func (t *Tenant) Validate(stored *Tenant) error {
 		t.Retry.validate("retry", &found)
 	}
 	if t.Limits != nil && (t.Limits.Endpoints < 1 || t.Limits.Endpoints > MaxRecipients) {
-		found.addf("limits.endpoints", "is from 1 to %d, not %d", MaxRecipients, t.Limits.Endpoints)
+		found.addf("limits.endpoints", "is from 1 to %d, not %d; limits as null means the default of %d", MaxRecipients, t.Limits.Endpoints, DefaultMaxEndpoints)
 	}
 	return found.err("tenant")
 }
