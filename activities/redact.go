@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"waybill/webhook"
@@ -73,7 +72,7 @@ func recorded(headers map[string]string, secret []string) map[string]string {
 // at most limit bytes.
 func clean(text string, limit int) string {
 	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+		if webhook.ObeyedByTerminals(r) {
 			return ' '
 		}
 		return r
