@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
-	"strings"
-	"unicode"
 
 	"waybill/webhook"
 )
@@ -24,7 +22,7 @@ func (s *Server) readReason(w http.ResponseWriter, r *http.Request, otherwise st
 	if err := decodeOptional(w, r, s.opts.MaxBodyBytes, &in); err != nil {
 		return "", err
 	}
-	if len(in.Reason) > maxReasonBytes || strings.ContainsFunc(in.Reason, unicode.IsControl) {
+	if len(in.Reason) > maxReasonBytes || !webhook.IsLine(in.Reason) {
 		return "", invalid("request", webhook.FieldError{Field: "reason", Detail: "is one line of at most 500 bytes, without control characters"})
 	}
 	if in.Reason == "" {

@@ -39,6 +39,7 @@ func TestTenants_Limits(t *testing.T) {
 	for _, body := range []string{`{"limits":{"endpoints":0}}`, `{"limits":{"endpoints":10001}}`, `{"limits":{}}`} {
 		p := b.admin("PATCH", "/v1/tenants/acme", body).problem(422, webhook.CodeInvalid)
 		require.Equal(t, []string{"limits.endpoints"}, p.fields(), body)
+		require.Contains(t, p.Detail, "limits as null means the default of 500")
 	}
 	b.admin("PATCH", "/v1/tenants/acme", `{"limits":{"endpoints":10000}}`).want(200)
 }

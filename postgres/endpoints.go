@@ -119,7 +119,7 @@ func checkLimit(ctx context.Context, tx *sqlx.Tx, tenant string, limit int) erro
 	var n int
 	err := tx.GetContext(ctx, &n, `SELECT count(*) FROM endpoints WHERE tenant_id = $1 AND deleted_at IS NULL`, tenant)
 	if err == nil && n >= limit {
-		return webhook.Errorf(webhook.CodeConflict, "the tenant has %d endpoints; %d is the limit", n, limit)
+		return webhook.Errorf(webhook.CodeConflict, "the tenant has %d endpoints; %d is the limit: delete one first; the administrator can raise a limit that is not the dialect's", n, limit)
 	}
 	return err
 }

@@ -34,6 +34,9 @@ func (k *APIKey) Validate() error {
 	if k.Name == "" || len(k.Name) > 200 {
 		found.addf("name", "is 1 to 200 bytes long")
 	}
+	if !IsLine(k.Name) {
+		found.addf("name", notLine)
+	}
 	if len(k.Scopes) == 0 {
 		found.addf("scopes", `is required: some of "publish", "read" and "manage"`)
 	}

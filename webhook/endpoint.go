@@ -116,6 +116,9 @@ func (e *Endpoint) Validate(l Limits) error {
 	if len(e.Description) > maxDescription {
 		found.addf("description", "is at most %d bytes long", maxDescription)
 	}
+	if (l.Stored == nil || e.Description != l.Stored.Description) && !isLines(e.Description) {
+		found.addf("description", "has a control character other than a line feed or a tab")
+	}
 	if e.Retry != nil && (l.Stored == nil || !reflect.DeepEqual(e.Retry, l.Stored.Retry)) {
 		e.Retry.validate("retry", &found)
 	}

@@ -77,10 +77,13 @@ func (t *Tenant) Validate(stored *Tenant) error {
 	if t.Name == "" || len(t.Name) > 200 {
 		found.addf("name", "is 1 to 200 bytes long")
 	}
+	if (stored == nil || t.Name != stored.Name) && !IsLine(t.Name) {
+		found.addf("name", notLine)
+	}
 	if t.Dialect == "" {
 		found.addf("dialect", `is required, for example "standard"`)
 	}
-	if t.ContactEmail != "" && (len(t.ContactEmail) > 254 || !emailPattern.MatchString(t.ContactEmail)) {
+	if t.ContactEmail != "" && (len(t.ContactEmail) > 254 || !emailPattern.MatchString(t.ContactEmail) || !IsLine(t.ContactEmail)) {
 		found.addf("contact_email", "is not an e-mail address: %q", t.ContactEmail)
 	}
 	if t.URL != "" && !isTenantURL(t.URL) {
@@ -90,7 +93,7 @@ func (t *Tenant) Validate(stored *Tenant) error {
 		t.Retry.validate("retry", &found)
 	}
 	if t.Limits != nil && (t.Limits.Endpoints < 1 || t.Limits.Endpoints > MaxRecipients) {
-		found.addf("limits.endpoints", "is from 1 to %d, not %d", MaxRecipients, t.Limits.Endpoints)
+		found.addf("limits.endpoints", "is from 1 to %d, not %d; limits as null means the default of %d", MaxRecipients, t.Limits.Endpoints, DefaultMaxEndpoints)
 	}
 	return found.err("tenant")
 }

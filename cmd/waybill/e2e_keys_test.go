@@ -60,7 +60,7 @@ func TestKey_AdministratorsFields(t *testing.T) {
 	tn.endpoint(t, r, nil)
 	more := fields{"url": r.url, "event_types": []string{"*"}}
 	p := tn.call(t, "POST", tn.path+"/endpoints", more).isProblem(t, 409, "conflict")
-	require.Contains(t, p.Detail, "1 is the limit")
+	require.Contains(t, p.Detail, "1 is the limit: delete one first")
 
 	holder, _ := tn.withKey(t, "read", "manage")
 	for field, value := range map[string]any{"limits": fields{"endpoints": 2}, "express": true} {
