@@ -20,7 +20,7 @@ const (
 	// batchSize is the most that a batch may have.
 	batchSize = 500
 	// stalled is how long nothing more may come to wait, or be delivered, before that counts as failed. There is no other
-	// limit: how long thousands of workflows take to start is the machine's matter.
+	// limit: how long thousands of workflows take to start depends on the machine.
 	stalled = time.Minute
 	// retriedMost is how many of those that wait are retried in the end. The others go on waiting.
 	retriedMost = 500
