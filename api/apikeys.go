@@ -13,7 +13,7 @@ type keyInput struct {
 	Scopes []webhook.Scope `json:"scopes"`
 }
 
-// keyView is an API key as shown; Key, its text, only in the answer to its creation.
+// keyView is an API key as shown. Key, its text, is only in the answer to the creation.
 type keyView struct {
 	*webhook.APIKey
 	Key string `json:"key,omitempty"`
@@ -77,7 +77,7 @@ func (s *Server) revokeKey(w http.ResponseWriter, r *http.Request, c *call) erro
 	return nil
 }
 
-// forgetKey drops a revoked key from this process' cache; other processes notice within keyStaleness.
+// forgetKey removes a revoked key from the cache of this process. Other processes notice within keyStaleness.
 func (s *Server) forgetKey(id webhook.KeyID) {
 	for hash, key := range s.keys.All() {
 		if key.ID == id {

@@ -29,7 +29,7 @@ func showAttempt(a *webhook.Attempt) attemptView {
 	return attemptView{&shown, base64.StdEncoding.EncodeToString(a.ResponseBody), "base64"}
 }
 
-// wholeRunes drops the part of a character that a cut has left at the end of the body.
+// wholeRunes drops an incomplete character at the end of a body that was cut.
 func wholeRunes(a *webhook.Attempt) []byte {
 	body := a.ResponseBody
 	for cut := 1; a.ResponseTruncated && cut < utf8.UTFMax && cut <= len(body); cut++ {

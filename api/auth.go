@@ -15,21 +15,21 @@ import (
 	"waybill/webhook"
 )
 
-// keyHash is the SHA-256 of an API key: what is stored, compared and cached.
+// keyHash is the SHA-256 of an API key. Only the hash is stored, compared and cached.
 type keyHash [sha256.Size]byte
 
 func hashKey(key string) keyHash { return sha256.Sum256([]byte(key)) }
 
-// keyPattern is the form of a tenant's key; anything else is refused without asking the database.
+// keyPattern is the form of a tenant's key; anything else is refused without a query of the database.
 var keyPattern = regexp.MustCompile(`^wbk_[A-Za-z0-9_-]{43}$`)
 
-// caller is who sent a request: the admin, or the holder of a tenant's key. Neither: nobody in particular.
+// caller is who sent a request: the admin or the holder of a tenant's key. The zero value is an anonymous caller.
 type caller struct {
 	admin bool
 	key   *webhook.APIKey
 }
 
-// name says who it is, for the log.
+// name identifies the caller in the log.
 func (c caller) name() string {
 	switch {
 	case c.admin:
@@ -41,19 +41,19 @@ func (c caller) name() string {
 	}
 }
 
-// call is what the handler of a route knows besides the request. Tenant and dialect are set below {tenant}.
+// call is the context of a request for its handler. Tenant and dialect are set on routes below {tenant}.
 type call struct {
 	caller
 	tenant  *webhook.Tenant
 	dialect *webhook.Dialect
 }
 
-// manages reports whether the caller may see what only scope manage shows.
+// manages reports whether the caller may see what requires the scope manage.
 func (c *call) manages() bool {
 	return c.admin || c.key != nil && c.tenant != nil && c.key.Allows(c.tenant.ID, webhook.ScopeManage)
 }
 
-// admit finds out who is calling, whether they may, and which tenant it is about.
+// admit authenticates and authorizes the caller and finds the tenant of the path.
 func (s *Server) admit(r *http.Request, needed access) (*call, error) {
 	if needed == public {
 		return &call{}, nil
@@ -102,8 +102,8 @@ func (s *Server) authenticate(r *http.Request) (caller, error) {
 	return caller{key: found}, nil
 }
 
-// authorize checks the caller against a route and the tenant in its path, "" for none. Another tenant does not exist,
-// whatever the scope.
+// authorize checks the caller against a route and the tenant in its path, "" for none. For a key of another tenant the
+// tenant does not exist, whatever the scope.
 func (c caller) authorize(needed access, tenant string) error {
 	switch {
 	case c.admin || needed == anyKey:

@@ -12,7 +12,7 @@ type noBacklog struct{}
 func (noBacklog) Admit(int) error { return nil }
 func (noBacklog) Done(int, int)   {}
 
-// admitted stores a publication that the backlog has room for.
+// admitted stores a publication if the backlog admits it.
 func (s *Server) admitted(ctx context.Context, p *webhook.Publication) (receipt *webhook.Receipt, err error) {
 	if err := s.backlog.Admit(1); err != nil {
 		return nil, err
@@ -21,8 +21,8 @@ func (s *Server) admitted(ctx context.Context, p *webhook.Publication) (receipt 
 	return s.store.Accept(ctx, p)
 }
 
-// waiting returns 1 for an event that waits to be dispatched now, else 0. What became of the event of a caller who has
-// gone is not known, so it counts.
+// waiting returns 1 for an event that waits to be dispatched now, else 0. When the caller left before the answer, it is not
+// known whether the event was stored, so it counts.
 func waiting(ctx context.Context, r *webhook.Receipt, repeated bool) int {
 	if r == nil && ctx.Err() != nil || r != nil && !repeated && len(r.Deliveries) > 0 {
 		return 1

@@ -16,7 +16,7 @@ type batchInput struct {
 	Events []json.RawMessage `json:"events"`
 }
 
-// batchResult is the fate of one event of a batch: a receipt or a problem.
+// batchResult is the result of one event of a batch: a receipt or a problem.
 type batchResult struct {
 	Status int `json:"status"`
 	*webhook.Receipt
@@ -28,11 +28,11 @@ type batchView struct {
 	Results []batchResult `json:"results"`
 }
 
-// publishBatch is POST /v1/tenants/{tenant}/events/batch. Each event stands for itself: the answer says of each what
-// became of it, in order.
+// publishBatch is POST /v1/tenants/{tenant}/events/batch. Each event succeeds or fails alone: the answer has a result for
+// each, in order.
 func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, c *call) error {
 	if r.Header.Get("Idempotency-Key") != "" {
-		return invalid("request", webhook.FieldError{Field: "Idempotency-Key", Detail: "cannot stand for a batch; give each event an id"})
+		return invalid("request", webhook.FieldError{Field: "Idempotency-Key", Detail: "cannot be used for a batch; give each event an id"})
 	}
 	var in batchInput
 	if err := decode(w, r, s.opts.MaxBatchBytes, &in); err != nil {
@@ -42,7 +42,7 @@ func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, c *call) e
 		return invalid("batch", webhook.FieldError{Field: "events", Detail: fmt.Sprintf("has %d events; a batch has 1 to %d", len(in.Events), maxBatch)})
 	}
 	if err := s.backlog.Admit(len(in.Events)); err != nil {
-		return err // of the whole batch: to send half of it again is more trouble than all of it
+		return err // for the whole batch: repeating all of it is easier than repeating a part
 	}
 	b := batch{server: s, request: r, call: c, results: make([]batchResult, len(in.Events))}
 	defer func() { s.backlog.Done(len(in.Events), b.waiting()) }()
@@ -51,7 +51,7 @@ func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, c *call) e
 	return writeJSON(w, http.StatusOK, batchView{b.results})
 }
 
-// batch is the work on one batch.
+// batch is the state of one batch.
 type batch struct {
 	server  *Server
 	request *http.Request
@@ -59,8 +59,8 @@ type batch struct {
 	results []batchResult
 }
 
-// publish accepts the events at once, so that they share transactions; an id that comes again in the batch waits for
-// its first, so that the outcome is as if they had come one after another.
+// publish accepts the events concurrently, so that they share transactions. An id that is repeated in the batch waits for
+// its first occurrence, so that the result is the same as one after the other.
 func (b *batch) publish(events []json.RawMessage) {
 	var wg sync.WaitGroup
 	var later []func()
@@ -98,7 +98,7 @@ func (b *batch) prepare(text json.RawMessage) (*webhook.Publication, error) {
 
 func (b *batch) accept(p *webhook.Publication) batchResult {
 	var receipt *webhook.Receipt
-	// Outside the request's own goroutine nothing else would catch a panic.
+	// Nothing else recovers a panic outside of the request's goroutine.
 	err := safely(func() (err error) {
 		receipt, err = b.server.store.Accept(b.request.Context(), p)
 		return err
@@ -110,7 +110,7 @@ func (b *batch) accept(p *webhook.Publication) batchResult {
 	return batchResult{Status: http.StatusAccepted, Receipt: &shown, Repeated: receipt.Repeated}
 }
 
-// waiting returns how many of the events wait to be dispatched now, for all that is known.
+// waiting returns how many of the events wait to be dispatched; unknown ones count.
 func (b *batch) waiting() int {
 	n := 0
 	for _, r := range b.results {
@@ -119,7 +119,8 @@ func (b *batch) waiting() int {
 	return n
 }
 
-// maxBatchErrors is how many faults the answer to a batch lists in all. Beyond it a problem tells its first in its detail.
+// maxBatchErrors is how many field errors the answer to a batch lists in total. Beyond it, a problem has only its first
+// one, in its detail.
 const maxBatchErrors = maxBatch
 
 func (b *batch) shorten() {

@@ -9,22 +9,22 @@ import (
 	"waybill/webhook"
 )
 
-// A buffer begins with firstBytes, or with the announced length if that is less, and grows fourfold: it never holds more
-// than about four times what has arrived, whatever was announced.
+// A buffer begins with firstBytes, or with the announced length if that is less, and grows by a factor of four. So it is
+// never larger than about four times what has arrived, whatever length was announced.
 const (
 	firstBytes   = 4 << 10
 	growthFactor = 4
 )
 
-// readBody reads the whole body, at most limit bytes, and waits for room in the process first. What it holds is given back
-// once the answer is written.
+// readBody reads the whole body, at most limit bytes, and waits for room in the process first. The room is released once
+// the answer is written.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	tooLarge := webhook.Errorf(webhook.CodeTooLarge, "the request body exceeds %d bytes", limit)
 	if r.ContentLength > limit {
-		w.Header().Set("Connection", "close") // rather than read what nobody wants
+		w.Header().Set("Connection", "close") // instead of reading the rest
 		return nil, tooLarge
 	}
-	most := limit + 1 // one more tells a body that ends from one that goes on
+	most := limit + 1 // one more byte tells whether the body is longer
 	if r.ContentLength >= 0 {
 		most = r.ContentLength + 1
 	}

@@ -47,7 +47,7 @@ const jsonSpace = " \t\r\n"
 
 func blank(text []byte) bool { return len(bytes.Trim(text, jsonSpace)) == 0 }
 
-// checkMedia wants JSON in UTF-8, plain.
+// checkMedia accepts only uncompressed JSON in UTF-8.
 func checkMedia(r *http.Request) error {
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return webhook.Errorf(webhook.CodeUnsupportedMedia, "send the body as it is, without Content-Encoding: %s", encoding)

@@ -15,12 +15,11 @@ import (
 	"waybill/webhook"
 )
 
-// lax leaves it to the decoder below to judge names and texts: data may be any JSON, names that come twice and halves of
-// surrogate pairs included, which jsontext can allow only for the whole text or not at all. That is also why its Unmarshal
-// does not serve.
+// lax allows repeated names and invalid surrogates, which the decoder below checks where it must. The field data may be any
+// JSON, and jsontext can allow these only for the whole text. This is also why its Unmarshal cannot be used.
 var lax = jsontext.AllowDuplicateNames(true)
 
-// laxText needs a check that the whole text is UTF-8 before.
+// laxText requires that the whole text was checked to be UTF-8.
 var laxText = jsontext.AllowInvalidUTF8(true)
 
 // decodeObject reads JSON text that must be one object into the struct that v points to. What names it in errors.
@@ -35,17 +34,17 @@ func decodeObject(what string, text []byte, v any) error {
 	return invalid(what, d.problems...)
 }
 
-// decoder reads JSON text into Go values and gathers what does not fit. Unlike encoding/json it matches names exactly,
+// decoder reads JSON text into Go values and gathers the field errors. Unlike encoding/json it matches names exactly,
 // refuses a name that is unknown or given twice, and says for every problem which field it is about. Null counts as left
-// out, except for a type that reads itself. Raw values share the memory of text. Its methods return an error only where
-// the text is not JSON.
+// out, except for a type that reads itself. Raw values share the memory of text. Its methods return an error only where the
+// text is not JSON.
 type decoder struct {
 	text     []byte
 	in       *jsontext.Decoder
 	problems []webhook.FieldError
 }
 
-// selfReader is a type that reads its own JSON.
+// selfReader is a type that decodes its own JSON.
 type selfReader interface {
 	readJSON(d *decoder, path string) error
 }
@@ -79,7 +78,7 @@ func (d *decoder) whole(what string, v reflect.Value) error {
 	}
 }
 
-// raw returns the value that comes, as it stands in the text.
+// raw returns the next value as written in the text.
 func (d *decoder) raw() ([]byte, error) {
 	value, err := d.in.ReadValue()
 	end := int(d.in.InputOffset())
@@ -246,7 +245,7 @@ func (d *decoder) scalar(path string, v reflect.Value) error {
 	return nil
 }
 
-// expect reports whether a value of the kind comes. One of another kind is passed over.
+// expect reports whether the next value is of the kind. A value of another kind is skipped and reported.
 func (d *decoder) expect(path string, want jsontext.Kind) (bool, error) {
 	got := d.in.PeekKind()
 	if got == want || want == jsontext.KindTrue && got == jsontext.KindFalse {
@@ -259,7 +258,7 @@ func (d *decoder) expect(path string, want jsontext.Kind) (bool, error) {
 	return false, nil
 }
 
-// kindNames says what a JSON value is.
+// kindNames names the kinds of JSON values in errors.
 var kindNames = map[jsontext.Kind]string{
 	jsontext.KindBeginObject: "an object", jsontext.KindBeginArray: "a list", jsontext.KindString: "text",
 	jsontext.KindTrue: "true or false", jsontext.KindFalse: "true or false", jsontext.KindNull: "null", jsontext.KindNumber: "a number",
@@ -294,7 +293,7 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// badUTF8 returns where the text is not UTF-8, -1 for nowhere.
+// badUTF8 returns the first byte that is not UTF-8; -1: none.
 func badUTF8(text []byte) int {
 	if utf8.Valid(text) {
 		return -1
@@ -309,7 +308,7 @@ func badUTF8(text []byte) int {
 	}
 }
 
-// malformed says where the text ceases to be JSON.
+// malformed returns the error for text that is not JSON, with the position.
 func malformed(text []byte, err error) error {
 	var syntax *jsontext.SyntacticError
 	if !errors.As(err, &syntax) {

@@ -71,10 +71,12 @@ func (s *Server) findDelivery(r *http.Request, c *call) (*webhook.Delivery, erro
 	return s.store.Delivery(r.Context(), c.tenant.ID, id)
 }
 
-// commandTimeout bounds the wait for a workflow to obey. An attempt in the fast lane is waited for by the task that starts it.
+// commandTimeout bounds the wait for a workflow to obey. It must cover an attempt in the fast lane, because the workflow
+// task waits for it.
 const commandTimeout = 5 * time.Second
 
-// retryDelivery is POST /v1/tenants/{tenant}/deliveries/{delivery}/retry: an attempt now, on top of the retry policy.
+// retryDelivery is POST /v1/tenants/{tenant}/deliveries/{delivery}/retry: a manual attempt now, in addition to the retry
+// policy.
 func (s *Server) retryDelivery(w http.ResponseWriter, r *http.Request, c *call) error {
 	d, err := s.findDelivery(r, c)
 	if err != nil {
@@ -103,8 +105,8 @@ func (s *Server) retryDelivery(w http.ResponseWriter, r *http.Request, c *call) 
 	return writeJSON(w, http.StatusAccepted, d)
 }
 
-// cancelDelivery is POST /v1/tenants/{tenant}/deliveries/{delivery}/cancel. The database is the truth: once it has said
-// yes, the workflow learns of it with its next step if it cannot be told now.
+// cancelDelivery is POST /v1/tenants/{tenant}/deliveries/{delivery}/cancel. The database decides. If the workflow cannot be
+// told now, its next step finds the delivery canceled.
 func (s *Server) cancelDelivery(w http.ResponseWriter, r *http.Request, c *call) error {
 	id, err := pathID[webhook.DeliveryID](r, "delivery")
 	if err != nil {

@@ -99,16 +99,16 @@ func TestHistory(t *testing.T) {
 	got := into[object](b.admin("GET", path, "").want(200))
 	require.Equal(t, "log", got["source"], "no workflow")
 	require.Equal(t, []any{}, got["deliveries"].([]any)[0].(object)["attempts"])
-	require.NotContains(t, b.log.String(), "the log answers", "which is nothing to note")
+	require.NotContains(t, b.log.String(), "using the log", "which is nothing to note")
 
 	b.engine.history = func(string, string) (*webhook.History, error) { return nil, webhook.ErrClosed }
 	require.Equal(t, "closed", into[object](b.admin("GET", path, "").want(200))["source"])
-	require.NotContains(t, b.log.String(), "the log answers")
+	require.NotContains(t, b.log.String(), "using the log")
 	for _, err := range []error{webhook.Errorf(webhook.CodeUnavailable, "down"), errors.New("odd")} {
 		b.engine.history = func(string, string) (*webhook.History, error) { return nil, err }
 		require.Equal(t, "log", into[object](b.admin("GET", path, "").want(200))["source"])
 	}
-	require.Contains(t, b.log.String(), "the log answers")
+	require.Contains(t, b.log.String(), "using the log")
 
 	var asked string
 	b.engine.history = func(tenant, event string) (*webhook.History, error) {

@@ -10,7 +10,7 @@ import (
 	"waybill/webhook"
 )
 
-// listDialects is GET /v1/dialects: all of them, so without pages.
+// listDialects is GET /v1/dialects. It has no pages, because there are few dialects.
 func (s *Server) listDialects(w http.ResponseWriter, _ *http.Request, _ *call) error {
 	all := list[webhook.Dialect]{Data: []webhook.Dialect{}}
 	for _, name := range slices.Sorted(maps.Keys(s.dialects)) {
@@ -29,8 +29,8 @@ func (s *Server) getDialect(w http.ResponseWriter, r *http.Request, _ *call) err
 	return writeJSON(w, http.StatusOK, showDialect(d))
 }
 
-// showDialect is the dialect as its file says, with empty lists where the file is silent, and without what Waybill does not
-// do yet: nothing is shown as in force that is not.
+// showDialect returns the dialect as in its file, with empty lists where the file has none, and without the rules that
+// Waybill does not apply yet.
 func showDialect(d *webhook.Dialect) webhook.Dialect {
 	out := *d
 	out.AutoDisable, out.Alerts = nil, nil

@@ -17,7 +17,7 @@ type dispatchView struct {
 	EventType string           `json:"event_type"`
 	Tries     int              `json:"tries"`
 	Error     string           `json:"error"`
-	// SetAsideAt is null once the event is to be tried again.
+	// SetAsideAt is null after a retry was requested.
 	SetAsideAt *time.Time `json:"set_aside_at"`
 }
 
@@ -39,7 +39,7 @@ func (s *Server) listDispatches(w http.ResponseWriter, r *http.Request, _ *call)
 	return writeJSON(w, http.StatusOK, paged(found, page, func(d *store.SetAside) string { return d.EventKey.String() }, viewDispatch))
 }
 
-// retryDispatch is POST /v1/dispatches/{dispatch}/retry: the event is tried again, from the first try on.
+// retryDispatch is POST /v1/dispatches/{dispatch}/retry: the event is tried again, with all its tries.
 func (s *Server) retryDispatch(w http.ResponseWriter, r *http.Request, c *call) error {
 	key, err := pathID[webhook.EventKey](r, "dispatch")
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"waybill/webhook"
 )
 
-// reasonInput is the optional body of the calls that a person makes for a reason.
+// reasonInput is the optional body of calls that take a reason.
 type reasonInput struct {
 	Reason string `json:"reason"`
 }
@@ -124,7 +124,7 @@ func (s *Server) testEndpoint(w http.ResponseWriter, r *http.Request, c *call) e
 	return s.accept(w, r, p)
 }
 
-// event fills what the caller left out from the catalogue's example.
+// event fills in what the caller left out, from the catalogue's example.
 func (in *testInput) event(e *webhook.Endpoint, c *call) *eventInput {
 	out := &eventInput{Type: in.Type, Data: in.Data, Attributes: in.Attributes}
 	if out.Type == "" {

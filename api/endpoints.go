@@ -36,7 +36,8 @@ func (p *endpointPatch) apply(e *webhook.Endpoint) {
 	p.Timeout.intoPointer(&e.Timeout)
 }
 
-// endpointView is an endpoint as shown. Headers hide the Endpoint's; Secret is only in the answer to the creation.
+// endpointView is an endpoint as shown. Its Headers replace those of Endpoint. Secret is only in the answer to the
+// creation.
 type endpointView struct {
 	*webhook.Endpoint
 	Status  string            `json:"status"`
@@ -44,7 +45,7 @@ type endpointView struct {
 	Secret  string            `json:"secret,omitempty"`
 }
 
-// showEndpoint shows custom header values, which often are keys, only to who may change them.
+// showEndpoint shows the values of custom headers, which often are keys, only to callers who may change them.
 func (c *call) showEndpoint(e *webhook.Endpoint) endpointView {
 	v := endpointView{Endpoint: e, Status: "enabled", Headers: e.Headers}
 	if e.DisabledAt != nil {
@@ -72,7 +73,7 @@ func (s *Server) createEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 		Headers: in.Headers, Retry: in.Retry, Timeout: in.Timeout, CreatedAt: now, UpdatedAt: now,
 	}
 	if e.EventTypes == nil && c.dialect.Endpoints.Max == 1 {
-		e.EventTypes = []string{"*"} // the one endpoint gets every event
+		e.EventTypes = []string{"*"} // the only endpoint gets every event
 	}
 	if err := s.checkEndpoint(e, nil, c); err != nil {
 		return err
@@ -90,7 +91,7 @@ func (s *Server) createEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	return writeJSON(w, http.StatusCreated, view)
 }
 
-// checkEndpoint checks an endpoint before it is stored; stored is what it was before a change, nil at its creation.
+// checkEndpoint checks an endpoint before it is stored; stored is the endpoint before the change; nil at its creation.
 func (s *Server) checkEndpoint(e, stored *webhook.Endpoint, c *call) error {
 	e.Normalize(c.dialect)
 	return e.Validate(webhook.Limits{

@@ -9,7 +9,7 @@ import (
 	"waybill/webhook"
 )
 
-// reply is how a code is answered.
+// reply is the status and the title for a code.
 type reply struct {
 	status int
 	title  string
@@ -61,7 +61,8 @@ func (s *Server) Error(w http.ResponseWriter, r *http.Request, err error) {
 	writeBody(w, p.Status, "application/problem+json", mustMarshal(p))
 }
 
-// retryAfter says after how many seconds to try again. A full backlog takes longer to shrink than a database to come back.
+// retryAfter returns the seconds for the Retry-After header. A full backlog takes longer to shrink than a database to
+// restart.
 func retryAfter(code webhook.Code) string {
 	if code == webhook.CodeBacklogFull {
 		return "5"
@@ -69,7 +70,8 @@ func retryAfter(code webhook.Code) string {
 	return "1"
 }
 
-// problem judges err, counts and logs it. The text of an internal error and of every cause stays in the log.
+// problem converts err to a problem document, and counts and logs it. The text of an internal error and of every cause goes
+// only to the log.
 func (s *Server) problem(r *http.Request, err error) problem {
 	e := asError(r.Context(), err)
 	known, ok := replies[e.Code]
@@ -90,15 +92,14 @@ func (s *Server) problem(r *http.Request, err error) problem {
 	}
 }
 
-// asError finds the Error in err's chain. Any other error is internal, unless time was short or the
-// caller has gone.
+// asError finds the Error in err's chain. Any other error is internal, unless it is a timeout or the caller has gone.
 func asError(ctx context.Context, err error) *webhook.Error {
 	var e *webhook.Error
 	switch {
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
-		return webhook.Errorf(webhook.CodeUnavailable, "the request was given up").WithCause(err)
+		return webhook.Errorf(webhook.CodeUnavailable, "the request was canceled").WithCause(err)
 	case errors.Is(err, context.DeadlineExceeded):
-		return webhook.Errorf(webhook.CodeUnavailable, "a part we need did not answer in time").WithCause(err)
+		return webhook.Errorf(webhook.CodeUnavailable, "a service that Waybill needs did not answer in time").WithCause(err)
 	case !errors.As(err, &e) || e.Code == webhook.CodeInternal:
 		return internalError(err)
 	default:
@@ -113,7 +114,7 @@ func internalError(cause error) *webhook.Error {
 func (s *Server) logError(r *http.Request, code webhook.Code, err error) {
 	level := slog.LevelDebug
 	switch {
-	case r.Context().Err() != nil: // the caller has gone: nobody's fault
+	case r.Context().Err() != nil: // the caller has gone, which is no failure
 	case code == webhook.CodeInternal:
 		level = slog.LevelError
 	case code == webhook.CodeUnavailable:

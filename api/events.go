@@ -33,7 +33,8 @@ func (s *Server) publishEvent(w http.ResponseWriter, r *http.Request, c *call) e
 	return s.accept(w, r, p)
 }
 
-// accept stores the publication and answers with the receipt. A repetition gets the first answer again, and a header.
+// accept stores the publication and answers with the receipt. A repetition gets the first answer again, with a header that
+// says so.
 func (s *Server) accept(w http.ResponseWriter, r *http.Request, p *webhook.Publication) error {
 	receipt, err := s.admitted(r.Context(), p)
 	if err != nil {
@@ -71,7 +72,7 @@ func idempotencyKey(r *http.Request) (string, error) {
 	return key, nil
 }
 
-// publication makes and checks all that is stored of an event.
+// publication builds and checks the publication of an event.
 func (s *Server) publication(c *call, in *eventInput, idempotencyKey string) (*webhook.Publication, error) {
 	now := s.now()
 	e := &webhook.Event{

@@ -8,7 +8,7 @@ import (
 	"waybill/webhook"
 )
 
-// partTimeout bounds a question to a part that may be down.
+// partTimeout bounds a check of a service that may be down.
 const partTimeout = 2 * time.Second
 
 type health struct {
@@ -21,7 +21,7 @@ type readiness struct {
 	Temporal string `json:"temporal"`
 }
 
-// getHealth is GET /healthz: the process lives.
+// getHealth is GET /healthz: the process is running.
 func (s *Server) getHealth(w http.ResponseWriter, _ *http.Request, _ *call) error {
 	return writeJSON(w, http.StatusOK, health{Status: "ok"})
 }
@@ -38,7 +38,7 @@ func (s *Server) getReadiness(w http.ResponseWriter, r *http.Request, _ *call) e
 	return writeJSON(w, http.StatusOK, out)
 }
 
-// within asks a part and waits partTimeout at most.
+// within calls check and waits partTimeout at most.
 func within(ctx context.Context, ask func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, partTimeout)
 	defer cancel()

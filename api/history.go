@@ -9,14 +9,14 @@ import (
 	"waybill/webhook"
 )
 
-// Where a history is from.
+// The sources of a history.
 const (
 	sourceLive   = "live"   // the running workflow
 	sourceClosed = "closed" // the log, of a workflow that has ended
-	sourceLog    = "log"    // the log, because no workflow is known or none can be asked
+	sourceLog    = "log"    // the log, because no workflow is known or none answers
 )
 
-// historyView says besides the history where it is from.
+// historyView is a history with its source.
 type historyView struct {
 	webhook.History
 	Source string `json:"source"`
@@ -35,7 +35,7 @@ func (s *Server) getHistory(w http.ResponseWriter, r *http.Request, c *call) err
 	return writeJSON(w, http.StatusOK, showHistory(h, source))
 }
 
-// findHistory asks the workflow, and the log when the workflow has ended or does not answer for whatever reason.
+// findHistory queries the workflow. When the workflow has ended or does not answer, it reads the log.
 func (s *Server) findHistory(r *http.Request, tenant, event string) (*webhook.History, string, error) {
 	var h *webhook.History
 	err := within(r.Context(), func(ctx context.Context) (err error) {
@@ -50,7 +50,7 @@ func (s *Server) findHistory(r *http.Request, tenant, event string) (*webhook.Hi
 	case errors.Is(err, webhook.ErrClosed):
 		source = sourceClosed
 	case webhook.ErrorCode(err) != webhook.CodeNotFound:
-		s.log.LogAttrs(r.Context(), slog.LevelWarn, "the workflow does not tell its history; the log answers",
+		s.log.LogAttrs(r.Context(), slog.LevelWarn, "the workflow did not answer with its history; using the log",
 			slog.String("request_id", infoOf(r).id), slog.String("tenant", tenant),
 			slog.String("event", event), slog.String("error", err.Error()))
 	}
@@ -58,7 +58,7 @@ func (s *Server) findHistory(r *http.Request, tenant, event string) (*webhook.Hi
 	return h, source, err
 }
 
-// showHistory has empty lists, not nulls.
+// showHistory replaces nil lists by empty ones.
 func showHistory(h *webhook.History, source string) historyView {
 	out := historyView{webhook.History{EventID: h.EventID, Deliveries: []webhook.DeliveryHistory{}}, source}
 	for _, d := range h.Deliveries {

@@ -10,12 +10,12 @@ import (
 	"waybill/webhook"
 )
 
-// inflightWait is how long a request waits for room before it is answered CodeOverloaded.
+// inflightWait is how long a request waits for room before it gets CodeOverloaded.
 const inflightWait = 2 * time.Second
 
-// inflight bounds the bytes of request bodies that the process holds, from their arrival until the answer. One request
-// at a time may go beyond the bound, by its body's own limit: so one can always come to its end, and a body that is larger
-// than the bound passes.
+// inflight bounds the bytes of request bodies that the process holds, from their arrival until the answer. One request at a
+// time may exceed the bound, up to the limit of its own body. So one request can always finish, and a body that is larger
+// than the bound is possible.
 type inflight struct {
 	most int64
 	wait time.Duration
@@ -27,7 +27,7 @@ type inflight struct {
 	beyond  *share
 }
 
-// share is what one request holds.
+// share is the number of bytes that one request holds.
 type share struct {
 	of   *inflight
 	held int64
@@ -38,12 +38,12 @@ type share struct {
 type waiter struct {
 	share *share
 	bytes int64
-	ready chan struct{} // closed once the bytes are the share's
+	ready chan struct{} // closed once the share has the bytes
 }
 
 func newInflight(most int64) *inflight { return &inflight{most: most, wait: inflightWait} }
 
-// bytes returns how many are held.
+// bytes returns how many bytes are held.
 func (f *inflight) bytes() int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -75,11 +75,11 @@ func (s *share) grow(ctx context.Context, bytes int64) error {
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	return f.give(ctx, w)
+	return f.giveUp(ctx, w)
 }
 
-// give ends a wait in vain, unless room came at the last moment.
-func (f *inflight) give(ctx context.Context, w *waiter) error {
+// giveUp ends a wait without success, unless the bytes were granted just before.
+func (f *inflight) giveUp(ctx context.Context, w *waiter) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	i := slices.Index(f.waiting, w)
@@ -87,15 +87,15 @@ func (f *inflight) give(ctx context.Context, w *waiter) error {
 		return nil
 	}
 	f.waiting = slices.Delete(f.waiting, i, i+1)
-	f.admit() // the next may need less
+	f.admit() // the next waiter may need less
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return webhook.Errorf(webhook.CodeOverloaded, "requests of %d bytes are under way; nothing was stored, send it again", f.held)
+	return webhook.Errorf(webhook.CodeOverloaded, "requests of %d bytes are in flight; nothing was stored, send it again", f.held)
 }
 
-// take gives a waiter its bytes where there is room, and the one that may go beyond the bound always. That one has begun
-// to read its body.
+// take gives a waiter its bytes if there is room. The one request that may exceed the bound, which has begun to read its
+// body, always gets them.
 func (f *inflight) take(w *waiter) bool {
 	fits := f.held+w.bytes <= f.most
 	if !fits && (w.share.held == 0 || f.beyond != nil && f.beyond != w.share) {
@@ -109,7 +109,7 @@ func (f *inflight) take(w *waiter) bool {
 	return true
 }
 
-// admit wakes those who wait and have room now.
+// admit wakes the waiters for which there is room now.
 func (f *inflight) admit() {
 	for len(f.waiting) > 0 && f.take(f.waiting[0]) {
 		close(f.waiting[0].ready)
@@ -117,7 +117,7 @@ func (f *inflight) admit() {
 	}
 }
 
-// release gives back all that the share holds.
+// release gives back all bytes of the share.
 func (s *share) release() {
 	if s.held == 0 {
 		return

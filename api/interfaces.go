@@ -34,7 +34,7 @@ type DispatchStore interface {
 	RetryDispatch(ctx context.Context, key webhook.EventKey) (*store.SetAside, error)
 }
 
-// EndpointStore is what the API needs of store.Endpoints; disabling and enabling goes by the engine.
+// EndpointStore is what the API needs of store.Endpoints; the engine disables, enables and deletes.
 type EndpointStore interface {
 	CreateEndpoint(ctx context.Context, e *webhook.Endpoint, secret webhook.Secret, limit int) error
 	Endpoint(ctx context.Context, tenant string, id webhook.EndpointID) (*webhook.Endpoint, error)
@@ -54,10 +54,10 @@ type LogStore interface {
 
 // Backlog bounds how many accepted events wait to be dispatched.
 type Backlog interface {
-	// Admit makes room for events that are about to be stored, or answers CodeBacklogFull, or CodeUnavailable when that
-	// cannot be told. Done has to follow.
+	// Admit reserves room for events that are about to be stored. CodeBacklogFull: there is none. CodeUnavailable: it
+	// cannot be told. The caller must call Done afterwards.
 	Admit(events int) error
-	// Done says that the store has answered for events that were admitted, and how many of them wait to be dispatched now.
+	// Done records the store's answer for admitted events: how many of them wait to be dispatched.
 	Done(admitted, waiting int)
 }
 

@@ -56,7 +56,7 @@ func TestTenants_AdministratorsFields(t *testing.T) {
 	} {
 		p := b.call(manage, "PATCH", "/v1/tenants/acme", body).problem(403, webhook.CodeForbidden)
 		require.Equal(t, want, p.fields(), body)
-		require.Contains(t, p.Detail, "is the administrator's to set")
+		require.Contains(t, p.Detail, "may be set only by the administrator")
 	}
 	require.Equal(t, "N", b.store.tenants["acme"].Name)
 	got := into[object](b.call(manage, "PATCH", "/v1/tenants/acme", `{"allow_unknown_types":true,"url":"https://acme.example"}`).want(200))

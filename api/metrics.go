@@ -18,7 +18,7 @@ type metrics struct {
 	methods  []string
 }
 
-// newMetrics registers the metrics with r (nil: nowhere) and creates every label value, so that zero is visible.
+// newMetrics registers the metrics with r, unless it is nil, and creates every label value, so that zero is visible.
 func newMetrics(r prometheus.Registerer, routes []route, bodies *inflight) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -52,7 +52,7 @@ func newMetrics(r prometheus.Registerer, routes []route, bodies *inflight) *metr
 
 func (m *metrics) request(method, route string, status int, took time.Duration) {
 	if !slices.Contains(m.methods, method) {
-		method = "other" // the caller chooses the method, and could choose a new one each time
+		method = "other" // the caller chooses the method and could send a new one each time
 	}
 	m.requests.WithLabelValues(method, route, fmt.Sprintf("%dxx", status/100)).Inc()
 	m.duration.WithLabelValues(method, route).Observe(took.Seconds())

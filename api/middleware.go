@@ -11,18 +11,18 @@ import (
 	"time"
 )
 
-// requestInfo is what the parts of one request tell each other.
+// requestInfo is shared by the middleware and the handler of one request.
 type requestInfo struct {
 	id string
 	// route is the path template that matched.
 	route string
-	// body is what the request's body takes of the process' memory.
+	// body is the request's share of the bytes in flight.
 	body share
 }
 
 type infoKey struct{}
 
-// infoOf returns the request's info; observe has put it there.
+// infoOf returns the request's info, which observe has stored.
 func infoOf(r *http.Request) *requestInfo {
 	info, ok := r.Context().Value(infoKey{}).(*requestInfo)
 	if !ok {
@@ -36,7 +36,7 @@ const unmatched = "unmatched"
 
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._:/+=-]{1,128}$`)
 
-// requestID accepts the caller's X-Request-Id when it is harmless in a log, else makes one.
+// requestID returns the caller's X-Request-Id if it is safe in a log, otherwise a new one.
 func (s *Server) requestID(r *http.Request) string {
 	if id := r.Header.Get("X-Request-Id"); requestIDPattern.MatchString(id) {
 		return id
@@ -77,7 +77,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 func safely(f func() error) (err error) {
 	defer func() {
 		reason := recover()
-		if reason == http.ErrAbortHandler { //nolint:errorlint // the very value, as net/http compares it
+		if reason == http.ErrAbortHandler { //nolint:errorlint // compares the value itself, as net/http does
 			panic(reason)
 		}
 		if reason != nil {
@@ -87,8 +87,8 @@ func safely(f func() error) (err error) {
 	return f()
 }
 
-// answerPanic answers 500 unless the answer has begun; then the connection is cut, so that half an answer is not taken
-// for a whole one.
+// answerPanic answers 500 unless the answer has begun. Then it cuts the connection, so that the caller does not take half
+// an answer for a whole one.
 func (s *Server) answerPanic(w *statusWriter, r *http.Request, err error) {
 	if w.status != 0 {
 		s.logError(r, asError(r.Context(), err).Code, err)
@@ -97,13 +97,13 @@ func (s *Server) answerPanic(w *statusWriter, r *http.Request, err error) {
 	s.Error(w, r, err)
 }
 
-// statusWriter remembers the status that was written, 0 before.
+// statusWriter remembers the status that was written; 0: none yet.
 type statusWriter struct {
 	http.ResponseWriter
 	status int
 }
 
-// WriteHeader notes the status.
+// WriteHeader records the status.
 func (w *statusWriter) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
@@ -111,7 +111,7 @@ func (w *statusWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Write notes the implied 200.
+// Write records the implied 200.
 func (w *statusWriter) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK

@@ -14,7 +14,7 @@ func (s *Server) getOpenAPI(w http.ResponseWriter, _ *http.Request, _ *call) err
 	return nil
 }
 
-// getOpenAPIJSON is GET /openapi.json, made of the YAML the first time somebody asks.
+// getOpenAPIJSON is GET /openapi.json, converted from the YAML at the first request.
 func (s *Server) getOpenAPIJSON(w http.ResponseWriter, _ *http.Request, _ *call) error {
 	body, err := s.openAPIJSON()
 	if err != nil {

@@ -12,7 +12,7 @@ type optional[T any] struct {
 	value *T
 }
 
-// readJSON is what tells null from a member that was left out.
+// readJSON tells null from a member that was left out.
 func (o *optional[T]) readJSON(d *decoder, path string) error {
 	o.given = true
 	if d.in.PeekKind() == jsontext.KindNull {

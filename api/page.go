@@ -26,13 +26,13 @@ type list[T any] struct {
 	NextCursor string `json:"next_cursor,omitempty"`
 }
 
-// query reads the parameters of a request and gathers what is wrong with them.
+// query reads the parameters of a request and gathers their errors.
 type query struct {
 	values   url.Values
 	problems []webhook.FieldError
 }
 
-// newQuery refuses parameters that are not known: a misspelled filter must not select everything.
+// newQuery refuses unknown parameters, because a misspelled filter must not select everything.
 func newQuery(r *http.Request, known ...string) *query {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	q := &query{values: values}
@@ -99,7 +99,7 @@ func (q *query) time(name string) time.Time {
 	return at
 }
 
-// plusHint explains a moment whose + became a space, as in every query that does not escape it.
+// plusHint explains a time whose unescaped + was decoded as a space.
 func plusHint(text string) string {
 	if _, err := webhook.ParseMoment(strings.Replace(text, " ", "+", 1)); err != nil {
 		return ""
@@ -107,7 +107,7 @@ func plusHint(text string) string {
 	return "; in a query + stands for a space: write the + of an offset as %2B"
 }
 
-// page reads limit and cursor. The id in the cursor must be readable by check, nil for any text.
+// page reads limit and cursor. check must accept the id in the cursor; nil: any text.
 func (q *query) page(check interface{ UnmarshalText([]byte) error }) store.Page {
 	p := store.Page{Limit: defaultLimit}
 	if text := q.values.Get("limit"); text != "" {
@@ -128,7 +128,7 @@ func (q *query) page(check interface{ UnmarshalText([]byte) error }) store.Page 
 	return p
 }
 
-// more returns the page with one more item than asked for, which tells whether another page follows.
+// more returns the page with a limit that is larger by one, which tells whether another page follows.
 func more(p store.Page) store.Page { return store.Page{After: p.After, Limit: p.Limit + 1} }
 
 // paged cuts items, read with more(p), to the page and shows each one; id gives the cursor.

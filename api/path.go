@@ -10,10 +10,10 @@ import (
 	"waybill/webhook"
 )
 
-// maxPathID is longer than any id of ours.
+// maxPathID is longer than any valid id.
 const maxPathID = 200
 
-// isText reports whether Postgres can hold the text at all: what it cannot, names nothing.
+// isText reports whether Postgres can store the text. Otherwise it cannot be an id.
 func isText(s string) bool {
 	return len(s) <= maxPathID && utf8.ValidString(s) && !strings.ContainsRune(s, 0)
 }
@@ -27,7 +27,7 @@ func pathText(r *http.Request, name string) (string, error) {
 	return s, nil
 }
 
-// pathID reads an id out of the path. One that cannot exist names nothing.
+// pathID reads an id out of the path. A malformed one is CodeNotFound.
 func pathID[I any, P interface {
 	*I
 	UnmarshalText([]byte) error

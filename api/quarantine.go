@@ -11,10 +11,10 @@ import (
 	"waybill/webhook"
 )
 
-// position names a row in quarantine.
+// position identifies a row in quarantine.
 type position int64
 
-// UnmarshalText reads it as it stands in a path or a cursor.
+// UnmarshalText reads a position from a path or a cursor.
 func (p *position) UnmarshalText(text []byte) error {
 	n, err := strconv.ParseInt(string(text), 10, 64)
 	if err != nil || n < 1 || strconv.FormatInt(n, 10) != string(text) {
@@ -54,7 +54,7 @@ func viewQuarantined(r *store.QuarantinedRow) quarantinedView {
 	return v
 }
 
-// listQuarantine is GET /v1/quarantine, what was published last first.
+// listQuarantine is GET /v1/quarantine, latest publication first.
 func (s *Server) listQuarantine(w http.ResponseWriter, r *http.Request, _ *call) error {
 	q := newQuery(r, "limit", "cursor")
 	page := q.page(new(position))

@@ -19,7 +19,7 @@ func (s *Server) random(n int) ([]byte, error) {
 	return b, nil
 }
 
-// newSecret returns a signing secret when the dialect's belongs to owner, else the zero secret.
+// newSecret returns a new signing secret if the dialect's secrets belong to owner, otherwise the zero secret.
 func (s *Server) newSecret(d *webhook.Dialect, owner webhook.SecretScope) (webhook.Secret, error) {
 	if d.Secret.Scope != owner {
 		return webhook.Secret{}, nil

@@ -9,7 +9,7 @@ import (
 	"waybill/webhook"
 )
 
-// access is who may use a route: anybody, any valid key, the admin, or a key of the path's tenant with a scope.
+// access says who may use a route: anybody, any valid key, the admin, or a key of the path's tenant with a scope.
 type access string
 
 const (
@@ -88,7 +88,7 @@ func (s *Server) routes() []route {
 	}...)
 }
 
-// operationRoutes lists what every process serves, whatever else it does.
+// operationRoutes lists the routes that every process serves.
 func (s *Server) operationRoutes() []route {
 	list := []route{
 		{"GET", "/healthz", public, s.getHealth},
@@ -101,13 +101,14 @@ func (s *Server) operationRoutes() []route {
 }
 
 func (s *Server) router(routes []route) http.Handler {
-	m := mux.NewRouter().SkipClean(true) // a cleaned path would be answered with a redirect, which a POST does not survive
+	m := mux.NewRouter().SkipClean(true) // a cleaned path would be answered with a redirect, which turns a POST into a GET
 	for _, rt := range routes {
 		methods := []string{rt.method}
 		if rt.method == http.MethodGet {
 			methods = append(methods, http.MethodHead)
 		}
-		// The path first: mux forgets that a method was wrong when a later route has the method and another path.
+		// Path must come before Methods: otherwise mux answers 404 instead of 405 when a later route has the method and
+		// another path.
 		m.Path(rt.path).Methods(methods...).Handler(s.serve(rt))
 	}
 	m.NotFoundHandler = http.HandlerFunc(s.noRoute)
@@ -115,7 +116,8 @@ func (s *Server) router(routes []route) http.Handler {
 	return s.refuseEncodedSlash(m)
 }
 
-// refuseEncodedSlash keeps %2F from acting as a slash: mux matches the decoded path, and no id has a slash.
+// refuseEncodedSlash answers 404 for a path with %2F, because mux matches the decoded path and would read it as a slash. No
+// id has a slash.
 func (s *Server) refuseEncodedSlash(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.URL.RawPath, "%2F") || strings.Contains(r.URL.RawPath, "%2f") {

@@ -21,32 +21,32 @@ const (
 	DefaultMaxBatchBytes = 8 << 20
 )
 
-// DefaultMaxInflightBytes bounds the request bodies that are held at one time. What is made of a body takes several times
-// its size. With 64 publishers of batches of 500 this bound got 22,000 events/s through, 16 MiB 12,000 and none 4,000: the
-// garbage collector was busy keeping to its limit.
+// DefaultMaxInflightBytes bounds the request bodies that are held at one time. The values decoded from a body take several
+// times its size. 64 publishers of batches of 500 reached 22,000 events/s with this bound, 12,000 with 16 MiB and 4,000
+// without one, because the garbage collector worked against its memory limit.
 const DefaultMaxInflightBytes = 8 << 20
 
-// How long this process may go on using what it has read, after another process changed it.
+// How long this process may use cached values after another process changed them.
 const (
 	keyStaleness    = 2 * time.Second
 	tenantStaleness = time.Second
 )
 
-// Options are the parts and the settings of a Server. Store, Engine, Schemas and Dialects are required.
+// Options are the dependencies and the settings of a Server. Store, Engine, Schemas and Dialects are required.
 type Options struct {
 	Store    Store
 	Engine   Engine
 	Schemas  webhook.Schemas
 	Dialects map[string]*webhook.Dialect
 
-	// AdminKey may do everything. Empty: nobody is admin.
+	// AdminKey allows everything. Empty: there is no admin.
 	AdminKey string
-	// AllowHTTP lets endpoints be http where the dialect asks for https.
+	// AllowHTTP allows http endpoints where the dialect requires https.
 	AllowHTTP bool
-	// CheckAddress refuses a host and port that no endpoint may have, such as a literal private address; its text goes to the
-	// caller. Nil: no check. It must not resolve names: the transport judges addresses at dial time.
+	// CheckAddress refuses a host and port that no endpoint may have, such as a literal private address; its error text is
+	// shown to the caller. Nil: no check. It must not resolve names: the transport checks addresses at dial time.
 	CheckAddress func(host string, port uint16) error
-	// Backlog sheds publications while too many events wait; nil: it never does.
+	// Backlog refuses publications while too many events wait; nil: no limit.
 	Backlog Backlog
 	// MaxBodyBytes bounds a request body, and each event of a batch; 0: DefaultMaxBodyBytes.
 	MaxBodyBytes int64
@@ -54,21 +54,22 @@ type Options struct {
 	MaxBatchBytes int64
 
 	// MaxInflightBytes bounds the bytes of request bodies held at one time, from their arrival until the answer; one body
-	// may go beyond it. What finds no room is answered CodeOverloaded. 0: DefaultMaxInflightBytes.
+	// may exceed it. A request that finds no room gets CodeOverloaded. 0: DefaultMaxInflightBytes.
 	MaxInflightBytes int64
 
 	// OpenAPI is YAML, served at /openapi.yaml and as JSON at /openapi.json.
 	OpenAPI []byte
 	// Metrics serves /metrics; nil: no such route.
 	Metrics http.Handler
-	// Registerer takes the API's own metrics; nil: they are counted and shown nowhere.
+	// Registerer registers the API's metrics; nil: they are not exported.
 	Registerer prometheus.Registerer
 	// Failpoint is called at "before-reply" of accepted events, for tests that kill the process there.
 	Failpoint func(name string)
-	// Logger defaults to one that discards.
+	// Logger gets failures and who did what; nil: nothing is logged.
 	Logger *slog.Logger
 
-	// Now, NewUUID (version 7) and Random default to the machine's.
+	// Now is the clock, NewUUID makes UUIDv7s, and Random is the source of secrets; nil: time.Now, uuid.NewV7 and
+	// crypto/rand.
 	Now     func() time.Time
 	NewUUID func() [16]byte
 	Random  io.Reader
@@ -103,11 +104,11 @@ type Server struct {
 	backlog  Backlog
 	schemas  webhook.Schemas
 	dialects map[string]*webhook.Dialect
-	// reserved are headers that no endpoint may add, of whichever dialect it is.
+	// reserved are headers that no endpoint of any dialect may add.
 	reserved map[string]bool
 	log      *slog.Logger
 	opts     Options
-	adminKey *keyHash // nil: nobody is admin
+	adminKey *keyHash // nil: there is no admin
 
 	inflight *inflight
 	metrics  *metrics
@@ -121,8 +122,8 @@ type Server struct {
 // New returns a Server that is ready to serve.
 func New(o Options) *Server { return newServer(o, (*Server).routes) }
 
-// NewOperation returns a Server of nothing but what watches over a process: /healthz, /readyz, /metrics. Of the parts it
-// needs Store and Engine.
+// NewOperation returns a Server with only the routes for operating a process: /healthz, /readyz and /metrics. It needs only
+// Store and Engine.
 func NewOperation(o Options) *Server { return newServer(o, (*Server).operationRoutes) }
 
 func newServer(o Options, list func(*Server) []route) *Server {
@@ -161,5 +162,5 @@ func newCache[K comparable, V any](size int, staleness time.Duration) *otter.Cac
 	})
 }
 
-// now is the moment that is stored and shown: UTC, in the microseconds that the database keeps.
+// now is the current time in UTC, in microseconds, which is the precision of the database.
 func (s *Server) now() time.Time { return s.opts.Now().UTC().Truncate(time.Microsecond) }

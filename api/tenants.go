@@ -32,7 +32,7 @@ type tenantPatch struct {
 	Limits            optional[webhook.TenantLimits] `json:"limits"`
 }
 
-// authorize refuses what is not the tenant's own to set: it spends what all tenants share.
+// authorize refuses fields that only the administrator may set, because they use resources that all tenants share.
 func (p *tenantPatch) authorize(c *call) error {
 	var refused []webhook.FieldError
 	for _, f := range []struct {
@@ -40,7 +40,7 @@ func (p *tenantPatch) authorize(c *call) error {
 		set  bool
 	}{{"express", p.Express.given}, {"limits", p.Limits.given}} {
 		if f.set && !c.admin {
-			refused = append(refused, webhook.FieldError{Field: f.name, Detail: "is the administrator's to set"})
+			refused = append(refused, webhook.FieldError{Field: f.name, Detail: "may be set only by the administrator"})
 		}
 	}
 	if len(refused) == 0 {
@@ -61,7 +61,7 @@ func (p *tenantPatch) apply(t *webhook.Tenant) {
 	p.Limits.intoPointer(&t.Limits)
 }
 
-// tenantView is a tenant as shown, with the limits in force; Secret only in the answer to its creation.
+// tenantView is a tenant as shown, with the limits in force. Secret is only in the answer to the creation.
 type tenantView struct {
 	*webhook.Tenant
 	Limits webhook.TenantLimits `json:"limits"`
@@ -131,7 +131,7 @@ func (s *Server) listTenants(w http.ResponseWriter, r *http.Request, _ *call) er
 	return writeJSON(w, http.StatusOK, paged(found, page, func(t *webhook.Tenant) string { return t.ID }, showTenant))
 }
 
-// getTenant is GET /v1/tenants/{tenant}. It reads anew what the call may know from a moment ago.
+// getTenant is GET /v1/tenants/{tenant}. It reads the tenant again, because the one in the call may be stale.
 func (s *Server) getTenant(w http.ResponseWriter, r *http.Request, c *call) error {
 	t, err := s.store.Tenant(r.Context(), c.tenant.ID)
 	if err != nil {

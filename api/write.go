@@ -18,7 +18,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 	return nil
 }
 
-// writeBody answers. That the caller may have gone is no error of ours.
+// writeBody writes an answer. It ignores errors, because the caller may have gone.
 func writeBody(w http.ResponseWriter, status int, contentType string, body []byte) {
 	h := w.Header()
 	h.Set("Content-Type", contentType)
@@ -27,7 +27,7 @@ func writeBody(w http.ResponseWriter, status int, contentType string, body []byt
 	_, _ = w.Write(body)
 }
 
-// marshal leaves <, > and & as they are, so that data reads back as it was published.
+// marshal does not escape <, > and &, so that data is shown as it was published.
 func marshal(v any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
@@ -38,7 +38,7 @@ func marshal(v any) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// mustMarshal is for documents of text and numbers only.
+// mustMarshal encodes documents of only text and numbers, which cannot fail.
 func mustMarshal(v any) []byte {
 	body, err := marshal(v)
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"waybill/workflows"
 )
 
-// standing is an event with a delivery in each of the statuses, and a dialect that holds for a day.
-func standing(statuses ...webhook.Status) (*store.EventState, *webhook.Dialect) {
+// eventState is an event with a delivery in each of the statuses, and a dialect that holds for a day.
+func eventState(statuses ...webhook.Status) (*store.EventState, *webhook.Dialect) {
 	s := &store.EventState{
 		Dispatch: store.Dispatch{TenantID: "acme", EventID: "order-1", EventType: "order.confirmed"}, HeldAt: map[webhook.DeliveryID]time.Time{},
 	}
@@ -31,11 +31,11 @@ func standing(statuses ...webhook.Status) (*store.EventState, *webhook.Dialect) 
 
 func TestNewRestartInput(t *testing.T) {
 	t.Parallel()
-	s, d := standing(webhook.StatusRetrying, webhook.StatusHeld, webhook.StatusPending, webhook.StatusDelivered)
+	s, d := eventState(webhook.StatusRetrying, webhook.StatusHeld, webhook.StatusPending, webhook.StatusDelivered)
 	due, since := time.Now().Add(time.Hour), time.Now().Add(-time.Hour)
 	s.Log[0].NextAttemptAt, s.Log[0].Attempts = &due, []webhook.AttemptSummary{{Number: 1, StatusCode: 500}}
 	s.Log[1].Reason, s.HeldAt[s.Log[1].ID] = "off", since
-	s.Log[2].NextAttemptAt = &since // found to stand still
+	s.Log[2].NextAttemptAt = &since // found stalled
 	s.Log[3].Attempts = []webhook.AttemptSummary{{Number: 1, StatusCode: 200}}
 
 	in := engine.NewRestartInput(s, d)
@@ -59,7 +59,7 @@ func TestNewRestartInput_LongLog(t *testing.T) {
 	for i := range many {
 		many[i] = webhook.StatusRetrying
 	}
-	s, d := standing(many...)
+	s, d := eventState(many...)
 	for i := range s.Log {
 		for n := range 5 {
 			s.Log[i].Attempts = append(s.Log[i].Attempts, webhook.AttemptSummary{Number: n + 1, Error: strings.Repeat("x", 400)})

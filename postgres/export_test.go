@@ -129,7 +129,7 @@ func Buffers(t *testing.T, s *Store, query string, args []any) int {
 	return plans[0].Plan.Hit + plans[0].Plan.Read
 }
 
-// ReconcilerStatements are those that look for what stands still.
+// ReconcilerStatements are those that look for stalled deliveries.
 var ReconcilerStatements = map[string]string{
 	"sweep": sweepDeliveries, "stalled": selectStalled, "count": countStalled, "recover": recoverForgotten, "unknown": selectUnknownEvents,
 }

@@ -40,7 +40,7 @@ func TestIngest_Quarantine(t *testing.T) {
 		{`'acme', 'not a type', '1'`, webhook.CodeInvalid, `not "not a type"`, `"field":"type"`},
 		{`'rheo', 'item.lost', '{}'`, webhook.CodeUnknownEventType, `"item.lost" is not an event type`, `"field":"type"`},
 		{`'rheo', 'item.sold', '{}'`, webhook.CodeSchemaViolation, "breaks its schema", `"field":"data/salePrice"`},
-		{`'rheo', 'item.sold', '{"salePrice":1}', 'order-1'`, webhook.CodeInvalid, "of the form that the dialect rheo promises, ^evt_", `"field":"id"`},
+		{`'rheo', 'item.sold', '{"salePrice":1}', 'order-1'`, webhook.CodeInvalid, "must match the event_id_pattern of the dialect rheo, ^evt_", `"field":"id"`},
 		{`'auctions', 'message.created', '{}'`, webhook.CodeInvalid, "auction_id is required", `"field":"attributes.auction_id"`},
 		{`'acme', 'a', '1', ''`, webhook.CodeInvalid, "id is 1 to", `"field":"id"`},
 		{`'acme', 'a', '1', repeat('x', 9000)`, webhook.CodeInvalid, "...", `..."`},

@@ -176,7 +176,7 @@ func TestDeliveries_ListsReadAPage(t *testing.T) {
 	}
 }
 
-// Whoever looks for what stands still goes by an index that has nothing else, and not through the tables.
+// Whoever looks for stalled deliveries uses an index that has nothing else, and not through the tables.
 func TestReconcilerStatements_Plan(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -13,11 +13,11 @@ import (
 	"waybill/webhook"
 )
 
-// grace is how long deliveries are late in these tests before they stand still.
+// grace is how long deliveries are late in these tests before they are stalled.
 const grace = 10 * time.Minute
 
-// standstill is of the dialect "standard", which the tenants of these tests have.
-var standstill = store.StallRule{After: grace, Holds: map[string]time.Duration{"standard": time.Hour, "other": time.Minute}}
+// stallRule is of the dialect "standard", which the tenants of these tests have.
+var stallRule = store.StallRule{After: grace, Holds: map[string]time.Duration{"standard": time.Hour, "other": time.Minute}}
 
 // agedUUIDs makes ids of a moment ago, as if events had been accepted then.
 func agedUUIDs(age time.Duration) func(*postgres.Options) {
@@ -44,12 +44,12 @@ func (b *bundle) sweep(limit int) {
 	}
 }
 
-// stalled returns what stands still, in its order, and that it is counted so.
+// stalled returns the stalled deliveries in order, and checks that CountStalled agrees.
 func (b *bundle) stalled() []webhook.DeliveryID {
 	b.t.Helper()
-	found, err := b.StalledDeliveries(b.t.Context(), standstill, store.Stalled{}, 100)
+	found, err := b.StalledDeliveries(b.t.Context(), stallRule, store.Stalled{}, 100)
 	require.NoError(b.t, err)
-	n, err := b.CountStalled(b.t.Context(), standstill)
+	n, err := b.CountStalled(b.t.Context(), stallRule)
 	require.NoError(b.t, err)
 	require.Len(b.t, found, n)
 	var ids []webhook.DeliveryID
@@ -92,15 +92,15 @@ func TestStalledDeliveries_Retrying(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []webhook.DeliveryID{first, second}, b.stalled())
 
-	page, err := b.StalledDeliveries(t.Context(), standstill, store.Stalled{}, 1)
+	page, err := b.StalledDeliveries(t.Context(), stallRule, store.Stalled{}, 1)
 	require.NoError(t, err)
 	require.Equal(t, late.Add(-time.Hour), page[0].Since)
 	require.Equal(t, "acme", page[0].TenantID)
 	require.Equal(t, webhook.StatusRetrying, page[0].Status)
-	page, err = b.StalledDeliveries(t.Context(), standstill, page[0], 1)
+	page, err = b.StalledDeliveries(t.Context(), stallRule, page[0], 1)
 	require.NoError(t, err)
 	require.Equal(t, second, page[0].ID)
-	page, err = b.StalledDeliveries(t.Context(), standstill, page[0], 1)
+	page, err = b.StalledDeliveries(t.Context(), stallRule, page[0], 1)
 	require.NoError(t, err)
 	require.Empty(t, page)
 
@@ -256,7 +256,7 @@ func TestClaimReconciler(t *testing.T) {
 	require.False(t, claim(b.Store, one, time.Hour))
 }
 
-func TestStanding(t *testing.T) {
+func TestEventState_readsTheLog(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.tenant("acme")

@@ -1,7 +1,7 @@
 package schemas
 
 import (
-	_ "embed" // for the directive below
+	_ "embed" // for go:embed below
 	"fmt"
 	"strings"
 	"sync"
@@ -14,8 +14,8 @@ var DialectSchema []byte
 
 var dialectSchema = sync.OnceValues(func() (*Schema, error) { return Compile("dialect", DialectSchema) })
 
-// CheckDialect checks a dialect file against DialectSchema. The error names file, "dialects/rheo.json", and every
-// wrong field, such as "retry.schedule[2]". What a schema cannot say is left to whoever parses the dialect.
+// CheckDialect checks a dialect file against DialectSchema. The error names file, "dialects/rheo.json", and every wrong
+// field, such as "retry.schedule[2]". webhook.ParseDialect checks what a schema cannot express.
 func CheckDialect(file string, data []byte) error {
 	s, err := dialectSchema()
 	if err != nil {

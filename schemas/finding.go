@@ -12,14 +12,14 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
-// finding is a violation whose location has no form yet.
+// finding is a violation with its raw location.
 type finding struct {
 	at     []string
 	detail string
 }
 
-// findings flattens the validator's tree: where branches led nowhere the place where they part is reported, not the
-// branches, for nobody can say which of them was meant.
+// findings flattens the validator's tree. Where all alternatives of a schema fail, it reports the value once and not each
+// alternative, because it is unknown which one was meant.
 func findings(e *jsonschema.ValidationError) []finding {
 	var all []finding
 	collect(e, &all)
@@ -52,14 +52,14 @@ func collect(e *jsonschema.ValidationError, all *[]finding) {
 			add("is not allowed", name)
 		}
 	case *kind.PropertyNames:
-		// The validator keeps this location in memory that it goes on writing to: only the root's is sure.
+		// The validator reuses the memory of this location, so the finding is reported at the root.
 		*all = append(*all, finding{nil, fmt.Sprintf("has a member named %s where that is not allowed", shown(k.Property))})
 	default:
 		add(detail(e.ErrorKind))
 	}
 }
 
-// detail says of one value what is wrong with it.
+// detail says what is wrong with one value.
 func detail(k jsonschema.ErrorKind) string {
 	switch k := k.(type) {
 	case *kind.Type:
@@ -160,7 +160,7 @@ func shown(v any) string {
 	return string(text)
 }
 
-// number writes a bound as a schema has it: in decimal, without zeros that say nothing.
+// number writes a bound in decimal, without trailing zeros.
 func number(r *big.Rat) string {
 	if r.IsInt() {
 		return r.Num().String()

@@ -15,17 +15,17 @@ import (
 // Schema is a compiled JSON Schema (2020-12). It is safe for concurrent use.
 type Schema struct{ compiled *jsonschema.Schema }
 
-// Violation is one way in which data breaks its schema.
+// Violation is one difference between data and its schema.
 type Violation struct {
 	// Path leads to the value: "data", "data/salePrice", "data/items/0". As in a JSON Pointer, ~ and / within a name are
 	// written ~0 and ~1.
 	Path string
-	// Detail continues a sentence that begins with the path: "is required", "is text, not a number".
+	// Detail completes a sentence that begins with the path: "is required", "is text, not a number".
 	Detail string
 }
 
-// Compile reads a JSON Schema. Formats are asserted. The schema can refer to nothing outside itself: no file and no
-// address is ever loaded. name stands for the schema in errors.
+// Compile reads a JSON Schema. Formats are asserted. A schema cannot refer to anything outside itself: no file and no
+// address is ever loaded. name identifies the schema in errors.
 func Compile(name string, schema []byte) (*Schema, error) {
 	doc, err := decode(schema)
 	if err != nil {
@@ -57,7 +57,7 @@ func (noLoader) Load(string) (any, error) {
 	return nil, errors.New("a schema cannot refer to anything outside itself")
 }
 
-// maxViolations bounds an answer: whoever sends a thousand wrong items learns enough from the first.
+// maxViolations bounds an answer. A client that sends a thousand wrong items learns enough from the first ones.
 const maxViolations = 20
 
 // Check returns what is wrong with data, ordered by path, at most 20 violations; nil when data fits the schema.
@@ -85,7 +85,7 @@ func dataPath(at []string) string {
 	return b.String()
 }
 
-// find fails only when data is not JSON.
+// find returns an error only when data is not JSON.
 func (s *Schema) find(data []byte) ([]finding, error) {
 	v, err := decode(data)
 	if err != nil {
@@ -106,11 +106,11 @@ func decode(data []byte) (any, error) {
 	return jsonschema.UnmarshalJSON(bytes.NewReader(data))
 }
 
-// maxExponent is far beyond any number a schema compares with.
+// maxExponent is far larger than any number that a schema compares with.
 const maxExponent = 1000
 
-// tame replaces numbers like 1e999999, in place, by ones that a schema judges the same: computing with them as they
-// are would take seconds, and from 1e1000001 on the validator panics.
+// tame replaces numbers like 1e999999, in place, by smaller ones with the same result. Computing with the original would
+// take seconds, and from 1e1000001 on the validator panics.
 func tame(v any) any {
 	switch v := v.(type) {
 	case json.Number:

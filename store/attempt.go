@@ -7,7 +7,7 @@ import (
 	"waybill/webhook"
 )
 
-// Target names what an attempt is about.
+// Target identifies the delivery and the endpoint of an attempt.
 type Target struct {
 	Tenant     string
 	EventKey   webhook.EventKey
@@ -19,7 +19,7 @@ type Target struct {
 // other attempts: read only.
 type Sending struct {
 	Delivery webhook.Delivery
-	// Deleted says that the endpoint is gone; Endpoint is then nil.
+	// Deleted says that the endpoint was deleted. Endpoint is then nil.
 	Deleted  bool
 	Endpoint *webhook.Endpoint
 	Tenant   *webhook.Tenant
@@ -28,7 +28,7 @@ type Sending struct {
 	Body   webhook.Body
 }
 
-// Record is an attempt that was made, and what it makes of its delivery.
+// Record is an attempt that was made, and its delivery's new state.
 type Record struct {
 	TenantID string
 	Attempt  webhook.Attempt
@@ -41,12 +41,12 @@ type Record struct {
 
 // Attempts is what an attempt reads before it sends and writes afterwards.
 type Attempts interface {
-	// Sending reads, for each attempt anew, how delivery, endpoint and tenant stand at a moment after the call. CodeNotFound:
-	// the tenant has no such delivery, or its event is gone.
+	// Sending reads the state of delivery, endpoint and tenant at a moment after the call began. It must be called for each
+	// attempt. CodeNotFound: the tenant has no such delivery, or its event is gone.
 	Sending(ctx context.Context, in Target) (*Sending, error)
-	// RecordAttempt stores the attempt and its delivery's new state, and returns the delivery as it stands after the commit.
-	// A delivery that was canceled meanwhile stays canceled unless the attempt delivered it; an attempt whose number is not
-	// above the delivery's changes nothing.
+	// RecordAttempt stores the attempt and its delivery's new state, and returns the delivery as it is after the commit. A
+	// delivery that was canceled in the meantime stays canceled unless the attempt delivered it; an attempt whose number is
+	// not above the delivery's changes nothing.
 	RecordAttempt(ctx context.Context, r *Record) (*webhook.Delivery, error)
 	// RecordedAttempts returns a delivery's attempts from a number on, in order.
 	RecordedAttempts(ctx context.Context, delivery webhook.DeliveryID, from int) ([]webhook.AttemptSummary, error)

@@ -7,7 +7,7 @@ import (
 	"waybill/webhook"
 )
 
-// Dispatch is an accepted event whose workflow is to be started: ids and retry policies, nothing else.
+// Dispatch is an accepted event whose workflow must be started: ids and retry policies, nothing else.
 type Dispatch struct {
 	EventKey  webhook.EventKey
 	TenantID  string
@@ -16,12 +16,12 @@ type Dispatch struct {
 	// Dialect and Retry are the tenant's; Retry is nil where the dialect's policy holds.
 	Dialect string
 	Retry   *webhook.RetryPolicy
-	// Express is the tenant's.
+	// Express is the tenant's setting.
 	Express    bool
 	Deliveries []DispatchDelivery
-	// Tries counts the starts that failed for a fault of the event's own.
+	// Tries counts the starts that failed because of the event itself.
 	Tries int
-	// Fault says why the event cannot be dispatched as the database has it; nil when it can.
+	// Fault says what is wrong with the event as stored, so that it cannot be dispatched; nil: nothing.
 	Fault error
 }
 
@@ -33,18 +33,18 @@ type DispatchDelivery struct {
 	Retry *webhook.RetryPolicy
 }
 
-// Release gives an event back whose workflow was not started. Any process may claim it again after After.
+// Release gives back an event whose workflow was not started. Any process may claim it again after the delay After.
 type Release struct {
 	EventKey webhook.EventKey
 	After    time.Duration
-	// Error is the fault of the event's own that the start failed for, at most 500 bytes without control characters, and counts
-	// one more of its Tries. It is "" when the event is not to blame.
+	// Error says why the start failed because of the event itself, in at most 500 bytes without control characters. It adds
+	// one to Tries. It is "" when the event is not the cause.
 	Error string
-	// SetAside means that nobody claims the event any more before RetryDispatch. After is ignored.
+	// SetAside means that the event is not claimed until RetryDispatch. After is then ignored.
 	SetAside bool
 }
 
-// SetAside is an event that could not be dispatched for a fault of its own, and that is not tried any more.
+// SetAside is an event that could not be dispatched because of the event itself and is not tried any more.
 type SetAside struct {
 	EventKey  webhook.EventKey `db:"event_key"`
 	TenantID  string           `db:"tenant_id"`
@@ -59,20 +59,20 @@ type SetAside struct {
 
 // Dispatches keeps the events whose workflow is not known to have started.
 type Dispatches interface {
-	// ClaimDispatches takes up to limit events whose lease is over, for longest first, and leases them. Claims of several
+	// ClaimDispatches leases up to limit events whose lease has expired, the longest expired first. Claims of several
 	// processes never overlap.
 	ClaimDispatches(ctx context.Context, limit int, lease time.Duration) ([]Dispatch, error)
 	// DeleteDispatches forgets events whose workflow has started.
 	DeleteDispatches(ctx context.Context, keys []webhook.EventKey) error
-	// ReleaseDispatches ends the leases of events whose workflow was not started, each after its time, so that any process
-	// may claim them then. It sets those aside that say so.
+	// ReleaseDispatches ends the leases of events whose workflow was not started, each after its delay, so that any process
+	// may claim them then. It sets aside those with SetAside.
 	ReleaseDispatches(ctx context.Context, releases []Release) error
-	// CountDispatches returns how many events wait for their workflow to start, most at most: at least those that were
-	// accepted before the call and not deleted. Events that are set aside are among them.
+	// CountDispatches returns how many events wait for their workflow to start, counted up to most. It includes all that
+	// were accepted before the call and not deleted, and those that are set aside.
 	CountDispatches(ctx context.Context, most int) (int, error)
 	// SetAsideDispatches lists the events that are set aside, oldest first. Page.After is an event key.
 	SetAsideDispatches(ctx context.Context, page Page) ([]SetAside, error)
-	// CountSetAside returns how many events are set aside, most at most.
+	// CountSetAside returns how many events are set aside, counted up to most.
 	CountSetAside(ctx context.Context, most int) (int, error)
 	// RetryDispatch lets an event that is set aside be claimed again, at once and with all its tries, and returns it.
 	// CodeNotFound: it is not set aside.

@@ -1,8 +1,8 @@
-// Package store is what the other packages ask of a database: the values that cross that border, and the interfaces, with
-// each contract written once. Package postgres implements them all, fakes in tests some. A consumer declares the part that
-// it needs as an interface of its own, in the words that stand here.
+// Package store says what the other packages need of a database: the interfaces, with each contract written once, and the
+// values that they exchange. Package postgres implements all of them, and fakes in tests some. A consumer declares an
+// interface with the methods that it needs.
 //
-// Every method may answer webhook.CodeUnavailable: the database does not answer, and the same call may succeed later. A method
-// that names a thing answers webhook.CodeNotFound when the tenant has none such. Times are UTC; leases, and what is late, are
-// measured by the database's clock.
+// Every method may answer webhook.CodeUnavailable: the database does not answer, and the same call may succeed later. A
+// method that takes an id answers webhook.CodeNotFound when the tenant has nothing with that id. Times are UTC. Leases and
+// delays are measured by the database's clock.
 package store

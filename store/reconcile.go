@@ -11,7 +11,7 @@ import (
 // longer than After.
 type StallRule struct {
 	After time.Duration
-	// Holds is how long the dialects hold a delivery; one that holds for good is left out.
+	// Holds is how long each dialect holds a delivery. A dialect that holds without limit is left out.
 	Holds map[string]time.Duration
 }
 
@@ -26,12 +26,12 @@ type Stalled struct {
 	Since time.Time `db:"since"`
 }
 
-// EventState is an event as the log has it: what its workflow would know.
+// EventState is the state of an event in the log, from which its workflow can be restarted.
 type EventState struct {
 	Dispatch
-	// Log is how each delivery stands, with its attempts.
+	// Log has the state and the attempts of each delivery.
 	Log []webhook.DeliveryHistory
-	// HeldAt is since when the held deliveries are.
+	// HeldAt says since when each held delivery has been held.
 	HeldAt map[webhook.DeliveryID]time.Time
 }
 
@@ -51,20 +51,20 @@ type EventRef struct {
 	EventID  string `db:"event_id"`
 }
 
-// Reconciliation finds what stands still although the log says that something is to come.
+// Reconciliation finds stalled deliveries and events whose workflow is lost.
 type Reconciliation interface {
-	// ClaimReconciler makes holder, a UUID, the process that reconciles for the time of the lease, and reports whether it
-	// is. A holder renews its own lease.
+	// ClaimReconciler gives holder, a UUID, the right to reconcile for the time of the lease, and reports whether it has
+	// it. A holder can renew its own lease.
 	ClaimReconciler(ctx context.Context, holder string, lease time.Duration) (bool, error)
-	// SweepDeliveries looks for pending deliveries that are older than after, limit at a time, so that StalledDeliveries
-	// finds them, and reports whether there may be more to look at.
+	// SweepDeliveries looks through pending deliveries that are older than after, limit at a time, so that
+	// StalledDeliveries finds them. It reports whether there may be more.
 	SweepDeliveries(ctx context.Context, after time.Duration, limit int) (more bool, err error)
-	// StalledDeliveries lists the deliveries that are stalled, longest first, from the one after after.
+	// StalledDeliveries lists the deliveries that are stalled, longest overdue first, from the one after after.
 	StalledDeliveries(ctx context.Context, rule StallRule, after Stalled, limit int) ([]Stalled, error)
 	// CountStalled counts what StalledDeliveries lists, up to 10,000 that are overdue and as many that are held too long.
 	CountStalled(ctx context.Context, rule StallRule) (int, error)
-	// RecoverForgotten marks for recovery the endpoints that have held a delivery for longer than after although they are
-	// enabled or deleted and no recovery is due, and returns them.
+	// RecoverForgotten requests the recovery of endpoints that have held a delivery for longer than after although they are
+	// enabled or deleted and no recovery is due. It returns them.
 	RecoverForgotten(ctx context.Context, after time.Duration) ([]EndpointRef, error)
 	// EventState returns an event as the log has it, with today's retry policies; CodeNotFound when it is not stored.
 	EventState(ctx context.Context, key webhook.EventKey) (*EventState, error)
@@ -72,8 +72,9 @@ type Reconciliation interface {
 	UnknownEvents(ctx context.Context, events []EventRef) ([]EventRef, error)
 }
 
-// Partitions keeps room for what is to come.
+// Partitions creates partitions ahead of time.
 type Partitions interface {
-	// EnsurePartitions creates the partitions that are due and missing.
+	// EnsurePartitions creates the missing partitions of this month and the next ones. CodeUnavailable: a table is locked;
+	// call it again.
 	EnsurePartitions(ctx context.Context) error
 }

@@ -14,25 +14,25 @@ type Tenants interface {
 	Tenant(ctx context.Context, id string) (*webhook.Tenant, error)
 	// Tenants lists tenants by id. Page.After is an id.
 	Tenants(ctx context.Context, page Page) ([]webhook.Tenant, error)
-	// UpdateTenant applies change while nobody else can change the tenant. An error of change is returned as it is and nothing
-	// is stored. Id, dialect and moment of creation stay as they are.
+	// UpdateTenant applies change while nobody else can change the tenant. An error of change is returned unchanged and
+	// nothing is stored. Id, dialect and time of creation are not changed.
 	UpdateTenant(ctx context.Context, id string, change func(*webhook.Tenant) error) (*webhook.Tenant, error)
-	// TenantSecret returns the signing secret that the tenant's endpoints share, the zero secret when it has none.
+	// TenantSecret returns the signing secret that the tenant's endpoints share; the zero secret when it has none.
 	TenantSecret(ctx context.Context, id string) (webhook.Secret, error)
 }
 
 // Keys keeps API keys by the SHA-256 of their text.
 type Keys interface {
 	CreateAPIKey(ctx context.Context, k *webhook.APIKey, hash []byte) error
-	// APIKeys lists a tenant's keys by id, revoked ones among them. Page.After is an id.
+	// APIKeys lists a tenant's keys by id, including revoked ones. Page.After is an id.
 	APIKeys(ctx context.Context, tenant string, page Page) ([]webhook.APIKey, error)
-	// RevokeAPIKey ends a key. One that was revoked before keeps its moment.
+	// RevokeAPIKey revokes a key. One that was revoked before keeps its time.
 	RevokeAPIKey(ctx context.Context, tenant string, id webhook.KeyID, at time.Time) error
 	// APIKeyByHash answers CodeUnauthorized for an unknown or revoked key.
 	APIKeyByHash(ctx context.Context, hash []byte) (*webhook.APIKey, error)
 }
 
-// Health tells whether the database is there.
+// Health tells whether the database answers.
 type Health interface {
 	Ping(ctx context.Context) error
 }

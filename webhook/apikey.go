@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Scope is what an API key may do within its tenant.
+// Scope is a right of an API key within its tenant.
 type Scope string
 
 // The scopes.
@@ -48,7 +48,7 @@ func (k *APIKey) Validate() error {
 	return found.err("key")
 }
 
-// Allows reports whether the key is good for tenant and scope.
+// Allows reports whether the key has the scope for the tenant.
 func (k *APIKey) Allows(tenant string, scope Scope) bool {
 	return k.TenantID == tenant && slices.Contains(k.Scopes, scope)
 }

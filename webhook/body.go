@@ -15,7 +15,7 @@ import (
 type Body struct {
 	Bytes        []byte
 	DeliveryIDAt int
-	// DataFrom and DataTo bound the published data within Bytes.
+	// Bytes[DataFrom:DataTo] is the published data.
 	DataFrom, DataTo int
 }
 
@@ -30,7 +30,7 @@ func (b Body) For(id DeliveryID) []byte {
 	return append(out, b.Bytes[b.DeliveryIDAt:]...)
 }
 
-// Data returns the published data: the caller's bytes, or their ASCII form where the dialect sends ASCII only.
+// Data returns the published data: the caller's bytes, or their ASCII form where the dialect sends only ASCII.
 func (b Body) Data() json.RawMessage { return b.Bytes[b.DataFrom:b.DataTo] }
 
 // Render writes the dialect's envelope around the event's data. Data is copied byte for byte, except that ASCIIOnly
@@ -81,13 +81,13 @@ func (f EnvelopeField) covers(eventType string) bool {
 	return len(f.Types) == 0 || slices.ContainsFunc(f.Types, func(p string) bool { return matchType(p, eventType) })
 }
 
-// carries reports whether the envelope of an event of the type has a place for its data.
+// carries reports whether the envelope for the event type has a member for its data.
 func (d *Dialect) carries(eventType string) bool {
 	return slices.ContainsFunc(d.Envelope, func(f EnvelopeField) bool { return f.From == FromData && f.covers(eventType) })
 }
 
-// writeString writes s as a JSON string without escaping <, > and &, which a signature-checking receiver that
-// re-encodes the body would not expect.
+// writeString writes s as a JSON string without escaping <, > and &. A receiver that encodes the body again to check the
+// signature would not expect them escaped.
 func writeString(buf *bytes.Buffer, s string, asciiOnly bool) {
 	var quoted bytes.Buffer
 	enc := json.NewEncoder(&quoted)
@@ -96,8 +96,8 @@ func writeString(buf *bytes.Buffer, s string, asciiOnly bool) {
 	writeRaw(buf, bytes.TrimSuffix(quoted.Bytes(), []byte("\n")), asciiOnly)
 }
 
-// writeRaw copies JSON text. In valid JSON a non-ASCII character can stand only inside a string, where \uXXXX (a
-// surrogate pair above U+FFFF) means the same.
+// writeRaw copies JSON text. In valid JSON a non-ASCII character can only be inside a string, where \uXXXX (a surrogate
+// pair above U+FFFF) means the same.
 func writeRaw(buf *bytes.Buffer, text []byte, asciiOnly bool) {
 	if !asciiOnly {
 		buf.Write(text)

@@ -2,14 +2,14 @@ package webhook
 
 import "time"
 
-// Status is where a delivery stands.
+// Status is the state of a delivery.
 type Status string
 
 // The statuses. Delivered, exhausted and canceled are settled: no attempt follows unless a person asks for one.
 const (
 	StatusPending   Status = "pending"   // no attempt yet
 	StatusRetrying  Status = "retrying"  // failed, another attempt is scheduled
-	StatusHeld      Status = "held"      // the endpoint is disabled; goes on when it is enabled
+	StatusHeld      Status = "held"      // the endpoint is disabled; continues when it is enabled
 	StatusDelivered Status = "delivered" // the receiver acknowledged
 	StatusExhausted Status = "exhausted" // the last attempt failed, or the receiver said never to try again
 	StatusCanceled  Status = "canceled"  // a person gave up, the hold time passed, or the endpoint was deleted
@@ -35,10 +35,10 @@ type Outcome string
 const (
 	OutcomeDelivered Outcome = "delivered" // 2xx within the timeout
 	OutcomeRetryable Outcome = "retryable" // failed; trying again may help
-	OutcomeRejected  Outcome = "rejected"  // failed; no use retrying
+	OutcomeRejected  Outcome = "rejected"  // failed; a retry cannot help
 )
 
-// ErrorClass tells failures apart; the set is closed, so it can label a metric.
+// ErrorClass is the kind of a failure. The set is closed, so it can label a metric.
 type ErrorClass string
 
 // The error classes. "" means no error.
@@ -67,8 +67,8 @@ type Delivery struct {
 	Status     Status     `json:"status" db:"status"`
 	// Attempts is how many attempts were recorded.
 	Attempts int `json:"attempts" db:"attempts"`
-	// NextAttemptAt is when the next attempt is due while retrying, and since when it is due while pending, once a delivery
-	// was released or found to stand still.
+	// NextAttemptAt is when the next attempt is due while retrying. While pending it is set once the delivery was released
+	// or found stalled, and says since when the attempt is due.
 	NextAttemptAt *time.Time `json:"next_attempt_at,omitempty" db:"next_attempt_at"`
 	// Reason says why the delivery is held or canceled.
 	Reason    string    `json:"reason,omitempty" db:"reason"`
@@ -76,7 +76,7 @@ type Delivery struct {
 	UpdatedAt time.Time `json:"updated_at" db:"updated_at"`
 }
 
-// AttemptSummary is what a history shows of an attempt.
+// AttemptSummary is an attempt as shown in a history.
 type AttemptSummary struct {
 	// Number counts from 1 within the delivery.
 	Number int `json:"number" db:"number"`
@@ -100,7 +100,7 @@ type Attempt struct {
 	ResponseHeaders map[string]string `json:"response_headers" db:"-"`
 	// ResponseBody is the first 16 KiB of the answer.
 	ResponseBody []byte `json:"response_body" db:"response_body"`
-	// ResponseTruncated says that the answer went on.
+	// ResponseTruncated says that the answer was longer.
 	ResponseTruncated bool `json:"response_truncated,omitempty" db:"response_truncated"`
 }
 

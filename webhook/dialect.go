@@ -20,7 +20,7 @@ type Dialect struct {
 
 	// Envelope lists the members of the JSON body, in their order.
 	Envelope []EnvelopeField `json:"envelope"`
-	// TimeFormat is how moments are written in the envelope, always UTC with "Z".
+	// TimeFormat is how times are written in the envelope, always UTC with "Z".
 	TimeFormat TimeFormat `json:"time_format"`
 	// ASCIIOnly escapes every non-ASCII character of the body as \uXXXX.
 	ASCIIOnly bool `json:"ascii_only"`
@@ -30,7 +30,7 @@ type Dialect struct {
 	// Headers are sent with every attempt; values are templates (see Template).
 	Headers map[string]string `json:"headers"`
 
-	// Response says what of an answer must be there in time for it to count; "": ResponseComplete.
+	// Response says which part of an answer must arrive in time for it to count; "": ResponseComplete.
 	Response ResponseRule `json:"response,omitempty"`
 	// Timeout covers the whole request: dial, TLS, headers, body.
 	Timeout Duration    `json:"timeout"`
@@ -45,10 +45,10 @@ type Dialect struct {
 	Alerts  *Alerts  `json:"alerts,omitempty"`
 
 	Endpoints EndpointRule `json:"endpoints"`
-	// EventIDPattern is a regular expression (RE2) that every event id matches, where the platform promises a form.
+	// EventIDPattern is a regular expression (RE2) that every event id must match, where the platform documents a format.
 	EventIDPattern string                   `json:"event_id_pattern,omitempty"`
 	Attributes     map[string]AttributeRule `json:"attributes,omitempty"`
-	// StatusWords are what the platform's own log calls StatusDelivered and StatusExhausted, for people to read.
+	// StatusWords are the platform's own words for StatusDelivered and StatusExhausted, for people to read.
 	StatusWords map[Status]string `json:"status_words,omitempty"`
 	// EventTypes is the catalogue. Empty: any event type is accepted.
 	EventTypes []EventType `json:"event_types"`
@@ -80,7 +80,7 @@ const (
 	FromData       Source = "data"
 )
 
-// TimeFormat names the precision of moments in the envelope.
+// TimeFormat is the precision of times in the envelope.
 type TimeFormat string
 
 // The time formats.
@@ -107,10 +107,10 @@ type ResponseRule string
 // The response rules.
 const (
 	ResponseComplete ResponseRule = "complete" // once its body has ended
-	ResponseHeaders  ResponseRule = "headers"  // once its headers are there; the body is only shown
+	ResponseHeaders  ResponseRule = "headers"  // once its headers have arrived; the body is only shown
 )
 
-// SecretRule says whose the signing secret is.
+// SecretRule says who owns the signing secret.
 type SecretRule struct {
 	// Scope is "endpoint" (each has its own) or "tenant" (all endpoints share one).
 	Scope SecretScope `json:"scope"`
@@ -128,7 +128,7 @@ const (
 // Signature is one signature header.
 type Signature struct {
 	Header string `json:"header"`
-	// Format is the header's value; {signature} stands for the encoded MAC.
+	// Format is the header's value, where {signature} is replaced by the encoded MAC.
 	Format    Template  `json:"format"`
 	Algorithm Algorithm `json:"algorithm"`
 	Encoding  Encoding  `json:"encoding"`
@@ -159,7 +159,7 @@ type KeyReading string
 // The key readings.
 const (
 	KeyText   KeyReading = "text"   // the secret's text as shown, "whsec_" included
-	KeyBase64 KeyReading = "base64" // what is base64-encoded after "whsec_" (Standard Webhooks)
+	KeyBase64 KeyReading = "base64" // the decoded base64 after "whsec_" (Standard Webhooks)
 )
 
 // AutoDisable says when failures in a row disable an endpoint.
@@ -173,7 +173,7 @@ type AutoDisable struct {
 // Alerts says when e-mail goes to the tenant's contact address.
 type Alerts struct {
 	On []string `json:"on"`
-	// Subject is the subject line; {tenant_url} stands for the tenant's URL, or its name where it has none.
+	// Subject is the subject line, where {tenant_url} is replaced by the tenant's URL, or its name where it has none.
 	Subject     Template `json:"subject"`
 	MinInterval Duration `json:"min_interval"`
 }
@@ -183,7 +183,7 @@ func (a *Alerts) SubjectFor(t *Tenant) string {
 	return a.Subject.text(func(string) []byte { return []byte(cmp.Or(t.URL, t.Name)) })
 }
 
-// EndpointRule limits what an endpoint of the dialect may say. Zero values mean no limit of the dialect's own.
+// EndpointRule limits the endpoints of a dialect. Zero values mean no limit by the dialect.
 type EndpointRule struct {
 	// Max is how many endpoints a tenant may have.
 	Max int `json:"max,omitempty"`
@@ -193,15 +193,15 @@ type EndpointRule struct {
 	MaxHeaders int `json:"max_headers"`
 }
 
-// AttributeRule says what an event's attribute must be.
+// AttributeRule is the rule for an event's attribute.
 type AttributeRule struct {
 	Required bool `json:"required"`
 	// Format is "" (any text) or FormatUUID.
 	Format string `json:"format,omitempty"`
 }
 
-// FormatUUID is the format of an attribute that is the same in upper and lower case: it is stored, compared and sent in
-// lower case.
+// FormatUUID is the format of a UUID, where upper and lower case mean the same. It is stored, compared and sent in lower
+// case.
 const FormatUUID = "uuid"
 
 // isUUID reports whether the attribute has the format FormatUUID.
@@ -224,7 +224,7 @@ type Example struct {
 }
 
 // ParseDialect reads a dialect that has passed the JSON Schema and checks what a schema cannot: templates, the retry
-// policy, unique event types. The error names the field. Examples come out as compact as a body on the wire.
+// policy, unique event types. The error names the field. Examples are made compact, as in a body on the wire.
 func ParseDialect(data []byte) (*Dialect, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
@@ -283,8 +283,8 @@ func (d *Dialect) validate() error {
 	return found.err("dialect " + d.Name)
 }
 
-// validateEventIDPattern compiles the pattern. The ids that Waybill makes must fit it: an event without an id of the
-// producer's, a test among them, could never be published otherwise.
+// validateEventIDPattern compiles the pattern. It must match the ids that Waybill generates, otherwise an event without a
+// producer's id, such as a test, could never be published.
 func (d *Dialect) validateEventIDPattern(found *problems) {
 	if d.EventIDPattern == "" {
 		return
@@ -299,7 +299,7 @@ func (d *Dialect) validateEventIDPattern(found *problems) {
 	}
 }
 
-// fitsEventID reports whether an event's id has the form that the platform promises.
+// fitsEventID reports whether an event's id has the format that the platform documents.
 func (d *Dialect) fitsEventID(id string) bool { return d.eventID == nil || d.eventID.MatchString(id) }
 
 // EventType returns the catalogue's entry for a type.
@@ -312,7 +312,7 @@ func (d *Dialect) EventType(name string) (EventType, bool) {
 	return EventType{}, false
 }
 
-// HasCatalogue reports whether unknown event types can be told.
+// HasCatalogue reports whether the dialect lists its event types.
 func (d *Dialect) HasCatalogue() bool { return len(d.EventTypes) > 0 }
 
 // Template is text with placeholders in braces, such as "sha256={signature}". Placeholders: {event_id},

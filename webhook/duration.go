@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Duration is a time.Duration that reads and writes itself as text such as "10s" or "1h30m" in JSON.
+// Duration is a time.Duration that is text such as "10s" or "1h30m" in JSON.
 type Duration time.Duration
 
 // Std returns the time.Duration.
@@ -28,7 +28,7 @@ func (d Duration) String() string {
 // MarshalText writes the form of String.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// UnmarshalJSON reads a string that time.ParseDuration accepts. The error continues a sentence that begins with the field.
+// UnmarshalJSON reads a string that time.ParseDuration accepts. The error completes a sentence that begins with the field.
 func (d *Duration) UnmarshalJSON(b []byte) error {
 	var s string
 	if err := json.Unmarshal(b, &s); err != nil {

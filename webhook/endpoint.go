@@ -24,12 +24,13 @@ type Endpoint struct {
 	ID       EndpointID `json:"id" db:"id"`
 	TenantID string     `json:"tenant" db:"tenant_id"`
 	URL      string     `json:"url" db:"url"`
-	// EventTypes subscribes to exact types ("order.confirmed"), to all below a prefix ("order.*"), or to all ("*").
+	// EventTypes are the subscriptions: exact types ("order.confirmed"), all types below a prefix ("order.*"), or all types
+	// ("*").
 	EventTypes []string `json:"event_types" db:"-"`
-	// Filter narrows the subscription: for each attribute named here the event must carry one of the values.
+	// Filter narrows the subscription: for each attribute in it the event must have one of the values.
 	Filter      map[string][]string `json:"filter,omitempty" db:"-"`
 	Description string              `json:"description" db:"description"`
-	// Headers are sent besides the dialect's own.
+	// Headers are sent in addition to the dialect's.
 	Headers map[string]string `json:"headers,omitempty" db:"-"`
 	// Retry and Timeout replace the tenant's and the dialect's; nil keeps those.
 	Retry   *RetryPolicy `json:"retry,omitempty" db:"-"`
@@ -49,8 +50,8 @@ func (e *Endpoint) Wants(eventType string) bool {
 	return slices.ContainsFunc(e.EventTypes, func(p string) bool { return matchType(p, eventType) })
 }
 
-// admits reports whether the filter lets an event with these attributes through. The dialect, which may be nil, says which
-// of them are UUIDs: a filter that was stored before they were written in lower case lets the same ones through.
+// admits reports whether an event with these attributes passes the filter. The dialect, which may be nil, says which of
+// them are UUIDs. A filter that was stored before UUIDs were written in lower case admits the same events.
 func (e *Endpoint) admits(attributes map[string]string, d *Dialect) bool {
 	for name, values := range e.Filter {
 		value, ok := attributes[name]
@@ -63,7 +64,7 @@ func (e *Endpoint) admits(attributes map[string]string, d *Dialect) bool {
 	return true
 }
 
-// Normalize writes the UUIDs of the filter in lower case, as those of events are.
+// Normalize writes the UUIDs of the filter in lower case, as in events.
 func (e *Endpoint) Normalize(d *Dialect) {
 	for name, values := range e.Filter {
 		if !d.isUUID(name) {
@@ -89,12 +90,13 @@ type Limits struct {
 	Dialect *Dialect
 	// AllowHTTP lifts the dialect's https rule for this instance.
 	AllowHTTP bool
-	// AllowUnknownTypes is the tenant's: event types outside the catalogue may be named.
+	// AllowUnknownTypes is the tenant's setting: event types outside of the catalogue are allowed.
 	AllowUnknownTypes bool
-	// Stored is the endpoint before a change, nil at its creation. What was accepted once stays, whatever rules have come since.
+	// Stored is the endpoint before a change; nil at its creation. Values that were accepted before stay valid under newer
+	// rules.
 	Stored *Endpoint
-	// CheckAddress refuses a host and port that the operator does not let call; nil: the guarded transport judges alone. Its
-	// error is for the caller and continues a sentence that begins with the URL.
+	// CheckAddress refuses a host and port that the operator does not allow; nil: only the guarded transport checks. Its
+	// error is for the caller and completes a sentence that begins with the URL.
 	CheckAddress func(host string, port uint16) error
 	// ReservedHeaders are names in lower case that no custom header may have; see ReservedHeaders.
 	ReservedHeaders map[string]bool
@@ -102,8 +104,8 @@ type Limits struct {
 
 var typePattern = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 
-// Validate checks the endpoint against the general limits and the dialect's. The error is CodeInvalid and lists every
-// wrong field. It does not resolve the host: the guarded transport judges addresses at dial time.
+// Validate checks the endpoint against the general limits and the dialect's. The error is CodeInvalid and lists every wrong
+// field. It does not resolve the host: the guarded transport checks addresses at dial time.
 func (e *Endpoint) Validate(l Limits) error {
 	var found problems
 	if l.Stored == nil || e.URL != l.Stored.URL {
@@ -153,7 +155,7 @@ func (e *Endpoint) validateEventTypes(l Limits, found *problems) {
 	}
 }
 
-// validateFilter refuses what no event could match, besides what is too much.
+// validateFilter refuses filters that are too large or that no event could match.
 func (e *Endpoint) validateFilter(d *Dialect, found *problems) {
 	if len(e.Filter) > MaxAttributes {
 		found.addf("filter", "names %d attributes; an event has at most %d", len(e.Filter), MaxAttributes)
@@ -181,7 +183,7 @@ func (e *Endpoint) validateFilter(d *Dialect, found *problems) {
 	}
 }
 
-// validateFilterValues names the first value that no event's attribute can have.
+// validateFilterValues reports the first value that no event's attribute can have.
 func validateFilterValues(d *Dialect, name string, values []string, found *problems) {
 	for i, value := range values {
 		switch {

@@ -14,26 +14,26 @@ type Code string
 // The codes. Each maps to one HTTP status in the api package.
 const (
 	CodeMalformed        Code = "malformed"          // the request is not the JSON it should be
-	CodeInvalid          Code = "invalid"            // the request is well-formed, a field's value is not acceptable
+	CodeInvalid          Code = "invalid"            // the request is well-formed, but a field's value is not acceptable
 	CodeUnauthorized     Code = "unauthorized"       // no key, or a key that is unknown or revoked
-	CodeForbidden        Code = "forbidden"          // the key is good but lacks the scope
-	CodeNotFound         Code = "not_found"          // no such thing, or not this tenant's
-	CodeConflict         Code = "conflict"           // the thing exists already, or is in a state that forbids this
+	CodeForbidden        Code = "forbidden"          // the key is valid but lacks the scope
+	CodeNotFound         Code = "not_found"          // it does not exist, or belongs to another tenant
+	CodeConflict         Code = "conflict"           // it exists already, or its state forbids the request
 	CodeEventIDConflict  Code = "event_id_conflict"  // an event with this id but another body was published before
-	CodeRecipientLimit   Code = "recipient_limit"    // more endpoints subscribe to the event than one event can go to
+	CodeRecipientLimit   Code = "recipient_limit"    // more endpoints subscribe to the event than the limit for one event
 	CodeUnknownEventType Code = "unknown_event_type" // the dialect's catalogue does not list the type
 	CodeSchemaViolation  Code = "schema_violation"   // data breaks the JSON Schema of its event type
 	CodeTooLarge         Code = "payload_too_large"  // the request body exceeds the limit
 	CodeUnsupportedMedia Code = "unsupported_media"  // the request body is not declared as JSON, or is compressed
-	CodeMethodNotAllowed Code = "method_not_allowed" // the path exists, not with this method
+	CodeMethodNotAllowed Code = "method_not_allowed" // the path exists, but not with this method
 	CodeBacklogFull      Code = "backlog_full"       // too many events wait to be dispatched; nothing was stored; try again later
 	CodeOverloaded       Code = "overloaded"         // too many bytes of requests are held; this one was not read; try again
-	CodeUnavailable      Code = "unavailable"        // a part we need is down; nothing was stored; try again
-	CodeInternal         Code = "internal"           // our fault; the text stays in the log
+	CodeUnavailable      Code = "unavailable"        // a service that Waybill needs is down; try again
+	CodeInternal         Code = "internal"           // an internal fault; the text stays in the log
 )
 
-// Bounds of an error, so that no request can ask for an answer that is far larger than itself: whoever sends a thousand
-// wrong items learns enough from the first. Texts are cut at this many bytes.
+// Bounds of an error, so that no request causes an answer that is far larger than itself. A client that sends a thousand
+// wrong items learns enough from the first ones. Texts are cut at this many bytes.
 const (
 	MaxFieldErrors  = 20
 	MaxMessageBytes = 500
@@ -48,8 +48,8 @@ type FieldError struct {
 	Detail string `json:"detail"`
 }
 
-// Error is the one error type that crosses package boundaries with a meaning. Message and Fields are written for the
-// caller and may be shown; the wrapped cause is for the log only.
+// Error is the error type that crosses package boundaries. Message and Fields are for the caller and may be shown. The
+// wrapped cause is only for the log.
 type Error struct {
 	Code    Code
 	Message string
@@ -80,10 +80,10 @@ func (e *Error) WithCause(cause error) *Error {
 	return &c
 }
 
-// ErrClosed says that nothing of an event is under way any more: its log is complete.
+// ErrClosed says that no workflow of an event is running any more, so its log is complete.
 var ErrClosed = Errorf(CodeNotFound, "nothing of the event is under way any more")
 
-// ErrorCode returns the code of the first Error in err's chain, CodeInternal for any other error, "" for nil.
+// ErrorCode returns the code of the first Error in err's chain; CodeInternal for any other error; "" for nil.
 func ErrorCode(err error) Code {
 	if err == nil {
 		return ""
@@ -95,7 +95,7 @@ func ErrorCode(err error) Code {
 	return CodeInternal
 }
 
-// Bounded returns e where it keeps the bounds, else a copy that does.
+// Bounded returns e if it is within the bounds, otherwise a copy that is.
 func (e *Error) Bounded() *Error {
 	fields := make([]FieldError, min(len(e.Fields), MaxFieldErrors))
 	for i := range fields {
@@ -110,7 +110,7 @@ func (e *Error) Bounded() *Error {
 	return &c
 }
 
-// cut returns the text, or its beginning where it is longer than most bytes.
+// cut returns the text, or its beginning if it is longer than most bytes.
 func cut(text string, most int) string {
 	if len(text) <= most {
 		return text
@@ -118,7 +118,7 @@ func cut(text string, most int) string {
 	return strings.ToValidUTF8(text[:most], "") + "..."
 }
 
-// NewInvalid returns a CodeInvalid error about the fields of what, an event for example. There is at least one field.
+// NewInvalid returns a CodeInvalid error about the fields of what, for example an event. fields must not be empty.
 func NewInvalid(what string, fields ...FieldError) *Error {
 	e := Errorf(CodeInvalid, "%s: %s %s", what, fields[0].Field, fields[0].Detail)
 	e.Fields = fields
@@ -134,7 +134,7 @@ func (p *problems) addf(field, format string, args ...any) {
 	}
 }
 
-// err returns nil when there are no problems, else one CodeInvalid error that lists them all.
+// err returns nil when there are no problems, otherwise one CodeInvalid error that lists them all.
 func (p problems) err(what string) error {
 	if len(p) == 0 {
 		return nil

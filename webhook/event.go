@@ -23,31 +23,31 @@ const (
 
 // Event is what happened, published once and immutable.
 type Event struct {
-	// Key is the key of the stored row; it is never shown unless it became the ID too.
+	// Key is the key of the stored row. It is shown only where it is the ID too.
 	Key      EventKey
 	TenantID string
-	// ID is the caller's, or the Key's text. It is unique within the tenant.
+	// ID is the id that the caller chose, or the Key's text. It is unique within the tenant.
 	ID         string
 	Type       string
 	OccurredAt time.Time
-	// Attributes are what filters and envelopes can refer to besides the type.
+	// Attributes are values that filters and envelopes can refer to.
 	Attributes map[string]string
 	// Data is the JSON value as published, byte for byte.
 	Data json.RawMessage
 }
 
-// eventIDPattern takes the ids of other systems, nanoid and base64url among them. A slash stays out because it separates
-// ids, and a dot at the beginning because a path would lose "..".
+// eventIDPattern accepts ids of other systems, such as nanoid and base64url. It refuses slashes, because they separate ids,
+// and a leading dot, because ".." is removed from a path.
 var eventIDPattern = regexp.MustCompile(`^[A-Za-z0-9_:+=@~-][A-Za-z0-9_.:+=@~-]*$`)
 
-// Validate checks the event against the general limits and the dialect's catalogue and attributes. The error is
-// CodeInvalid or CodeUnknownEventType. The data's own schema is checked elsewhere.
+// Validate checks the event against the general limits and the dialect's catalogue and attributes. The error is CodeInvalid
+// or CodeUnknownEventType. NewPublication checks the schema of the data.
 func (e *Event) Validate(t *Tenant, d *Dialect) error {
 	var found problems
 	if len(e.ID) > MaxEventIDBytes || !eventIDPattern.MatchString(e.ID) {
 		found.addf("id", "is 1 to %d letters, digits and _ . : + = @ ~ -, no dot first, not %q", MaxEventIDBytes, e.ID)
 	} else if !d.fitsEventID(e.ID) {
-		found.addf("id", "is of the form that the dialect %s promises, %s, not %q", d.Name, d.EventIDPattern, e.ID)
+		found.addf("id", "must match the event_id_pattern of the dialect %s, %s, which %q does not", d.Name, d.EventIDPattern, e.ID)
 	}
 	if len(e.Type) > MaxTypeBytes || !typePattern.MatchString(e.Type) {
 		found.addf("type", `is a dot-separated name such as "order.confirmed", not %q`, e.Type)
@@ -112,8 +112,8 @@ func (e *Event) normalize(d *Dialect) (changed bool) {
 	return changed
 }
 
-// Digest identifies what a caller asked to publish: type, data, attributes and the moment as given (zero when the
-// caller left it out). Two publications of one id are the same request when their digests are equal.
+// Digest identifies what a caller asked to publish: type, data, attributes and the time as given (zero when the caller left
+// it out). Two publications of one id are the same request when their digests are equal.
 func (e *Event) Digest(occurredAt *time.Time) [sha256.Size]byte {
 	h := sha256.New()
 	part := func(b []byte) {
@@ -135,8 +135,8 @@ func (e *Event) Digest(occurredAt *time.Time) [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// IDFromIdempotencyKey derives the event id that an Idempotency-Key header stands for when the caller gave no id, so
-// that one uniqueness rule serves both.
+// IDFromIdempotencyKey derives an event id from an Idempotency-Key header, for a request without an id, so that one
+// uniqueness rule serves both.
 func IDFromIdempotencyKey(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return "evt_" + hex.EncodeToString(sum[:16])

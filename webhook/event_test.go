@@ -99,7 +99,7 @@ func TestEvent_Validate_ID(t *testing.T) {
 		require.Equal(t, want, fields(t, e.Validate(&webhook.Tenant{}, d)), id)
 	}
 	e := event(func(e *webhook.Event) { e.ID, e.Type = "order-4711", "item.sold" })
-	require.ErrorContains(t, e.Validate(&webhook.Tenant{}, d), "id is of the form that the dialect rheo promises, ^evt_, not \"order-4711\"")
+	require.ErrorContains(t, e.Validate(&webhook.Tenant{}, d), "id must match the event_id_pattern of the dialect rheo, ^evt_, which \"order-4711\" does not")
 	require.NoError(t, e.Validate(&webhook.Tenant{AllowUnknownTypes: true}, dialect(t, "standard")))
 }
 

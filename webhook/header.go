@@ -9,13 +9,13 @@ import (
 
 var (
 	headerPattern = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$")
-	// reservedHeader are headers that describe the message, the connection or the way, which only who sends can know.
+	// reservedHeader are headers that describe the message, the connection or the route, which only the sender knows.
 	reservedHeader = regexp.MustCompile(`(?i)^(host|content-length|content-type|content-encoding|user-agent|accept-encoding|expect|` +
 		`connection|keep-alive|te|trailer|transfer-encoding|upgrade|http2-settings|proxy-.*|via|forwarded|x-forwarded-.*)$`)
 )
 
-// validateHeaders refuses every custom header that would not arrive as it is written, over HTTP/1.1 and HTTP/2 alike, or
-// that a receiver could take for one of Waybill's own.
+// validateHeaders refuses every custom header that would not arrive unchanged over both HTTP/1.1 and HTTP/2, or that a
+// receiver could mistake for a header of Waybill.
 func (e *Endpoint) validateHeaders(l Limits, found *problems) {
 	d := l.Dialect
 	if len(e.Headers) > d.Endpoints.MaxHeaders {
@@ -44,8 +44,8 @@ func (e *Endpoint) validateHeaders(l Limits, found *problems) {
 	}
 }
 
-// joinsAsWritten reports whether cookies come out of HTTP/2, which sends them one by one (RFC 9113, section 8.2.3), as they
-// went in.
+// joinsAsWritten reports whether a cookie header arrives unchanged over HTTP/2, which sends cookies one by one (RFC 9113,
+// section 8.2.3).
 func joinsAsWritten(cookies string) bool {
 	for cookie := range strings.SplitSeq(cookies, "; ") {
 		if cookie != strings.TrimSpace(cookie) || strings.Contains(cookie, ";") || cookie == "" && cookies != "" {
@@ -65,8 +65,8 @@ func (d *Dialect) sets(header string) bool {
 	return slices.ContainsFunc(d.Signatures, func(s Signature) bool { return strings.EqualFold(s.Header, header) })
 }
 
-// ReservedHeaders returns the headers, in lower case, by which receivers of any of the dialects check or tell apart
-// deliveries: signatures, and what differs from delivery to delivery.
+// ReservedHeaders returns, in lower case, the headers with which receivers of any of the dialects verify or identify
+// deliveries: signatures, and values that differ between deliveries.
 func ReservedHeaders(dialects map[string]*Dialect) map[string]bool {
 	out := map[string]bool{}
 	for _, d := range dialects {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// prefixed is implemented by the marker types that tell ids of different entities apart.
+// prefixed is implemented by the marker types that distinguish the ids of different entities.
 type prefixed interface{ prefix() string }
 
 type (
@@ -25,11 +25,10 @@ func (deliveryMark) prefix() string { return "dlv_" }
 func (attemptMark) prefix() string  { return "att_" }
 func (keyMark) prefix() string      { return "key_" }
 
-// ID is a UUIDv7 (time-ordered) that shows itself with a prefix outside, "ep_" and 32 hex digits, and as a plain uuid
-// in SQL.
+// ID is a UUIDv7 (time-ordered). Outside it is text with a prefix, "ep_" and 32 hex digits; in SQL it is a plain uuid.
 type ID[P prefixed] struct{ uuid [16]byte }
 
-// EventKey is the key of a stored event, "evt_" outside. What callers call its id is Event.ID, which may be their own.
+// EventKey is the key of a stored event, "evt_" outside. Callers know the event by Event.ID, which they may choose.
 type EventKey = ID[eventMark]
 
 // EndpointID is an endpoint's id, "ep_" outside.
@@ -59,7 +58,7 @@ func (id ID[P]) UUID() string {
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
 
-// Time returns the moment that a UUIDv7 was made at, to the millisecond, in UTC (RFC 9562, section 5.7).
+// Time returns the time at which a UUIDv7 was made, in UTC to the millisecond (RFC 9562, section 5.7).
 func (id ID[P]) Time() time.Time {
 	var ms int64
 	for _, b := range id.uuid[:6] {

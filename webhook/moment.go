@@ -7,13 +7,14 @@ import (
 	"time"
 )
 
-// momentPattern is the grammar of RFC 3339, section 5.6, with its lower case letters; time.Parse is laxer in some places
+// momentPattern is the grammar of RFC 3339, section 5.6, including lower case letters. time.Parse is laxer in some cases
 // and stricter in others.
 var momentPattern = regexp.MustCompile(`^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$`)
 
 var errMoment = errors.New(`is a moment in RFC 3339 such as "2026-05-27T14:32:00Z"`)
 
-// ParseMoment reads a moment in RFC 3339. A leap second, second 60 at the end of a UTC day, is the first of the next day.
+// ParseMoment reads a time in RFC 3339. A leap second, second 60 at the end of a UTC day, becomes the first second of the
+// next day.
 func ParseMoment(text string) (time.Time, error) {
 	if !momentPattern.MatchString(text) {
 		return time.Time{}, errMoment

@@ -12,19 +12,19 @@ import (
 type OutboxRow struct {
 	Key      EventKey `db:"event_key"`
 	TenantID string   `db:"tenant_id"`
-	// EventID is the producer's; nil: the event gets the Key's text.
+	// EventID is the id that the producer chose; nil: the event gets the Key's text.
 	EventID *string `db:"event_id"`
 	Type    string  `db:"event_type"`
 	// Data and Attributes are JSON text as written; nil: not given.
 	Data       json.RawMessage `db:"-"`
 	Attributes json.RawMessage `db:"-"`
-	// OccurredAt is nil when the producer left it out: then CreatedAt counts.
+	// OccurredAt is when the event happened; nil: CreatedAt counts.
 	OccurredAt *time.Time `db:"occurred_at"`
 	// CreatedAt is when the producer's transaction began.
 	CreatedAt time.Time `db:"created_at"`
 }
 
-// Publication checks the row as the API checks a request, and makes its publication. now is the moment of ingestion. The
+// Publication checks the row as the API checks a request, and makes its publication. now is the time of ingestion. The
 // error is CodeInvalid, CodeUnknownEventType or CodeSchemaViolation.
 func (r *OutboxRow) Publication(t *Tenant, d *Dialect, s Schemas, now time.Time) (*Publication, error) {
 	e := &Event{Key: r.Key, TenantID: r.TenantID, ID: r.Key.String(), Type: r.Type, OccurredAt: r.CreatedAt.UTC(), Data: r.Data}
@@ -36,7 +36,7 @@ func (r *OutboxRow) Publication(t *Tenant, d *Dialect, s Schemas, now time.Time)
 	}
 	var found problems
 	if len(r.Data) > 0 && !json.Valid(r.Data) {
-		found.addf("data", "is not JSON, or is nested too deep") // what Postgres takes for JSON is no promise
+		found.addf("data", "is not JSON, or is nested too deep") // Postgres accepts some JSON that Go does not
 	}
 	var err error
 	if e.Attributes, err = readAttributes(r.Attributes); err != nil {
@@ -49,12 +49,12 @@ func (r *OutboxRow) Publication(t *Tenant, d *Dialect, s Schemas, now time.Time)
 	if err != nil {
 		return nil, err
 	}
-	// An id made here can have been used too: the producer knows it before the event is stored.
+	// A generated id may be used already, because the producer knows it before the event is stored.
 	p.CallerID = true
 	return p, nil
 }
 
-// readAttributes reads a JSON object of texts. Null counts as left out.
+// readAttributes reads a JSON object of strings. null is the same as left out.
 func readAttributes(text json.RawMessage) (map[string]string, error) {
 	text = bytes.TrimSpace(text)
 	if len(text) == 0 || string(text) == "null" {

@@ -7,28 +7,28 @@ import (
 	"time"
 )
 
-// Limits of a retry policy. MaxRetries keeps the history of a workflow with 200 deliveries under Temporal's 51,200
-// events. MinRetryDelay keeps one delivery from being a flood for its receiver; jitter and Retry-After only lengthen a delay.
+// Limits of a retry policy. MaxRetries keeps the history of a workflow with 200 deliveries under Temporal's 51,200 events.
+// MinRetryDelay keeps one delivery from flooding its receiver. Jitter and Retry-After only lengthen a delay.
 const (
 	MaxRetries    = 30
 	MinRetryDelay = time.Second
 	MaxRetryDelay = 7 * 24 * time.Hour
-	// MaxPolicies is how many different retry policies of their own the endpoints of a tenant may have: the workflow of an event
-	// that goes to all of them carries each (Temporal takes an input of 2 MiB).
+	// MaxPolicies is how many different retry policies the endpoints of a tenant may have. The workflow of an event that
+	// goes to all of them carries each policy, and Temporal accepts an input of 2 MiB.
 	MaxPolicies = 1000
 )
 
-// RetryPolicy says how long to wait between attempts. Exactly one of Policy, Schedule and Exponential is set in what a
-// person writes.
+// RetryPolicy says how long to wait between attempts. In a request exactly one of Policy, Schedule and Exponential is set.
 type RetryPolicy struct {
 	// Policy names a well-known policy: "exponential-5" or "table-5".
 	Policy string `json:"policy,omitempty"`
-	// Schedule lists the delays; delay n separates the end of attempt n from the start of attempt n+1. Empty, but not
-	// nil, makes one attempt.
+	// Schedule lists the delays. Delay n is the time from the end of attempt n to the start of attempt n+1. Empty, but not
+	// nil, means a single attempt.
 	Schedule []Duration `json:"schedule,omitzero"`
-	// Exponential computes them.
+	// Exponential computes the delays.
 	Exponential *Exponential `json:"exponential,omitempty"`
-	// Jitter lengthens each delay by a fraction of it, 0 to 1, drawn per delivery and attempt. 0 is exact.
+	// Jitter lengthens each delay by a pseudo-random fraction of it, between 0 and Jitter (0 to 1), per delivery and
+	// attempt.
 	Jitter float64 `json:"jitter,omitempty"`
 	// RetryAfterMax is how far a receiver's Retry-After may lengthen a delay; 0 ignores the header.
 	RetryAfterMax Duration `json:"retry_after_max,omitempty"`
@@ -42,7 +42,7 @@ type Exponential struct {
 	Cap     Duration `json:"cap,omitempty"`
 }
 
-// Named policies that serve any tenant or endpoint (dialects.md, "What a dialect can say").
+// Named policies for any tenant or endpoint (dialects.md, "What a dialect can say").
 var namedPolicies = map[string][]Duration{
 	"exponential-5": seconds(1, 2, 4, 8, 16),
 	"table-5":       seconds(60, 300, 1800, 7200, 43200),
@@ -56,8 +56,8 @@ func seconds(n ...int) []Duration {
 	return out
 }
 
-// Resolve returns the same policy with Schedule filled in and Policy and Exponential emptied: the form that travels
-// with a workflow, so that editing a default touches only new events. The policy must be valid.
+// Resolve returns the same policy with Schedule filled in and without Policy and Exponential. Workflows carry this form, so
+// that a changed default affects only new events. The policy must be valid.
 func (p RetryPolicy) Resolve() RetryPolicy {
 	out := RetryPolicy{Schedule: p.Schedule, Jitter: p.Jitter, RetryAfterMax: p.RetryAfterMax}
 	switch {
@@ -69,7 +69,7 @@ func (p RetryPolicy) Resolve() RetryPolicy {
 	return out
 }
 
-// Key returns a text that two resolved policies share exactly when they say the same.
+// Key returns a text that is equal for two resolved policies exactly when they have the same effect.
 func (p RetryPolicy) Key() string {
 	key := make([]byte, 0, 8*(len(p.Schedule)+3))
 	key = binary.BigEndian.AppendUint64(key, math.Float64bits(p.Jitter))
@@ -95,16 +95,16 @@ func (e Exponential) delays() []Duration {
 	return out
 }
 
-// Delay returns the wait after failed attempt n (from 1), and false when no retry is left. seed, such as a delivery
-// id, makes the jitter repeatable without a random number. retryAfter is what the receiver asked for, 0 for nothing; it
-// can lengthen a delay up to RetryAfterMax and never shortens it. The policy must be resolved.
+// Delay returns the wait after failed attempt n (from 1), and false when no retry is left. seed, such as a delivery id,
+// makes the jitter repeatable without a random number. retryAfter is the delay that the receiver asked for; 0: none. It can
+// lengthen a delay up to RetryAfterMax and never shortens it. The policy must be resolved.
 func (p RetryPolicy) Delay(n int, seed string, retryAfter time.Duration) (time.Duration, bool) {
 	if n < 1 || n > len(p.Schedule) {
 		return 0, false
 	}
 	delay := p.Schedule[n-1].Std()
 	if p.Jitter > 0 {
-		// SHA-256, because a plain checksum draws nearly the same for neighboring attempts.
+		// SHA-256 is used because a checksum gives nearly the same value for neighboring attempts.
 		sum := sha256.Sum256(append([]byte(seed), byte(n)))
 		fraction := float64(binary.BigEndian.Uint64(sum[:])>>11) / (1 << 53)
 		delay += time.Duration(fraction * p.Jitter * float64(delay)).Round(time.Millisecond)
@@ -112,8 +112,8 @@ func (p RetryPolicy) Delay(n int, seed string, retryAfter time.Duration) (time.D
 	return max(delay, min(retryAfter, p.RetryAfterMax.Std())), true
 }
 
-// RetryPolicyOf returns the policy in force, resolved: the endpoint's, else the tenant's, else the dialect's. This is
-// the one place that knows the order.
+// RetryPolicyOf returns the policy in force, resolved: the endpoint's, otherwise the tenant's, otherwise the dialect's.
+// Only this function knows the order.
 func RetryPolicyOf(endpoint, tenant *RetryPolicy, d *Dialect) RetryPolicy {
 	switch {
 	case endpoint != nil:
@@ -125,7 +125,7 @@ func RetryPolicyOf(endpoint, tenant *RetryPolicy, d *Dialect) RetryPolicy {
 	}
 }
 
-// validate adds every wrong field below prefix to found.
+// validate adds an error for every wrong field below prefix to found.
 func (p RetryPolicy) validate(prefix string, found *problems) {
 	forms := 0
 	if p.Policy != "" {

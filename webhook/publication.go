@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Publication is an accepted request to publish one event: all that is needed to store it and its deliveries.
+// Publication is a checked request to publish one event, with all that is needed to store it and its deliveries.
 type Publication struct {
 	Event *Event
 	Body  Body
@@ -30,8 +30,8 @@ type Schemas interface {
 }
 
 // NewPublication checks an event by its tenant's dialect, writes its UUIDs in lower case and renders the body, whose bytes
-// are final from here on. asked is the moment of the event as the producer gave it, nil when it was left out; now is the
-// moment of acceptance. The error is CodeInvalid, CodeUnknownEventType or CodeSchemaViolation.
+// are final from then on. asked is the time of the event as the producer gave it; nil: left out. now is the time of
+// acceptance. The error is CodeInvalid, CodeUnknownEventType or CodeSchemaViolation.
 func NewPublication(e *Event, t *Tenant, d *Dialect, s Schemas, asked *time.Time, now time.Time) (*Publication, error) {
 	if err := e.Validate(t, d); err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func (p *Publication) Repeats(digest []byte) bool {
 type Receipt struct {
 	EventID    string            `json:"id"`
 	Deliveries []ReceiptDelivery `json:"deliveries"`
-	// RuledOut says why nobody gets the event; nil where somebody does, and in a repetition.
+	// RuledOut says why no endpoint gets the event; nil when one does, and in a repetition.
 	RuledOut *RuledOut `json:"ruled_out,omitempty"`
 	// Repeated says that the event was published before and this is the first answer again.
 	Repeated bool `json:"-"`
@@ -69,12 +69,12 @@ type ReceiptDelivery struct {
 	EndpointID EndpointID `json:"endpoint_id"`
 }
 
-// RuledOut counts a tenant's endpoints that an event does not go to. A disabled endpoint is not ruled out: its deliveries
+// RuledOut counts the endpoints of a tenant that do not get an event. A disabled endpoint is not ruled out: its deliveries
 // are held.
 type RuledOut struct {
-	// ByType do not subscribe to the event's type.
+	// ByType counts those that do not subscribe to the event's type.
 	ByType int `json:"by_type"`
-	// ByFilter subscribe to the type, and their filter does not let the event's attributes through.
+	// ByFilter subscribe to the type, but the event does not pass their filter.
 	ByFilter int `json:"by_filter"`
 }
 

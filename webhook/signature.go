@@ -19,7 +19,7 @@ const SecretPrefix = "whsec_"
 // SecretBytes is how many random bytes a generated secret has; the standard asks for 24 to 64.
 const SecretBytes = 32
 
-// Secret is a signing secret, "whsec_" and base64. It prints as a placeholder everywhere; Reveal is the one way out.
+// Secret is a signing secret, "whsec_" and base64. It prints as a placeholder everywhere; only Reveal returns its text.
 type Secret struct{ text string }
 
 // NewSecret returns the secret for random key bytes.
@@ -30,7 +30,7 @@ func NewSecret(key []byte) Secret {
 // SecretFromText returns the secret with the given text.
 func SecretFromText(text string) Secret { return Secret{text} }
 
-// Reveal returns the text. It belongs in a signature or in the one answer that shows it, nowhere else.
+// Reveal returns the text. Use it only for a signature or for an answer that shows the secret.
 func (s Secret) Reveal() string { return s.text }
 
 // String hides the secret.
@@ -56,7 +56,7 @@ func (s Secret) key(reading KeyReading) ([]byte, error) {
 	return key, nil
 }
 
-// Request is all that the headers of one attempt depend on.
+// Request has everything that the headers of one attempt depend on.
 type Request struct {
 	EventID    string
 	EventType  string
@@ -72,8 +72,8 @@ type Request struct {
 // Header is one request header.
 type Header struct{ Name, Value string }
 
-// RequestHeaders returns the headers of an attempt: the endpoint's, the dialect's and its signatures, in this order of
-// growing precedence. It fails only when the secret cannot be read as the dialect says.
+// RequestHeaders returns the headers of an attempt: the endpoint's, the dialect's and its signatures. Later ones take
+// precedence. It fails only when the secret cannot be read as the dialect says.
 func (d *Dialect) RequestHeaders(r Request) ([]Header, error) {
 	out := make([]Header, 0, len(r.Custom)+len(d.Headers)+len(d.Signatures))
 	for name, value := range r.Custom {

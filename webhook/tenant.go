@@ -13,7 +13,7 @@ import (
 const (
 	// DefaultMaxEndpoints is how many endpoints a tenant may have unless the administrator says otherwise.
 	DefaultMaxEndpoints = 500
-	// MaxRecipients is how many endpoints one event may go to, and so the most that a tenant's limit can be.
+	// MaxRecipients is how many endpoints one event may go to, and so the maximum of a tenant's limit.
 	MaxRecipients = 10_000
 
 	maxTenantURLBytes = 200
@@ -27,28 +27,29 @@ type Tenant struct {
 	// Dialect names the dialect of all the tenant's webhooks. It does not change.
 	Dialect      string `json:"dialect" db:"dialect"`
 	ContactEmail string `json:"contact_email,omitempty" db:"contact_email"`
-	// URL is where the platform's own users know it: mail about its webhooks names it.
+	// URL is the platform's address as its users know it. Mail about its webhooks names it.
 	URL string `json:"url,omitempty" db:"url"`
-	// AllowUnknownTypes opts out of the catalogue: event types it does not list are accepted, unchecked.
+	// AllowUnknownTypes accepts event types that the catalogue does not list, without a check of their data.
 	AllowUnknownTypes bool `json:"allow_unknown_types" db:"allow_unknown_types"`
 	// Express asks for first attempts without a workflow (design, "The way of an event", 2).
 	Express bool `json:"express" db:"express"`
 	// Retry replaces the dialect's retry policy; nil keeps it.
 	Retry *RetryPolicy `json:"retry,omitempty" db:"-"`
-	// Limits are the administrator's; nil: the defaults hold.
+	// Limits are set by the administrator; nil: the defaults.
 	Limits    *TenantLimits `json:"limits,omitempty" db:"-"`
 	CreatedAt time.Time     `json:"created_at" db:"created_at"`
-	// Version grows with every change of the tenant or of one of its endpoints, so that a cache can tell it is stale.
+	// Version increases with every change of the tenant or of one of its endpoints, so that a stale cache entry is
+	// detected.
 	Version int64 `json:"-" db:"version"`
 }
 
-// TenantLimits bound what a tenant may have.
+// TenantLimits bound the resources of a tenant.
 type TenantLimits struct {
-	// Endpoints is how many endpoints it may have, 1 to MaxRecipients. Those above a limit that was lowered stay.
+	// Endpoints is how many endpoints the tenant may have, 1 to MaxRecipients. Lowering it removes no endpoints.
 	Endpoints int `json:"endpoints"`
 }
 
-// LimitsInForce returns the tenant's limits, the defaults where it has none of its own.
+// LimitsInForce returns the tenant's limits, with defaults where it has none.
 func (t *Tenant) LimitsInForce() TenantLimits {
 	if t.Limits == nil {
 		return TenantLimits{Endpoints: DefaultMaxEndpoints}
@@ -67,8 +68,8 @@ var (
 	emailPattern    = regexp.MustCompile(`^[^@\s<>]+@[^@\s<>]+\.[^@\s<>]+$`)
 )
 
-// Validate checks what can be checked without knowing the dialects. stored is the tenant before a change, nil at its
-// creation: a retry policy that was accepted once stays. The error is CodeInvalid and lists every field.
+// Validate checks the fields that do not depend on the dialect. stored is the tenant before a change; nil at its creation.
+// A stored retry policy stays valid under newer rules. The error is CodeInvalid and lists every wrong field.
 func (t *Tenant) Validate(stored *Tenant) error {
 	var found problems
 	if !tenantIDPattern.MatchString(t.ID) {
@@ -98,7 +99,7 @@ func (t *Tenant) Validate(stored *Tenant) error {
 	return found.err("tenant")
 }
 
-// isTenantURL reports whether text can stand in the subject line of a mail.
+// isTenantURL reports whether text is a valid URL for the subject line of a mail.
 func isTenantURL(text string) bool {
 	u, err := url.Parse(text)
 	return err == nil && len(text) <= maxTenantURLBytes && u.Scheme == "https" && u.Hostname() != "" && u.User == nil &&

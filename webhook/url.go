@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// validateURL refuses every URL that would not go out as it is written, over HTTP/1.1 and HTTP/2 alike: what follows the
-// host arrives byte for byte.
+// validateURL refuses every URL that would not be sent unchanged over both HTTP/1.1 and HTTP/2. The part after the host
+// must arrive byte for byte.
 func (e *Endpoint) validateURL(l Limits, found *problems) {
 	if detail := urlFault(e.URL, l); detail != "" {
 		found.addf("url", "%s", detail)
 	}
 }
 
-// urlFault says what is wrong with a URL, without its user name and password; "" for nothing.
+// urlFault says what is wrong with a URL, without quoting user name and password; "": nothing.
 func urlFault(text string, l Limits) string {
 	switch {
 	case text == "":
@@ -81,11 +81,11 @@ func addressFault(scheme, authority string, l Limits) string {
 	return ""
 }
 
-// plain are the characters that stand for themselves in a path and a query (RFC 3986, sections 3.3 and 3.4).
+// plain are the characters that need no escaping in a path and a query (RFC 3986, sections 3.3 and 3.4).
 const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/?"
 
-// targetFault says which character of a path or query would go out changed, or would be refused by receivers. It tells
-// which to write, not what stands around it.
+// targetFault says which character of a path or query would be changed on the way or refused by receivers, and how to write
+// it. It does not quote the text around it, which may be a secret.
 func targetFault(target string) string {
 	where := "path"
 	for i := 0; i < len(target); i++ {

@@ -5,34 +5,34 @@ import (
 	"time"
 )
 
-// The statuses that mean more than failure (RFC 9110, section 15; RFC 6585, section 4).
+// Status codes with a special meaning (RFC 9110, section 15; RFC 6585, section 4).
 const (
 	statusGone            = 410
 	statusTooManyRequests = 429
 	statusUnavailable     = 503
 )
 
-// Reply is what came back from one attempt.
+// Reply is the receiver's reply to one attempt.
 type Reply struct {
 	// StatusCode is 0 when no answer arrived.
 	StatusCode int
-	// RetryAfter is what the Retry-After header asked for, 0 for nothing.
+	// RetryAfter is the delay that the Retry-After header asked for; 0: none.
 	RetryAfter time.Duration
 	// ErrorClass and Error tell why no answer arrived; empty when StatusCode is set.
 	ErrorClass ErrorClass
 	Error      string
 }
 
-// Verdict is the judgement of an attempt and what follows from it.
+// Verdict is the outcome of an attempt and its consequences.
 type Verdict struct {
 	Outcome    Outcome
 	ErrorClass ErrorClass
 	Error      string
-	// Status is the delivery's from now on: delivered, retrying or exhausted.
+	// Status is the delivery's new status: delivered, retrying or exhausted.
 	Status Status
-	// Delay separates this attempt's end from the next attempt's start while retrying.
+	// Delay is the time from the end of this attempt to the start of the next one while retrying.
 	Delay time.Duration
-	// Gone says that the receiver wants no more, so that the endpoint is to be disabled.
+	// Gone says that the receiver wants no more, so the endpoint must be disabled.
 	Gone bool
 }
 

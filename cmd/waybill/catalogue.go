@@ -81,8 +81,8 @@ func (c *catalogue) add(file string, data []byte) error {
 	return nil
 }
 
-// Validate checks data against the schema of its event type. CodeSchemaViolation names every field; a type without a
-// schema takes anything.
+// Validate checks data against the schema of its event type. CodeSchemaViolation names every field; a type without a schema
+// accepts anything.
 func (c *catalogue) Validate(dialect, eventType string, data []byte) error {
 	s, ok := c.schemas[typeOf{dialect, eventType}]
 	if !ok {

@@ -14,12 +14,12 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// config is all that can be set. Each field is an environment variable; a flag of the same name without WAYBILL_, in
-// lower case and with dashes, overrules it. docs/configuration.md lists them.
+// config holds all settings. Each field is an environment variable. A flag of the same name, without WAYBILL_, in lower
+// case and with dashes, overrides it. docs/configuration.md lists them.
 type config struct {
 	Listen string `env:"WAYBILL_LISTEN" envDefault:"127.0.0.1:8080"`
-	// WorkerListen is where `waybill worker` serves health and metrics; empty: nowhere, so that several can run on one machine
-	// and beside an API.
+	// WorkerListen is where `waybill worker` serves health and metrics. It is empty by default (they are not served), so
+	// that several workers can run on one machine and next to an API.
 	WorkerListen string `env:"WAYBILL_WORKER_LISTEN"`
 
 	APIKey   string `env:"WAYBILL_API_KEY"`
@@ -46,7 +46,8 @@ type config struct {
 	EgressCAFile     string   `env:"WAYBILL_EGRESS_CA_FILE"`
 	AllowHTTP        bool     `env:"WAYBILL_ALLOW_HTTP"`
 
-	// PprofListen serves Go's profiles; empty: nowhere. Whoever reaches it can slow the process.
+	// PprofListen is where Go's profiles are served; empty: they are not. Anybody who can reach it can slow the process
+	// down.
 	PprofListen string `env:"WAYBILL_PPROF_LISTEN"`
 
 	// Failpoints kills the process at chosen places or sets its clock, for the fault suite: "name=kill:3,clock=+1h". See
@@ -55,16 +56,16 @@ type config struct {
 
 	MaxBodyBytes  int64 `env:"WAYBILL_MAX_BODY_BYTES" envDefault:"262144"`
 	MaxBatchBytes int64 `env:"WAYBILL_MAX_BATCH_BYTES" envDefault:"8388608"`
-	// MaxInflightBytes bounds the request bodies that the process holds at one time; what finds no room is answered 429.
+	// MaxInflightBytes bounds the request bodies that the process holds at one time; a request that finds no room gets 429.
 	MaxInflightBytes int64  `env:"WAYBILL_MAX_INFLIGHT_BYTES" envDefault:"8388608"`
 	DialectsDir      string `env:"WAYBILL_DIALECTS_DIR"`
-	// MaxBacklog is how many events may be accepted and not yet dispatched before the API answers 429; 0: any number. The
-	// default is an hour of Temporal being away at some 280 events a second, and about 2 GB of events of 1 KiB.
+	// MaxBacklog is how many events may be accepted and not yet dispatched before the API answers 429; 0: no limit. The
+	// default lasts for an hour without Temporal at about 280 events a second, and is about 2 GB of events of 1 KiB.
 	MaxBacklog int `env:"WAYBILL_MAX_BACKLOG" envDefault:"1000000"`
 
-	// Dispatch lets `waybill api` start workflows itself, with a small worker beside it.
+	// Dispatch makes `waybill api` start workflows itself, with a small worker in the same process.
 	Dispatch bool `env:"WAYBILL_DISPATCH" envDefault:"true"`
-	// ReconcileAfter is how long a delivery stands still before its workflow is looked for.
+	// ReconcileAfter is how late a delivery may be before the reconciler checks its workflow.
 	ReconcileAfter time.Duration `env:"WAYBILL_RECONCILE_AFTER" envDefault:"5m"`
 	// Express makes first attempts without a workflow, for every tenant.
 	Express       bool          `env:"WAYBILL_EXPRESS"`
@@ -115,8 +116,8 @@ func flagName(variable string) string {
 	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(variable, "WAYBILL_")), "_", "-")
 }
 
-// checkNames refuses WAYBILL_ variables that do not exist: a misspelled one would silently leave its default. Those of
-// the scripts, WAYBILL_RUN_ and WAYBILL_TEST_, are none of ours.
+// checkNames refuses unknown WAYBILL_ variables, because a misspelled one would silently leave the default. It ignores
+// WAYBILL_RUN_ and WAYBILL_TEST_, which are for the scripts.
 func checkNames(variables map[string]string, fields []env.FieldParams) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(variables)) {

@@ -15,20 +15,20 @@ import (
 	"waybill/workflows"
 )
 
-// settings are what the configuration means, once it has been checked.
+// settings are the checked and parsed configuration.
 type settings struct {
 	config
 	logLevel   slog.Level
 	keys       []postgres.Key
 	allowCIDRs []netip.Prefix
-	// failpoint is called at places in the code where a test may want the process to die.
+	// failpoint is called at places in the code where a test may kill the process.
 	failpoint func(name string)
-	// clock is the machine's unless a test wants a wrong one.
+	// clock is the machine's unless a test sets a wrong one.
 	clock clock
 }
 
-// check reads what is more than text and reports everything that is wrong, each with its variable. What `waybill
-// migrate` does not need may be missing then.
+// check parses the values and reports everything that is wrong, each with its variable. Variables that `waybill migrate`
+// does not need may be missing for it.
 func (c *config) check(command string) (*settings, error) {
 	s := &settings{config: *c}
 	var errs []error
@@ -78,7 +78,7 @@ func (c *config) check(command string) (*settings, error) {
 	return s, errors.Join(errs...)
 }
 
-// checkDatabaseURL says what is wrong with the URL, "" for nothing. It never shows the URL, which has the password.
+// checkDatabaseURL says what is wrong with the URL; "": nothing. It never shows the URL, which contains the password.
 func checkDatabaseURL(text string) string {
 	const such = ", such as postgres://user:password@host:5432/waybill"
 	if text == "" {
@@ -107,7 +107,7 @@ func (c *config) checkNumbers(wrong func(variable, format string, args ...any)) 
 		{"WAYBILL_MAX_BODY_BYTES", c.MaxBodyBytes, 1 << 10, 1 << 20},
 		{"WAYBILL_MAX_BATCH_BYTES", c.MaxBatchBytes, c.MaxBodyBytes, 64 << 20},
 		{"WAYBILL_MAX_INFLIGHT_BYTES", c.MaxInflightBytes, 1 << 20, 16 << 30},
-		{"WAYBILL_MAX_BACKLOG", int64(c.MaxBacklog), 0, 10_000_000}, // that many take a second to count
+		{"WAYBILL_MAX_BACKLOG", int64(c.MaxBacklog), 0, 10_000_000}, // counting so many takes a second
 		{"WAYBILL_STARTS", int64(c.Starts), 1, 1000},
 		{"WAYBILL_RECOVERY_RATE", int64(c.RecoveryRate), 1, workflows.MaxRecoveryRate},
 	} {
@@ -156,7 +156,7 @@ func parsePrefixes(texts []string) ([]netip.Prefix, error) {
 	var prefixes []netip.Prefix
 	for _, text := range texts {
 		p, err := netip.ParsePrefix(strings.TrimSpace(text))
-		if err != nil || p.Addr().Is4In6() { // the transport knows no such address
+		if err != nil || p.Addr().Is4In6() { // the transport never sees such an address
 			return nil, fmt.Errorf("is a list of CIDRs such as 10.0.0.0/8,::1/128; %q is none", text)
 		}
 		prefixes = append(prefixes, p.Masked())

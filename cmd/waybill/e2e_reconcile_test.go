@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// reconciled returns an error unless nothing stands still and the other metrics of the reconciler say so.
+// reconciled returns an error unless nothing is stalled and the other metrics of the reconciler say so.
 func (tn *tenant) reconciled(t *testing.T, repaired, orphans string) error {
 	t.Helper()
 	metrics := string(tn.call(t, "GET", "/metrics", nil).body)

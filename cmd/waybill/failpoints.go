@@ -17,8 +17,8 @@ var failpointNames = []string{
 	"express-after-post", "after-disable",
 }
 
-// failpoint is what happens at one place: from the nth pass on nobody gets past it, or if it is to happen once, at the nth
-// pass alone.
+// failpoint is the action at one place. It happens at every pass from the nth on, or only at the nth pass if it must happen
+// once.
 type failpoint struct {
 	nth    int64
 	once   bool
@@ -32,12 +32,12 @@ func (p *failpoint) pass() {
 	}
 }
 
-// clockPoint, in the place of a place, sets the clock: "clock=+1h".
+// clockPoint is the name that sets the clock instead of a failpoint: "clock=+1h".
 const clockPoint = "clock"
 
-// parseFailpoints reads "name=action:n,...": at the nth pass (1 when left out) of the place, "kill" calls die,
-// "hang" leaves whoever comes by to hang, and "panic" panics once. "clock=+1h" is no place: skew is how far the process' clock is to be ahead. An
-// empty text is no failpoint at all, and returns nil and 0.
+// parseFailpoints reads "name=action:n,...": at the nth pass (1 when left out) of the place, "kill" calls die, "hang"
+// blocks the goroutines that pass, and "panic" panics once. "clock=+1h" is not a place: skew is how far ahead the clock of
+// the process must be. An empty text means no failpoint, and returns nil and 0.
 func parseFailpoints(text string, die func()) (pass func(name string), skew time.Duration, err error) {
 	if text == "" {
 		return nil, 0, nil
@@ -93,9 +93,9 @@ func parseFailpoint(name, text string, die func()) (*failpoint, error) {
 	return p, nil
 }
 
-// dieHere is kill -9 of this very process, and does not return.
+// dieHere kills this process with SIGKILL and does not return.
 func dieHere() {
-	_ = syscall.Kill(syscall.Getpid(), syscall.SIGKILL) // a process may always signal itself
+	_ = syscall.Kill(syscall.Getpid(), syscall.SIGKILL) // a process can always signal itself
 	hang()
 }
 

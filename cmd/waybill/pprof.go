@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// servePprof serves Go's profiles on an address of their own until the context is done.
+// servePprof serves Go's profiles on a separate address until the context is done.
 func servePprof(ctx context.Context, background *sync.WaitGroup, address string, log *slog.Logger) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 	"waybill/workflows"
 )
 
-// parts says what a process does.
+// parts says which parts a process runs.
 type parts struct {
 	api bool
 	// dispatch starts workflows, which needs the fast lane beside it.
@@ -32,7 +32,7 @@ type parts struct {
 	isolated bool
 }
 
-// process is what the parts of one process share.
+// process is shared by the parts of one process.
 type process struct {
 	*settings
 	log        *slog.Logger
@@ -44,8 +44,8 @@ type process struct {
 	dispatcher *worker.Dispatcher
 }
 
-// serve runs the parts until the context is done or one of them fails, and then stops them in order within one budget: no new
-// requests, no new starts, attempts under way to their end, the database last.
+// serve runs the parts until the context is done or one of them fails, and then stops them in order within one budget: no
+// new requests, no new starts, then it waits for attempts in flight, and closes the database last.
 func serve(ctx context.Context, s *settings, log *slog.Logger, what parts) (err error) {
 	ctx, begin := context.WithCancel(ctx)
 	defer begin()
@@ -65,10 +65,10 @@ func serve(ctx context.Context, s *settings, log *slog.Logger, what parts) (err 
 		Namespace: s.TemporalNamespace, Endpoints: p.store, RecoveryRate: s.RecoveryRate, Failpoint: p.failpoint, Logger: log,
 	})
 	var background sync.WaitGroup
-	// The signal does not end the work: the last request comes first.
+	// The signal does not stop the work at once, because the last requests must be answered first.
 	working, rest := context.WithCancel(context.WithoutCancel(ctx))
 	err = p.run(ctx, working, &background, temporal, what)
-	begin() // where no signal did
+	begin() // in case no signal did
 	rest()
 	if !within(p.stop.work, background.Wait) {
 		log.Warn("work was under way when the time to stop was over; another process makes it anew")
@@ -76,7 +76,7 @@ func serve(ctx context.Context, s *settings, log *slog.Logger, what parts) (err 
 	return errors.Join(err, p.closeStore())
 }
 
-// run serves until ctx is done or a part fails. What it leaves in the background goes on until working is done.
+// run serves until ctx is done or a part fails. Its background work continues until working is done.
 func (p *process) run(ctx, working context.Context, background *sync.WaitGroup, temporal client.Client, what parts) error {
 	if p.PprofListen != "" {
 		if err := servePprof(working, background, p.PprofListen, p.log); err != nil {
@@ -98,7 +98,7 @@ func (p *process) run(ctx, working context.Context, background *sync.WaitGroup, 
 	return nil
 }
 
-// watchBacklog reads the backlog once before anything is accepted, so that a new process keeps to the limit too.
+// watchBacklog reads the backlog once before any event is accepted, so that a new process respects the limit too.
 func (p *process) watchBacklog(ctx context.Context, background *sync.WaitGroup) *worker.Backlog {
 	b := worker.NewBacklog(worker.BacklogOptions{Counter: p.store, Limit: p.MaxBacklog, Registerer: p.metrics, Logger: p.log})
 	b.Read(ctx)
@@ -106,7 +106,7 @@ func (p *process) watchBacklog(ctx context.Context, background *sync.WaitGroup) 
 	return b
 }
 
-// dispatch runs the worker and all that starts workflows.
+// dispatch runs the worker and everything that starts workflows.
 func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temporal client.Client, what parts) error {
 	queue := workflows.ProcessQueue(uuid.NewString())
 	acts, err := p.newActivities(queue)
@@ -142,14 +142,14 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 	return nil
 }
 
-// drain lets the attempts that outlive their workflow tasks come to their end.
+// drain waits for the attempts that outlive their workflow tasks.
 func (p *process) drain(acts *activities.Activities) {
 	if err := activities.Drain(p.stop.work, acts); err != nil {
 		p.log.Warn("attempts were still under way", "error", err)
 	}
 }
 
-// closeStore closes the database, or leaves it to the end of the process: one that hangs may take longer than there is time.
+// closeStore closes the database. It gives up when the time is over, because closing a database that hangs may take longer.
 func (p *process) closeStore() error {
 	var err error
 	if !within(p.stop.end, func() { err = p.store.Close() }) {
@@ -163,7 +163,7 @@ func (p *process) openStore() (*postgres.Store, error) {
 	return postgres.Open(postgres.Options{
 		URL: p.DatabaseURL, Schema: p.DatabaseSchema, MaxConns: p.DatabaseMaxConns, Keys: p.keys, Failpoint: p.failpoint, Logger: p.log,
 		NewUUID: p.clock.newUUID,
-		// Without a dispatcher nobody here starts what is accepted here.
+		// Without a dispatcher this process starts no workflows for the events that it accepts.
 		Leave:      func() bool { return p.dispatcher == nil || p.dispatcher.Full() },
 		OnAccepted: func(events []store.Dispatch) { p.dispatcher.Offer(events) },
 	})

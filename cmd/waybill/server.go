@@ -41,8 +41,8 @@ func (p *process) operationOptions() api.Options {
 	}
 }
 
-// listen serves on the address that a variable sets until the context is done, and then lets the requests under way
-// finish, for their share of the time to stop.
+// listen serves on the address that a variable sets until the context is done, and then lets open requests finish, for
+// their share of the time to stop.
 func (p *process) listen(ctx context.Context, variable, address string, handler *api.Server, says string) error {
 	defer handler.Close()
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)

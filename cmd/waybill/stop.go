@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// stop is the one budget of a process that ends: from the signal on, everything that has to be waited for shares it. Whatever does
-// not come to its end in time is left as a killed process would leave it, and another process makes it anew.
+// stop is the time budget of a process that ends. Everything that must be waited for after the signal shares it. Work that
+// does not finish in time is left as by a killed process, and another process repeats it.
 type stop struct {
-	// requests is done when HTTP requests under way are given up, work when attempts, starts and their records are, and end when
-	// the process ends.
+	// requests is done when open HTTP requests are canceled, work when attempts, starts and their records are canceled, and
+	// end when the process ends.
 	requests, work, end context.Context
 }
 
-// requestsShare is the part of the budget that HTTP requests under way may take from the attempts.
+// requestsShare is the part of the budget that open HTTP requests may use.
 func requestsShare(budget time.Duration) time.Duration { return budget / 3 }
 
 // workShare leaves the database some time to be closed in order.

@@ -11,7 +11,8 @@ import (
 	"go.temporal.io/sdk/log"
 )
 
-// dialTemporal returns a client that connects on first use: Waybill starts, and accepts events, while Temporal is down.
+// dialTemporal returns a client that connects on first use, so that Waybill can start and accept events while Temporal is
+// down.
 func dialTemporal(s *settings, logger *slog.Logger) (client.Client, error) {
 	options := client.Options{HostPort: s.TemporalAddress, Namespace: s.TemporalNamespace, Logger: log.NewStructuredLogger(logger)}
 	// Requests are a few KiB and Temporal is near: compressing them costs more than sending them.

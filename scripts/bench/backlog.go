@@ -32,9 +32,10 @@ func backlogCase(ctx context.Context, r *rig) error {
 	return nil
 }
 
-// makeWait publishes what fails and is to be retried in two hours, and returns once it waits. The answer is 429, which
-// says nothing against the endpoint's health; how a delivery waits does not depend on why. Every event that waits has a
-// workflow in either mode, so setting up takes as long as so many starts; fewer events with more endpoints are faster.
+// makeWait publishes events whose deliveries fail and wait two hours for the retry, and returns once they wait. The answer
+// is 429, which does not make the endpoint slow; the reason makes no difference to how a delivery waits. Every waiting
+// event has a workflow in both modes, so setting up takes as long as so many starts. Fewer events with more endpoints are
+// faster.
 func (r *rig) makeWait(ctx context.Context, events int) error {
 	if events == 0 {
 		return nil

@@ -34,7 +34,7 @@ const (
 	batchConcurrency = 4
 )
 
-// benchCase is one thing that users ask about.
+// benchCase is one measurement.
 type benchCase struct {
 	name string
 	// own is a case that restarts Waybill, or writes or reads its tables, so that it is no case for a given one.
@@ -175,12 +175,12 @@ func (r *rig) playBeside(ctx context.Context, share float64) (figures, error) {
 	for _, m := range []metric{cpuOf("waybill"), cpuOf("temporal"), cpuOf("postgres"), cpuOf(load)} {
 		delete(f, m) // both endpoints' together
 	}
-	// What still hangs would be in the way of the next run.
+	// Requests that still hang would disturb the next run.
 	hung[0].releaseHung()
 	if err := r.awaitAccepted(ctx, hung, len(other.sent.events)); err != nil {
 		return nil, err
 	}
-	// Late or not, the neighbor's must all arrive too.
+	// The deliveries of the slow endpoint must all arrive too.
 	theirs := other.sent.delivering(hung)
 	f[lost] += theirs[lost]
 	f[duplicates] += theirs[duplicates]

@@ -15,7 +15,7 @@ import (
 	"waybill/scripts/stack"
 )
 
-// engine is the Postgres and the Temporal that Waybill is measured on: a stack of this program's own, or a given one.
+// engine is the Postgres and the Temporal that Waybill is measured on: a stack that this program starts, or a given one.
 type engine struct {
 	// databaseURL and schema are where Waybill's tables are to be. Both are empty beside a Waybill that runs already.
 	databaseURL, schema string
@@ -116,7 +116,7 @@ func openGiven(o *options, root, tag string, out *stack.Printer) (*engine, error
 func (e *engine) openDatabase() (*sql.DB, error) {
 	u, err := url.Parse(e.databaseURL)
 	if err != nil {
-		return nil, errors.New("the URL of the database cannot be read") // the reason would show its password
+		return nil, errors.New("the URL of the database cannot be read") // the parser's error would show its password
 	}
 	query := u.Query()
 	query.Set("search_path", e.schema)
@@ -136,7 +136,7 @@ func (e *engine) dropSchema() error {
 	if err != nil {
 		return err
 	}
-	// Interrupted or not, nothing is left behind.
+	// The cleanup must run even when the run is interrupted.
 	_, err = db.ExecContext(context.Background(), `DROP SCHEMA IF EXISTS `+pq.QuoteIdentifier(e.schema)+` CASCADE`)
 	return errors.Join(err, db.Close())
 }

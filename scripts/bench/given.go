@@ -22,7 +22,7 @@ func (o *options) givenFlags(set *flag.FlagSet) {
 // given reports whether no stack is to be brought up.
 func (o *options) given() bool { return o.databaseURL != "" || o.temporal != "" || o.url != "" }
 
-// checkGiven refuses halves of what is to be given, and forgets a key that nobody asks for.
+// checkGiven refuses an incomplete set of flags, and drops an API key that is not needed.
 func (o *options) checkGiven() error {
 	if o.url == "" {
 		o.apiKey = ""
@@ -57,7 +57,7 @@ func checkURL(name, text string, schemes ...string) error {
 	return fmt.Errorf("-%s is %s://host:port and so on", name, schemes[0])
 }
 
-// cannot says why a case cannot be measured on what is given.
+// cannot says why a case cannot be measured on the given services.
 func (o *options) cannot(c benchCase) error {
 	return errors.Join(
 		refuse(o.url != "" && c.own, "-cases: %s restarts Waybill or writes its tables: leave -url out", c.name),

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// logKinds are the queries that are asked. Of the retrying there are none, which takes the longest to find out, and of a
-// rare type few.
+// logKinds are the measured queries. There are no retrying deliveries, which takes longest to find out, and few of a rare
+// type.
 func logKinds() []string {
 	return []string{"newest", "page", "endpoint", "exhausted", "retrying", "type", "rare", "hour", "attempts"}
 }

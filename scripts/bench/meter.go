@@ -55,7 +55,7 @@ func startMeter(ctx context.Context, parts []measuredProcess) (*meter, error) {
 	return m, nil
 }
 
-// stop adds to the figures what was taken since the start: CPU for each of n, and the most memory.
+// stop adds the use since the start to the figures: CPU for each of n, and peak memory.
 func (m *meter) stop(f figures, n int) error {
 	m.stopping()
 	m.sampling.Wait()
@@ -73,7 +73,7 @@ func (m *meter) stop(f figures, n int) error {
 	return nil
 }
 
-// abandon ends a measurement whose result nobody wants.
+// abandon ends a measurement without a result.
 func (m *meter) abandon() {
 	m.stopping()
 	m.sampling.Wait()

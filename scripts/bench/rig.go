@@ -197,7 +197,7 @@ func (r *rig) stopServer() error {
 	if r.server == nil {
 		return nil
 	}
-	// The most it ever took can be read only while it lives. One that died is reported by whoever saw it.
+	// Its peak memory can be read only while it runs. The watcher reports one that died.
 	if proc, err := openProcesses(procfs.DefaultMountPoint); err == nil {
 		if m, err := proc.memory(r.server.PID()); err == nil {
 			r.report.notePeak(r.mode, int64(m.VmHWM))

@@ -37,7 +37,7 @@ func (id eventID) String() string { return "evt_" + hex.EncodeToString(id[:]) }
 // behavior says how a receiver answers the n-th request (from 1) of one event: the status, and how long it takes.
 type behavior func(n int) (status int, after time.Duration)
 
-// accepts takes everything at once.
+// accepts answers 200 at once.
 func accepts(int) (int, time.Duration) { return http.StatusOK, 0 }
 
 // failsOnce refuses each event once and then takes it.
@@ -53,12 +53,12 @@ func answers(status int) behavior {
 	return func(int) (int, time.Duration) { return status, 0 }
 }
 
-// hangs takes everything, late.
+// hangs answers 200, late.
 func hangs(after time.Duration) behavior {
 	return func(int) (int, time.Duration) { return http.StatusOK, after }
 }
 
-// arrivals is what became of one event at one sink.
+// arrivals are the requests of one event at one sink.
 type arrivals struct {
 	requests int
 	// accepted is how many requests were answered 2xx; more than one is a duplicate. at is when the first of them came.

@@ -14,7 +14,7 @@ type publish func(ctx context.Context) (ids []eventID, refused int, err error)
 // traffic says how calls are made.
 type traffic struct {
 	calls int
-	// concurrency is how many calls are under way at once, each followed by the next: a closed loop.
+	// concurrency is how many calls run at once, each followed by the next: a closed loop.
 	concurrency int
 	// perSecond makes calls at a fixed rate instead, however long each takes.
 	perSecond float64
@@ -94,7 +94,7 @@ func (t traffic) atRate(ctx context.Context, one func()) {
 			return
 		}
 		calls.Go(one)
-		// From moment to moment of the plan, so that a late call does not delay those after it.
+		// Calls start at planned times, so that a late call does not delay those after it.
 		due = due.Add(interval)
 		timer.Reset(time.Until(due))
 	}

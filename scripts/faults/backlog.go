@@ -20,11 +20,11 @@ const (
 	// batchSize is the most that a batch may have.
 	batchSize = 500
 	// stalled is how long nothing more may come to wait, or be delivered, before that counts as failed. There is no other
-	// limit: how long thousands of workflows take to start is the machine's matter.
+	// limit: how long thousands of workflows take to start depends on the machine.
 	stalled = time.Minute
 	// retriedMost is how many of those that wait are retried in the end. The others go on waiting.
 	retriedMost = 500
-	// asked is how many of the others are asked how they stand.
+	// asked is how many of the others are queried for their state.
 	asked = 20
 	// retriers ask at the same time, beside the load.
 	retriers = 2
@@ -91,7 +91,7 @@ func (r *run) publishBatch(ctx context.Context, from, to int) error {
 	if err := writing.Wait(); err != nil {
 		return err
 	}
-	// Put together by hand: json.Marshal would not leave the bytes as they are.
+	// The body is concatenated, because json.Marshal would change the bytes of the data.
 	body := slices.Concat([]byte(`{"events":[`), bytes.Join(events, []byte(",")), []byte(`]}`))
 	var out struct{ Results []struct{ Status int } }
 	if err := r.call(ctx, "POST", "/v1/tenants/"+r.tenant+"/events/batch", body, &out); err != nil {
@@ -106,7 +106,7 @@ func (r *run) publishBatch(ctx context.Context, from, to int) error {
 	return writing.Wait()
 }
 
-// reach waits until so many deliveries stand as status, and says how many there are meanwhile.
+// reach waits until so many deliveries have the status, and reports how many there are in the meantime.
 func (w *waiting) reach(ctx context.Context, status string, wanted int) error {
 	query := `SELECT count(*) FROM ` + w.table("deliveries") + ` WHERE tenant_id = $1 AND status = $2`
 	said := time.Now()
@@ -171,7 +171,7 @@ func (w *waiting) retry(ctx context.Context, delivery string) error {
 	})
 }
 
-// mustWait asks how an event stands, which its workflow answers.
+// mustWait queries the state of an event, which its workflow answers.
 func (w *waiting) mustWait(ctx context.Context, event string) error {
 	var history struct {
 		Deliveries []struct {

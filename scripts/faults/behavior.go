@@ -4,7 +4,7 @@ import (
 	"waybill/scripts/receiver"
 )
 
-// behavior is what an endpoint does and what Waybill must make of it.
+// behavior is what an endpoint does and how Waybill must react.
 type behavior struct {
 	name string
 	// schedule, timeout and headers are the endpoint's settings.
@@ -47,7 +47,7 @@ var (
 // usual are the endpoints of most scenarios.
 var usual = []behavior{healthy, flaky, dead}
 
-// hostile are receivers that do what no receiver should.
+// hostile are misbehaving receivers.
 var hostile = []behavior{
 	hostileOne("hang", receiver.Hang),
 	hostileOne("reset", receiver.Reset),

@@ -16,8 +16,8 @@ const (
 	diskFull = 6 * time.Second
 )
 
-// fullDisk fills the disk that everything of Postgres' is on: tables cannot grow, then the write-ahead log cannot, at
-// which Postgres gives up and cannot recover, until there is space again.
+// fullDisk fills Postgres' disk. First tables cannot grow, then the write-ahead log cannot. Then Postgres stops and cannot
+// recover until there is space again.
 func fullDisk() scenario {
 	return scenario{
 		name: "disk-full", what: "the disk of Postgres is full: tables cannot grow, then the write-ahead log; then there is space again",
@@ -44,7 +44,7 @@ func (r *run) fillDisk(ctx context.Context) error {
 		return err
 	}
 	pause(ctx, diskFull)
-	// The log of transactions has files to go on with: use them up. It ends when Postgres gives up.
+	// The write-ahead log has files to reuse, so this uses them up. It ends when Postgres stops.
 	err := until(ctx, 30*time.Second, func() error {
 		if _, err := r.db.ExecContext(ctx, `SELECT pg_switch_wal()`); err == nil {
 			return errors.New("postgres finds space for its log on a full disk")

@@ -60,7 +60,7 @@ func (r *run) strike(ctx context.Context, name string) error {
 		return err
 	}
 	if name == "after-disable" {
-		// Nobody was promised anything; ask again.
+		// The event was not accepted, so it is published again.
 		if err := r.disable(ctx, switched.name); err != nil {
 			return err
 		}

@@ -16,8 +16,8 @@ const (
 	askers = 10
 )
 
-// databaseHangs has Postgres stand still without closing a connection. Few connections make it worse: requests queue for
-// them. Every request must be answered before its client gives up.
+// databaseHangs suspends Postgres without closing a connection. With few connections requests queue for them, which makes
+// it worse. Every request must be answered before its client gives up.
 func databaseHangs() scenario {
 	var slow []string
 	return scenario{
@@ -44,7 +44,7 @@ func databaseHangs() scenario {
 	}
 }
 
-// question is what askWhile takes for an answer.
+// question says which answers askWhile accepts.
 type question struct {
 	within   time.Duration
 	statuses []int

@@ -18,8 +18,8 @@ const (
 // parents are the tables that have a partition for each month.
 var parents = []string{"events", "deliveries", "attempts"}
 
-// lockHeld has somebody else hold the locks of pg_dump while a process starts that finds partitions missing. What makes
-// them must not have everybody else wait behind it.
+// lockHeld holds the locks of pg_dump while a process starts and finds partitions missing. Creating them must not make
+// everybody else wait.
 func lockHeld() scenario {
 	var dropped, slow []string
 	return scenario{

@@ -17,7 +17,7 @@ func relayOff() scenario {
 	return scenario{
 		name: "mutant-relay-off", endpoints: []behavior{healthy}, settleWithin: 15 * time.Second,
 		faults: func(ctx context.Context, r *run) error {
-			// In two steps: what is accepted here nobody starts here.
+			// This process accepts events and does not start them.
 			other, err := r.startServer(ctx, "api", "WAYBILL_DISPATCH=false")
 			if err != nil {
 				return err
@@ -75,7 +75,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	w.WriteHeader(http.StatusAccepted)
 	time.AfterFunc(hurry, func() {
-		// Whatever comes of it, the promise was given: that is the mutation.
+		// The client already has its 202, whatever the server answers: that is the mutation.
 		_, _, _ = f.run.ask(context.Background(), "http://"+f.run.address(0), "POST", req.URL.Path, body)
 	})
 }

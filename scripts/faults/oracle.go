@@ -21,7 +21,7 @@ type evidence struct {
 	disables []disabled
 	refusals int // answers 503
 	windows  []window
-	// timeless: the log's times are of clocks that disagree, and tell no delays.
+	// timeless: the log's times are from clocks that disagree, so they say nothing about delays.
 	timeless bool
 }
 
@@ -146,7 +146,7 @@ func (e *evidence) judgePair(v *verdict, p pair, b *behavior) {
 	}
 }
 
-// slack is what a timer may be early by, and what the log rounds off.
+// slack is how early a timer may be, including the rounding of the log.
 const slack = 5 * time.Millisecond
 
 // judgeAttempts holds the rows to the retry policy.
@@ -243,7 +243,7 @@ func (e *evidence) inWindow(at time.Time) bool {
 	return slices.ContainsFunc(e.windows, func(w window) bool { return !at.Before(w.from) && !at.After(w.to) })
 }
 
-// inFlight is the greatest number of arrivals in one window: no kill can have had more under way.
+// inFlight is the largest number of arrivals in one window. No kill can have had more attempts in flight.
 func (e *evidence) inFlight() int {
 	most := 0
 	for _, w := range e.windows {

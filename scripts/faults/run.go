@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// run is one scenario under way: a tenant of its own, a load on it, and what was done to the processes meanwhile.
+// run is one running scenario: its tenant, its load, and what was done to the processes.
 type run struct {
 	*world
 	scenario  *scenario
@@ -165,7 +165,7 @@ func (r *run) perform(ctx context.Context) (*verdict, error) {
 	return v, nil
 }
 
-// settle waits until nothing of the tenant is under way any more.
+// settle waits until no delivery of the tenant is unsettled.
 func (r *run) settle(ctx context.Context) error {
 	limit := r.scenario.settleWithin
 	if limit == 0 {

@@ -9,7 +9,7 @@ import (
 )
 
 // What a soak puts on two servers. Steady means that nothing gathers: an event costs the hanging endpoint two attempts of
-// two seconds, so 20 are under way at a time, of the 64 that the isolated lanes of two servers have for one endpoint, and
+// two seconds, so 20 are in flight at a time, of the 64 that the isolated lanes of two servers have for one endpoint, and
 // every event is settled some five seconds after it came.
 const (
 	soakPerSecond = 5

@@ -30,7 +30,7 @@ type world struct {
 	authority *receiver.Authority
 	caFile    string
 	db        *sql.DB
-	// stack is there when the engine may be killed as well.
+	// stack is set when the engine may be killed too.
 	stack *stack.Stack
 	// out, when set, takes what a long scenario has to tell meanwhile.
 	out *stack.Printer
@@ -106,7 +106,7 @@ func (w *world) table(name string) string {
 	return pq.QuoteIdentifier(w.schema) + "." + pq.QuoteIdentifier(name)
 }
 
-// serving puts a server among those that take requests, or a worker among those that do not.
+// serving registers a server that takes requests, or a worker that does not.
 func (w *world) serving(s *server) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -44,7 +44,7 @@ func run(ctx context.Context, clean, tools bool, out *stack.Printer) (err error)
 		return err
 	}
 	if clean {
-		ports = stack.Ports{} // nothing will listen, so it does not matter who else does
+		ports = stack.Ports{} // nothing will listen, so the ports may be in use
 	}
 	s, err := stack.Open(ctx, stack.Options{
 		Root: root, Dir: filepath.Join(root, ".waybill"),

@@ -110,8 +110,8 @@ func DeleteNamespace(ctx context.Context, cli, address, namespace string) error 
 	return err
 }
 
-// PausePostgres has every process of Postgres stand still, as on a machine or a disk that hangs: connections stay open and
-// nothing answers. The function that it returns lets them go on.
+// PausePostgres suspends every process of Postgres, as on a machine or a disk that hangs: connections stay open and nothing
+// answers. The function that it returns lets them go on.
 func (s *Stack) PausePostgres() (resume func() error, err error) {
 	s.mu.Lock()
 	i := slices.IndexFunc(s.procs, func(p *Process) bool { return p.Name == "postgres" })
@@ -121,7 +121,7 @@ func (s *Stack) PausePostgres() (resume func() error, err error) {
 	}
 	postmaster := s.procs[i].cmd.Process.Pid
 	s.mu.Unlock()
-	// The postmaster first, so that there are no new backends.
+	// The postmaster is suspended first, so that it starts no new backends.
 	if err := syscall.Kill(postmaster, syscall.SIGSTOP); err != nil {
 		return nil, fmt.Errorf("pause postgres: %w", err)
 	}

@@ -27,7 +27,7 @@ func writeRecord(path string, r any) error {
 	if err != nil {
 		return fmt.Errorf("record a process: %w", err)
 	}
-	// By rename, so that a run killed in between leaves the whole record or none.
+	// Renaming makes the record complete or absent, even when the run is killed in between.
 	if err := os.WriteFile(path+".new", data, 0o644); err != nil {
 		return fmt.Errorf("record a process: %w", err)
 	}

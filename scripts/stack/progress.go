@@ -23,7 +23,7 @@ func NewPrinter(w io.Writer) *Printer { return &Printer{w: w} }
 func (p *Printer) Say(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	// A closed terminal must not keep the stack from being shut down in order.
+	// A closed terminal must not prevent an orderly shutdown.
 	_, _ = fmt.Fprintf(p.w, format+"\n", args...)
 }
 

@@ -56,7 +56,7 @@ func run(ctx context.Context, shell bool, args []string) (err error) {
 	switch {
 	case build == nil:
 	case shell:
-		// Whoever asked for a shell is probably in the middle of a change.
+		// A person who asked for a shell is probably in the middle of a change, so the stack comes up even if the build fails.
 		out.Say("WAYBILL_TEST_BINARY is left out, tests that run it will fail: %v", build)
 		binary = ""
 	default:
