@@ -2,6 +2,5 @@
 // their names, inputs, signals and queries. Package engine starts and asks them.
 //
 // Change: a change that would replay an old history differently goes behind workflow.GetVersion, with its change id
-// and reason in a list in versions.go (there is none yet), and with a history recorded before and after it under
-// testdata/histories. The replay test runs them all; scripts/histories records them.
+// and reason in the list in versions.go, and with a history recorded before and after it under testdata/histories. The replay test runs them all; scripts/histories records them.
 package workflows
