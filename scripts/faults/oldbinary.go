@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,8 +38,9 @@ func (w *world) buildOld(ctx context.Context) (string, error) {
 }
 
 // oldCommit finds the revision, or if none is given the newest tag, or without a tag the last commit that recorded a known
-// history anew: before the first release workflows were changed without a version, and that is the last time that
-// binaries before and after it did not understand each other's workflows.
+// history anew or that changed what a namespace needs, whichever is later. Binaries from before the first do not understand
+// the workflows of those after it: before the first release workflows were changed without a version. Binaries from before the
+// second cannot work in the same namespace: Temporal does not change the type of a search attribute in place.
 func oldCommit(ctx context.Context, root, revision string) (string, error) {
 	inside, err := git(ctx, root, "rev-parse", "--show-prefix")
 	if err != nil || inside != "" {
@@ -58,10 +60,23 @@ func oldCommit(ctx context.Context, root, revision string) (string, error) {
 		return git(ctx, root, "rev-parse", "--verify", tag+"^{commit}")
 	}
 	commit, err := git(ctx, root, "log", "-1", "--format=%H", "--diff-filter=M", "--", "workflows/testdata/histories")
-	if err == nil && commit == "" {
+	if err != nil {
+		return "", err
+	}
+	namespace, err := git(ctx, root, "log", "-1", "--format=%H", "--first-parent", "--", "scripts/stack/temporal/setup-namespace.sh")
+	if err != nil {
+		return "", err
+	}
+	if commit == "" && namespace == "" {
 		return "", errors.New("there is neither a tag nor a commit that recorded a history anew; name a revision by -old")
 	}
-	return commit, err
+	if commit == "" || namespace == "" {
+		return cmp.Or(commit, namespace), nil
+	}
+	if _, err := git(ctx, root, "merge-base", "--is-ancestor", namespace, commit); err == nil {
+		return commit, nil
+	}
+	return namespace, nil
 }
 
 // git runs git in a folder and returns what it says.

@@ -48,6 +48,24 @@ func TestOldCommit(t *testing.T) {
 	require.Equal(t, commits[1], found, "it is what was asked for")
 }
 
+// A binary from before a change of what a namespace needs cannot work beside one from after it.
+func TestOldCommit_Namespace(t *testing.T) {
+	t.Parallel()
+	dir, _ := checkout(t)
+	setup := filepath.Join(dir, "scripts", "stack", "temporal", "setup-namespace.sh")
+	require.NoError(t, os.MkdirAll(filepath.Dir(setup), 0o700))
+	require.NoError(t, os.WriteFile(setup, []byte("a type"), 0o600))
+	_, err := git(t.Context(), dir, "add", ".")
+	require.NoError(t, err)
+	_, err = git(t.Context(), dir, "-c", "user.name=Test", "-c", "user.email=test@example.com", "commit", "--quiet", "--no-gpg-sign", "-m", "third")
+	require.NoError(t, err)
+	want, err := git(t.Context(), dir, "rev-parse", "HEAD")
+	require.NoError(t, err)
+	found, err := oldCommit(t.Context(), dir, "")
+	require.NoError(t, err)
+	require.Equal(t, want, found)
+}
+
 // Where the past is not known the scenario is not run, and says why.
 func TestOldCommit_Unknown(t *testing.T) {
 	t.Parallel()

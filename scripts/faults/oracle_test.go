@@ -116,11 +116,11 @@ func TestOracle_SeesTheUnexpected(t *testing.T) {
 
 func TestCompareRequests(t *testing.T) {
 	t.Parallel()
-	p := pair{"e1", "goaway"}
-	log := map[pair]*row{p: {made: make([]attemptRow, 2)}}
-	for requests, faults := range map[int]int{1: 1, 2: 0, 3: 1} {
+	p, q := pair{"e1", "goaway"}, pair{"e2", "goaway"}
+	log := map[pair]*row{p: {made: make([]attemptRow, 2)}, q: {made: make([]attemptRow, 38)}}
+	for requests, faults := range map[[2]int]int{{2, 38}: 0, {1, 37}: 0, {3, 38}: 1, {3, 37}: 1, {1, 36}: 1} {
 		var v verdict
-		compareRequests(&v, map[pair]int{p: requests}, log)
+		compareRequests(&v, map[pair]int{p: requests[0], q: requests[1]}, log)
 		require.Len(t, v.faults, faults, "%d requests", requests)
 	}
 }
