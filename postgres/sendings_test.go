@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -133,6 +134,24 @@ func TestSending_UnreadableSecretFailsAlone(t *testing.T) {
 		}
 	}
 	wg.Wait()
+}
+
+// A delivery that was canceled because its secret cannot be opened is found canceled.
+func TestSending_UnreadableSecretOfASettledDelivery(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	e := b.endpoint("acme")
+	r := b.publish(publication("acme", ""))
+	_, err := b.db.Exec(`UPDATE endpoints SET secret_sealed = '\x00', version = version + 1 WHERE id = $1`, e.ID)
+	require.NoError(t, err)
+	_, err = b.Sending(t.Context(), target("acme", r.Deliveries[0]))
+	require.Error(t, err)
+	_, err = b.CancelDelivery(t.Context(), "acme", r.Deliveries[0].ID, "no key", time.Now())
+	require.NoError(t, err)
+	got, err := b.Sending(t.Context(), target("acme", r.Deliveries[0]))
+	require.NoError(t, err)
+	require.Equal(t, webhook.StatusCanceled, got.Delivery.Status)
 }
 
 func TestSending_CrowdGetsEachItsOwn(t *testing.T) {

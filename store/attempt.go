@@ -16,7 +16,7 @@ type Target struct {
 }
 
 // Sending is all that an attempt depends on, as the database has it at this moment. The pointers may be shared with
-// other attempts: read only.
+// other attempts: read only. Of a settled delivery, which nothing is sent for, all but Delivery may be missing.
 type Sending struct {
 	Delivery webhook.Delivery
 	// Deleted says that the endpoint was deleted. Endpoint is then nil.
