@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"waybill/webhook"
@@ -71,7 +72,7 @@ func recorded(headers map[string]string, secret []string) map[string]string {
 // clean returns the text as valid UTF-8 without control characters (Postgres refuses NUL), at most limit bytes long.
 func clean(text string, limit int) string {
 	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
 			return ' '
 		}
 		return r

@@ -15,7 +15,7 @@ import (
 func TestClean(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"": "", "plain": "plain", "a\x00b\nc\x7f": "a b c ", "a\xffb": "a\uFFFDb", "éééé": "éééé",
+		"": "", "plain": "plain", "a\x00b\nc\x7f": "a b c ", "a\xffb": "a\uFFFDb", "a\u009bb\u202ec": "a b c", "éééé": "éééé",
 		"éééééé": "ééééé", "abcdefghijkl": "abcdefghij", "abcdefghié": "abcdefghi", "abcdefgh€": "abcdefgh",
 	} {
 		got := activities.Clean(text, 10)

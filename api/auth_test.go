@@ -234,6 +234,8 @@ func TestRoutes_WrongMethod(t *testing.T) {
 		}
 	}
 	require.Greater(t, walked, 100)
+	require.Equal(t, "DELETE is not possible here; possible are GET, HEAD, PATCH",
+		b.call("", "DELETE", "/v1/tenants/acme", "").problem(405, webhook.CodeMethodNotAllowed).Detail)
 	require.Equal(t, "GET, HEAD, PATCH", b.call("", "DELETE", "/v1/tenants/acme", "").header.Get("Allow"))
 }
 

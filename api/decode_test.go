@@ -171,3 +171,44 @@ func TestDecode_NullIsLeftOut(t *testing.T) {
 	p := b.admin("POST", "/v1/tenants", `{"id":"acme","name":null,"dialect":"standard"}`).problem(422, webhook.CodeInvalid)
 	require.Equal(t, []string{"name"}, p.fields())
 }
+
+// TestDecode_LongList sends a batch with an item every other byte: what is made of it must not be a hundred times as large.
+func TestDecode_LongList(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	const items = 4_000_000
+	p := b.admin("POST", "/v1/tenants/acme/events/batch", `{"events":[`+strings.Repeat("1,", items-1)+`1]}`).problem(422, webhook.CodeInvalid)
+	require.Equal(t, "has more than 10000 items", p.Errors[0].Detail)
+	b.admin("POST", "/v1/tenants/acme/events/batch", `{"events":[`+strings.Repeat("1,", items-1)+`}`).problem(400, webhook.CodeMalformed)
+}
+
+// In a list, and under a name that the caller chose, a null is nothing that could be left out.
+func TestDecode_NullOfACollection(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	b.lenient = true
+	for body, field := range map[string]string{
+		`{"url":"https://r.example","event_types":["*"],"headers":{"X-A":null}}`:     "headers.X-A",
+		`{"url":"https://r.example","event_types":["*"],"filter":{"region":null}}`:   "filter.region",
+		`{"url":"https://r.example","event_types":["*"],"filter":{"region":[null]}}`: "filter.region[0]",
+		`{"url":"https://r.example","event_types":["*",null]}`:                       "event_types[1]",
+	} {
+		p := b.admin("POST", "/v1/tenants/acme/endpoints", body).problem(422, webhook.CodeInvalid)
+		require.Equal(t, []string{field}, p.fields(), body)
+		require.Contains(t, p.Detail, field+" is null")
+	}
+	p := b.admin("POST", "/v1/tenants/acme/events", `{"type":"a.b","data":1,"attributes":{"region":null}}`).problem(422, webhook.CodeInvalid)
+	require.Equal(t, []string{"attributes.region"}, p.fields())
+}
+
+func TestDecode_NothingIsKnown(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	e := b.endpoint("acme")
+	b.lenient = true
+	p := b.admin("POST", "/v1/tenants/acme/endpoints/"+e+"/enable", `{"reason":"x"}`).problem(422, webhook.CodeInvalid)
+	require.Equal(t, "request: reason is not a known field; none is known here", p.Detail)
+}

@@ -149,7 +149,7 @@ func (d *decoder) object(path string, v reflect.Value) error {
 		field := fieldNamed(v, name)
 		switch {
 		case !field.IsValid():
-			d.addf(join(path, name), "is not a known field; known are %s", strings.Join(fieldNames(v.Type()), ", "))
+			d.addf(join(path, name), "is not a known field; %s", knownNames(fieldNames(v.Type())))
 			return d.in.SkipValue()
 		case seen[name]:
 			d.addf(join(path, name), "is given twice")
@@ -172,12 +172,17 @@ func (d *decoder) mapping(path string, v reflect.Value) error {
 			d.addf(path, "has a name with a NUL character")
 			return d.in.SkipValue()
 		}
+		d.refuseNull(join(path, name), v.Type().Elem())
 		element := reflect.New(v.Type().Elem()).Elem()
 		err := d.value(join(path, name), element)
 		v.SetMapIndex(key, element)
 		return err
 	})
 }
+
+// maxItems bounds the lists that are read: more than any may have, and few enough that a body of a batch's size, with an item every
+// other byte, does not become a hundred times as large in memory.
+const maxItems = 10_000
 
 func (d *decoder) list(path string, v reflect.Value) error {
 	if ok, err := d.expect(path, jsontext.KindBeginArray); !ok {
@@ -189,10 +194,17 @@ func (d *decoder) list(path string, v reflect.Value) error {
 	v.Set(reflect.MakeSlice(v.Type(), 0, 4))
 	element := reflect.New(v.Type().Elem()).Elem()
 	for i := 0; d.in.PeekKind() != jsontext.KindEndArray; i++ {
-		at := path + "[" + strconv.Itoa(i) + "]"
-		if d.in.PeekKind() == jsontext.KindNull && element.Type() != reflect.TypeFor[json.RawMessage]() {
-			d.addf(at, "is null")
+		if i >= maxItems {
+			if i == maxItems {
+				d.addf(path, "has more than %d items", maxItems)
+			}
+			if err := d.in.SkipValue(); err != nil {
+				return err
+			}
+			continue
 		}
+		at := path + "[" + strconv.Itoa(i) + "]"
+		d.refuseNull(at, element.Type())
 		element.SetZero()
 		if err := d.value(at, element); err != nil {
 			return err
@@ -201,6 +213,13 @@ func (d *decoder) list(path string, v reflect.Value) error {
 	}
 	_, err := d.in.ReadToken()
 	return err
+}
+
+// refuseNull refuses a null where it could not count as left out: in a list, or as the value of a name that was chosen freely.
+func (d *decoder) refuseNull(path string, t reflect.Type) {
+	if d.in.PeekKind() == jsontext.KindNull && t != reflect.TypeFor[json.RawMessage]() {
+		d.addf(path, "is null")
+	}
 }
 
 // goKinds says which JSON a Go kind is read from.

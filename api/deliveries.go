@@ -2,10 +2,10 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"waybill/store"
@@ -40,9 +40,18 @@ func readFilter(r *http.Request) (store.DeliveryFilter, error) {
 	}
 	q.id("endpoint", &f.EndpointID)
 	if f.Status != "" && !slices.Contains(webhook.Statuses, f.Status) {
-		q.add("status", fmt.Sprintf("is one of %v", webhook.Statuses))
+		q.add("status", "is one of "+listed(webhook.Statuses))
 	}
+	q.before(f.Since, f.Until)
 	return f, q.err()
+}
+
+func listed(statuses []webhook.Status) string {
+	names := make([]string, len(statuses))
+	for i, s := range statuses {
+		names[i] = string(s)
+	}
+	return strings.Join(names, ", ")
 }
 
 // getDelivery is GET /v1/tenants/{tenant}/deliveries/{delivery}.
@@ -79,15 +88,16 @@ func (s *Server) retryDelivery(w http.ResponseWriter, r *http.Request, c *call) 
 	}
 	switch {
 	case d.Status.Settled():
-		return webhook.Errorf(webhook.CodeConflict, "the delivery is %s: no attempt follows", d.Status)
+		return webhook.Errorf(webhook.CodeConflict, "%s", d.Status.SettledText())
 	case d.Status == webhook.StatusHeld:
-		return webhook.Errorf(webhook.CodeConflict, "the delivery is held, because the endpoint is disabled: enable it")
+		return webhook.Errorf(webhook.CodeConflict, "the delivery is held, because the endpoint is disabled; enable it, and the delivery goes on")
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), commandTimeout)
 	defer cancel()
 	err = s.engine.RetryNow(ctx, c.tenant.ID, d.EventID, d.EndpointID, reason)
 	if webhook.ErrorCode(err) == webhook.CodeNotFound {
-		return webhook.Errorf(webhook.CodeConflict, "no workflow of the delivery is running at this moment: it is about to start or has just ended").WithCause(err)
+		return webhook.Errorf(webhook.CodeConflict, "the delivery's workflow is not running at this moment: it is about to start, has just ended, or was lost. Look at the delivery "+
+			"again in a second; a lost workflow is restarted once its next attempt is late").WithCause(err)
 	}
 	if err != nil {
 		return err

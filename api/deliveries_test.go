@@ -60,7 +60,7 @@ func TestDeliveries_Retry(t *testing.T) {
 
 	told := len(b.engine.told)
 	b.store.settle(parseID[webhook.DeliveryID](t, id), webhook.StatusHeld)
-	require.Contains(t, b.admin("POST", path, "").problem(409, webhook.CodeConflict).Detail, "the endpoint is disabled: enable it")
+	require.Contains(t, b.admin("POST", path, "").problem(409, webhook.CodeConflict).Detail, "the endpoint is disabled; enable it")
 	require.Len(t, b.engine.told, told)
 	for _, status := range []webhook.Status{webhook.StatusDelivered, webhook.StatusExhausted, webhook.StatusCanceled} {
 		b.store.settle(parseID[webhook.DeliveryID](t, id), status)

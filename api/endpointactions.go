@@ -25,7 +25,7 @@ func (s *Server) readReason(w http.ResponseWriter, r *http.Request, otherwise st
 		return "", err
 	}
 	if len(in.Reason) > maxReasonBytes || strings.ContainsFunc(in.Reason, unicode.IsControl) {
-		return "", invalid("request", webhook.FieldError{Field: "reason", Detail: "is one line of at most 500 bytes"})
+		return "", invalid("request", webhook.FieldError{Field: "reason", Detail: "is one line of at most 500 bytes, without control characters"})
 	}
 	if in.Reason == "" {
 		return otherwise, nil

@@ -43,7 +43,7 @@ func newQuery(r *http.Request, known ...string) *query {
 		given := values[name]
 		switch {
 		case !slices.Contains(known, name):
-			q.add(name, "is not a known parameter")
+			q.add(name, "is not a known parameter; "+knownNames(known))
 		case len(given) > 1:
 			q.add(name, "is given more than once")
 		case given[0] == "" && name != "cursor":
@@ -53,6 +53,21 @@ func newQuery(r *http.Request, known ...string) *query {
 		}
 	}
 	return q
+}
+
+// knownNames says which names an object or a query may have.
+func knownNames(names []string) string {
+	if len(names) == 0 {
+		return "none is known here"
+	}
+	return "known are " + strings.Join(names, ", ")
+}
+
+// before refuses a span of time that holds nothing.
+func (q *query) before(since, until time.Time) {
+	if !until.IsZero() && until.Before(since) {
+		q.add("until", "is earlier than since, so that nothing could match")
+	}
 }
 
 func (q *query) add(name, detail string) {

@@ -159,6 +159,6 @@ func (s *Server) noMethod(m *mux.Router) http.Handler {
 			}
 		}
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		s.Error(w, r, webhook.Errorf(webhook.CodeMethodNotAllowed, "%s is not possible here", r.Method))
+		s.Error(w, r, webhook.Errorf(webhook.CodeMethodNotAllowed, "%s is not possible here; possible are %s", r.Method, strings.Join(allowed, ", ")))
 	})
 }

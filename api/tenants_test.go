@@ -114,7 +114,8 @@ func TestLists_BadQueries(t *testing.T) {
 		"cursor=dDE": "cursor", "color=red": "color", "status=done": "status", "endpoint=x": "endpoint",
 		"since=now": "since", "until=2026-05-27": "until", "event_type=%00": "event_type", "event_type=%ff": "event_type",
 		"a=%zz": "query", "a;b": "query", "since=": "since", "status=": "status", "endpoint": "endpoint", "limit=": "limit",
-		"since=2026-05-27T14:32:60Z": "since", "until=2026-05-27+14:32:00Z": "until",
+		"since=2026-05-27T14:32:01Z&until=2026-05-27T14:32:00Z": "until",
+		"since=2026-05-27T14:32:60Z":                            "since", "until=2026-05-27+14:32:00Z": "until",
 	} {
 		t.Run(query, func(t *testing.T) {
 			p := b.admin("GET", "/v1/tenants/acme/deliveries?"+query, "").problem(422, webhook.CodeInvalid)
@@ -122,6 +123,20 @@ func TestLists_BadQueries(t *testing.T) {
 		})
 	}
 	require.Empty(t, b.store.filters, "the store was not asked")
+}
+
+// Who misspells is told what there is.
+func TestLists_BadQueriesSayWhatIsKnown(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	for path, detail := range map[string]string{
+		"/v1/tenants?page=2":                      "query: page is not a known parameter; known are limit, cursor",
+		"/v1/tenants/acme/deliveries?event=e":     "query: event is not a known parameter; known are endpoint, status, event_type, since, until, limit, cursor",
+		"/v1/tenants/acme/deliveries?status=done": "query: status is one of pending, retrying, held, delivered, exhausted, canceled",
+	} {
+		require.Equal(t, detail, b.admin("GET", path, "").problem(422, webhook.CodeInvalid).Detail)
+	}
 }
 
 // A + that was not escaped is a space to everybody who reads a query: the answer tells what to write.
@@ -136,9 +151,9 @@ func TestLists_Moments(t *testing.T) {
 	require.NotContains(t, p.Detail, "%2B")
 
 	b.lenient = true // the validator's date-time knows no lower case
-	b.admin("GET", "/v1/tenants/acme/deliveries?since=2026-05-27t14:32:00%2B02:00&until=2016-12-31T23:59:60z", "").want(200)
-	require.Equal(t, "2026-05-27T12:32:00Z", b.store.filters[0].Since.UTC().Format(time.RFC3339))
-	require.Equal(t, "2017-01-01T00:00:00Z", b.store.filters[0].Until.UTC().Format(time.RFC3339))
+	b.admin("GET", "/v1/tenants/acme/deliveries?since=2016-12-31T23:59:60z&until=2026-05-27t14:32:00%2B02:00", "").want(200)
+	require.Equal(t, "2017-01-01T00:00:00Z", b.store.filters[0].Since.UTC().Format(time.RFC3339))
+	require.Equal(t, "2026-05-27T12:32:00Z", b.store.filters[0].Until.UTC().Format(time.RFC3339))
 
 	b.admin("POST", "/v1/tenants/acme/events", `{"type":"a.b","data":1,"id":"e1","occurred_at":"2016-12-31t23:59:60z"}`).want(202)
 	require.Equal(t, "2017-01-01T00:00:00Z", b.store.published("acme", "e1").Event.OccurredAt.Format(time.RFC3339))

@@ -91,11 +91,14 @@ func (a *acceptance) ofKnownTenants(indexes []int) []int {
 	var open []int
 	for _, i := range indexes {
 		tenant := a.in[i].Event.TenantID
-		if a.tenants[tenant] == nil {
+		switch known := a.tenants[tenant]; {
+		case known == nil:
 			a.results[i].err = notFound("tenant", tenant)
-			continue
+		case known.err != nil:
+			a.results[i].err = failed("accept an event", known.err)
+		default:
+			open = append(open, i)
 		}
-		open = append(open, i)
 	}
 	return open
 }

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"waybill/postgres"
+	"waybill/webhook"
 )
 
 // Many events to many endpoints share transactions, but no transaction stores more deliveries than it may.
@@ -33,4 +34,17 @@ func TestAccept_ManyDeliveries(t *testing.T) {
 	largest := b.count(`SELECT max(n) FROM (SELECT count(*) AS n FROM deliveries GROUP BY xmin) AS transactions`)
 	require.LessOrEqual(t, largest, most)
 	require.GreaterOrEqual(t, largest, endpoints)
+}
+
+// Damaged rows of one tenant are an error only for its own events.
+func TestAccept_DamagedTenant(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.tenant("bad")
+	b.exec(`UPDATE endpoints SET retry = '"never"' WHERE id = $1`, b.endpoint("bad").ID)
+	results := postgres.AcceptRun(t, b.Store, []*webhook.Publication{publication("bad", ""), publication("acme", ""), publication("nobody", "")})
+	requireCode(t, webhook.CodeInternal, results[0])
+	require.NoError(t, results[1])
+	requireCode(t, webhook.CodeNotFound, results[2])
 }

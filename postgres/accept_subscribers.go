@@ -38,13 +38,16 @@ func (s *Store) readSubscribers(ctx context.Context, tx hotTx, tenants []string)
 	}
 	for _, f := range fresh {
 		out[f.tenant.ID] = f
-		s.caches.subscribers.Set(f.tenant.ID, f)
+		if f.err == nil {
+			s.caches.subscribers.Set(f.tenant.ID, f)
+		}
 	}
 	return out, nil
 }
 
-// loadSubscribers reads the tenants before their endpoints. A change in between stores new endpoints under an old version,
-// which the next call reads again. The other order would keep old endpoints under a new version.
+// loadSubscribers reads the tenants before their endpoints. A change in between leaves new endpoints under an old
+// version, which the next call reads again; the other order would keep old endpoints under a new version. What cannot be read
+// is an error of its tenant, not of all.
 func loadSubscribers(ctx context.Context, tx hotTx, tenants []string) ([]*subscribers, error) {
 	var tenantRows []tenantRow
 	err := tx.SelectContext(ctx, &tenantRows, `SELECT `+tenantColumns+` FROM tenants WHERE id = ANY ($1::text[])`, pq.StringArray(tenants))
@@ -63,17 +66,18 @@ func loadSubscribers(ctx context.Context, tx hotTx, tenants []string) ([]*subscr
 	for i := range tenantRows {
 		t, err := tenantRows[i].tenant()
 		if err != nil {
-			return nil, err
+			t = &tenantRows[i].Tenant
 		}
-		f := &subscribers{tenant: t, retries: map[webhook.EndpointID]*webhook.RetryPolicy{}}
+		f := &subscribers{tenant: t, retries: map[webhook.EndpointID]*webhook.RetryPolicy{}, err: err}
 		out, byID[t.ID] = append(out, f), f
 	}
 	for i := range endpointRows {
+		f := byID[endpointRows[i].TenantID]
 		e, err := endpointRows[i].subscription()
 		if err != nil {
-			return nil, err
+			f.err = err
+			continue
 		}
-		f := byID[e.TenantID]
 		f.endpoints = append(f.endpoints, *e)
 		f.retries[e.ID] = e.Retry
 	}

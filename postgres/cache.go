@@ -27,6 +27,8 @@ type subscribers struct {
 	tenant    *webhook.Tenant
 	endpoints []webhook.Endpoint
 	retries   map[webhook.EndpointID]*webhook.RetryPolicy
+	// err says that the tenant or one of its endpoints cannot be read; then nothing else counts, and it is in no cache.
+	err error
 }
 
 // sender is a tenant with its secret.

@@ -64,7 +64,7 @@ func TestCancelDeliveriesOfDeleted(t *testing.T) {
 	require.Equal(t, webhook.StatusPending, d.Status, "its first attempt finds out")
 }
 
-// An attempt that is under way while its endpoint is deleted is not to be followed by another.
+// An attempt that is in flight while its endpoint is deleted must not be followed by another.
 func TestRecordAttempt_ofADeletedEndpoint(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -77,4 +77,22 @@ func TestRecordAttempt_ofADeletedEndpoint(t *testing.T) {
 	require.Equal(t, "the endpoint was deleted", d.Reason)
 	require.Nil(t, d.NextAttemptAt)
 	require.Equal(t, webhook.StatusDelivered, b.record(record("acme", delivered, 1, webhook.StatusDelivered)).Status)
+}
+
+// The clock of the process that deletes may be wrong by an hour: that neither ends the wait for records nor makes it an hour.
+func TestCancelDeliveriesOfDeleted_WrongClock(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *postgres.Options) { o.Timeout = time.Second })
+	b.tenant("acme")
+	for _, wrong := range []time.Duration{-time.Hour, time.Hour} {
+		e := b.endpoint("acme")
+		require.NoError(t, b.DeleteEndpoint(t.Context(), "acme", e.ID, now().Add(wrong)))
+		more := func() bool {
+			_, more, err := b.CancelDeliveriesOfDeleted(t.Context(), "acme", e.ID, "the endpoint was deleted", now(), 10)
+			require.NoError(t, err)
+			return more
+		}
+		require.True(t, more(), wrong)
+		require.Eventually(t, func() bool { return !more() }, 10*time.Second, 50*time.Millisecond, wrong)
+	}
 }

@@ -162,7 +162,7 @@ func (s *Store) CancelDelivery(ctx context.Context, tenant string, id webhook.De
 		if err != nil {
 			return err
 		}
-		return webhook.Errorf(webhook.CodeConflict, "the delivery is %s", settled.Status)
+		return webhook.Errorf(webhook.CodeConflict, "%s", settled.Status.SettledText())
 	})
 	return d, err
 }

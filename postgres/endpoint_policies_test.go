@@ -37,4 +37,13 @@ func TestCreateEndpoint_PolicyLimit(t *testing.T) {
 		return nil
 	})
 	requireCode(t, webhook.CodeConflict, err)
+
+	// More than the limit were stored before there was one: each can be changed in all else.
+	b.exec(`UPDATE endpoints SET retry = '{"schedule":["3h"]}' WHERE id = $1`, e.ID)
+	changed, err := b.UpdateEndpoint(t.Context(), "acme", e.ID, func(e *webhook.Endpoint) error {
+		e.Description = "changed"
+		return nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, "changed", changed.Description)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -194,11 +195,15 @@ func pageAfter[I any, P interface {
 // UpdateEndpoint implements store.Endpoints.
 func (s *Store) UpdateEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change func(*webhook.Endpoint) error) (*webhook.Endpoint, error) {
 	return s.changeEndpoint(ctx, tenant, id, "update an endpoint", func(tx *sqlx.Tx, e *webhook.Endpoint) error {
+		stored := e.Retry
 		if err := change(e); err != nil {
 			return refusal{err}
 		}
-		if err := checkPolicies(ctx, tx, e); err != nil {
-			return err
+		// One that was stored before there was a limit stays.
+		if !reflect.DeepEqual(e.Retry, stored) {
+			if err := checkPolicies(ctx, tx, e); err != nil {
+				return err
+			}
 		}
 		e.Version++
 		args := append([]any{id, e.Version}, s.endpointArgs(e)...)
@@ -281,11 +286,12 @@ func (s *Store) setEnabled(ctx context.Context, tenant string, id webhook.Endpoi
 	return e, changed, nil
 }
 
-// DeleteEndpoint implements store.Endpoints. The row stays, because old deliveries refer to it.
+// DeleteEndpoint implements store.Endpoints. The row stays, so that old deliveries still name it. When it was deleted is by the
+// database's clock, which says when no record can come any more.
 func (s *Store) DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) error {
 	_, err := s.changeEndpoint(ctx, tenant, id, "delete an endpoint", func(tx *sqlx.Tx, e *webhook.Endpoint) error {
 		_, err := tx.ExecContext(ctx, `
-			UPDATE endpoints SET deleted_at = $2, updated_at = $2, url = '', filter = NULL, description = '', headers_sealed = NULL,
+			UPDATE endpoints SET deleted_at = clock_timestamp(), updated_at = $2, url = '', filter = NULL, description = '', headers_sealed = NULL,
 				secret_sealed = NULL, recovery_due = true, version = version + 1 WHERE id = $1`, id, at)
 		return err
 	})

@@ -56,7 +56,8 @@ func unavailableCode(code pqerror.Code) bool {
 	case pqerror.ReadOnlySQLTransaction, pqerror.IdleInTransactionSessionTimeout, pqerror.FeatureNotSupported, // a standby, or a primary that was demoted
 		pqerror.QueryCanceled, pqerror.AdminShutdown, pqerror.CrashShutdown, pqerror.CannotConnectNow, pqerror.DatabaseDropped,
 		pqerror.TRSerializationFailure, pqerror.TRDeadlockDetected, pqerror.LockNotAvailable,
-		pqerror.UndefinedTable, pqerror.UndefinedFunction, pqerror.InvalidCatalogName, pqerror.InvalidSchemaName: // before the first migration
+		pqerror.UndefinedTable, pqerror.UndefinedFunction, pqerror.UndefinedColumn, // before a migration that is under way
+		pqerror.InvalidCatalogName, pqerror.InvalidSchemaName: // before the first one
 		return true
 	}
 	switch code.Class() {

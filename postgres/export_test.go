@@ -48,6 +48,18 @@ func SendingRun(t *testing.T, s *Store, in []store.Target) (served []*store.Send
 	return served, again
 }
 
+// AcceptRun makes one run of the calls of Accept, and returns their errors.
+func AcceptRun(t *testing.T, s *Store, in []*webhook.Publication) []error {
+	t.Helper()
+	results, err := s.acceptGroup(t.Context(), in)
+	require.NoError(t, err)
+	errs := make([]error, len(results))
+	for i, r := range results {
+		errs[i] = r.err
+	}
+	return errs
+}
+
 // HotStatements are those that find rows; the others only add some.
 var HotStatements = map[string]string{
 	"record": recordAttempts, "sendings": selectSendings, "bodies": selectBodies, "senders": selectSenders, "receivers": selectReceivers,
@@ -64,6 +76,16 @@ func ListQuery(f store.DeliveryFilter) (string, []any) {
 	var after webhook.DeliveryID
 	_ = after.UnmarshalText([]byte(f.Page.After))
 	return listQuery("acme", f, after)
+}
+
+// CancelOfDeletedQuery returns the statement that cancels what waits for a deleted endpoint of acme, and its arguments.
+func CancelOfDeletedQuery(endpoint webhook.EndpointID, limit int) (string, []any) {
+	return cancelDeliveriesOfDeleted, []any{endpoint.UUID(), "acme", "deleted", time.Now(), limit}
+}
+
+// TrimQuery returns the statement that trims the quarantine to so many rows, one at a time, and its arguments.
+func TrimQuery(rows int) (string, []any) {
+	return trimQuarantine, []any{rows, defaultQuarantineBytes, defaultQuarantineAge.Milliseconds(), 1}
 }
 
 // RecordQuery returns the statement that records an attempt, and its arguments.

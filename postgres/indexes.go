@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
@@ -32,7 +33,8 @@ type missingIndex struct {
 }
 
 // finishIndexes builds, partition by partition, the indexes that a migration declared with CREATE INDEX ... ON ONLY. A
-// partition larger than small bytes stays writable. An index that a dead process left unfinished is built again.
+// partition above small bytes keeps its writers meanwhile. What a process that died had begun is begun again. CodeUnavailable:
+// somebody keeps a partition.
 func finishIndexes(ctx context.Context, db *sqlx.DB, schema string, small int64) (err error) {
 	var missing []missingIndex
 	if err := db.SelectContext(ctx, &missing, selectMissingIndexes); err != nil || len(missing) == 0 {
@@ -65,17 +67,24 @@ func finishIndexes(ctx context.Context, db *sqlx.DB, schema string, small int64)
 	return nil
 }
 
+// build waits for locks as a migration does, except where the index is built concurrently: that holds up nobody.
 func (m *missingIndex) build(ctx context.Context, conn *sqlx.Conn, small int64) error {
-	name, how := pq.QuoteIdentifier(m.Name), ""
+	name, how, wait := pq.QuoteIdentifier(m.Name), "", migrationLockTime
 	if m.Bytes > small {
-		how = "CONCURRENTLY "
+		how, wait = "CONCURRENTLY ", 0
 	}
-	for _, statement := range []string{
-		`DROP INDEX IF EXISTS ` + name, // half built or not yet attached
-		`CREATE INDEX ` + how + name + ` ON ` + pq.QuoteIdentifier(m.Partition) + m.Definition,
-		`ALTER INDEX ` + pq.QuoteIdentifier(m.Index) + ` ATTACH PARTITION ` + name,
+	for _, step := range []struct {
+		statement string
+		wait      time.Duration
+	}{
+		{`DROP INDEX IF EXISTS ` + name, migrationLockTime}, // half built, or not yet attached
+		{`CREATE INDEX ` + how + name + ` ON ` + pq.QuoteIdentifier(m.Partition) + m.Definition, wait},
+		{`ALTER INDEX ` + pq.QuoteIdentifier(m.Index) + ` ATTACH PARTITION ` + name, migrationLockTime},
 	} {
-		if _, err := conn.ExecContext(ctx, statement); err != nil {
+		if _, err := conn.ExecContext(ctx, fmt.Sprintf(`SET lock_timeout = %d`, step.wait.Milliseconds())); err != nil {
+			return err
+		}
+		if _, err := conn.ExecContext(ctx, step.statement); err != nil {
 			return err
 		}
 	}

@@ -32,7 +32,7 @@ const (
 func Migrate(ctx context.Context, url, schema string, log *slog.Logger) error {
 	o := Options{URL: url, Schema: schema, Logger: log}
 	o.setDefaults()
-	db, err := openPool(url, o.Schema, 2, map[string]string{"lock_timeout": strconv.FormatInt(migrationLockTime.Milliseconds(), 10)})
+	db, err := openPool(url, o.Schema, 2, migrationSettings(migrationLockTime))
 	if err != nil {
 		return err
 	}
@@ -41,11 +41,19 @@ func Migrate(ctx context.Context, url, schema string, log *slog.Logger) error {
 		return err
 	}
 	err = ensurePartitions(ctx, db, o.Timeout)
-	if locked(err) {
+	if canWait(err) {
 		o.Logger.WarnContext(ctx, "partitions could not be created; the upkeep tries again", "error", err)
 		return nil
 	}
 	return err
+}
+
+// migrationSettings bound a wait for a lock, 0: not at all, and nothing else: the role may have a statement_timeout for the requests of
+// every day, and an index takes as long as it takes.
+func migrationSettings(lock time.Duration) map[string]string {
+	return map[string]string{
+		"lock_timeout": strconv.FormatInt(lock.Milliseconds(), 10), "statement_timeout": "0", "idle_in_transaction_session_timeout": "0",
+	}
 }
 
 func migrateUp(ctx context.Context, db *sqlx.DB, o *Options) error {
@@ -63,8 +71,8 @@ func migrateUp(ctx context.Context, db *sqlx.DB, o *Options) error {
 	for _, m := range applied {
 		o.Logger.InfoContext(ctx, "migrated", "schema", o.Schema, "migration", m.Source.Path, "duration", m.Duration)
 	}
-	// Building an index concurrently waits for every transaction of the database, however long, and blocks nobody.
-	patient, err := openPool(o.URL, o.Schema, 2, nil)
+	// Building an index concurrently waits for every transaction of the database, however long, and holds up nobody.
+	patient, err := openPool(o.URL, o.Schema, 2, migrationSettings(0))
 	if err != nil {
 		return err
 	}

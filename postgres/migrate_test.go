@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -89,6 +90,29 @@ func TestMigrate_BuildsIndexesOfPartitions(t *testing.T) {
 	require.Equal(t, []webhook.DeliveryID{id}, b.stalled())
 }
 
+// Somebody has changed a row and not committed: an index is not waited for in front of everybody else.
+func TestFinishIndexes_BehindATransaction(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.endpoint("acme")
+	this := months()[0]
+	b.exec(`DROP INDEX deliveries_due`)
+	b.exec(`CREATE INDEX deliveries_due ON ONLY deliveries (next_attempt_at, id) WHERE next_attempt_at IS NOT NULL`)
+	writer := b.beginBlocking(`LOCK TABLE deliveries_` + this + ` IN ROW EXCLUSIVE MODE`)
+	finished := make(chan error, 1)
+	go func() { finished <- postgres.FinishIndexes(t.Context(), b.Store, 1<<30) }()
+	pids := b.waitBlocked(1)
+	require.Len(t, pids, 1)
+	began := time.Now()
+	b.publish(publication("acme", ""))
+	require.Less(t, time.Since(began), 8*time.Second)
+	requireCode(t, webhook.CodeUnavailable, <-finished)
+	require.NoError(t, writer.Rollback())
+	require.NoError(t, postgres.FinishIndexes(t.Context(), b.Store, 1<<30))
+	require.Equal(t, b.indexes("deliveries_default"), b.indexes("deliveries_"+this))
+}
+
 func TestMigrations_NameNoSchema(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -96,4 +120,26 @@ func TestMigrations_NameNoSchema(t *testing.T) {
 	require.NoError(t, b.db.Select(&elsewhere, `SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE n.nspname = 'public' AND c.relname IN ('tenants', 'endpoints', 'events', 'deliveries', 'attempts', 'event_keys', 'dispatches')`))
 	require.Empty(t, strings.Join(elsewhere, " "))
+}
+
+// The role or the connection string may bound statements for everyday use: a migration takes longer.
+func TestMigrate_StatementTimeoutOfTheRole(t *testing.T) {
+	t.Parallel()
+	schema := postgrestest.Schema(t)
+	u, err := url.Parse(postgrestest.URL(t))
+	require.NoError(t, err)
+	q := u.Query()
+	q.Set("statement_timeout", "1")
+	u.RawQuery = q.Encode()
+	require.NoError(t, postgres.Migrate(t.Context(), u.String(), schema, slog.New(slog.DiscardHandler)))
+}
+
+// A process of the next version is up before its migration is: what it asks for is not there yet, and nobody's fault.
+func TestStore_BeforeAMigration(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.exec(`ALTER TABLE tenants RENAME url TO later`)
+	_, err := b.Tenant(t.Context(), "acme")
+	requireCode(t, webhook.CodeUnavailable, err)
 }

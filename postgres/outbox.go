@@ -1,8 +1,10 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/lib/pq"
@@ -19,6 +21,7 @@ const (
 		WITH waiting AS MATERIALIZED (
 			SELECT o.position, CASE WHEN o.bytes > $3::bigint THEN 0 ELSE o.bytes END AS bytes FROM outbox o
 			WHERE NOT EXISTS (SELECT FROM tenants t WHERE t.id = o.tenant_id AND t.dialect <> ALL ($2::text[]))
+				AND coalesce(o.tenant_id, '') <> ALL ($5::text[])
 			ORDER BY o.position LIMIT $1 FOR UPDATE OF o SKIP LOCKED
 		), measured AS (
 			SELECT position, sum(bytes) OVER (ORDER BY position) - bytes AS before FROM waiting
@@ -49,16 +52,17 @@ const (
 var ingestQueries = append([]string{claimOutbox, deleteOutbox, quarantineOutbox, trimQuarantine}, acceptQueries...)
 
 // IngestOutbox implements store.Outbox. The rows are deleted in the transaction that stores their events, so that a row
-// becomes an event exactly once.
+// becomes an event exactly once whatever happens. Rows of a tenant that cannot be read stay where they are, and keep no other
+// waiting: the error comes once nothing else is left.
 func (s *Store) IngestOutbox(ctx context.Context, in store.Ingestion) (store.Ingested, error) {
-	step := &ingestion{store: s, Ingestion: in}
-	err := step.run(ctx)
+	var without damagedTenants
+	step, err := s.ingest(ctx, in, &without)
 	if !blamesRow(err) {
 		return step.out, err
 	}
 	var out store.Ingested
-	for range in.Rows { // one of the rows is the cause, so each runs alone
-		one, err := s.ingestOne(ctx, in)
+	for range in.Rows { // one of them is to blame, so each goes alone
+		one, err := s.ingestOne(ctx, in, &without)
 		if err != nil || one.Settled() == 0 {
 			return out, err
 		}
@@ -70,10 +74,37 @@ func (s *Store) IngestOutbox(ctx context.Context, in store.Ingestion) (store.Ing
 	return out, nil
 }
 
-func (s *Store) ingestOne(ctx context.Context, in store.Ingestion) (store.Ingested, error) {
+// damagedTenants are those that cannot be read, and why the first of them cannot.
+type damagedTenants struct {
+	ids   []string
+	cause error
+}
+
+// Error names the first.
+func (d *damagedTenants) Error() string {
+	return fmt.Sprintf("the rows of %d tenants stay in the outbox: %v", len(d.ids), d.cause)
+}
+
+// ingest makes one step, without the tenants that cannot be read. It adds those that it finds.
+func (s *Store) ingest(ctx context.Context, in store.Ingestion, without *damagedTenants) (*ingestion, error) {
+	for {
+		step := &ingestion{store: s, Ingestion: in, without: without.ids}
+		err := step.run(ctx)
+		var found *damagedTenants
+		switch {
+		case errors.As(err, &found):
+			without.ids, without.cause = append(without.ids, found.ids...), cmp.Or(without.cause, found.cause)
+		case err == nil && len(step.rows) == 0 && len(without.ids) > 0:
+			return step, without
+		default:
+			return step, err
+		}
+	}
+}
+
+func (s *Store) ingestOne(ctx context.Context, in store.Ingestion, without *damagedTenants) (store.Ingested, error) {
 	in.Rows = 1
-	step := &ingestion{store: s, Ingestion: in}
-	err := step.run(ctx)
+	step, err := s.ingest(ctx, in, without)
 	if !blamesRow(err) || len(step.rows) == 0 {
 		return step.out, err
 	}
@@ -103,6 +134,8 @@ type ingestion struct {
 	store.Ingestion
 	store *Store
 	rows  []outboxRow
+	// without are tenants whose rows are left alone.
+	without []string
 	// prepared are the rows of the publications of the acceptance, in its order.
 	prepared []*outboxRow
 
@@ -132,11 +165,14 @@ func (g *ingestion) run(ctx context.Context) error {
 	a := &acceptance{store: g.store}
 	err := g.store.transactHot(ctx, "ingest the outbox", ingestQueries, func(tx hotTx) error {
 		a.tx = tx
-		dialects := new(arrayBuilder)
+		dialects, without := new(arrayBuilder), new(arrayBuilder)
 		for _, name := range g.Dialects {
 			dialects.addText(name)
 		}
-		err := tx.selectHot(ctx, &g.rows, claimOutbox, g.Rows, dialects, g.rowBytes(), maxAcceptBytes)
+		for _, id := range g.without {
+			without.addText(id)
+		}
+		err := tx.selectHot(ctx, &g.rows, claimOutbox, g.Rows, dialects, g.rowBytes(), maxAcceptBytes, without)
 		if err != nil || len(g.rows) == 0 {
 			return err
 		}
@@ -169,6 +205,9 @@ func (g *ingestion) accept(ctx context.Context, a *acceptance) error {
 	if a.tenants, err = g.store.readSubscribers(ctx, a.tx, g.tenants()); err != nil {
 		return err
 	}
+	if damaged := damagedOf(a.tenants); damaged != nil {
+		return damaged
+	}
 	for i := range g.rows {
 		g.prepare(a, &g.rows[i])
 	}
@@ -191,6 +230,20 @@ func (g *ingestion) accept(ctx context.Context, a *acceptance) error {
 		}
 	}
 	return nil
+}
+
+func damagedOf(tenants map[string]*subscribers) *damagedTenants {
+	var found *damagedTenants
+	for id, t := range tenants {
+		if t.err == nil {
+			continue
+		}
+		if found == nil {
+			found = &damagedTenants{cause: t.err}
+		}
+		found.ids = append(found.ids, id)
+	}
+	return found
 }
 
 func (g *ingestion) tenants() []string {

@@ -267,7 +267,7 @@ func TestIngest_Poison(t *testing.T) {
 	}
 }
 
-// What would befall any row is no row's fault: all of them stay.
+// An error that would affect any row is caused by no row: all rows stay.
 func TestIngest_FaultOfOurs(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -300,7 +300,7 @@ func TestIngest_UnknownDialect(t *testing.T) {
 	require.Equal(t, store.Ingested{Published: 300}, b.drain())
 }
 
-// However large the rows are, a step reads few of them at once.
+// A step reads few rows at once when they are large.
 func TestIngest_BoundedByBytes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -366,4 +366,27 @@ func TestListenOutbox_KeywordURL(t *testing.T) {
 			return len(woken) > 0
 		}, waiting, tick, strings.Fields(url)[0])
 	}
+}
+
+// What is damaged of one tenant stops nobody else, and loses nothing: its rows wait until it can be read.
+func TestIngestOutbox_DamagedTenant(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, id := range []string{"acme", "bad", "worse"} {
+		b.tenant(id)
+	}
+	damaged := b.endpoint("bad")
+	b.exec(`UPDATE endpoints SET filter = '"none"' WHERE id = $1`, damaged.ID)
+	b.exec(`UPDATE tenants SET retry = '"never"' WHERE id = 'worse'`)
+	for _, tenant := range []string{"bad", "worse", "acme", "bad", "acme"} {
+		b.call(`'` + tenant + `', 'a', '1'`)
+	}
+	in := step(t, func(in *store.Ingestion) { in.Rows = 2 })
+	out, err := drain(t.Context(), b.Store, in)
+	require.ErrorContains(t, err, "the rows of 2 tenants stay in the outbox: ")
+	require.Equal(t, store.Ingested{Published: 2}, out)
+	require.Equal(t, 3, b.count(`SELECT count(*) FROM outbox`))
+	b.exec(`UPDATE endpoints SET filter = NULL`)
+	b.exec(`UPDATE tenants SET retry = NULL`)
+	require.Equal(t, store.Ingested{Published: 3}, b.drain())
 }

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -30,8 +31,9 @@ type missingPartition struct {
 	Month  time.Time
 }
 
-// EnsurePartitions implements store.Partitions, for this month and the next three. When a table cannot be locked at once,
-// it answers CodeUnavailable and the next call tries again.
+// EnsurePartitions implements store.Partitions: for this month and the next three. One that cannot be locked at once is left
+// to the next call, with CodeUnavailable. One that can never be created, because the default partition has too much of its month,
+// keeps no other from being created.
 func (s *Store) EnsurePartitions(ctx context.Context) error {
 	return ensurePartitions(ctx, s.db, s.opts.Timeout)
 }
@@ -44,13 +46,19 @@ func ensurePartitions(ctx context.Context, db *sqlx.DB, timeout time.Duration) e
 	if err != nil {
 		return failed("list missing partitions", err)
 	}
+	var errs []error
+	busy := map[string]bool{} // somebody keeps the table, so the next try would only hold up others once more
 	for _, m := range missing {
+		if busy[m.Parent] {
+			continue
+		}
 		err := within(ctx, timeout, func(ctx context.Context) error { return m.create(ctx, db) })
 		if err != nil {
-			return failed(fmt.Sprintf("create the partition of %s for %s", m.Parent, m.Month.Format("2006-01")), err)
+			busy[m.Parent] = unavailable(err)
+			errs = append(errs, failed(fmt.Sprintf("create the partition of %s for %s", m.Parent, m.Month.Format("2006-01")), err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func within(ctx context.Context, timeout time.Duration, do func(context.Context) error) error {
@@ -74,5 +82,8 @@ func (m *missingPartition) create(ctx context.Context, db *sqlx.DB) error {
 	return tx.Commit()
 }
 
-// locked reports whether a statement gave up waiting for a lock.
-func locked(err error) bool { return pq.As(err, pqerror.LockNotAvailable) != nil }
+// canWait reports whether an error of ensurePartitions keeps nobody from working: rows of a month that has no partition go to
+// the default one.
+func canWait(err error) bool {
+	return pq.As(err, pqerror.LockNotAvailable, pqerror.QueryCanceled, pqerror.ProgramLimitExceeded) != nil
+}

@@ -94,7 +94,7 @@ func TestEnsurePartitions_TakesOverFromTheDefaultPartition(t *testing.T) {
 	require.Len(t, h.Deliveries[0].Attempts, 2)
 }
 
-// Somebody reads the tables for hours, as pg_dump does. The partitions wait, and nobody waits for them.
+// Somebody reads the tables for hours, as pg_dump does. The partitions wait, and nobody else has to wait because of them.
 func TestEnsurePartitions_WhileSomebodyReads(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -153,8 +153,12 @@ func TestEnsurePartitions_LeavesManyRowsWhereTheyAre(t *testing.T) {
 	b.tenant("acme")
 	e := b.endpoint("acme")
 	this := months()[0]
-	b.exec(`DROP TABLE deliveries_` + this)
+	next := months()[1]
+	b.exec(`DROP TABLE deliveries_` + this + `, events_` + this + `, deliveries_` + next + `, events_` + next)
 	b.fill(e.ID, 10_001)
+	require.NoError(t, postgres.Migrate(t.Context(), b.opts.URL, b.Schema(), b.opts.Logger), "a process can start all the same")
+	require.Equal(t, 3, b.count(`SELECT count(*) FROM pg_class WHERE relnamespace = $1::regnamespace AND relname IN ($2, $3, $4)`,
+		pq.QuoteIdentifier(b.Schema()), "events_"+this, "deliveries_"+next, "events_"+next), "the others are created all the same")
 	require.ErrorContains(t, b.EnsurePartitions(t.Context()), "more than 10000 rows")
 	require.Equal(t, 10_001, b.count(`SELECT count(*) FROM deliveries_default`))
 	b.exec(`DELETE FROM deliveries WHERE id = (SELECT id FROM deliveries LIMIT 1)`)

@@ -104,6 +104,22 @@ func TestRecordAttempts_ReadsNoMoreWhileTheTenantGrows(t *testing.T) {
 	require.Equal(t, webhook.StatusDelivered, got.Status, "what was measured did its work")
 }
 
+// Deliveries that wait for a deleted endpoint are found without reading all deliveries of the endpoint, on partitions
+// without statistics.
+func TestCancelDeliveriesOfDeleted_ReadsAPage(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	e := b.endpoint("acme")
+	b.fill(e.ID, 30_000)
+	b.exec(`UPDATE deliveries SET status = 'retrying', next_attempt_at = now() WHERE id IN (SELECT id FROM deliveries ORDER BY id DESC LIMIT 5)`)
+	b.exec(`UPDATE deliveries SET status = 'held', held_at = now() WHERE id IN (SELECT id FROM deliveries WHERE status = 'delivered' ORDER BY id DESC LIMIT 5)`)
+	require.NoError(t, b.DeleteEndpoint(t.Context(), "acme", e.ID, now()))
+	query, args := postgres.CancelOfDeletedQuery(e.ID, 20)
+	require.Less(t, postgres.Buffers(t, b.Store, query, args), mostPages)
+	require.Equal(t, 10, b.count(`SELECT count(*) FROM deliveries WHERE status = 'canceled'`))
+}
+
 // A page of the log is read from the index that its filter asks for, in its order, however much else the tenant has.
 func TestDeliveries_ListsReadAPage(t *testing.T) {
 	t.Parallel()

@@ -21,8 +21,11 @@ const (
 	quarantineColumns = `position, coalesce(tenant_id, '') AS tenant_id, event_id, coalesce(event_type, '') AS event_type, code, reason, errors,
 		bytes, cut, created_at, quarantined_at`
 
+	// selectQuarantine shows the beginnings of texts: a page of whole ones could have 50 MB.
 	selectQuarantine = `
-		SELECT ` + quarantineColumns + ` FROM outbox_quarantine WHERE position < $1 ORDER BY position DESC LIMIT $2`
+		SELECT position, left(tenant_id, 200) AS tenant_id, left(event_id, 200) AS event_id, left(event_type, 200) AS event_type, code, reason, errors,
+			bytes, cut, created_at, quarantined_at
+		FROM (SELECT ` + quarantineColumns + ` FROM outbox_quarantine WHERE position < $1 ORDER BY position DESC LIMIT $2) AS page`
 
 	selectQuarantined = `SELECT ` + quarantineColumns + `, data, attributes FROM outbox_quarantine WHERE position = $1`
 
@@ -35,16 +38,19 @@ const (
 
 	deleteQuarantined = `DELETE FROM outbox_quarantine WHERE position = $1 RETURNING position`
 
-	// trimQuarantine deletes the rows beyond the newest $1, beyond $2 bytes of texts, and those older than $3 ms. It skips
-	// rows that another transaction is deleting.
+	// trimQuarantine deletes the rows beyond the newest $1, beyond $2 bytes of texts, and those older than $3 ms. It skips what
+	// somebody else is deleting. However many rows there are, from a time without bounds, it looks at the newest $1 and the oldest $4.
 	trimQuarantine = `
-		WITH counted AS MATERIALIZED (
-			SELECT position, quarantined_at, row_number() OVER newest AS rows, sum(CASE WHEN cut THEN 0 ELSE bytes END) OVER newest AS bytes
-			FROM outbox_quarantine WINDOW newest AS (ORDER BY position DESC)
+		WITH newest AS MATERIALIZED (
+			SELECT position, quarantined_at, sum(CASE WHEN cut THEN 0 ELSE bytes END) OVER (ORDER BY position DESC) AS bytes
+			FROM (SELECT position, quarantined_at, bytes, cut FROM outbox_quarantine ORDER BY position DESC LIMIT $1::bigint) AS newest
+		), found AS MATERIALIZED (
+			(SELECT position FROM outbox_quarantine WHERE position < (SELECT min(position) FROM newest) ORDER BY position LIMIT $4)
+			UNION ALL
+			(SELECT position FROM newest WHERE bytes > $2::bigint OR quarantined_at < now() - $3::bigint * interval '1 millisecond')
+			ORDER BY position LIMIT $4
 		), beyond AS MATERIALIZED (
-			SELECT q.position FROM counted c JOIN outbox_quarantine q ON q.position = c.position
-			WHERE c.rows > $1::bigint OR c.bytes > $2::bigint OR c.quarantined_at < now() - $3::bigint * interval '1 millisecond'
-			ORDER BY q.position LIMIT $4 FOR UPDATE OF q SKIP LOCKED
+			SELECT q.position FROM found f JOIN outbox_quarantine q ON q.position = f.position ORDER BY q.position FOR UPDATE OF q SKIP LOCKED
 		), trimmed AS (
 			DELETE FROM outbox_quarantine q USING beyond WHERE q.position = beyond.position RETURNING q.position
 		)

@@ -20,7 +20,7 @@ func (b *bundle) quarantined(page store.Page) []store.QuarantinedRow {
 	return rows
 }
 
-// What is put aside can be looked at, put back and deleted, each once.
+// A row in quarantine can be read, retried and deleted, each once.
 func TestQuarantine(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -63,7 +63,7 @@ func TestQuarantine(t *testing.T) {
 	require.Empty(t, b.quarantined(store.Page{Limit: 10}))
 }
 
-// However large a row is, its producer commits, and neither the outbox nor the quarantine keeps its texts.
+// The producer of a very large row can commit, and neither the outbox nor the quarantine keeps its texts.
 func TestQuarantine_LargeRows(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -143,4 +143,40 @@ func TestQuarantine_Bounds(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 2490, trimmed, "in several statements")
 	})
+}
+
+// A quarantine may have millions of rows, of a time without bounds: to trim it takes no longer for that, because every row that
+// enters waits for it.
+func TestQuarantine_TrimsWithoutReadingAll(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(`INSERT INTO outbox_quarantine (position, event_key, bytes, created_at, code, reason, quarantined_at)
+		SELECT n, gen_random_uuid(), 1, now(), 'invalid', '', now() FROM generate_series(1, 50000) n`)
+	query, args := postgres.TrimQuery(10)
+	require.Less(t, postgres.Buffers(t, b.Store, query, args), 50)
+	require.Equal(t, 49_999, b.count(`SELECT count(*) FROM outbox_quarantine`))
+	require.Equal(t, 2, b.count(`SELECT min(position) FROM outbox_quarantine`))
+}
+
+// A page shows the beginnings of texts that are as long as a row may be. One row has them whole.
+func TestQuarantine_ListsBeginnings(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(`SELECT publish(repeat('t', 9000), repeat('y', 9000), '1', repeat('e', 9000))`)
+	require.Equal(t, store.Ingested{Quarantined: 1}, b.drain(func(in *store.Ingestion) { in.RowBytes = 64 << 10 }))
+	row := b.quarantined(store.Page{Limit: 10})[0]
+	require.Len(t, row.TenantID+row.EventType+*row.EventID, 600)
+	whole, err := b.QuarantinedRow(t.Context(), row.Position)
+	require.NoError(t, err)
+	require.Len(t, whole.TenantID+whole.EventType+*whole.EventID, 27_000)
+}
+
+// The note of a row is no way around the bounds, whoever writes it.
+func TestQuarantine_LongNote(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(`SELECT publish('acme', 'a', '1') FROM set_config('waybill.note', repeat('x', 1000000), false)`)
+	require.Less(t, b.count(`SELECT pg_column_size(o.*) FROM outbox o`), 2000)
+	require.Equal(t, store.Ingested{Quarantined: 1}, b.drain())
+	require.Less(t, b.count(`SELECT pg_column_size(q.*) FROM outbox_quarantine q`), 4000)
 }

@@ -23,6 +23,11 @@ func (s Status) Settled() bool {
 	return s == StatusDelivered || s == StatusExhausted || s == StatusCanceled
 }
 
+// SettledText says why a settled delivery does not do what a person asks, and what helps.
+func (s Status) SettledText() string {
+	return "the delivery is " + string(s) + " already, and no attempt follows; to send the event again, publish it under another id"
+}
+
 // Outcome is how one attempt ended.
 type Outcome string
 

@@ -18,15 +18,21 @@ func (s *DeliveryState) made() int {
 // number is the number of the next attempt.
 func (d *delivery) number() int { return d.state.made() + 1 }
 
-// attempt makes the next attempt, in the fast lane if the endpoint has a free slot there, and stores the delivery's new
-// state. The first attempt never counts as manual, because it is due anyway.
+// isManual reports whether the retry policy does not count the next attempt. The first is due anyway: who asks for it only brings
+// it forward.
+func (d *delivery) isManual(asked bool) bool {
+	return d.state.Status == webhook.StatusRetrying && (asked || !d.state.ResumeAt.IsZero())
+}
+
+// attempt makes the next attempt, in the fast lane if the worker has room for the endpoint, and takes over how the delivery
+// then stands.
 func (d *delivery) attempt(ctx workflow.Context, asked bool) error {
 	queue := d.state.FollowOn
 	d.state.FollowOn = ""
 	in := activities.AttemptInput{
 		Tenant: d.event.in.Tenant, EventKey: d.event.in.EventKey, DeliveryID: d.state.ID, EndpointID: d.state.EndpointID,
 		Number: d.number(), Lane: d.state.Lane, Policy: d.event.in.Policies[d.state.Policy],
-		Manual: d.state.Status == webhook.StatusRetrying && (asked || !d.state.ResumeAt.IsZero()),
+		Manual: d.isManual(asked),
 	}
 	if manual := d.state.manual(); manual > 0 {
 		in.Scheduled = d.state.made() - manual

@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"fmt"
+
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -50,15 +52,15 @@ func refusal(code webhook.Code, text string) error {
 func (d *delivery) refuses(name string) error {
 	switch {
 	case d.state.Status.Settled():
-		return refusal(webhook.CodeConflict, "the delivery is "+string(d.state.Status))
+		return refusal(webhook.CodeConflict, d.state.Status.SettledText())
 	case d.pending != nil && d.pending.kind == commandCancel && !switches(name):
 		return refusal(webhook.CodeConflict, "the delivery is about to be canceled")
 	case name != SignalRetryNow:
 		return nil
 	case d.state.Status == webhook.StatusHeld || d.pending != nil && d.pending.kind == commandHold:
-		return refusal(webhook.CodeConflict, "the endpoint is disabled: enable it")
+		return refusal(webhook.CodeConflict, "the endpoint is disabled; enable it, and the delivery goes on")
 	case d.state.manual() >= MaxManualAttempts:
-		return refusal(webhook.CodeConflict, "as many attempts were asked for as may be")
+		return refusal(webhook.CodeConflict, fmt.Sprintf("people asked for %d attempts of the delivery, the most that may be; its schedule goes on", MaxManualAttempts))
 	}
 	return nil
 }
@@ -140,7 +142,7 @@ func (d *delivery) obeyed(err error) {
 	switch {
 	case d.pending == nil:
 	case d.state.Status.Settled():
-		d.pending.end(refusal(webhook.CodeConflict, "the delivery is "+string(d.state.Status)))
+		d.pending.end(refusal(webhook.CodeConflict, d.state.Status.SettledText()))
 		d.pending = nil
 	case d.pending.ifHeld && d.state.Status != webhook.StatusHeld:
 		d.pending = nil

@@ -94,7 +94,7 @@ func TestEventDelivery_ManualAttemptsAreBounded(t *testing.T) {
 		require.Len(t, s.times(endpointID(1)), 1+workflows.MaxManualAttempts)
 		u = s.update(workflows.SignalRetryNow, endpointID(1).String())
 	})
-	s.at(51*time.Second, func() { requireRefused(t, u, webhook.CodeConflict, "as may be") })
+	s.at(51*time.Second, func() { requireRefused(t, u, webhook.CodeConflict, "the most that may be; its schedule goes on") })
 	require.Equal(t, workflows.EventDeliveryResult{Exhausted: 1}, s.deliver(s.event(1)))
 	require.Len(t, s.times(endpointID(1)), 6+workflows.MaxManualAttempts, "and the retry policy is as long as ever")
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/sdk/converter"
@@ -37,7 +38,7 @@ func decodeSignal(payload *commonpb.Payload) (EndpointSignal, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&s); err != nil {
-		return EndpointSignal{}, fmt.Errorf("the input cannot be read: %w", err)
+		return EndpointSignal{}, explain(err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return EndpointSignal{}, errors.New("something follows the input's object")
@@ -55,7 +56,19 @@ func decodeSignal(payload *commonpb.Payload) (EndpointSignal, error) {
 	return s, nil
 }
 
-// decodeAsBefore reads a signal as it was read before change strict-signals, and reports whether it succeeded.
+// explain tells who typed the input what is wrong with it, in the terms of JSON.
+func explain(err error) error {
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		return fmt.Errorf("the input's %s must not be a JSON %s", wrong.Field, wrong.Value)
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return fmt.Errorf(`the input has an unknown field %s; known are "endpoint_id" and "reason"`, name)
+	}
+	return fmt.Errorf("the input is not JSON: %w", err)
+}
+
+// decodeAsBefore reads a signal as it was read before change strict-signals, in today's terms, and reports whether it could be.
 func decodeAsBefore(payload *commonpb.Payload, name string) (EndpointSignal, bool) {
 	var s EndpointSignal
 	if err := converter.GetDefaultDataConverter().FromPayload(payload, &s); err != nil {

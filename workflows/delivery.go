@@ -55,8 +55,39 @@ func (d *delivery) step(ctx workflow.Context) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	workflow.GetLogger(ctx).Error("A delivery is stuck on an internal fault and will be tried again.", "delivery", d.state.ID, "error", err)
-	return workflow.Sleep(ctx, faultPause) == nil
+	workflow.GetLogger(ctx).Error("A delivery is stuck on a fault of ours and will be tried again.", "delivery", d.state.ID, "error", err)
+	if !changed(ctx, changeFaultsWait) {
+		return workflow.Sleep(ctx, faultPause) == nil
+	}
+	d.postpone(ctx, c)
+	return true
+}
+
+// postpone has what a fault of ours prevented done again after a pause, which commands and the draining of the event interrupt
+// like any other wait.
+func (d *delivery) postpone(ctx workflow.Context, c *command) {
+	again := workflow.Now(ctx).Add(faultPause)
+	if c.kind == commandAttempt {
+		if d.isManual(c.manual) {
+			d.state.ResumeAt = d.state.resumesAt()
+		}
+		if d.state.Status == webhook.StatusHeld {
+			d.release() // its endpoint was enabled, and nobody says so again
+		}
+		d.state.NextAttemptAt = again
+		return
+	}
+	if due := d.state.NextAttemptAt; !due.IsZero() && due.Before(again) {
+		d.state.NextAttemptAt = again
+	}
+}
+
+// release makes a held delivery what it was before, as the database does when its endpoint is enabled.
+func (d *delivery) release() {
+	d.state.Status, d.state.Reason = webhook.StatusPending, ""
+	if d.state.made() > 0 {
+		d.state.Status = webhook.StatusRetrying
+	}
 }
 
 // due returns the command that is due by time; none before.

@@ -3,7 +3,6 @@ package workflows
 import (
 	"slices"
 
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"waybill/webhook"
@@ -14,8 +13,9 @@ import (
 // whose detail is the result, when a delivery is exhausted, and with one of type invalid_input when Waybill cannot have
 // made its input.
 func EventDelivery(ctx workflow.Context, in *EventDeliveryInput) (*EventDeliveryResult, error) {
-	if err := in.check(); err != nil && changed(ctx, changeRejectsBadInput) {
-		return nil, temporal.NewNonRetryableApplicationError(err.Error(), ErrorTypeInvalidInput, nil)
+	// Nothing ever came of a null, so no history needs the marker of the change for it.
+	if err := in.check(); err != nil && (in == nil || changed(ctx, changeRejectsBadInput)) {
+		return nil, invalidInput(err)
 	}
 	if len(in.Deliveries) > MaxDeliveries {
 		return runParts(ctx, in)
@@ -48,6 +48,7 @@ func newEvent(in *EventDeliveryInput) *event {
 		if state.Status == "" {
 			state.Status = webhook.StatusPending
 		}
+		state.clean()
 		e.deliveries = append(e.deliveries, &delivery{event: e, state: state})
 	}
 	return e

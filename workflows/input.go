@@ -17,6 +17,8 @@ const ErrorTypeInvalidInput = "invalid_input"
 // end it instead of occupying a worker forever.
 func (in *EventDeliveryInput) check() error {
 	switch {
+	case in == nil:
+		return errors.New("the input is null")
 	case in.Tenant == "" || in.EventID == "":
 		return errors.New("tenant and event_id must not be empty")
 	case len(in.Deliveries) > webhook.MaxRecipients:
@@ -46,6 +48,32 @@ func (in *EventDeliveryInput) check() error {
 		}
 	}
 	return nil
+}
+
+// check returns what is wrong with an input.
+func (in *EndpointRecoveryInput) check() error {
+	switch {
+	case in == nil:
+		return errors.New("the input is null")
+	case in.Tenant == "" || in.EndpointID.IsZero():
+		return errors.New("tenant and endpoint_id must not be empty")
+	case in.PerSecond < 0 || in.PerSecond > MaxRecoveryRate:
+		return fmt.Errorf("per_second is %d, not from 0 to %d", in.PerSecond, MaxRecoveryRate)
+	}
+	return nil
+}
+
+func invalidInput(err error) error {
+	return temporal.NewNonRetryableApplicationError(err.Error(), ErrorTypeInvalidInput, nil)
+}
+
+// clean takes out of the state what a terminal would obey. Waybill's own texts have nothing of it, a forged start may.
+func (s *DeliveryState) clean() {
+	s.Host, s.Reason = cleanReason(s.Host), cleanReason(s.Reason)
+	s.Attempts = slices.Clone(s.Attempts)
+	for i := range s.Attempts {
+		s.Attempts[i].Error = cleanReason(s.Attempts[i].Error)
+	}
 }
 
 // maxShownEndpoints keeps WaybillEndpoints below the 2 KiB that a Temporal server takes for one search attribute. An
@@ -106,7 +134,7 @@ func BoundAttempts(deliveries [][]webhook.AttemptSummary, limit int) bool {
 		n := 0
 		for _, attempts := range deliveries {
 			for i := range attempts {
-				n += attemptBytes + len(attempts[i].Error)
+				n += attemptBytes + jsonBytes(attempts[i].Error)
 			}
 		}
 		return n <= limit
@@ -130,7 +158,23 @@ func BoundAttempts(deliveries [][]webhook.AttemptSummary, limit int) bool {
 	return fits()
 }
 
-// Carry sets the attempts that the delivery starts with: the latest ones, out of all that were made.
+// jsonBytes is what a text takes as JSON, at most. The texts of errors quote receivers, who may choose what is escaped.
+func jsonBytes(text string) int {
+	n := len(text)
+	for _, c := range []byte(text) {
+		switch c {
+		case '<', '>', '&':
+			n += len(`\u003c`) - 1
+		case '"', '\\':
+			n++
+		case 0xE2: // begins U+2028 and U+2029
+			n += len(`\u2028`) - 3
+		}
+	}
+	return n
+}
+
+// Carry makes the attempts, the latest of all that were made, those that the delivery starts with.
 func (s *DeliveryState) Carry(attempts, all []webhook.AttemptSummary) {
 	for _, a := range all[:len(all)-len(attempts)] {
 		if a.Manual {

@@ -46,14 +46,85 @@ func TestEventDelivery_ForgedInput(t *testing.T) {
 			in.Policies = slices.Clone(in.Policies)
 			forge(in)
 			s.env.ExecuteWorkflow(workflows.EventDeliveryType, in)
-			require.True(t, s.env.IsWorkflowCompleted())
-			var failed *temporal.ApplicationError
-			require.ErrorAs(t, s.env.GetWorkflowError(), &failed)
-			require.Equal(t, workflows.ErrorTypeInvalidInput, failed.Type())
-			require.True(t, failed.NonRetryable())
-			require.Empty(t, s.made)
+			requireForged(t, s)
 		})
 	}
+}
+
+func TestWorkflows_WithoutInput(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{workflows.EventDeliveryType, workflows.EndpointRecoveryType} {
+		for args, started := range map[string][]any{"none": nil, "null": {nil}, "a text": {"x"}} {
+			s := newStory(t, "rheo")
+			s.env.ExecuteWorkflow(name, started...)
+			require.True(t, s.env.IsWorkflowCompleted(), name, args)
+			require.Error(t, s.env.GetWorkflowError())
+			require.NotContains(t, s.env.GetWorkflowError().Error(), "nil pointer", "a panic occupies a worker for good")
+		}
+	}
+}
+
+// So does an input that is null, which no check of a member sees.
+func TestWorkflows_NullInput(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{workflows.EventDeliveryType, workflows.EndpointRecoveryType} {
+		s := newStory(t, "rheo")
+		s.env.ExecuteWorkflow(name, nil)
+		requireForged(t, s)
+	}
+}
+
+func TestEndpointRecovery_ForgedInput(t *testing.T) {
+	t.Parallel()
+	for name, in := range map[string]workflows.EndpointRecoveryInput{
+		"empty":       {},
+		"no tenant":   {EndpointID: endpointID(1), PerSecond: 1},
+		"no endpoint": {Tenant: "acme", PerSecond: 1},
+		"negative":    {Tenant: "acme", EndpointID: endpointID(1), PerSecond: -1},
+		"too fast":    {Tenant: "acme", EndpointID: endpointID(1), PerSecond: workflows.MaxRecoveryRate + 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStory(t, "rheo") // which has no activity that wakes
+			s.env.ExecuteWorkflow(workflows.EndpointRecoveryType, &in)
+			requireForged(t, s)
+		})
+	}
+}
+
+func requireForged(t *testing.T, s *story) {
+	t.Helper()
+	require.True(t, s.env.IsWorkflowCompleted())
+	var failed *temporal.ApplicationError
+	require.ErrorAs(t, s.env.GetWorkflowError(), &failed)
+	require.Equal(t, workflows.ErrorTypeInvalidInput, failed.Type())
+	require.True(t, failed.NonRetryable())
+	require.Empty(t, s.made)
+}
+
+// What a forged start brings along is shown by terminals too.
+func TestEventDelivery_ForgedTexts(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, "rheo")
+	in := s.event(1)
+	const evil = "a\x1b[31m\u009b2J\u202eb\n"
+	d := &in.Deliveries[0]
+	d.Status, d.Host, d.Reason, d.NextAttemptAt = webhook.StatusHeld, evil, evil, began.Add(time.Hour)
+	d.Attempts = []webhook.AttemptSummary{{Number: 1, Error: evil}}
+	s.at(time.Minute, func() {
+		value, err := s.env.QueryWorkflow(workflows.QueryStatus)
+		require.NoError(t, err)
+		var lines []string
+		require.NoError(t, value.Get(&lines))
+		h := s.history()
+		for _, text := range []string{s.details(), lines[0], h.Reason, h.Attempts[0].Error} {
+			require.Contains(t, text, "[31m")
+			require.NotContains(t, text, "\x1b")
+			require.NotContains(t, text, "\u009b")
+			require.NotContains(t, text, "\u202e")
+		}
+	})
+	s.deliver(in)
 }
 
 func TestEventDelivery_LargestPolicy(t *testing.T) {
@@ -70,6 +141,25 @@ func TestEventDelivery_LargestPolicy(t *testing.T) {
 // policy and people may make, every error as long as an error can be. The query's answer takes as much.
 func TestEventDelivery_LargestAnswers(t *testing.T) {
 	t.Parallel()
+	const made = webhook.MaxRetries + workflows.MaxManualAttempts
+	for name, test := range map[string]struct {
+		attempts int
+		text     string
+	}{
+		"plain":             {made, "e"},
+		"escaped":           {made, "<"},
+		"just few, escaped": {8, "<"}, // which would fit without the escapes
+		"line separators":   {8, "\u2028"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			largestAnswers(t, test.attempts, strings.Repeat(test.text, 450/len(test.text)))
+		})
+	}
+}
+
+func largestAnswers(t *testing.T, made int, text string) {
+	t.Helper()
 	s := newStory(t, "standard")
 	s.env.SetContinueAsNewSuggested(true)
 	in := s.event(workflows.MaxDeliveries)
@@ -82,10 +172,10 @@ func TestEventDelivery_LargestAnswers(t *testing.T) {
 		d := &in.Deliveries[i]
 		d.Status, d.Reason, d.Policy = webhook.StatusRetrying, strings.Repeat("r", 500), i
 		d.Host, d.NextAttemptAt = strings.Repeat("h", 261), began.Add(24*time.Hour)
-		for n := range webhook.MaxRetries + workflows.MaxManualAttempts {
+		for n := range made {
 			d.Attempts = append(d.Attempts, webhook.AttemptSummary{
 				Number: n + 1, StartedAt: began.Add(123456 * time.Microsecond), DurationMS: 59_999, StatusCode: 503, Manual: n >= webhook.MaxRetries,
-				Outcome: webhook.OutcomeRetryable, ErrorClass: webhook.ErrorHTTPStatus, Error: strings.Repeat("e", 500),
+				Outcome: webhook.OutcomeRetryable, ErrorClass: webhook.ErrorHTTPStatus, Error: text,
 			})
 		}
 	}
@@ -97,11 +187,11 @@ func TestEventDelivery_LargestAnswers(t *testing.T) {
 	require.NoError(t, err)
 	var answer workflows.HistoryAnswer
 	require.NoError(t, value.Get(&answer))
-	text, err := json.Marshal(answer)
+	encoded, err := json.Marshal(answer)
 	require.NoError(t, err)
-	require.Less(t, len(text), 2<<20)
+	require.Less(t, len(encoded), 2<<20)
 	attempts := answer.Deliveries[0].Attempts
 	last := attempts[len(attempts)-1]
-	require.Equal(t, webhook.MaxRetries+workflows.MaxManualAttempts, last.Number, "the latest are kept")
+	require.Equal(t, made, last.Number, "the latest are kept")
 	require.NotEmpty(t, last.Error)
 }

@@ -16,14 +16,14 @@ const partsAtOnce = 8
 // runParts delivers a large event by child workflows of at most MaxDeliveries each, passes signals on to them, and
 // waits for them all.
 func runParts(ctx workflow.Context, in *EventDeliveryInput) (*EventDeliveryResult, error) {
-	p := &parts{in: in, id: workflow.GetInfo(ctx).WorkflowExecution.ID}
+	p := &parts{in: in, ids: partIDs(workflow.GetInfo(ctx).WorkflowExecution.ID, len(in.Deliveries))}
 	if err := p.answerQueries(ctx); err != nil {
 		return nil, err
 	}
-	if err := p.startAll(ctx); err != nil {
+	if err := redirectUpdates(ctx, p.partOf); err != nil {
 		return nil, err
 	}
-	if err := redirectUpdates(ctx, p.partOf); err != nil {
+	if err := p.startAll(ctx); err != nil {
 		return nil, err
 	}
 	p.passOnSignals(ctx)
@@ -80,25 +80,32 @@ func (p *parts) awaitStarted(ctx workflow.Context) error {
 
 // parts is the state of an EventDelivery that is split.
 type parts struct {
-	in       *EventDeliveryInput
-	id       string
+	in *EventDeliveryInput
+	// ids are the parts' workflow ids, of those too that are not started yet.
 	ids      []string
 	children []workflow.ChildWorkflowFuture
 }
 
+func partIDs(id string, deliveries int) []string {
+	ids := make([]string, (deliveries+MaxDeliveries-1)/MaxDeliveries)
+	for i := range ids {
+		ids[i] = partID(id, i+1)
+	}
+	return ids
+}
+
 func (p *parts) start(ctx workflow.Context, deliveries []DeliveryState) {
 	part := p.in.part(deliveries)
-	id := partID(p.id, len(p.ids)+1)
+	n := len(p.children)
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID: id,
-		// The event may be restarted after its workflow was lost, and its earlier part may be closed by then.
+		WorkflowID: p.ids[n],
+		// The event may be started again after its workflow was lost, and the part of before may be closed by then.
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		// A person who cancels or terminates the event means its parts too, and the parts must record it in the log.
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_REQUEST_CANCEL,
 		TypedSearchAttributes: temporal.NewSearchAttributes(part.SearchAttributes()...),
-		StaticSummary:         fmt.Sprintf("%s, part %d: %d deliveries", p.in.EventType, len(p.ids)+1, len(deliveries)),
+		StaticSummary:         fmt.Sprintf("%s, part %d: %d deliveries", p.in.EventType, n+1, len(deliveries)),
 	})
-	p.ids = append(p.ids, id)
 	p.children = append(p.children, workflow.ExecuteChildWorkflow(ctx, EventDeliveryType, part))
 }
 
@@ -134,12 +141,24 @@ func (p *parts) answerQueries(ctx workflow.Context) error {
 	return nil
 }
 
-// passOnSignals sends every signal to every part. The part that has the endpoint obeys it. A part that has ended needs no
-// signals.
+// passOnSignals hands a signal to the part that has the endpoint, or to all for every endpoint. A part that has ended needs none.
 func (p *parts) passOnSignals(ctx workflow.Context) {
 	receive(ctx, func(ctx workflow.Context, name string, s EndpointSignal) {
-		for _, id := range p.ids {
+		for _, id := range p.meant(ctx, s.EndpointID) {
 			workflow.SignalExternalWorkflow(ctx, id, "", name, s)
 		}
 	})
+}
+
+// meant returns the parts that a signal is about. This workflow lives as long as its parts and never continues as new, and each
+// part that is told costs it two events of history.
+func (p *parts) meant(ctx workflow.Context, endpointID string) []string {
+	if endpointID == AllEndpoints || !changed(ctx, changeSignalsToPart) {
+		return p.ids
+	}
+	if id, ok := p.partOf(endpointID); ok {
+		return []string{id}
+	}
+	workflow.GetLogger(ctx).Warn("A signal names no endpoint of this event.", "endpoint", endpointID)
+	return nil
 }

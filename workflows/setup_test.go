@@ -48,6 +48,8 @@ type story struct {
 	answer func(in activities.AttemptInput) int
 	// refuse answers for the fast lane when it does not attempt.
 	refuse func() (*activities.AttemptResult, error)
+	// fault fails an attempt, or setting an endpoint enabled, for a fault of ours.
+	fault func(endpoint webhook.EndpointID) error
 	// before runs at the beginning of each attempt.
 	before   func(in activities.AttemptInput)
 	disabled map[webhook.EndpointID]string
@@ -135,6 +137,11 @@ func (s *story) attempt(_ context.Context, in activities.AttemptInput) (*activit
 	if s.before != nil {
 		s.before(in)
 	}
+	if s.fault != nil {
+		if err := s.fault(in.EndpointID); err != nil {
+			return nil, err
+		}
+	}
 	if s.refuse != nil && in.Lane == activities.LaneFast {
 		return s.refuse()
 	}
@@ -183,6 +190,11 @@ func (s *story) setStatus(_ context.Context, in activities.SetStatusInput) (*act
 func (s *story) setEnabled(_ context.Context, in activities.SetEnabledInput) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.fault != nil {
+		if err := s.fault(in.EndpointID); err != nil {
+			return err
+		}
+	}
 	s.enabling = append(s.enabling, in)
 	if in.Enabled {
 		delete(s.disabled, in.EndpointID)

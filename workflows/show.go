@@ -101,7 +101,7 @@ func (d *delivery) outlook() string {
 		}
 		return fmt.Sprintf("canceled at %s unless the endpoint is enabled: mend the receiver, then update %s", at, SignalEnableEndpoint)
 	case webhook.StatusExhausted:
-		return "no attempt follows: mend the receiver, then publish the event again"
+		return "no attempt follows: mend the receiver, then publish the event under another id"
 	case webhook.StatusPending:
 		if !d.state.NextAttemptAt.IsZero() {
 			return "the endpoint is busy, first attempt at " + at

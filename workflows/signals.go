@@ -112,9 +112,11 @@ func (e *event) setEndpoints(ctx workflow.Context, name string, s EndpointSignal
 	})
 }
 
-// setEnabled disables or enables the endpoints of the deliveries in the database.
+// setEnabled disables or enables the endpoints of the deliveries in the database. One that fails, such as one that was deleted,
+// does not keep the others from it.
 func (e *event) setEnabled(ctx workflow.Context, name, reason string, meant []*delivery) error {
 	var done []webhook.EndpointID
+	var failed error
 	for _, d := range meant {
 		id := d.state.EndpointID
 		if slices.Contains(done, id) {
@@ -126,8 +128,14 @@ func (e *event) setEnabled(ctx workflow.Context, name, reason string, meant []*d
 		}
 		ctx := housekeeping(ctx, name+" "+d.name())
 		if err := workflow.ExecuteActivity(ctx, activities.NameSetEnabled, in).Get(ctx, nil); err != nil {
-			return err
+			if failed == nil {
+				failed = err
+			}
+			if ctx.Err() != nil || !changed(ctx, changeEachEndpoint) {
+				break
+			}
+			workflow.GetLogger(ctx).Error("An endpoint could not be disabled or enabled.", "endpoint", id, "error", err)
 		}
 	}
-	return nil
+	return failed
 }

@@ -5,8 +5,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
+	"waybill/activities"
 	"waybill/webhook"
 	"waybill/workflows"
 )
@@ -73,7 +76,7 @@ func TestEventDelivery_Updates(t *testing.T) {
 		require.NoError(t, canceled.err)
 		require.Equal(t, webhook.StatusCanceled, canceled.answer.Deliveries[0].Status)
 		require.Equal(t, "because", canceled.answer.Deliveries[0].Reason)
-		requireRefused(t, held, webhook.CodeConflict, "the endpoint is disabled: enable it")
+		requireRefused(t, held, webhook.CodeConflict, "the endpoint is disabled; enable it")
 		settled = s.update(workflows.SignalRetryNow, endpointID(3).String())
 		enabled = s.update(workflows.SignalEnableEndpoint, endpointID(2).String())
 	})
@@ -106,6 +109,42 @@ func TestEventDelivery_UpdatesRefused(t *testing.T) {
 	})
 	s.deliver(s.event(1))
 	require.Empty(t, s.set)
+}
+
+// A person reads why an update is refused, and does not know the types of the code.
+func TestEventDelivery_UpdateSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, "auction-excellence")
+	s.answer = failing(1)
+	for input, text := range map[string]string{
+		`{"endpoint": "ep_x"}`:      `the input has an unknown field "endpoint"; known are "endpoint_id" and "reason"`,
+		`{"endpoint_id": ["ep_x"]}`: "the input's endpoint_id must not be a JSON array",
+		`{"endpoint_id": `:          "the input is not JSON",
+	} {
+		s.at(time.Second, func() {
+			u := s.updateWith(workflows.SignalCancelDelivery, converter.NewRawValue(&commonpb.Payload{
+				Metadata: map[string][]byte{converter.MetadataEncoding: []byte(converter.MetadataEncodingJSON)}, Data: []byte(input),
+			}))
+			s.at(2*time.Second, func() { requireRefused(t, u, webhook.CodeInvalid, text) })
+		})
+	}
+	s.deliver(s.event(1))
+}
+
+func TestEventDelivery_UpdateOfASettledDelivery(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, "auction-excellence")
+	s.answer = func(in activities.AttemptInput) int {
+		if in.EndpointID == endpointID(1) {
+			return ok
+		}
+		return failing(1)(in)
+	}
+	var u *updated
+	s.at(time.Second, func() { u = s.update(workflows.SignalRetryNow, endpointID(1).String()) })
+	s.at(2*time.Second, func() { requireRefused(t, u, webhook.CodeConflict, "is delivered already") })
+	s.at(2*time.Second, func() { requireRefused(t, u, webhook.CodeConflict, "publish it under another id") })
+	s.deliver(s.event(2))
 }
 
 // An update is answered before the workflow ends or goes on in a new run.

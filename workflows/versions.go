@@ -14,6 +14,9 @@ const (
 	changeExhaustedFails  = "exhausted-fails"
 	changeRejectsBadInput = "rejects-bad-input"
 	changePartsInWaves    = "parts-in-waves"
+	changeFaultsWait      = "faults-wait"
+	changeSignalsToPart   = "signals-to-part"
+	changeEachEndpoint    = "each-endpoint"
 )
 
 // Change is a change of what a workflow does.
@@ -33,6 +36,9 @@ func Changes() []Change {
 		{changeExhaustedFails, "an event with an exhausted delivery ended as completed, which the Web UI shows in green"},
 		{changeRejectsBadInput, "a forged input made the workflow panic without end"},
 		{changePartsInWaves, "the first task started all parts of a large event, and its answer exceeded what Temporal takes"},
+		{changeFaultsWait, "a delivery with a fault of ours kept the whole event from continuing as new, and forgot that its endpoint was enabled"},
+		{changeSignalsToPart, "each signal to a large event went to all of its parts, so that some hundred of them exceeded its history"},
+		{changeEachEndpoint, "a disable_endpoint or enable_endpoint of every endpoint ended at the first that failed"},
 	}
 }
 

@@ -107,7 +107,7 @@ func parseConfig(command string, args, environ []string, out io.Writer) (*config
 	}
 	var c config
 	if err := env.ParseWithOptions(&c, env.Options{Environment: variables}); err != nil {
-		return nil, nameVariables(err)
+		return nil, nameVariables(err, variables)
 	}
 	return &c, nil
 }
@@ -129,8 +129,17 @@ func checkNames(variables map[string]string, fields []env.FieldParams) error {
 	return errors.Join(errs...)
 }
 
-// nameVariables says which variable a parse error is about; the library names the Go field.
-func nameVariables(err error) error {
+// wanted says what a value has to be, by its Go type, which a person does not know. None of these types holds a secret.
+var wanted = map[reflect.Type]string{
+	reflect.TypeFor[bool]():          "true or false",
+	reflect.TypeFor[int]():           "a whole number",
+	reflect.TypeFor[int64]():         "a whole number",
+	reflect.TypeFor[[]uint16]():      "a list of numbers by commas, such as 443,8443",
+	reflect.TypeFor[time.Duration](): "a duration such as 500ms, 25s, 5m or 2h",
+}
+
+// nameVariables says which variable a parse error is about, and what it takes; the library names the Go field.
+func nameVariables(err error, variables map[string]string) error {
 	var all env.AggregateError
 	if !errors.As(err, &all) {
 		return err
@@ -143,7 +152,11 @@ func nameVariables(err error) error {
 			continue
 		}
 		if field, ok := reflect.TypeFor[config]().FieldByName(bad.Name); ok {
-			errs[i] = fmt.Errorf("%s: %w", field.Tag.Get("env"), bad.Err)
+			name := field.Tag.Get("env")
+			errs[i] = fmt.Errorf("%s: %w", name, bad.Err)
+			if what, ok := wanted[field.Type]; ok {
+				errs[i] = fmt.Errorf("%s is %q, not %s", name, variables[name], what)
+			}
 		}
 	}
 	return errors.Join(errs...)

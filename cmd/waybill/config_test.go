@@ -111,7 +111,22 @@ func TestConfig_Check(t *testing.T) {
 	}
 }
 
-// What is wrong with the URL is told without it: the password is in it.
+// A value of the wrong kind is answered with the kind, not with the words of a parser.
+func TestConfig_SaysWhatItTakes(t *testing.T) {
+	t.Parallel()
+	for wrong, says := range map[string]string{
+		"WAYBILL_MAX_BACKLOG=1e6":         `WAYBILL_MAX_BACKLOG is "1e6", not a whole number`,
+		"WAYBILL_MAX_INFLIGHT_BYTES=8MiB": `WAYBILL_MAX_INFLIGHT_BYTES is "8MiB", not a whole number`,
+		"WAYBILL_DRAIN_TIMEOUT=25":        `WAYBILL_DRAIN_TIMEOUT is "25", not a duration such as 500ms, 25s, 5m or 2h`,
+		"WAYBILL_EXPRESS=si":              `WAYBILL_EXPRESS is "si", not true or false`,
+		"WAYBILL_EGRESS_PORTS=443,http":   `WAYBILL_EGRESS_PORTS is "443,http", not a list of numbers by commas, such as 443,8443`,
+	} {
+		_, err := parse(nil, good(wrong))
+		require.EqualError(t, err, says)
+	}
+}
+
+// The error about the URL does not quote it, because it contains the password.
 func TestConfig_DatabaseURL(t *testing.T) {
 	t.Parallel()
 	for value, says := range map[string]string{

@@ -44,7 +44,7 @@ func TestDelivery_RetryHeld(t *testing.T) {
 	d := tn.publish(t, `{"type":"order.confirmed","data":1}`, 1).Deliveries[0].ID
 	tn.waitDelivery(t, d, "held", 0)
 	p := tn.call(t, "POST", tn.path+"/deliveries/"+d+"/retry", nil).isProblem(t, 409, "conflict")
-	require.Contains(t, p.Detail, "the endpoint is disabled: enable it")
+	require.Contains(t, p.Detail, "the endpoint is disabled; enable it")
 	r.wait(t, 0)
 }
 

@@ -24,7 +24,7 @@ BEGIN
             bytes  bigint := coalesce(octet_length(publish.tenant), 0)::bigint + coalesce(octet_length(publish.event_id), 0)
                 + coalesce(octet_length(publish.type), 0) + coalesce(octet_length(publish.data::text), 0)
                 + coalesce(octet_length(publish.attributes::text), 0);
-            note   text := nullif(current_setting('waybill.note', true), '');
+            note   text := left(nullif(current_setting('waybill.note', true), ''), 500);
         BEGIN
             IF bytes <= 8388608 THEN
                 INSERT INTO %1$I.outbox (event_key, tenant_id, event_id, event_type, data, occurred_at, attributes, bytes, created_at, note)

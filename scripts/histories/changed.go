@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
 	"waybill/activities"
 	"waybill/webhook"
@@ -49,6 +51,17 @@ func changedStories() []*story {
 			after(webhook.StatusHeld, workflows.SignalRetryNow, false), after(webhook.StatusHeld, workflows.SignalEnableEndpoint, true))},
 		held("held-rather-than-retried"),
 		{name: "in-waves", deliveries: workflows.MaxDeliveries + 1, attempt: unequalAtLast()},
+		{name: "signals-to-part", deliveries: workflows.MaxDeliveries + 1, attempt: lastFails(), then: func(ctx context.Context, r *running) error {
+			return r.signalTo(ctx, workflows.SignalRetryNow, webhook.NewID[webhook.EndpointID](fixed(workflows.MaxDeliveries+1)).String())
+		}},
+		faulty("fault-waited"),
+		{name: "disabled-each", deliveries: 2, attempt: failing(1, hour), setEnabled: firstIsGone(), then: steps(waitFor(webhook.StatusRetrying),
+			func(ctx context.Context, r *running) error {
+				return r.signalTo(ctx, workflows.SignalDisableEndpoint, workflows.AllEndpoints)
+			},
+			func(ctx context.Context, r *running) error {
+				return r.signalTo(ctx, workflows.SignalRetryNow, workflows.AllEndpoints)
+			})},
 		{name: "forged-input", deliveries: 1, attempt: failing(0, 0), forge: func(in *workflows.EventDeliveryInput) { in.Policies = nil }},
 	}
 }
@@ -88,6 +101,56 @@ func unequalAtLast() script {
 			return result(in, 410, webhook.StatusExhausted, 0), nil
 		}
 		return result(in, 200, webhook.StatusDelivered, 0), nil
+	}
+}
+
+// lastFails has the last delivery of a part beyond the first fail once, for long.
+func lastFails() script {
+	last := webhook.NewID[webhook.EndpointID](fixed(workflows.MaxDeliveries + 1))
+	return func(in activities.AttemptInput) (activities.AttemptResult, error) {
+		if in.EndpointID == last && in.Number == 1 {
+			return result(in, 503, webhook.StatusRetrying, 5*time.Second), nil
+		}
+		return result(in, 200, webhook.StatusDelivered, 0), nil
+	}
+}
+
+// errGone is a fault that time does not cure.
+func errGone() error {
+	return temporal.NewNonRetryableApplicationError("not stored", string(webhook.CodeNotFound), nil)
+}
+
+func firstIsGone() func(activities.SetEnabledInput) error {
+	first := webhook.NewID[webhook.EndpointID](fixed(1))
+	return func(in activities.SetEnabledInput) error {
+		if in.EndpointID == first {
+			return errGone()
+		}
+		return nil
+	}
+}
+
+// faulty cannot make the first attempt, in either lane, until a person asks for it.
+func faulty(name string) *story {
+	tried := make(chan struct{})
+	var asked atomic.Bool
+	return &story{
+		name: name, deliveries: 1,
+		attempt: func(in activities.AttemptInput) (activities.AttemptResult, error) {
+			if asked.Load() {
+				return result(in, 200, webhook.StatusDelivered, 0), nil
+			}
+			if in.Lane == activities.LaneIsolated {
+				defer close(tried)
+			}
+			return activities.AttemptResult{}, errGone()
+		},
+		then: func(ctx context.Context, r *running) error {
+			<-tried
+			asked.Store(true)
+			time.Sleep(time.Second) // until the workflow knows, which no query tells
+			return r.update(ctx, workflows.SignalRetryNow)
+		},
 	}
 }
 

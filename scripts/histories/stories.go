@@ -23,6 +23,8 @@ type story struct {
 	deliveries int
 	// attempt answers every attempt, the n-th of its delivery.
 	attempt func(in activities.AttemptInput) (activities.AttemptResult, error)
+	// setEnabled answers who disables or enables an endpoint; nil: it is done.
+	setEnabled func(in activities.SetEnabledInput) error
 	// then is what happens after the start.
 	then func(ctx context.Context, r *running) error
 	// open records the workflow while it runs; continues means that it does not end with its first run.
@@ -64,6 +66,11 @@ func (r *running) signal(ctx context.Context, name string, informed bool) error 
 	return r.client.SignalWorkflow(ctx, r.id, "", name, s)
 }
 
+// signalTo signals as a person does, to the endpoint or to all.
+func (r *running) signalTo(ctx context.Context, name, endpoint string) error {
+	return r.client.SignalWorkflow(ctx, r.id, "", name, workflows.EndpointSignal{EndpointID: endpoint, Reason: "recorded"})
+}
+
 // fixed UUIDs are the same in every recording, so that files differ only where behavior does.
 func fixed(n int) [16]byte { return [16]byte{6: 0x70, 8: 0x80, 14: byte(n >> 8), 15: byte(n)} }
 
@@ -99,7 +106,12 @@ func (s *story) register(r worker.ActivityRegistry) {
 	r.RegisterActivityWithOptions(func(_ context.Context, in activities.SetStatusInput) (*activities.SetStatusResult, error) {
 		return &activities.SetStatusResult{Status: in.Status, Reason: in.Reason}, nil
 	}, named(activities.NameSetStatus))
-	r.RegisterActivityWithOptions(func(context.Context, activities.SetEnabledInput) error { return nil }, named(activities.NameSetEnabled))
+	r.RegisterActivityWithOptions(func(_ context.Context, in activities.SetEnabledInput) error {
+		if s.setEnabled == nil {
+			return nil
+		}
+		return s.setEnabled(in)
+	}, named(activities.NameSetEnabled))
 	r.RegisterActivityWithOptions(func(_ context.Context, in activities.AttemptInput) (*activities.AttemptResult, error) {
 		out := result(in, 200, webhook.StatusDelivered, 0)
 		return &out, nil
