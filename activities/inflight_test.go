@@ -70,7 +70,8 @@ func joins(t *testing.T, b *bundle, first, second activities.Lane) {
 	require.Equal(t, want, <-results)
 }
 
-// An attempt that waits in vain for the fast lane is no reason to keep the isolated lane, which has room, from making it.
+// An attempt that waits for the fast lane without success does not prevent the isolated lane, which has a free slot, from
+// making it.
 func TestActivities_Attempt_isolatedDoesNotSpill(t *testing.T) {
 	t.Parallel()
 	b := setupInBubble(t, answer(204))

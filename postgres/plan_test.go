@@ -177,7 +177,7 @@ func TestDeliveries_ListsReadAPage(t *testing.T) {
 	}
 }
 
-// Whoever looks for stalled deliveries uses an index that has nothing else, and not through the tables.
+// The search for stalled deliveries uses an index that has nothing else, and does not read the tables.
 func TestReconcilerStatements_Plan(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
