@@ -14,8 +14,8 @@ import (
 	"waybill/webhook"
 )
 
-// What an endpoint may say arrives byte for byte, over HTTP/1.1 and HTTP/2 alike. Every byte is tried in every position,
-// so that nothing is accepted that either protocol changes.
+// Accepted URLs and headers arrive byte for byte over both HTTP/1.1 and HTTP/2. Every byte is tried in every position, so
+// that nothing is accepted that one of the protocols changes.
 func TestEndpoint_arrivesAsWritten(t *testing.T) {
 	t.Parallel()
 	type arrival struct {

@@ -75,7 +75,7 @@ func TestBulkhead_noticesARequestThatHangs(t *testing.T) {
 	refused(t, b, oneEndpoint)
 }
 
-// What finds no slot comes back when there is to be one, and not all at the same moment.
+// Attempts that find no slot come back when a slot should be free, and not all at the same moment.
 func TestBulkhead_booksSlots(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 5, 27, 0, 0, 0, 0, time.UTC)

@@ -1,6 +1,6 @@
 package activities
 
-// What tests of this package's surface need from inside.
+// These export internals for the tests in package activities_test.
 var (
 	ParseRetryAfter = parseRetryAfter
 	Clean           = clean

@@ -50,7 +50,7 @@ func TestActivities_Follow(t *testing.T) {
 	require.Len(t, b.store.recorded, 1)
 }
 
-// Whoever asks too late, or in the wrong process, is told so and finds the record.
+// A Follow that comes too late, or in the wrong process, gets CodeNotFound, and Attempt then finds the record.
 func TestActivities_Follow_nothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t, answer(204), func(o *activities.Options) { o.Queue = "own-queue" })

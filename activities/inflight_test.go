@@ -16,8 +16,8 @@ import (
 	"waybill/webhook"
 )
 
-// Whoever asks for an attempt that is under way gets its result, and the receiver no second request. Express mode asks
-// the way the fast lane does.
+// A second call for an attempt in flight gets its result, and the receiver gets no second request. Express mode asks the
+// way the fast lane does.
 func TestActivities_Attempt_joinsWhatIsUnderWay(t *testing.T) {
 	t.Parallel()
 	lanes := []activities.Lane{activities.LaneFast, activities.LaneIsolated}
@@ -70,7 +70,8 @@ func joins(t *testing.T, b *bundle, first, second activities.Lane) {
 	require.Equal(t, want, <-results)
 }
 
-// An attempt that waits in vain for the fast lane is no reason to keep the isolated lane, which has room, from making it.
+// An attempt that waits for the fast lane without success does not prevent the isolated lane, which has a free slot, from
+// making it.
 func TestActivities_Attempt_isolatedDoesNotSpill(t *testing.T) {
 	t.Parallel()
 	b := setupInBubble(t, answer(204))
@@ -112,7 +113,7 @@ func TestActivities_Attempt_isolatedDoesNotSpill(t *testing.T) {
 	})
 }
 
-// A panic is a fault of ours: it is told, the process lives, and the attempt can be made again.
+// A panic is an internal fault: it is logged, the process survives, and the attempt can be made again.
 func TestActivities_Attempt_survivesAPanic(t *testing.T) {
 	t.Parallel()
 	for _, where := range []string{"before-post", "after-response", "after-record"} {
@@ -153,7 +154,7 @@ func TestActivities_Follow_survivesAPanic(t *testing.T) {
 	require.Equal(t, webhook.StatusDelivered, out.Status)
 }
 
-// What ended in a fault of ours and is kept for Follow is made again by whoever asks for an attempt.
+// An attempt that ended in an internal fault and is kept for Follow is made again by the next call.
 func TestActivities_Attempt_doesNotJoinAFault(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})

@@ -66,7 +66,7 @@ func TestActivities_Attempt_givesItsSlotBack(t *testing.T) {
 	}
 }
 
-// What one answer says of the endpoint decides the lane of the next attempt.
+// How quick one answer was decides the lane of the next attempt.
 func TestActivities_Attempt_spillsToASlowEndpoint(t *testing.T) {
 	t.Parallel()
 	var hangs atomic.Bool

@@ -28,7 +28,7 @@ func repeat(n int, format string) string {
 	return b.String()
 }
 
-// However much is wrong with a request, the answer lists at most twenty faults in few bytes.
+// The answer lists at most twenty field errors in few bytes, however many there are.
 func TestErrors_AnswersAreBounded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -69,7 +69,7 @@ func TestErrors_AnswersAreBounded(t *testing.T) {
 	}
 }
 
-// What stands in the line and in the headers of a request comes back shortened too.
+// Quoted parts of the request line and of headers are shortened too.
 func TestErrors_AnswersToLongLinesAreBounded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

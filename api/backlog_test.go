@@ -115,7 +115,7 @@ func TestBacklog_Done(t *testing.T) {
 	backlog.took(t)
 }
 
-// What became of the event of a caller who has hung up is not known, so it counts until the next reading.
+// When a caller has hung up, it is unknown whether the event was stored, so it counts until the next reading.
 func TestBacklog_CallerGone(t *testing.T) {
 	t.Parallel()
 	b, backlog := setupBacklog(t)

@@ -96,8 +96,8 @@ func (s *Server) retryDelivery(w http.ResponseWriter, r *http.Request, c *call) 
 	defer cancel()
 	err = s.engine.RetryNow(ctx, c.tenant.ID, d.EventID, d.EndpointID, reason)
 	if webhook.ErrorCode(err) == webhook.CodeNotFound {
-		return webhook.Errorf(webhook.CodeConflict, "the delivery's workflow does not run at this moment: it is about to start, has just ended, or was lost. Look at the delivery "+
-			"again in a second; a lost workflow is started anew once its next attempt is late").WithCause(err)
+		return webhook.Errorf(webhook.CodeConflict, "the delivery's workflow is not running at this moment: it is about to start, has just ended, or was lost. Look at the delivery "+
+			"again in a second; a lost workflow is restarted once its next attempt is late").WithCause(err)
 	}
 	if err != nil {
 		return err

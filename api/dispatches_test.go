@@ -58,7 +58,7 @@ func TestRetryDispatch(t *testing.T) {
 	require.Empty(t, into[object](b.admin("GET", "/v1/dispatches", "").want(200))["data"])
 }
 
-// Whatever its scopes, the key of a tenant does not see other tenants' events.
+// The key of a tenant does not see other tenants' events, whatever its scopes.
 func TestDispatches_AdminOnly(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -20,7 +20,7 @@ import (
 	"waybill/webhook"
 )
 
-// What a connection announces costs nothing; what it sends does.
+// An announced body takes no room; received bytes do.
 func TestInflight_AnnouncedIsNotHeld(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -188,7 +188,7 @@ func TestInflight_Crowd(t *testing.T) {
 	require.Zero(t, b.server.InflightBytes())
 }
 
-// However a request ends, what it held is given back.
+// The bytes of a request are released however it ends.
 func TestInflight_GivenBack(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(o *api.Options) { o.MaxBodyBytes = 1000 })

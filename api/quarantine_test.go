@@ -65,7 +65,7 @@ func TestQuarantine_Row(t *testing.T) {
 	require.Contains(t, b.log.String(), "row in quarantine deleted")
 }
 
-// Whatever its scopes, the key of a tenant sees no row: who wrote it is not known.
+// The key of a tenant sees no row, whatever its scopes, because it is unknown who wrote a row.
 func TestQuarantine_AdminOnly(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

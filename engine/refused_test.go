@@ -20,7 +20,7 @@ import (
 	"waybill/workflows"
 )
 
-// What the engine answers to a start says whether the event is at fault or the engine.
+// The engine's answer to a start says whether the event or the engine is the cause.
 func TestStart_Faults(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

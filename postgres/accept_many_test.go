@@ -36,7 +36,7 @@ func TestAccept_ManyDeliveries(t *testing.T) {
 	require.GreaterOrEqual(t, largest, endpoints)
 }
 
-// What is damaged of one tenant is an error of its own events.
+// Damaged rows of one tenant are an error only for its own events.
 func TestAccept_DamagedTenant(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

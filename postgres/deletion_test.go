@@ -64,7 +64,7 @@ func TestCancelDeliveriesOfDeleted(t *testing.T) {
 	require.Equal(t, webhook.StatusPending, d.Status, "its first attempt finds out")
 }
 
-// An attempt that is under way while its endpoint is deleted is not to be followed by another.
+// An attempt that is in flight while its endpoint is deleted must not be followed by another.
 func TestRecordAttempt_ofADeletedEndpoint(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -156,7 +156,8 @@ func TestClaimDispatches_NeverOverlap(t *testing.T) {
 	require.Len(t, slices.Compact(got), 200)
 }
 
-// An event that cannot be dispatched keeps count of its tries, and once it is set aside nobody claims it before somebody asks.
+// The tries of an event that cannot be dispatched are counted, and once it is set aside it is not claimed until a retry is
+// requested.
 func TestSetAside(t *testing.T) {
 	t.Parallel()
 	b := setup(t, shortLease)
@@ -212,7 +213,7 @@ func TestSetAside(t *testing.T) {
 	}
 }
 
-// Of an event that retention removed there is nothing to show and nothing to retry.
+// An event that retention removed is neither shown nor retried.
 func TestForgetLostDispatches(t *testing.T) {
 	t.Parallel()
 	b := setup(t, shortLease)

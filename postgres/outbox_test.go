@@ -267,7 +267,7 @@ func TestIngest_Poison(t *testing.T) {
 	}
 }
 
-// What would befall any row is no row's fault: all of them stay.
+// An error that would affect any row is caused by no row: all rows stay.
 func TestIngest_FaultOfOurs(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -300,7 +300,7 @@ func TestIngest_UnknownDialect(t *testing.T) {
 	require.Equal(t, store.Ingested{Published: 300}, b.drain())
 }
 
-// However large the rows are, a step reads few of them at once.
+// A step reads few rows at once when they are large.
 func TestIngest_BoundedByBytes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

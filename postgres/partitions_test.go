@@ -94,7 +94,7 @@ func TestEnsurePartitions_TakesOverFromTheDefaultPartition(t *testing.T) {
 	require.Len(t, h.Deliveries[0].Attempts, 2)
 }
 
-// Somebody reads the tables for hours, as pg_dump does. The partitions wait, and nobody waits for them.
+// Somebody reads the tables for hours, as pg_dump does. The partitions wait, and nobody else has to wait because of them.
 func TestEnsurePartitions_WhileSomebodyReads(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

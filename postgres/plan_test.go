@@ -104,7 +104,8 @@ func TestRecordAttempts_ReadsNoMoreWhileTheTenantGrows(t *testing.T) {
 	require.Equal(t, webhook.StatusDelivered, got.Status, "what was measured did its work")
 }
 
-// What waits for a deleted endpoint is found without reading all that the endpoint ever got, on partitions of which nothing is known.
+// Deliveries that wait for a deleted endpoint are found without reading all deliveries of the endpoint, on partitions
+// without statistics.
 func TestCancelDeliveriesOfDeleted_ReadsAPage(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -176,7 +177,7 @@ func TestDeliveries_ListsReadAPage(t *testing.T) {
 	}
 }
 
-// Whoever looks for stalled deliveries uses an index that has nothing else, and not through the tables.
+// The search for stalled deliveries uses an index that has nothing else, and does not read the tables.
 func TestReconcilerStatements_Plan(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

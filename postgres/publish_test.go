@@ -14,7 +14,7 @@ import (
 	"waybill/webhook"
 )
 
-// What is rolled back was never published; what is committed is published under the id that the call returned.
+// A rolled back transaction publishes nothing; a committed one publishes under the id that the call returned.
 func TestPublish_Transaction(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -230,7 +230,7 @@ func TestPublish_NotifiesNowAndThen(t *testing.T) {
 	require.LessOrEqual(t, got, most)
 	require.Positive(t, got)
 
-	// A clock that was set back silences nobody.
+	// After the clock was set back, notifications are still sent.
 	b.exec(`SELECT setval('outbox_notified', 99999999999999)`)
 	b.call(`'acme', 'a', '1'`)
 	require.Equal(t, 1, sent())

@@ -20,7 +20,7 @@ func (b *bundle) quarantined(page store.Page) []store.QuarantinedRow {
 	return rows
 }
 
-// What is put aside can be looked at, put back and deleted, each once.
+// A row in quarantine can be read, retried and deleted, each once.
 func TestQuarantine(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -63,7 +63,7 @@ func TestQuarantine(t *testing.T) {
 	require.Empty(t, b.quarantined(store.Page{Limit: 10}))
 }
 
-// However large a row is, its producer commits, and neither the outbox nor the quarantine keeps its texts.
+// The producer of a very large row can commit, and neither the outbox nor the quarantine keeps its texts.
 func TestQuarantine_LargeRows(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -153,7 +153,7 @@ func TestPublishChanges_EveryType(t *testing.T) {
 	}
 }
 
-// What is published does not depend on the settings of the session that changes the table.
+// The published data does not depend on the settings of the session that changes the table.
 func TestPublishChanges_SettingsOfTheSession(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -61,7 +61,7 @@ func admit(t *testing.T, b *worker.Backlog, events int) {
 	b.Done(events, events)
 }
 
-// However many callers come between two readings, no more than the limit are let in.
+// No more events than the limit are admitted between two readings, however many callers there are.
 func TestBacklog_Burst(t *testing.T) {
 	t.Parallel()
 	b, c, _ := newBacklog(t, 50)

@@ -68,7 +68,8 @@ func TestDispatcher_NeverBlocks(t *testing.T) {
 	})
 }
 
-// A process that stops finishes the starts under way, deletes their dispatches, and releases what it has not begun.
+// A process that stops finishes the starts in flight, deletes their dispatches, and releases the events that it has not
+// begun.
 func TestDispatcher_Stop(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(o *worker.DispatcherOptions) { o.Starts = 1 })

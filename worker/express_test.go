@@ -28,7 +28,7 @@ func made(status webhook.Status, delay time.Duration) activities.AttemptResult {
 	return activities.AttemptResult{Status: status, Delay: delay, Attempt: &webhook.AttemptSummary{Number: 1, StatusCode: 500}}
 }
 
-// What the first attempt settles needs no workflow; for the rest the workflow takes over where it stands.
+// A delivery that the first attempt settles needs no workflow; for the others the workflow continues from their state.
 func TestExpress(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

@@ -111,8 +111,7 @@ func rows(r *prometheus.Registry, published, quarantined, repeated int) func() b
 	}
 }
 
-// The ingester goes on until there is nothing more, counts what became of the rows, and looks again when it is woken, and
-// when it is not.
+// The ingester continues until no rows are left, counts the results, and looks again when it is woken and after a while.
 func TestIngester(t *testing.T) {
 	t.Parallel()
 	m := &memOutbox{answers: []store.Ingested{{Published: 256}, {Published: 3, Repeated: 2}, {Quarantined: 1}}}

@@ -23,7 +23,7 @@ import (
 	"waybill/workflows"
 )
 
-// memLog is a log in memory with the workflows that belong to it. An event that is started anew is not stalled any more.
+// memLog is a log in memory with the workflows that belong to it. An event that was restarted is not stalled any more.
 type memLog struct {
 	mu        sync.Mutex
 	states    map[webhook.EventKey]*store.EventState
@@ -240,7 +240,8 @@ func (m *memLog) rounds(n int) func() bool {
 	}
 }
 
-// What has lost its workflow is started anew, once for each event; what is late, settled meanwhile or gone is left alone.
+// Lost workflows are restarted, once for each event. Events that are only late, settled in the meantime or deleted are not
+// touched.
 func TestReconciler_Repairs(t *testing.T) {
 	t.Parallel()
 	m := newLog()
@@ -398,7 +399,7 @@ func pagesOf(ids ...string) [][]store.EventRef {
 	return pages
 }
 
-// A search that takes longer than a round may goes on where it came to, and says so.
+// A search that takes longer than a round continues in the next round, and logs it.
 func TestReconciler_LongSearchForOrphans(t *testing.T) {
 	t.Parallel()
 	m := newLog()

@@ -62,7 +62,7 @@ func faultOf(below int, err error) func(*workflows.EventDeliveryInput) error {
 	}
 }
 
-// However many events the engine refuses, all others start, and the dispatcher does not take the engine to be down.
+// All other events start, however many the engine refuses, and the dispatcher does not consider the engine down.
 func TestDispatcher_RefusedEvents(t *testing.T) {
 	t.Parallel()
 	var log lines
@@ -143,7 +143,7 @@ func TestDispatcher_Panics(t *testing.T) {
 	require.Contains(t, log.String(), "refuse_test.go", "the stack")
 }
 
-// What is kept of an error is short and plain.
+// The stored text of an error is short and plain.
 func TestDispatcher_ErrorText(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -55,7 +55,7 @@ func (d *delivery) step(ctx workflow.Context) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	workflow.GetLogger(ctx).Error("A delivery is stuck on a fault of ours and will be tried again.", "delivery", d.state.ID, "error", err)
+	workflow.GetLogger(ctx).Error("A delivery is stuck on an internal fault and will be tried again.", "delivery", d.state.ID, "error", err)
 	if !changed(ctx, changeFaultsWait) {
 		return workflow.Sleep(ctx, faultPause) == nil
 	}
@@ -63,7 +63,7 @@ func (d *delivery) step(ctx workflow.Context) bool {
 	return true
 }
 
-// postpone has what a fault of ours prevented done again after a pause, which commands and the draining of the event interrupt
+// postpone repeats after a pause what an internal fault prevented, which commands and the draining of the event interrupt
 // like any other wait.
 func (d *delivery) postpone(ctx workflow.Context, c *command) {
 	again := workflow.Now(ctx).Add(faultPause)

@@ -16,7 +16,7 @@ import (
 	"waybill/workflows"
 )
 
-// Whoever reaches Temporal can start a workflow. A forged input ends it at once, and sends nothing.
+// Everybody who can reach Temporal can start a workflow. A forged input ends it at once, and sends nothing.
 func TestEventDelivery_ForgedInput(t *testing.T) {
 	t.Parallel()
 	for name, forge := range map[string]func(in *workflows.EventDeliveryInput){

@@ -39,7 +39,7 @@ const (
 	QueryStatus = "delivery_status"
 )
 
-// Search attributes, registered in the namespace by whoever sets it up.
+// Search attributes, registered when the namespace is set up.
 var (
 	AttributeTenant    = temporal.NewSearchAttributeKeyKeyword("WaybillTenant")
 	AttributeEventType = temporal.NewSearchAttributeKeyKeyword("WaybillEventType")

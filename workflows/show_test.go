@@ -62,7 +62,7 @@ func TestEventDelivery_DetailsAreBounded(t *testing.T) {
 	s.deliver(s.event(workflows.MaxDeliveries))
 }
 
-// An event whose workflow begins anew, because somebody reset it, takes over what the log has and sends nothing twice.
+// A workflow that somebody reset takes over the attempts in the log and sends nothing twice.
 func TestEventDelivery_TakesOverTheLog(t *testing.T) {
 	t.Parallel()
 	failed := func(n int) webhook.AttemptSummary {

@@ -166,7 +166,7 @@ func notSignals() map[string]any {
 	}
 }
 
-// What is not understood widens to nothing, and keeps no later signal from being heard.
+// A signal that cannot be read applies to no endpoint, and later signals still work.
 func TestEventDelivery_StrangeSignals(t *testing.T) {
 	t.Parallel()
 	for name, input := range notSignals() {

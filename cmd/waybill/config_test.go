@@ -126,7 +126,7 @@ func TestConfig_SaysWhatItTakes(t *testing.T) {
 	}
 }
 
-// What is wrong with the URL is told without it: the password is in it.
+// The error about the URL does not quote it, because it contains the password.
 func TestConfig_DatabaseURL(t *testing.T) {
 	t.Parallel()
 	for value, says := range map[string]string{

@@ -74,7 +74,7 @@ func TestKill_BetweenAttempts(t *testing.T) {
 	require.Equal(t, 200, made[1].StatusCode)
 }
 
-// An attempt that dies with its process was nobody's fault but ours: it is made anew, under the same number.
+// An attempt that dies with its process is an internal fault: it is made again, under the same number.
 func TestKill_DuringAttempt(t *testing.T) {
 	t.Parallel()
 	s := ownGroup(t, groupOptions{}).own(t, "serve")

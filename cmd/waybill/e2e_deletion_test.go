@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What waits for an endpoint that is deleted is canceled at once, and not only when its next attempt is due.
+// Deliveries that wait for a deleted endpoint are canceled at once, not only when their next attempt is due.
 func TestDeleteEndpoint_CancelsWhatWaits(t *testing.T) {
 	t.Parallel()
 	tn := newTenant(t, shared(t), "standard", fields{"retry": fields{"schedule": []string{"12h"}}})

@@ -17,7 +17,7 @@ func (tn *tenant) endpointIs(t *testing.T, id, status string) error {
 	return nil
 }
 
-// switchStory is how an endpoint is disabled and enabled; what follows is the same whoever does it.
+// switchStory is one way to disable and enable an endpoint. The consequences are the same for all ways.
 type switchStory struct {
 	tn             *tenant
 	r, witness     *receiver

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What cannot be accepted is answered with a problem document, and nothing of it is stored.
+// Invalid requests are answered with a problem document, and nothing is stored.
 func TestPublish_BadInput(t *testing.T) {
 	t.Parallel()
 	tn := newTenant(t, shared(t), "rheo", nil)

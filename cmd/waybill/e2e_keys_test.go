@@ -17,7 +17,7 @@ func (tn *tenant) withKey(t *testing.T, scopes ...string) (*tenant, string) {
 	return &holder, k.ID
 }
 
-// Whatever belongs to another tenant does not exist for a key.
+// For a key, resources of another tenant do not exist.
 func TestKey_OtherTenant(t *testing.T) {
 	t.Parallel()
 	s := shared(t)

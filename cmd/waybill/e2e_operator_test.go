@@ -117,7 +117,7 @@ func TestOperator_FindRetryCancel(t *testing.T) {
 	o.finds(t, "WaybillEndpoints = '"+e.ID+"' AND WaybillStatus = 'canceled' AND ExecutionStatus = 'Completed'", workflow)
 }
 
-// A signal that is not understood means nobody, and those after it are heard.
+// A signal that cannot be read changes nothing, and later signals still work.
 func TestOperator_StrangeSignals(t *testing.T) {
 	t.Parallel()
 	tn := newTenant(t, shared(t), "standard", fields{"retry": fields{"schedule": []string{"1h"}}})

@@ -26,8 +26,8 @@ func (tn *tenant) waitReconciled(t *testing.T, repaired, orphans string) {
 	await(t, patience, "the reconciler", func() error { return tn.reconciled(t, repaired, orphans) })
 }
 
-// An operator ends the workflow of an event that waits for a retry. The reconciler starts it anew, and it goes on where
-// the log stands: one more request for the delivery that failed, none for the one that is delivered.
+// An operator ends the workflow of an event that waits for a retry. The reconciler restarts it, and it continues from the
+// state in the log: one more request for the delivery that failed, none for the one that was delivered.
 func TestReconciler_WorkflowLost(t *testing.T) {
 	t.Parallel()
 	g := ownGroup(t, groupOptions{})

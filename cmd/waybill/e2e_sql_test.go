@@ -141,7 +141,7 @@ func TestSQL_Killed(t *testing.T) {
 	require.Equal(t, 3*events, g.count(t, "events", tn.id))
 	require.Zero(t, g.count(t, "outbox_quarantine", tn.id))
 
-	// What is committed while no process runs is found by the next.
+	// Rows committed while no process runs are found by the next process.
 	r := newReceiver(t)
 	tn.endpoint(t, r, nil)
 	w.kill(t)

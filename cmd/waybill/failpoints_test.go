@@ -25,7 +25,7 @@ func TestFailpoints_NthPass(t *testing.T) {
 	require.Equal(t, 2, deaths)
 }
 
-// A panic happens once: whoever recovered from it passes the next time.
+// A panic happens once: the next pass goes through.
 func TestFailpoints_Panic(t *testing.T) {
 	t.Parallel()
 	pass, _, err := parseFailpoints("before-post=panic:2", func() {})

@@ -69,7 +69,7 @@ func TestSinks(t *testing.T) {
 	require.NoError(t, r.close())
 }
 
-// What has no id of an event is no webhook.
+// A request without an event id is not a webhook.
 func TestSinks_Malformed(t *testing.T) {
 	t.Parallel()
 	r := newSinks()

@@ -54,7 +54,7 @@ func TestTrend_Grew(t *testing.T) {
 	}
 }
 
-// What was not measured is not steady.
+// A kind that was not measured does not count as steady.
 func TestTrend_FewSamples(t *testing.T) {
 	t.Parallel()
 	s := &series{kind: heap}

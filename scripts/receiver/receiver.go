@@ -1,6 +1,6 @@
 // Package receiver is the one webhook receiver of the demonstration, the fault suite, the benchmark and the tests. It has
-// behaviors: for each request that has arrived its user chooses one, well-mannered or not. It imports nothing of
-// Waybill, so that whoever checks Waybill with it does not share Waybill's mistakes.
+// behaviors: for each request that has arrived its user chooses one, well-mannered or not. It imports nothing of Waybill,
+// so that checks of Waybill with it do not share Waybill's mistakes.
 package receiver
 
 import (
@@ -23,7 +23,7 @@ import (
 const (
 	// maxBody bounds a request's body, in bytes. What is longer is answered 413 and does not count as arrived.
 	maxBody = 16 << 20
-	// maxSeen bounds for how many webhooks Arrival.Number is known. Then counting begins anew.
+	// maxSeen bounds for how many webhooks Arrival.Number is known. Then counting starts again from 1.
 	maxSeen = 100_000
 )
 

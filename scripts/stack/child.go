@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Child is a process that a script starts, kills and starts anew along the way, and that is therefore no part of a stack.
+// Child is a process that a script starts, kills and restarts, so it is not part of a stack.
 type Child struct {
 	cmd  *exec.Cmd
 	log  string

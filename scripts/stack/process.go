@@ -25,7 +25,7 @@ type processSpec struct {
 	stop  syscall.Signal
 	grace time.Duration
 	// orphaned is the signal that the process gets when the runner is killed. All processes get theirs at the same time,
-	// and only Postgres has something useful to do then: the others would wait for one another in vain.
+	// and only Postgres has something useful to do then: the others would only wait for one another.
 	orphaned syscall.Signal
 	// hint says what to do when it dies.
 	hint string
