@@ -73,6 +73,7 @@ func (s *Server) admit(r *http.Request, needed access) (*call, error) {
 	if err != nil {
 		return nil, err
 	}
+	infoOf(r).body.owner = t.ID
 	return &call{caller: who, tenant: t, dialect: d}, nil
 }
 

@@ -13,7 +13,8 @@ import (
 // inflightWait is how long a request waits for room before it gets CodeOverloaded.
 const inflightWait = 2 * time.Second
 
-// inflight bounds the bytes of request bodies that the process holds, from their arrival until the answer. One request at a
+// inflight bounds the bytes of request bodies that the process holds, from their arrival until the answer. One tenant
+// holds at most three quarters of them, so that its stalled requests shut out nobody else. One request at a
 // time may exceed the bound, up to the limit of its own body. So one request can always finish, and a body that is larger
 // than the bound is possible.
 type inflight struct {
@@ -22,6 +23,7 @@ type inflight struct {
 
 	mu      sync.Mutex
 	held    int64
+	ofOwner map[string]int64 // what the shares of one owner hold
 	tickets uint64
 	waiting []*waiter // the oldest request first
 	beyond  *share
@@ -29,8 +31,10 @@ type inflight struct {
 
 // share is the number of bytes that one request holds.
 type share struct {
-	of   *inflight
-	held int64
+	of *inflight
+	// owner is the tenant that the request is about; "" before it is known.
+	owner string
+	held  int64
 	// ticket orders requests by age; 0 before the first byte.
 	ticket uint64
 }
@@ -41,7 +45,9 @@ type waiter struct {
 	ready chan struct{} // closed once the share has the bytes
 }
 
-func newInflight(most int64) *inflight { return &inflight{most: most, wait: inflightWait} }
+func newInflight(most int64) *inflight {
+	return &inflight{most: most, wait: inflightWait, ofOwner: map[string]int64{}}
+}
 
 // bytes returns how many bytes are held.
 func (f *inflight) bytes() int64 {
@@ -60,7 +66,8 @@ func (s *share) grow(ctx context.Context, bytes int64) error {
 	}
 	w := &waiter{share: s, bytes: bytes, ready: make(chan struct{})}
 	at, _ := slices.BinarySearchFunc(f.waiting, w, func(a, b *waiter) int { return cmp.Compare(a.share.ticket, b.share.ticket) })
-	if (at == 0 || f.beyond == s) && f.take(w) {
+	overtaken := slices.ContainsFunc(f.waiting[:at], func(older *waiter) bool { return !f.capped(older) })
+	if (!overtaken || f.beyond == s) && f.take(w) {
 		f.mu.Unlock()
 		return nil
 	}
@@ -97,7 +104,7 @@ func (f *inflight) giveUp(ctx context.Context, w *waiter) error {
 // take gives a waiter its bytes if there is room. The one request that may exceed the bound, which has begun to read its
 // body, always gets them.
 func (f *inflight) take(w *waiter) bool {
-	fits := f.held+w.bytes <= f.most
+	fits := f.held+w.bytes <= f.most && !f.capped(w)
 	if !fits && (w.share.held == 0 || f.beyond != nil && f.beyond != w.share) {
 		return false
 	}
@@ -105,15 +112,27 @@ func (f *inflight) take(w *waiter) bool {
 		f.beyond = w.share
 	}
 	f.held += w.bytes
+	f.ofOwner[w.share.owner] += w.bytes
 	w.share.held += w.bytes
 	return true
 }
 
-// admit wakes the waiters for which there is room now.
+// capped reports whether the waiter's owner would hold more than one owner may. Such a waiter does not keep others waiting.
+func (f *inflight) capped(w *waiter) bool { return f.ofOwner[w.share.owner]+w.bytes > f.most/4*3 }
+
+// admit wakes the waiters for which there is room now, the oldest first.
 func (f *inflight) admit() {
-	for len(f.waiting) > 0 && f.take(f.waiting[0]) {
-		close(f.waiting[0].ready)
-		f.waiting = slices.Delete(f.waiting, 0, 1)
+	for i := 0; i < len(f.waiting); {
+		w := f.waiting[i]
+		switch {
+		case f.take(w):
+			close(w.ready)
+			f.waiting = slices.Delete(f.waiting, i, i+1)
+		case f.capped(w):
+			i++
+		default:
+			return
+		}
 	}
 }
 
@@ -126,6 +145,9 @@ func (s *share) release() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.held -= s.held
+	if f.ofOwner[s.owner] -= s.held; f.ofOwner[s.owner] == 0 {
+		delete(f.ofOwner, s.owner)
+	}
 	s.held = 0
 	if f.beyond == s {
 		f.beyond = nil

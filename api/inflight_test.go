@@ -108,6 +108,31 @@ func TestInflight_NoRoom(t *testing.T) {
 	b.admin("POST", "/v1/tenants/acme/events", `{"type":"a.b","data":1}`).want(202)
 }
 
+// A tenant whose requests stall shuts out itself, and nobody else.
+func TestInflight_OneTenantStalls(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *api.Options) { o.MaxInflightBytes = 64 << 10 })
+	b.tenant("acme", "standard")
+	b.tenant("quiet", "standard")
+	b.server.SetInflightWait(time.Minute)
+	ctx, hangUp := context.WithCancel(t.Context())
+	var stalled sync.WaitGroup
+	for range 40 {
+		body, _ := io.Pipe()
+		stalled.Go(func() {
+			b.server.ServeHTTP(httptest.NewRecorder(), b.publishing("/events/batch", body).WithContext(ctx))
+		})
+		t.Cleanup(func() { _ = body.Close() })
+		context.AfterFunc(ctx, func() { _ = body.Close() })
+	}
+	require.Eventually(t, func() bool { return b.server.InflightBytes() == 48<<10 }, 10*time.Second, time.Millisecond,
+		"a tenant holds three quarters")
+	b.admin("POST", "/v1/tenants/quiet/events", `{"type":"a.b","data":1}`).want(202)
+	hangUp()
+	stalled.Wait()
+	require.Zero(t, b.server.InflightBytes())
+}
+
 // A request that finds no room gets it as soon as another is answered.
 func TestInflight_WaitsForRoom(t *testing.T) {
 	t.Parallel()
