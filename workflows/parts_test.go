@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"waybill/activities"
+	"waybill/webhook"
 	"waybill/workflows"
 )
 
@@ -84,7 +85,11 @@ func TestEventDelivery_PartsAreKnownFromTheBeginning(t *testing.T) {
 		parts = len(h.Parts)
 		asked = s.update(workflows.SignalRetryNow, endpointID(8*workflows.MaxDeliveries+1).String())
 	})
-	s.deliver(s.event(8*workflows.MaxDeliveries + 1))
+	in := s.event(8*workflows.MaxDeliveries + 1)
+	for i := range in.Deliveries {
+		in.Deliveries[i].Status = webhook.StatusDelivered // the test environment stops at more than a thousand results at a time
+	}
+	s.deliver(in)
 	require.Equal(t, 9, parts)
 	part, ok := workflows.InPart(asked.err)
 	require.True(t, ok)
