@@ -102,7 +102,7 @@ func tlsText(err error) string {
 	)
 	switch {
 	case errors.As(err, &certificate):
-		return clean("the certificate is not valid: "+certificate.Err.Error(), maxErrorBytes)
+		return webhook.CleanLine("the certificate is not valid: "+certificate.Err.Error(), maxErrorBytes)
 	case errors.As(err, &op) && op.Op == remoteAlert:
 		return "the receiver refused the TLS handshake: " + strings.TrimPrefix(op.Err.Error(), "tls: ")
 	case errors.As(err, &record):
@@ -110,7 +110,7 @@ func tlsText(err error) string {
 	case closed(err):
 		return "the receiver closed the connection during the TLS handshake"
 	case strings.HasPrefix(err.Error(), "tls: "):
-		return clean("the TLS handshake failed: "+strings.TrimPrefix(err.Error(), "tls: "), maxErrorBytes)
+		return webhook.CleanLine("the TLS handshake failed: "+strings.TrimPrefix(err.Error(), "tls: "), maxErrorBytes)
 	default:
 		return "the TLS handshake failed"
 	}

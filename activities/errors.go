@@ -29,7 +29,7 @@ func (a *Activities) translate(ctx context.Context, what string, err error) erro
 	code, message := webhook.ErrorCode(err), "an internal fault"
 	var known *webhook.Error
 	if errors.As(err, &known) {
-		message = clean(known.Message, maxErrorBytes)
+		message = webhook.CleanLine(known.Message, maxErrorBytes)
 	}
 	return temporal.NewApplicationErrorWithOptions(what+": "+message, string(code), temporal.ApplicationErrorOptions{
 		NonRetryable: !retryable(code),

@@ -1,10 +1,7 @@
 package activities
 
 // These export internals for the tests in package activities_test.
-var (
-	ParseRetryAfter = parseRetryAfter
-	Clean           = clean
-)
+var ParseRetryAfter = parseRetryAfter
 
 // Limits that tests check against.
 const (

@@ -135,7 +135,7 @@ func nameFault(name string) string {
 const maxNameBytes = 40
 
 func short(name string) string {
-	return clean(strings.Map(func(r rune) rune {
+	return webhook.CleanLine(strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
 			return '?'
 		}

@@ -6,12 +6,6 @@ import (
 	"waybill/webhook"
 )
 
-// maxReasonBytes bounds the reason that a person gives.
-const maxReasonBytes = 500
-
-// CleanReason returns the reason without control characters, as valid UTF-8 and at most 500 bytes long.
-func CleanReason(reason string) string { return clean(reason, maxReasonBytes) }
-
 // Lane says how an attempt runs.
 type Lane string
 

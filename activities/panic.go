@@ -3,6 +3,8 @@ package activities
 import (
 	"fmt"
 	"runtime/debug"
+
+	"waybill/webhook"
 )
 
 // panicError is a recovered panic: an internal fault that ends the attempt and not the process.
@@ -11,7 +13,9 @@ type panicError struct {
 	stack []byte // of the goroutine that panicked
 }
 
-func (e *panicError) Error() string { return clean(fmt.Sprintf("panic: %v", e.value), maxErrorBytes) }
+func (e *panicError) Error() string {
+	return webhook.CleanLine(fmt.Sprintf("panic: %v", e.value), maxErrorBytes)
+}
 
 // safely runs f and returns its error, or a *panicError if it panics. Every goroutine must run its work with it.
 func safely(f func() error) (err error) {

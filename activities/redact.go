@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"waybill/webhook"
 )
@@ -58,7 +57,7 @@ func recorded(headers map[string]string, secret []string) map[string]string {
 		if slices.ContainsFunc(secret, func(s string) bool { return strings.EqualFold(s, name) }) {
 			value = redacted
 		}
-		name, value = clean(name, maxHeaderValueBytes), clean(value, maxHeaderValueBytes)
+		name, value = webhook.CleanLine(name, maxHeaderValueBytes), webhook.CleanLine(value, maxHeaderValueBytes)
 		size += len(name) + len(value)
 		if len(out) == maxRecordedHeaders || size > maxRecordedBytes {
 			break
@@ -66,21 +65,4 @@ func recorded(headers map[string]string, secret []string) map[string]string {
 		out[name] = value
 	}
 	return out
-}
-
-// clean returns the text as valid UTF-8 without control characters (Postgres refuses NUL), at most limit bytes long.
-func clean(text string, limit int) string {
-	text = strings.Map(func(r rune) rune {
-		if webhook.ObeyedByTerminals(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, "\uFFFD"))
-	if len(text) <= limit {
-		return text
-	}
-	for limit > 0 && !utf8.RuneStart(text[limit]) {
-		limit--
-	}
-	return text[:limit]
 }

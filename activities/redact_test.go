@@ -5,24 +5,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
 	"waybill/activities"
 )
-
-func TestClean(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]string{
-		"": "", "plain": "plain", "a\x00b\nc\x7f": "a b c ", "a\xffb": "a\uFFFDb", "a\u009bb\u202ec": "a b c", "éééé": "éééé",
-		"éééééé": "ééééé", "abcdefghijkl": "abcdefghij", "abcdefghié": "abcdefghi", "abcdefgh€": "abcdefgh",
-	} {
-		got := activities.Clean(text, 10)
-		require.Equal(t, want, got)
-		require.True(t, utf8.ValidString(got))
-	}
-}
 
 func TestActivities_Attempt_boundsWhatItRecords(t *testing.T) {
 	t.Parallel()

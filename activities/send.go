@@ -85,7 +85,7 @@ func (a *Activities) recordOf(in *AttemptInput, v webhook.Verdict, answer *Respo
 			DeliveryID: in.DeliveryID,
 			AttemptSummary: webhook.AttemptSummary{
 				Number: in.Number, StartedAt: started, DurationMS: answer.Duration.Milliseconds(), StatusCode: answer.StatusCode,
-				Outcome: v.Outcome, ErrorClass: v.ErrorClass, Error: clean(v.Error, maxErrorBytes), Manual: in.Manual,
+				Outcome: v.Outcome, ErrorClass: v.ErrorClass, Error: webhook.CleanLine(v.Error, maxErrorBytes), Manual: in.Manual,
 			},
 			ResponseHeaders:   recordedResponse(answer.Headers),
 			ResponseBody:      answer.Body,
@@ -123,7 +123,7 @@ func hostOf(e *webhook.Endpoint) string {
 	if err != nil {
 		return ""
 	}
-	return clean(u.Host, maxShownHostBytes)
+	return webhook.CleanLine(u.Host, maxShownHostBytes)
 }
 
 // disable disables an endpoint whose receiver is gone. When it fails, the receiver's answer to the next delivery repeats

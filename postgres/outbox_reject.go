@@ -3,7 +3,6 @@ package postgres
 import (
 	"encoding/json"
 	"errors"
-	"strings"
 
 	"waybill/webhook"
 )
@@ -39,9 +38,4 @@ func (r *rejections) add(position int64, err error, cut bool) {
 
 func (r *rejections) args() []any { return []any{&r.position, &r.code, &r.reason, &r.fields, &r.cut} }
 
-func excerpt(s string) string {
-	if len(s) > maxReasonBytes {
-		s = strings.ToValidUTF8(s[:maxReasonBytes], "") + "..."
-	}
-	return cleanText(s)
-}
+func excerpt(s string) string { return cleanText(webhook.Cut(s, maxReasonBytes)) }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // Code is a stable, machine-readable reason for a failure. Callers of the HTTP API match on it, so a code never
@@ -99,23 +98,15 @@ func ErrorCode(err error) Code {
 func (e *Error) Bounded() *Error {
 	fields := make([]FieldError, min(len(e.Fields), MaxFieldErrors))
 	for i := range fields {
-		fields[i] = FieldError{Field: cut(e.Fields[i].Field, maxFieldBytes), Detail: cut(e.Fields[i].Detail, maxDetailBytes)}
+		fields[i] = FieldError{Field: Cut(e.Fields[i].Field, maxFieldBytes), Detail: Cut(e.Fields[i].Detail, maxDetailBytes)}
 	}
-	message := cut(e.Message, MaxMessageBytes)
+	message := Cut(e.Message, MaxMessageBytes)
 	if message == e.Message && slices.Equal(fields, e.Fields) {
 		return e
 	}
 	c := *e
 	c.Message, c.Fields = message, fields
 	return &c
-}
-
-// cut returns the text, or its beginning if it is longer than most bytes.
-func cut(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "") + "..."
 }
 
 // NewInvalid returns a CodeInvalid error about the fields of what, for example an event. fields must not be empty.

@@ -2,6 +2,7 @@ package webhook_test
 
 import (
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -25,6 +26,18 @@ func TestTexts_ShowAsWhatTheyAre(t *testing.T) {
 		require.NoError(t, e.Validate(webhook.Limits{Dialect: &webhook.Dialect{Name: "standard"}, Stored: e}), "what was accepted once stays")
 	}
 	requireField(t, (&webhook.Tenant{ID: "acme", Name: "N", Dialect: "standard", ContactEmail: "a\x1b@b.example"}).Validate(nil), "contact_email", false, "")
+}
+
+func TestCleanLine(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"": "", "plain": "plain", "a\x00b\nc\x7f": "a b c ", "a\xffb": "a\uFFFDb", "a\u009bb\u202ec": "a b c", "éééé": "éééé",
+		"éééééé": "ééééé", "abcdefghijkl": "abcdefghij", "abcdefghié": "abcdefghi", "abcdefgh€": "abcdefgh",
+	} {
+		got := webhook.CleanLine(text, 10)
+		require.Equal(t, want, got)
+		require.True(t, utf8.ValidString(got))
+	}
 }
 
 func requireField(t *testing.T, err error, field string, good bool, text string) {

@@ -4,11 +4,10 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"strings"
 	"time"
-	"unicode"
 
 	"waybill/store"
+	"waybill/webhook"
 )
 
 // How an event is treated that cannot be dispatched because something is wrong with the event itself.
@@ -37,7 +36,10 @@ type fault struct {
 // event is delayed, longer each time, and finally set aside. No other event waits for it.
 func (d *Dispatcher) refuse(e *store.Dispatch, f fault) outcome {
 	tries := e.Tries + 1
-	o := outcome{key: e.EventKey, after: putOffDelay(tries, f.most), fault: faultText(f.err), setAside: !f.passing && tries >= maxTries}
+	o := outcome{
+		key: e.EventKey, after: putOffDelay(tries, f.most), fault: webhook.CleanLine(f.err.Error(), maxFaultBytes),
+		setAside: !f.passing && tries >= maxTries,
+	}
 	d.refused.Inc()
 	log := d.log.With("tenant", e.TenantID, "event", e.EventID, "dispatch", e.EventKey, "tries", tries, "error", f.err)
 	if o.setAside {
@@ -54,20 +56,6 @@ func putOffDelay(tries int, most time.Duration) time.Duration {
 		most = maxDelay
 	}
 	return min(firstDelay<<min(tries-1, 16), most)
-}
-
-// faultText returns an error's text as it is stored and shown: short, valid UTF-8 and without control characters.
-func faultText(err error) string {
-	text := strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(err.Error(), "\uFFFD"))
-	if len(text) > maxFaultBytes {
-		text = strings.ToValidUTF8(text[:maxFaultBytes], "")
-	}
-	return text
 }
 
 // safely turns a panic of do into an error, so that one event cannot end the process. It logs the stack.

@@ -12,7 +12,6 @@ import (
 	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/sdk/converter"
 
-	"waybill/activities"
 	"waybill/webhook"
 )
 
@@ -83,8 +82,11 @@ func decodeAsBefore(payload *commonpb.Payload, name string) (EndpointSignal, boo
 	return s, true
 }
 
+// maxReasonBytes bounds the reason that a person gives.
+const maxReasonBytes = 500
+
 // cleanReason bounds a reason and removes its control characters, because it is stored and shown in terminals.
-func cleanReason(reason string) string { return activities.CleanReason(reason) }
+func cleanReason(reason string) string { return webhook.CleanLine(reason, maxReasonBytes) }
 
 func reasonOr(reason, name string) string {
 	return cmp.Or(cleanReason(reason), "signaled "+name)

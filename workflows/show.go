@@ -117,10 +117,7 @@ func (d *delivery) outlook() string {
 
 // quoted returns text from outside as Markdown code, so that it is not read as markup.
 func quoted(text string) string {
-	if len(text) > maxShownErrorBytes {
-		text = strings.ToValidUTF8(text[:maxShownErrorBytes], "") + "..."
-	}
-	return "`" + strings.ReplaceAll(text, "`", "'") + "`"
+	return "`" + strings.ReplaceAll(webhook.Cut(text, maxShownErrorBytes), "`", "'") + "`"
 }
 
 // showStatus upserts WaybillStatus when the set of statuses has changed. It never does on the happy path.
