@@ -32,8 +32,8 @@ type missingPartition struct {
 }
 
 // EnsurePartitions implements store.Partitions: for this month and the next three. One that cannot be locked at once is left
-// to the next call, with CodeUnavailable. One that can never be created, because the default partition has too much of its month,
-// keeps no other from being created.
+// to the next call, with CodeUnavailable. One that another process is at is left to the next call without an error. One that
+// can never be created, because the default partition has too much of its month, keeps no other from being created.
 func (s *Store) EnsurePartitions(ctx context.Context) error {
 	return ensurePartitions(ctx, s.db, s.opts.Timeout)
 }

@@ -75,6 +75,6 @@ type Reconciliation interface {
 // Partitions creates partitions ahead of time.
 type Partitions interface {
 	// EnsurePartitions creates the missing partitions of this month and the next ones. CodeUnavailable: a table is locked;
-	// call it again.
+	// call it again. Without an error it may leave a partition that another process is at to the next call.
 	EnsurePartitions(ctx context.Context) error
 }

@@ -109,9 +109,10 @@ func TestDispatcher_SetsAside(t *testing.T) {
 func TestDispatcher_UnavailableForOneEvent(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	otherStarted := make(chan struct{})
+	begun, otherStarted := make(chan struct{}), make(chan struct{})
 	b.starter.fault = func(in *workflows.EventDeliveryInput) error {
 		if in.EventKey == key(1) {
+			close(begun)
 			<-otherStarted
 			return errDown
 		}
@@ -119,7 +120,9 @@ func TestDispatcher_UnavailableForOneEvent(t *testing.T) {
 	}
 	bad := event(1, 1)
 	bad.Tries = 30
-	b.dispatcher.Offer([]store.Dispatch{bad, event(2, 1)})
+	b.dispatcher.Offer([]store.Dispatch{bad})
+	<-begun // only a start that succeeds after this tells that the engine is up
+	b.dispatcher.Offer([]store.Dispatch{event(2, 1)})
 	eventually(t, b.dispatches.has(1, 0))
 	close(otherStarted)
 	eventually(t, b.dispatches.has(1, 1))
