@@ -50,7 +50,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 		leaveSchedule(r, verdict, s.Delivery.NextAttemptAt)
 	}
 	r.Attempt.RequestHeaders = recordedRequest(headers, d, s.Endpoint)
-	after, err := persist(ctx, a.recordTimeout, func(ctx context.Context) (*webhook.Delivery, error) {
+	after, err := persist(ctx, a.recordTimeout, func(ctx context.Context) (*store.Recorded, error) {
 		return a.store.RecordAttempt(ctx, r)
 	})
 	if err != nil {
@@ -60,7 +60,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	if verdict.Gone {
 		a.disable(ctx, in)
 	}
-	out := a.resultOf(after)
+	out := a.resultOf(&after.Delivery)
 	out.Attempt = &r.Attempt.AttemptSummary
 	if out.Status != webhook.StatusDelivered {
 		out.Host = hostOf(s.Endpoint)
@@ -131,7 +131,7 @@ func hostOf(e *webhook.Endpoint) string {
 func (a *Activities) disable(ctx context.Context, in *AttemptInput) {
 	const reason = "the receiver answered 410 Gone"
 	_, err := persist(ctx, a.recordTimeout, func(ctx context.Context) (*webhook.Endpoint, error) {
-		return a.engine.DisableEndpoint(ctx, in.Tenant, in.EndpointID, reason, a.now())
+		return a.engine.DisableEndpoint(ctx, in.Tenant, in.EndpointID, webhook.Change{By: webhook.ByReceiver, Reason: reason, At: a.now()})
 	})
 	if err != nil {
 		a.log.Warn("an endpoint that is gone could not be disabled", "tenant", in.Tenant, "endpoint", in.EndpointID, "error", err)

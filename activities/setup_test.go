@@ -66,7 +66,7 @@ func (s *fakeStore) Sending(_ context.Context, in store.Target) (*store.Sending,
 	return &out, nil
 }
 
-func (s *fakeStore) RecordAttempt(ctx context.Context, r *store.Record) (*webhook.Delivery, error) {
+func (s *fakeStore) RecordAttempt(ctx context.Context, r *store.Record) (*store.Recorded, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ctx.Err() != nil {
@@ -74,11 +74,15 @@ func (s *fakeStore) RecordAttempt(ctx context.Context, r *store.Record) (*webhoo
 	}
 	s.recorded = append(s.recorded, r)
 	if s.onRecord != nil {
-		return s.onRecord(ctx, r)
+		d, err := s.onRecord(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		return &store.Recorded{Delivery: *d}, nil
 	}
 	d := s.sending.Delivery
 	d.Status, d.Attempts, d.NextAttemptAt = r.Status, r.Attempt.Number, r.NextAttemptAt
-	return &d, nil
+	return &store.Recorded{Delivery: d}, nil
 }
 
 func (s *fakeStore) RecordedAttempts(_ context.Context, _ webhook.DeliveryID, from int) ([]webhook.AttemptSummary, error) {
@@ -132,15 +136,15 @@ func (e *fakeEngine) tell(what string) {
 	e.told = append(e.told, what)
 }
 
-func (e *fakeEngine) DisableEndpoint(_ context.Context, _ string, _ webhook.EndpointID, reason string, _ time.Time) (*webhook.Endpoint, error) {
-	e.tell("disable: " + reason)
+func (e *fakeEngine) DisableEndpoint(_ context.Context, _ string, _ webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, error) {
+	e.tell("disable: " + change.Reason)
 	if e.onDisable != nil {
 		return nil, e.onDisable()
 	}
 	return nil, nil
 }
 
-func (e *fakeEngine) EnableEndpoint(context.Context, string, webhook.EndpointID, time.Time) (*webhook.Endpoint, error) {
+func (e *fakeEngine) EnableEndpoint(context.Context, string, webhook.EndpointID, webhook.Change) (*webhook.Endpoint, error) {
 	e.tell("enable")
 	if e.onEnable != nil {
 		return nil, e.onEnable()

@@ -22,7 +22,7 @@ func TestDeliveries_List(t *testing.T) {
 	got := into[struct{ Data []object }](b.admin("GET", "/v1/tenants/acme/deliveries?status=pending&endpoint="+endpoint+
 		"&event_type=a.b&since=2026-05-27T16:00:00%2B02:00&until=2026-05-28T00:00:00Z&limit=10", "").want(200))
 	require.Equal(t, []object{{
-		"id": id, "event_id": "e1", "event_type": "a.b", "endpoint_id": endpoint, "status": "pending", "attempts": 0.0,
+		"id": id, "event_id": "e1", "event_type": "a.b", "endpoint_id": endpoint, "status": "pending", "attempts": 0.0, "test": false,
 		"created_at": "2026-05-27T14:32:00.123456Z", "updated_at": "2026-05-27T14:32:00.123456Z",
 	}}, got.Data)
 

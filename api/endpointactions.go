@@ -41,7 +41,7 @@ func (s *Server) disableEndpoint(w http.ResponseWriter, r *http.Request, c *call
 	if err != nil {
 		return err
 	}
-	e, err := s.engine.DisableEndpoint(r.Context(), c.tenant.ID, id, reason, s.now())
+	e, err := s.engine.DisableEndpoint(r.Context(), c.tenant.ID, id, webhook.Change{By: c.name(), Reason: reason, At: s.now()})
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (s *Server) enableEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	if err := decodeOptional(w, r, s.opts.MaxBodyBytes, &struct{}{}); err != nil {
 		return err
 	}
-	e, err := s.engine.EnableEndpoint(r.Context(), c.tenant.ID, id, s.now())
+	e, err := s.engine.EnableEndpoint(r.Context(), c.tenant.ID, id, webhook.Change{By: c.name(), At: s.now()})
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func TestEndpoints_Create(t *testing.T) {
 	delete(got, "secret")
 	require.Equal(t, object{
 		"tenant": "acme", "url": "https://r.example/h?a=1&b=2", "event_types": []any{"order.*"}, "filter": object{"auction": []any{"1", "2"}},
-		"description": "d", "headers": object{"X-Api-Key": "k"}, "timeout": "10s", "status": "enabled",
+		"description": "d", "headers": object{"X-Api-Key": "k"}, "timeout": "10s", "status": "enabled", "streak": object{"failures": 0.0},
 		"retry":      object{"exponential": object{"first": "1s", "factor": 2.0, "retries": 5.0, "cap": "1h"}},
 		"created_at": "2026-05-27T14:32:00.123456Z", "updated_at": "2026-05-27T14:32:00.123456Z",
 	}, got)

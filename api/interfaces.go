@@ -64,8 +64,8 @@ type Backlog interface {
 // Engine is what the API needs of package engine.
 type Engine interface {
 	History(ctx context.Context, tenant, eventID string) (*webhook.History, error)
-	DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, reason string, at time.Time) (*webhook.Endpoint, error)
-	EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) (*webhook.Endpoint, error)
+	DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, error)
+	EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, error)
 	DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) error
 	RetryNow(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error
 	CancelDelivery(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error

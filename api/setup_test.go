@@ -50,16 +50,16 @@ func (f *fakeEngine) History(_ context.Context, tenant, event string) (*webhook.
 	return f.history(tenant, event)
 }
 
-func (f *fakeEngine) DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, reason string, at time.Time) (*webhook.Endpoint, error) {
-	e, changed, err := f.store.DisableEndpoint(ctx, tenant, id, reason, at)
+func (f *fakeEngine) DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, error) {
+	e, changed, err := f.store.DisableEndpoint(ctx, tenant, id, change)
 	if changed {
-		f.note("disabled %s %s %s", tenant, id, reason)
+		f.note("disabled %s %s %s", tenant, id, change.Reason)
 	}
 	return e, err
 }
 
-func (f *fakeEngine) EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) (*webhook.Endpoint, error) {
-	e, changed, err := f.store.EnableEndpoint(ctx, tenant, id, at)
+func (f *fakeEngine) EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, error) {
+	e, changed, err := f.store.EnableEndpoint(ctx, tenant, id, change)
 	if changed {
 		f.note("enabled %s %s", tenant, id)
 	}

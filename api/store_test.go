@@ -190,7 +190,7 @@ func (m *memStore) UpdateEndpoint(_ context.Context, tenant string, id webhook.E
 	return &e, nil
 }
 
-func (m *memStore) DisableEndpoint(_ context.Context, tenant string, id webhook.EndpointID, reason string, at time.Time) (*webhook.Endpoint, bool, error) {
+func (m *memStore) DisableEndpoint(_ context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, bool, error) {
 	leave, err := m.enter("DisableEndpoint")
 	defer leave()
 	if err != nil {
@@ -200,12 +200,12 @@ func (m *memStore) DisableEndpoint(_ context.Context, tenant string, id webhook.
 	if err != nil || e.DisabledAt != nil {
 		return &e, false, err
 	}
-	e.DisabledAt, e.DisabledReason = &at, reason
+	e.DisabledAt, e.DisabledBy, e.DisabledReason = &change.At, change.By, change.Reason
 	m.endpoints[id] = e
 	return &e, true, nil
 }
 
-func (m *memStore) EnableEndpoint(_ context.Context, tenant string, id webhook.EndpointID, _ time.Time) (*webhook.Endpoint, bool, error) {
+func (m *memStore) EnableEndpoint(_ context.Context, tenant string, id webhook.EndpointID, _ webhook.Change) (*webhook.Endpoint, bool, error) {
 	leave, err := m.enter("EnableEndpoint")
 	defer leave()
 	if err != nil {
@@ -215,7 +215,7 @@ func (m *memStore) EnableEndpoint(_ context.Context, tenant string, id webhook.E
 	if err != nil || e.DisabledAt == nil {
 		return &e, false, err
 	}
-	e.DisabledAt, e.DisabledReason = nil, ""
+	e.DisabledAt, e.DisabledBy, e.DisabledReason = nil, "", ""
 	m.endpoints[id] = e
 	return &e, true, nil
 }

@@ -16,28 +16,28 @@ import (
 
 // Endpoints is what the engine needs of store.Endpoints.
 type Endpoints interface {
-	DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, reason string, at time.Time) (*webhook.Endpoint, bool, error)
-	EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) (*webhook.Endpoint, bool, error)
+	DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, bool, error)
+	EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, bool, error)
 	DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) error
 }
 
 // DisableEndpoint disables an endpoint, for a person, a signal or a receiver that is gone. The database is the truth, and
 // every attempt reads it before it sends. The running workflows are told in the background.
-func (c *Client) DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, reason string, at time.Time) (*webhook.Endpoint, error) {
-	e, changed, err := c.opts.Endpoints.DisableEndpoint(ctx, tenant, id, reason, at)
+func (c *Client) DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, error) {
+	e, changed, err := c.opts.Endpoints.DisableEndpoint(ctx, tenant, id, change)
 	if err != nil {
 		return nil, fmt.Errorf("disable an endpoint: %w", err)
 	}
 	c.opts.Failpoint("after-disable")
 	if changed {
-		c.endpointDisabled(tenant, id, reason)
+		c.endpointDisabled(tenant, id, change.Reason)
 	}
 	return e, nil
 }
 
 // EnableEndpoint enables an endpoint, for a person or a signal, and starts its recovery in the background.
-func (c *Client) EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) (*webhook.Endpoint, error) {
-	e, changed, err := c.opts.Endpoints.EnableEndpoint(ctx, tenant, id, at)
+func (c *Client) EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, error) {
+	e, changed, err := c.opts.Endpoints.EnableEndpoint(ctx, tenant, id, change)
 	if err != nil {
 		return nil, fmt.Errorf("enable an endpoint: %w", err)
 	}

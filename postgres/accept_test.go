@@ -157,7 +157,7 @@ func TestAccept_SeesEveryChangeOfEndpointsAtOnce(t *testing.T) {
 	_, err := b.UpdateEndpoint(t.Context(), "acme", first.ID, func(e *webhook.Endpoint) error { e.EventTypes = []string{"user.*"}; return nil })
 	require.NoError(t, err)
 	require.Equal(t, []webhook.EndpointID{second.ID}, publish())
-	_, _, err = b.DisableEndpoint(t.Context(), "acme", second.ID, "x", now())
+	_, _, err = b.DisableEndpoint(t.Context(), "acme", second.ID, webhook.Change{Reason: "x", At: now()})
 	require.NoError(t, err)
 	require.Equal(t, []webhook.EndpointID{second.ID}, publish(), "deliveries of a disabled endpoint are held, not dropped")
 	require.NoError(t, b.DeleteEndpoint(t.Context(), "acme", second.ID, now()))

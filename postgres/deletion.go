@@ -32,7 +32,7 @@ const (
 		SELECT count(*) > 0 FROM endpoints WHERE id = $1 AND tenant_id = $2 AND deleted_at > clock_timestamp() - $3::bigint * interval '1 millisecond'`
 )
 
-// CancelDeliveriesOfDeleted implements store.Recoveries. It leaves out deliveries that were never attempted: their first
+// CancelDeliveriesOfDeleted implements store.HeldRecoveries. It leaves out deliveries that were never attempted: their first
 // attempt finds the endpoint deleted.
 func (s *Store) CancelDeliveriesOfDeleted(ctx context.Context, tenant string, endpoint webhook.EndpointID, reason string, at time.Time, limit int) ([]store.HeldDelivery, bool, error) {
 	ctx, cancel := s.bounded(ctx)

@@ -12,7 +12,45 @@ import (
 	"waybill/webhook"
 )
 
-const deliveryColumns = `id, event_id, event_type, endpoint_id, status, attempts, next_attempt_at, reason, created_at, updated_at`
+const deliveryColumns = `id, event_id, event_type, endpoint_id, status, attempts, next_attempt_at, reason, created_at, updated_at,
+	test, held_at, queue_due_at IS NOT NULL AS queued, last_attempt_at, last_duration_ms, last_status_code, last_error_class, last_error`
+
+type deliveryRow struct {
+	webhook.Delivery
+	LastAttemptAt  *time.Time          `db:"last_attempt_at"`
+	LastDurationMS *int64              `db:"last_duration_ms"`
+	LastStatusCode *int                `db:"last_status_code"`
+	LastErrorClass *webhook.ErrorClass `db:"last_error_class"`
+	LastError      *string             `db:"last_error"`
+}
+
+// delivery returns the row's delivery. One whose latest attempt an earlier version recorded has no LastAttempt.
+func (r *deliveryRow) delivery() *webhook.Delivery {
+	d := r.Delivery
+	if r.LastAttemptAt != nil {
+		d.LastAttempt = &webhook.LastAttempt{
+			Number: d.Attempts, StartedAt: *r.LastAttemptAt, DurationMS: valueOf(r.LastDurationMS), StatusCode: valueOf(r.LastStatusCode),
+			ErrorClass: valueOf(r.LastErrorClass), Error: valueOf(r.LastError),
+		}
+	}
+	return &d
+}
+
+// valueOf returns what p points to, the zero value for nil.
+func valueOf[T any](p *T) (value T) {
+	if p != nil {
+		value = *p
+	}
+	return value
+}
+
+func deliveriesOf(rows []deliveryRow) []webhook.Delivery {
+	out := make([]webhook.Delivery, len(rows))
+	for i := range rows {
+		out[i] = *rows[i].delivery()
+	}
+	return out
+}
 
 const (
 	selectDelivery = `SELECT ` + deliveryColumns + ` FROM deliveries WHERE id = $1 AND tenant_id || '' = $2`
@@ -35,12 +73,12 @@ func (s *Store) Delivery(ctx context.Context, tenant string, id webhook.Delivery
 }
 
 func findDelivery(ctx context.Context, q sqlx.QueryerContext, tenant string, id webhook.DeliveryID) (*webhook.Delivery, error) {
-	d := new(webhook.Delivery)
-	err := sqlx.GetContext(ctx, q, d, selectDelivery, id, tenant)
+	var row deliveryRow
+	err := sqlx.GetContext(ctx, q, &row, selectDelivery, id, tenant)
 	if err != nil {
 		return nil, orNotFound(err, "delivery", id.String())
 	}
-	return d, nil
+	return row.delivery(), nil
 }
 
 // Deliveries implements store.Deliveries.
@@ -50,9 +88,9 @@ func (s *Store) Deliveries(ctx context.Context, tenant string, f store.DeliveryF
 		return nil, err
 	}
 	query, args := listQuery(tenant, f, after)
-	var found []webhook.Delivery
-	err = s.list(ctx, &found, query, args...)
-	return found, failed("list deliveries", err)
+	var rows []deliveryRow
+	err = s.list(ctx, &rows, query, args...)
+	return deliveriesOf(rows), failed("list deliveries", err)
 }
 
 // listQuery returns the query of a list and its arguments. The filter decides on the index, and the conditions are written
@@ -149,10 +187,10 @@ func clampTime(at time.Time) time.Time {
 func (s *Store) CancelDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, reason string, at time.Time) (*webhook.Delivery, error) {
 	var d *webhook.Delivery
 	err := s.transact(ctx, "cancel a delivery", func(tx *sqlx.Tx) error {
-		canceled := new(webhook.Delivery)
-		err := tx.GetContext(ctx, canceled, cancelDelivery, id, tenant, cleanText(reason), at)
+		var canceled deliveryRow
+		err := tx.GetContext(ctx, &canceled, cancelDelivery, id, tenant, cleanText(reason), at)
 		if err == nil {
-			d = canceled
+			d = canceled.delivery()
 			return nil
 		}
 		if !missing(err) {

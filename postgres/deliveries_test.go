@@ -63,7 +63,7 @@ func TestDeliveries_PagesAndFilters(t *testing.T) {
 	b.record(record("acme", newest[2], 1, webhook.StatusExhausted))
 	_, err := b.CancelDelivery(t.Context(), "acme", newest[3], "x", now())
 	require.NoError(t, err)
-	_, _, err = b.DisableEndpoint(t.Context(), "acme", one.ID, "x", now())
+	_, _, err = b.DisableEndpoint(t.Context(), "acme", one.ID, webhook.Change{Reason: "x", At: now()})
 	require.NoError(t, err)
 	_, err = b.HoldDelivery(t.Context(), "acme", newest[5], now())
 	require.NoError(t, err)

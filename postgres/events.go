@@ -90,7 +90,7 @@ func readHistory(ctx context.Context, tx *sqlx.Tx, tenant, eventID string) (*web
 	if err != nil {
 		return nil, err
 	}
-	var deliveries []webhook.Delivery
+	var deliveries []deliveryRow
 	err = tx.SelectContext(ctx, &deliveries,
 		selectEventDeliveries, e.Key, tenant)
 	if err != nil {

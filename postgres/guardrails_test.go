@@ -30,7 +30,10 @@ func calls(ctx context.Context, s *postgres.Store, d webhook.ReceiptDelivery) ma
 		"CountDispatches":  func() error { _, err := s.CountDispatches(ctx, 1); return err },
 		"HoldDelivery":     func() error { _, err := s.HoldDelivery(ctx, "acme", d.ID, now()); return err },
 		"CancelDelivery":   func() error { _, err := s.CancelDelivery(ctx, "acme", d.ID, "", now()); return err },
-		"DisableEndpoint":  func() error { _, _, err := s.DisableEndpoint(ctx, "acme", d.EndpointID, "", now()); return err },
+		"DisableEndpoint": func() error {
+			_, _, err := s.DisableEndpoint(ctx, "acme", d.EndpointID, webhook.Change{Reason: "", At: now()})
+			return err
+		},
 		"UpdateTenant": func() error {
 			_, err := s.UpdateTenant(ctx, "acme", func(*webhook.Tenant) error { return nil })
 			return err

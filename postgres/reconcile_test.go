@@ -208,7 +208,7 @@ func TestStalledDeliveries_Held(t *testing.T) {
 	require.Zero(t, n, "held for good")
 
 	// Released, it is due; a recovery that finds no workflow leaves it to be found.
-	_, _, err = b.EnableEndpoint(t.Context(), "acme", e.ID, now())
+	_, _, err = b.EnableEndpoint(t.Context(), "acme", e.ID, webhook.Change{At: now()})
 	require.NoError(t, err)
 	require.NoError(t, b.ReleaseDeliveries(t.Context(), "acme", e.ID, []webhook.DeliveryID{over.ID, waiting.ID}, now().Add(-grace-time.Minute)))
 	require.Empty(t, b.stalled(), "not yet started")
@@ -265,7 +265,7 @@ func TestEventState_readsTheLog(t *testing.T) {
 	p := publication("acme", "order-1")
 	sent := b.publish(p)
 	b.record(record("acme", sent.Deliveries[0].ID, 1, webhook.StatusRetrying))
-	_, _, err := b.DisableEndpoint(t.Context(), "acme", off.ID, "off", now())
+	_, _, err := b.DisableEndpoint(t.Context(), "acme", off.ID, webhook.Change{Reason: "off", At: now()})
 	require.NoError(t, err)
 	held, err := b.HoldDelivery(t.Context(), "acme", sent.Deliveries[1].ID, now())
 	require.NoError(t, err)

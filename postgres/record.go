@@ -32,10 +32,13 @@ const recordAttempts = `
 			next_attempt_at = CASE WHEN d.status <> 'canceled' AND r.status = 'retrying' AND NOT (` + ofDeletedEndpoint + `) THEN r.next_attempt_at END,
 			held_at = NULL,
 			failed_at = CASE WHEN r.status <> 'delivered' THEN coalesce(d.failed_at, r.at) ELSE d.failed_at END,
+			last_attempt_at = r.started_at, last_duration_ms = r.duration_ms, last_status_code = r.status_code,
+			last_error_class = r.error_class, last_error = r.error,
 			updated_at = r.at
 		FROM r WHERE d.id = r.delivery_id AND d.tenant_id || '' = r.tenant_id AND d.attempts < r.number
 		RETURNING d.id, d.event_id, d.event_type, d.endpoint_id, d.status, d.attempts, d.next_attempt_at, d.reason, d.created_at,
-			d.updated_at, r.id AS attempt_id, r.started_at, r.duration_ms, r.status_code, r.outcome, r.error_class, r.error,
+			d.updated_at, d.test, d.held_at, d.queue_due_at, d.last_attempt_at, d.last_duration_ms, d.last_status_code, d.last_error_class,
+			d.last_error, r.id AS attempt_id, r.started_at, r.duration_ms, r.status_code, r.outcome, r.error_class, r.error,
 			r.request_headers, r.response_headers, r.response_body, r.response_truncated, r.manual
 	), inserted AS (
 		INSERT INTO attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_class, error,
@@ -47,12 +50,12 @@ const recordAttempts = `
 	SELECT ` + deliveryColumns + ` FROM moved`
 
 // RecordAttempt implements store.Attempts. Concurrent calls share a transaction.
-func (s *Store) RecordAttempt(ctx context.Context, r *store.Record) (*webhook.Delivery, error) {
+func (s *Store) RecordAttempt(ctx context.Context, r *store.Record) (*store.Recorded, error) {
 	return s.records.do(ctx, r)
 }
 
-func (s *Store) recordGroup(ctx context.Context, in []*store.Record) ([]result[*webhook.Delivery], error) {
-	results := make([]result[*webhook.Delivery], len(in))
+func (s *Store) recordGroup(ctx context.Context, in []*store.Record) ([]result[*store.Recorded], error) {
+	results := make([]result[*store.Recorded], len(in))
 	indexes := oncePerDelivery(in, results)
 	var rows newAttempts
 	for _, i := range indexes {
@@ -60,18 +63,22 @@ func (s *Store) recordGroup(ctx context.Context, in []*store.Record) ([]result[*
 	}
 	// The statement is its own transaction, which saves two round trips. When its answer is lost and it runs again, it
 	// finds the deliveries already updated.
-	var moved []webhook.Delivery
+	var moved []deliveryRow
 	if err := s.selectHot(ctx, &moved, recordAttempts, rows.args()...); err != nil {
 		return nil, failed("record attempts", err)
 	}
-	byID := make(map[webhook.DeliveryID]*webhook.Delivery, len(moved))
+	byID := make(map[webhook.DeliveryID]*store.Recorded, len(moved))
 	for i := range moved {
-		byID[moved[i].ID] = &moved[i]
+		byID[moved[i].ID] = &store.Recorded{Delivery: *moved[i].delivery()}
 	}
 	for _, i := range indexes {
 		r := in[i]
-		if results[i].out = byID[r.Attempt.DeliveryID]; results[i].out == nil {
-			results[i].out, results[i].err = s.Delivery(ctx, r.TenantID, r.Attempt.DeliveryID)
+		if results[i].out = byID[r.Attempt.DeliveryID]; results[i].out != nil {
+			continue
+		}
+		d, err := s.Delivery(ctx, r.TenantID, r.Attempt.DeliveryID)
+		if results[i].err = err; err == nil {
+			results[i].out = &store.Recorded{Delivery: *d}
 		}
 	}
 	return results, nil
@@ -79,7 +86,7 @@ func (s *Store) recordGroup(ctx context.Context, in []*store.Record) ([]result[*
 
 // oncePerDelivery returns the indexes of the records to write now, one of each delivery, in the order in which every
 // transaction locks deliveries. The other records go into the next run.
-func oncePerDelivery(in []*store.Record, results []result[*webhook.Delivery]) []int {
+func oncePerDelivery(in []*store.Record, results []result[*store.Recorded]) []int {
 	indexes := make([]int, len(in))
 	for i := range in {
 		indexes[i] = i

@@ -166,7 +166,7 @@ func TestRecordAttempt_CrowdSharesTransactionsAndPoisonFailsAlone(t *testing.T) 
 		wg.Go(func() { _, _ = b.RecordAttempt(t.Context(), record("acme", id, 1, webhook.StatusDelivered)) })
 		b.waitBlocked(i + 1)
 	}
-	deliveries, errs := make([]*webhook.Delivery, len(rs)), make([]error, len(rs))
+	deliveries, errs := make([]*store.Recorded, len(rs)), make([]error, len(rs))
 	for i, r := range rs {
 		wg.Go(func() { deliveries[i], errs[i] = b.RecordAttempt(t.Context(), r) })
 	}

@@ -21,14 +21,14 @@ const (
 		WHERE id = ANY ($1::uuid[]) AND tenant_id || '' = $2 AND endpoint_id::text = $3::text AND status || '' = 'held'`
 )
 
-// HeldDeliveries implements store.Recoveries.
+// HeldDeliveries implements store.HeldRecoveries.
 func (s *Store) HeldDeliveries(ctx context.Context, tenant string, endpoint webhook.EndpointID, after webhook.DeliveryID, limit int) ([]store.HeldDelivery, error) {
 	var held []store.HeldDelivery
 	err := s.list(ctx, &held, selectHeldDeliveries, endpoint, after, tenant, limit)
 	return held, failed("list held deliveries", err)
 }
 
-// ReleaseDeliveries implements store.Recoveries. The next attempt is due at once, so that the reconciler finds deliveries
+// ReleaseDeliveries implements store.HeldRecoveries. The next attempt is due at once, so that the reconciler finds deliveries
 // that nobody wakes.
 func (s *Store) ReleaseDeliveries(ctx context.Context, tenant string, endpoint webhook.EndpointID, ids []webhook.DeliveryID, at time.Time) error {
 	if len(ids) == 0 {
@@ -44,7 +44,7 @@ func (s *Store) ReleaseDeliveries(ctx context.Context, tenant string, endpoint w
 	})
 }
 
-// EndpointsToRecover implements store.Recoveries.
+// EndpointsToRecover implements store.HeldRecoveries.
 func (s *Store) EndpointsToRecover(ctx context.Context, after webhook.EndpointID, limit int) ([]store.EndpointRef, error) {
 	var due []store.EndpointRef
 	err := s.list(ctx, &due, `
@@ -52,7 +52,7 @@ func (s *Store) EndpointsToRecover(ctx context.Context, after webhook.EndpointID
 	return due, failed("list endpoints to recover", err)
 }
 
-// RecoveryDone implements store.Recoveries.
+// RecoveryDone implements store.HeldRecoveries.
 func (s *Store) RecoveryDone(ctx context.Context, tenant string, endpoint webhook.EndpointID, version int64) error {
 	err := s.exec(ctx, `
 		UPDATE endpoints SET recovery_due = false

@@ -14,7 +14,7 @@ import (
 // held publishes an event to an endpoint of the tenant "acme", disabled if need be, and returns its held delivery.
 func (b *bundle) held(id webhook.EndpointID) *webhook.Delivery {
 	b.t.Helper()
-	_, _, err := b.DisableEndpoint(b.t.Context(), "acme", id, "out of order", now())
+	_, _, err := b.DisableEndpoint(b.t.Context(), "acme", id, webhook.Change{Reason: "out of order", At: now()})
 	require.NoError(b.t, err)
 	p := publication("acme", "")
 	p.Only = id
@@ -44,7 +44,7 @@ func TestHoldDelivery(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, webhook.StatusRetrying, d.Status, "the endpoint is enabled")
 	require.NotNil(t, d.NextAttemptAt)
-	_, _, err = b.DisableEndpoint(t.Context(), "acme", e.ID, "out of order", now())
+	_, _, err = b.DisableEndpoint(t.Context(), "acme", e.ID, webhook.Change{Reason: "out of order", At: now()})
 	require.NoError(t, err)
 	_, err = b.HoldDelivery(t.Context(), "other", id, now())
 	requireCode(t, webhook.CodeNotFound, err)
@@ -125,7 +125,7 @@ func TestReleaseDeliveries(t *testing.T) {
 
 	require.NoError(t, b.ReleaseDeliveries(t.Context(), "acme", e.ID, ids, now()))
 	require.Len(t, b.heldOf("acme", e.ID), 2, "the endpoint is disabled")
-	_, _, err = b.EnableEndpoint(t.Context(), "acme", e.ID, now())
+	_, _, err = b.EnableEndpoint(t.Context(), "acme", e.ID, webhook.Change{At: now()})
 	require.NoError(t, err)
 	require.NoError(t, b.ReleaseDeliveries(t.Context(), "other", e.ID, ids, now()))
 	require.Len(t, b.heldOf("acme", e.ID), 2)
@@ -148,15 +148,15 @@ func TestRecoveryDone(t *testing.T) {
 	b.tenant("acme")
 	e := b.endpoint("acme")
 	b.held(e.ID)
-	on, _, err := b.EnableEndpoint(t.Context(), "acme", e.ID, now())
+	on, _, err := b.EnableEndpoint(t.Context(), "acme", e.ID, webhook.Change{At: now()})
 	require.NoError(t, err)
 	require.NoError(t, b.RecoveryDone(t.Context(), "other", e.ID, on.Version))
 	require.NoError(t, b.RecoveryDone(t.Context(), "acme", e.ID, on.Version-1))
 	require.Len(t, b.due(), 1)
-	_, _, err = b.DisableEndpoint(t.Context(), "acme", e.ID, "again", now())
+	_, _, err = b.DisableEndpoint(t.Context(), "acme", e.ID, webhook.Change{Reason: "again", At: now()})
 	require.NoError(t, err)
 	require.Empty(t, b.due(), "while it is disabled, nothing is to be woken")
-	again, _, err := b.EnableEndpoint(t.Context(), "acme", e.ID, now())
+	again, _, err := b.EnableEndpoint(t.Context(), "acme", e.ID, webhook.Change{At: now()})
 	require.NoError(t, err)
 	require.NoError(t, b.RecoveryDone(t.Context(), "acme", e.ID, on.Version))
 	require.Len(t, b.due(), 1, "a recovery of before knows nothing of this one")
@@ -178,7 +178,7 @@ func TestHoldDelivery_RacesWithEnabling(t *testing.T) {
 	}
 	sawHeld, sawMissed := false, false
 	for round := 0; round < 60 || (!sawHeld || !sawMissed) && round < 2000; round++ {
-		_, _, err := b.DisableEndpoint(t.Context(), "acme", e.ID, "x", now())
+		_, _, err := b.DisableEndpoint(t.Context(), "acme", e.ID, webhook.Change{Reason: "x", At: now()})
 		require.NoError(t, err)
 		answers := make([]*webhook.Delivery, len(ids))
 		var listed []store.HeldDelivery
@@ -194,7 +194,7 @@ func TestHoldDelivery_RacesWithEnabling(t *testing.T) {
 			})
 		}
 		wg.Go(func() {
-			if _, _, err := b.EnableEndpoint(t.Context(), "acme", e.ID, now()); err != nil {
+			if _, _, err := b.EnableEndpoint(t.Context(), "acme", e.ID, webhook.Change{At: now()}); err != nil {
 				t.Error(err)
 			}
 			listed = b.heldOf("acme", e.ID)

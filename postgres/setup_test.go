@@ -146,7 +146,7 @@ func (b *bundle) record(r *store.Record) *webhook.Delivery {
 	b.t.Helper()
 	d, err := b.RecordAttempt(b.t.Context(), r)
 	require.NoError(b.t, err)
-	return d
+	return &d.Delivery
 }
 
 func (b *bundle) count(query string, args ...any) int {

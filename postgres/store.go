@@ -110,7 +110,7 @@ var (
 	_ store.Dispatches     = (*Store)(nil)
 	_ store.Outbox         = (*Store)(nil)
 	_ store.Quarantine     = (*Store)(nil)
-	_ store.Recoveries     = (*Store)(nil)
+	_ store.HeldRecoveries     = (*Store)(nil)
 	_ store.Reconciliation = (*Store)(nil)
 	_ store.Partitions     = (*Store)(nil)
 	_ store.Health         = (*Store)(nil)
@@ -126,7 +126,7 @@ type Store struct {
 	caches caches
 
 	accepts   *group[*webhook.Publication, *webhook.Receipt]
-	records   *group[*store.Record, *webhook.Delivery]
+	records   *group[*store.Record, *store.Recorded]
 	sendings  *group[store.Target, *store.Sending]
 	deletions *group[[]webhook.EventKey, struct{}]
 }

@@ -37,6 +37,17 @@ type Record struct {
 	// NextAttemptAt is set while retrying.
 	NextAttemptAt *time.Time
 	At            time.Time
+	// Queued says that the endpoint's queue made the attempt, and Uncounted that its retry policy does not count it.
+	Queued, Uncounted bool
+	// AutoDisable is the rule in force for the endpoint; nil: none.
+	AutoDisable *webhook.AutoDisable
+}
+
+// Recorded is a delivery after the commit of an attempt.
+type Recorded struct {
+	webhook.Delivery
+	// Streak is the endpoint's after a failed attempt; nil after a success and after a test.
+	Streak *webhook.Streak
 }
 
 // Attempts is what an attempt reads before it sends and writes afterwards.
@@ -46,8 +57,9 @@ type Attempts interface {
 	Sending(ctx context.Context, in Target) (*Sending, error)
 	// RecordAttempt stores the attempt and its delivery's new state, and returns the delivery as it is after the commit. A
 	// delivery that was canceled in the meantime stays canceled unless the attempt delivered it; an attempt whose number is
-	// not above the delivery's changes nothing.
-	RecordAttempt(ctx context.Context, r *Record) (*webhook.Delivery, error)
+	// not above the delivery's changes nothing. An attempt of the event's workflow that ends after the delivery went to the queue
+	// is counted and may deliver it, but leaves its status and schedule otherwise.
+	RecordAttempt(ctx context.Context, r *Record) (*Recorded, error)
 	// RecordedAttempts returns a delivery's attempts from a number on, in order.
 	RecordedAttempts(ctx context.Context, delivery webhook.DeliveryID, from int) ([]webhook.AttemptSummary, error)
 }

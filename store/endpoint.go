@@ -26,15 +26,31 @@ type Endpoints interface {
 	UpdateEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change func(*webhook.Endpoint) error) (*webhook.Endpoint, error)
 	// DisableEndpoint stops all attempts to an endpoint and reports whether anything changed. One that is already disabled
 	// keeps its first reason and time.
-	DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, reason string, at time.Time) (*webhook.Endpoint, bool, error)
+	DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, bool, error)
 	// EnableEndpoint allows attempts to an endpoint again and reports whether anything changed. It requests a recovery:
 	// EndpointsToRecover lists the endpoint until RecoveryDone.
-	EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) (*webhook.Endpoint, bool, error)
+	EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, bool, error)
 	// DeleteEndpoint deletes URL, headers and secret of an endpoint, and requests a recovery, which cancels the deliveries
 	// that wait for it.
 	DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) error
 	// EndpointSecret returns the endpoint's own signing secret; the zero secret when the tenant's secret signs.
 	EndpointSecret(ctx context.Context, tenant string, id webhook.EndpointID) (webhook.Secret, error)
+}
+
+// Streaks disables endpoints whose attempts fail (design, section 10).
+type Streaks interface {
+	// DisableFailing disables an endpoint if its streak, as it is now, still reaches the rule and it is enabled, and reports whether
+	// anything changed. A success or an enabling that was committed before prevents it.
+	DisableFailing(ctx context.Context, tenant string, id webhook.EndpointID, rule *webhook.AutoDisable, at time.Time) (*webhook.Endpoint, bool, error)
+	// FailingEndpoints lists, by id, enabled endpoints whose streak reached its rule longer than after ago, because the process
+	// that recorded the last failure died, from the one after from; with the rule of that record.
+	FailingEndpoints(ctx context.Context, after time.Duration, from webhook.EndpointID, limit int) ([]FailingEndpoint, error)
+}
+
+// FailingEndpoint is an endpoint whose streak reached its rule.
+type FailingEndpoint struct {
+	EndpointRef
+	Rule webhook.AutoDisable
 }
 
 // HeldDelivery identifies a delivery to wake, or a canceled one whose workflow must be told.
@@ -43,8 +59,8 @@ type HeldDelivery struct {
 	EventID string             `db:"event_id"`
 }
 
-// Recoveries serves the recovery of endpoints that were enabled or deleted.
-type Recoveries interface {
+// HeldRecoveries serves the recovery of endpoints that were enabled or deleted.
+type HeldRecoveries interface {
 	// EndpointsToRecover lists, by id, the endpoints that were enabled or deleted and whose recovery has not ended, from
 	// the one after after; zero for the first page.
 	EndpointsToRecover(ctx context.Context, after webhook.EndpointID, limit int) ([]EndpointRef, error)

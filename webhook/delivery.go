@@ -70,10 +70,31 @@ type Delivery struct {
 	// NextAttemptAt is when the next attempt is due while retrying. While pending it is set once the delivery was released
 	// or found stalled, and says since when the attempt is due.
 	NextAttemptAt *time.Time `json:"next_attempt_at,omitempty" db:"next_attempt_at"`
+	// HeldUntil is when a held delivery is canceled; nil while it is not held, or held without limit.
+	HeldUntil *time.Time `json:"held_until,omitempty" db:"-"`
+	// Test says that a person tested the endpoint with it: one attempt is made, even while the endpoint is disabled.
+	Test bool `json:"test" db:"test"`
 	// Reason says why the delivery is held or canceled.
-	Reason    string    `json:"reason,omitempty" db:"reason"`
-	CreatedAt time.Time `json:"created_at" db:"created_at"`
-	UpdatedAt time.Time `json:"updated_at" db:"updated_at"`
+	Reason string `json:"reason,omitempty" db:"reason"`
+	// LastAttempt is nil before the first attempt.
+	LastAttempt *LastAttempt `json:"last_attempt,omitempty" db:"-"`
+	CreatedAt   time.Time    `json:"created_at" db:"created_at"`
+	UpdatedAt   time.Time    `json:"updated_at" db:"updated_at"`
+
+	// HeldAt is set while the delivery is held.
+	HeldAt *time.Time `json:"-" db:"held_at"`
+	// Queued says that the endpoint's queue owns the delivery, not the event's workflow.
+	Queued bool `json:"-" db:"queued"`
+}
+
+// LastAttempt is what a line of the log tells of a delivery's latest attempt.
+type LastAttempt struct {
+	Number     int        `json:"number"`
+	StartedAt  time.Time  `json:"started_at"`
+	DurationMS int64      `json:"duration_ms"`
+	StatusCode int        `json:"status_code,omitempty"`
+	ErrorClass ErrorClass `json:"error_class,omitempty"`
+	Error      string     `json:"error,omitempty"`
 }
 
 // AttemptSummary is an attempt as shown in a history.
@@ -95,6 +116,8 @@ type Attempt struct {
 	ID         AttemptID  `json:"id" db:"id"`
 	DeliveryID DeliveryID `json:"delivery_id" db:"delivery_id"`
 	AttemptSummary
+	// URL is where it was sent; "" where an earlier version recorded it.
+	URL string `json:"url" db:"url"`
 	// RequestHeaders and ResponseHeaders are redacted where they carry secrets.
 	RequestHeaders  map[string]string `json:"request_headers" db:"-"`
 	ResponseHeaders map[string]string `json:"response_headers" db:"-"`

@@ -164,10 +164,12 @@ const (
 
 // AutoDisable says when failures in a row disable an endpoint.
 type AutoDisable struct {
+	// Off means never. It is how an endpoint opts out of its dialect's rule.
+	Off bool `json:"off,omitempty"`
 	// Failures is how many attempts in a row failed; one success resets the count.
-	Failures int `json:"failures"`
+	Failures int `json:"failures,omitzero"`
 	// Span is the least time between the first and the last of them.
-	Span Duration `json:"span"`
+	Span Duration `json:"span,omitzero"`
 }
 
 // Alerts says when e-mail goes to the tenant's contact address.

@@ -36,11 +36,22 @@ type Endpoint struct {
 	Retry   *RetryPolicy `json:"retry,omitempty" db:"-"`
 	Timeout *Duration    `json:"timeout,omitempty" db:"-"`
 
+	// AutoDisable replaces the dialect's rule; nil keeps it.
+	AutoDisable *AutoDisable `json:"auto_disable,omitempty" db:"-"`
+	// Metadata is the caller's own, shown and never sent.
+	Metadata map[string]string `json:"metadata,omitempty" db:"-"`
+
 	// DisabledAt is when the endpoint was disabled; nil while it is enabled.
 	DisabledAt     *time.Time `json:"disabled_at,omitempty" db:"disabled_at"`
+	DisabledBy     string     `json:"-" db:"disabled_by"`
 	DisabledReason string     `json:"disabled_reason,omitempty" db:"disabled_reason"`
-	CreatedAt      time.Time  `json:"created_at" db:"created_at"`
-	UpdatedAt      time.Time  `json:"updated_at" db:"updated_at"`
+	// Streak, LastSuccessAt and LastFailureAt are of its attempts, tests left out. They are read for people only: what an attempt
+	// depends on does not have them.
+	Streak        Streak     `json:"streak" db:"-"`
+	LastSuccessAt *time.Time `json:"last_success_at,omitempty" db:"-"`
+	LastFailureAt *time.Time `json:"last_failure_at,omitempty" db:"-"`
+	CreatedAt     time.Time  `json:"created_at" db:"created_at"`
+	UpdatedAt     time.Time  `json:"updated_at" db:"updated_at"`
 	// Version grows with every change of the endpoint.
 	Version int64 `json:"-" db:"version"`
 }

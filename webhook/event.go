@@ -32,6 +32,10 @@ type Event struct {
 	OccurredAt time.Time
 	// Attributes are values that filters and envelopes can refer to.
 	Attributes map[string]string
+	// Metadata is the caller's own, shown and never sent.
+	Metadata map[string]string
+	// Test says that the event is an endpoint's test.
+	Test bool
 	// Data is the JSON value as published, byte for byte.
 	Data json.RawMessage
 }

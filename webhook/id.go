@@ -17,6 +17,7 @@ type (
 	deliveryMark struct{}
 	attemptMark  struct{}
 	keyMark      struct{}
+	recoveryMark struct{}
 )
 
 func (eventMark) prefix() string    { return "evt_" }
@@ -24,6 +25,7 @@ func (endpointMark) prefix() string { return "ep_" }
 func (deliveryMark) prefix() string { return "dlv_" }
 func (attemptMark) prefix() string  { return "att_" }
 func (keyMark) prefix() string      { return "key_" }
+func (recoveryMark) prefix() string { return "rec_" }
 
 // ID is a UUIDv7 (time-ordered). Outside it is text with a prefix, "ep_" and 32 hex digits; in SQL it is a plain uuid.
 type ID[P prefixed] struct{ uuid [16]byte }
@@ -42,6 +44,9 @@ type AttemptID = ID[attemptMark]
 
 // KeyID is the id of an API key, "key_" outside; it is not the key.
 type KeyID = ID[keyMark]
+
+// RecoveryID is the id of a recovery, "rec_" outside.
+type RecoveryID = ID[recoveryMark]
 
 // NewID returns the id of entity P with the given UUID.
 func NewID[I ~struct{ uuid [16]byte }](uuid [16]byte) I { return I(struct{ uuid [16]byte }{uuid}) }

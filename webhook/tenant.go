@@ -35,6 +35,8 @@ type Tenant struct {
 	Express bool `json:"express" db:"express"`
 	// Retry replaces the dialect's retry policy; nil keeps it.
 	Retry *RetryPolicy `json:"retry,omitempty" db:"-"`
+	// Metadata is the caller's own, shown and never sent.
+	Metadata map[string]string `json:"metadata,omitempty" db:"-"`
 	// Limits are set by the administrator; nil: the defaults.
 	Limits    *TenantLimits `json:"limits,omitempty" db:"-"`
 	CreatedAt time.Time     `json:"created_at" db:"created_at"`
