@@ -83,3 +83,11 @@ type EndpointRecoveryInput struct {
 	After   webhook.DeliveryID `json:"after"`
 	Version int64              `json:"version,omitempty"`
 }
+
+// EndpointQueueInput starts EndpointQueue.
+type EndpointQueueInput struct {
+	Tenant     string             `json:"tenant"`
+	EndpointID webhook.EndpointID `json:"endpoint_id"`
+	// Window is how many attempts were in flight at the end of the run before; 0: the queue begins.
+	Window int `json:"window,omitempty"`
+}

@@ -21,6 +21,7 @@ const (
 const (
 	EventDeliveryType    = "EventDelivery"
 	EndpointRecoveryType = "EndpointRecovery"
+	EndpointQueueType    = "EndpointQueue"
 )
 
 // Signals of EventDelivery, and updates of the same names; each takes an EndpointSignal, an update answers an UpdateAnswer.
@@ -30,6 +31,9 @@ const (
 	SignalRetryNow        = "retry_now"
 	SignalCancelDelivery  = "cancel_delivery"
 )
+
+// SignalWake tells EndpointQueue that something new may be due, or that its endpoint was enabled, disabled or deleted.
+const SignalWake = "wake"
 
 // Queries of EventDelivery.
 const (
@@ -62,6 +66,11 @@ func EventDeliveryID(tenant, eventID string) string { return tenant + "/" + even
 // EndpointRecoveryID is the workflow id of an endpoint's recovery. Event ids have no slash, so it cannot be an event's.
 func EndpointRecoveryID(tenant string, endpoint webhook.EndpointID) string {
 	return fmt.Sprintf("%s/recovery/%s", tenant, endpoint)
+}
+
+// EndpointQueueID is the workflow id of an endpoint's queue. Event ids have no slash, so it cannot be an event's.
+func EndpointQueueID(tenant string, endpoint webhook.EndpointID) string {
+	return fmt.Sprintf("%s/queue/%s", tenant, endpoint)
 }
 
 const partInfix = "/part/"
