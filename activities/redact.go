@@ -24,14 +24,10 @@ var sensitive = []string{
 	"Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "Set-Cookie2", "X-Api-Key", "Authentication-Info",
 }
 
-// recordedRequest returns the request headers as they may be shown: signatures and the endpoint's own values are
-// redacted, names are kept.
-func recordedRequest(sent []webhook.Header, d *webhook.Dialect, e *webhook.Endpoint) map[string]string {
-	secret := slices.Clone(sensitive)
-	for _, s := range d.Signatures {
-		secret = append(secret, s.Header)
-	}
-	secret = slices.AppendSeq(secret, maps.Keys(e.Headers))
+// recordedRequest returns the request headers as they may be shown: the endpoint's own values are redacted, names are kept. A
+// signature is no secret: whoever reads the log has the body that it signs, and it does not tell the key.
+func recordedRequest(sent []webhook.Header, e *webhook.Endpoint) map[string]string {
+	secret := slices.AppendSeq(slices.Clone(sensitive), maps.Keys(e.Headers))
 	headers := make(map[string]string, len(sent))
 	for _, h := range sent {
 		headers[h.Name] = h.Value

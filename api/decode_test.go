@@ -49,8 +49,8 @@ func TestDecode_Fields(t *testing.T) {
 		"/v1/tenants/acme/events": {
 			`{"type":5,"data":1}`:                                          "type: is text, not a number",
 			`{"type":{},"data":1}`:                                         "type: is text, not an object",
-			`{"type":"a.b","data":1,"color":2}`:                            "color: is not a known field; known are type, data, id, occurred_at, attributes",
-			`{"Type":"a.b","type":"a.b","data":1}`:                         "Type: is not a known field; known are type, data, id, occurred_at, attributes",
+			`{"type":"a.b","data":1,"color":2}`:                            "color: is not a known field; known are type, data, id, occurred_at, attributes, metadata",
+			`{"Type":"a.b","type":"a.b","data":1}`:                         "Type: is not a known field; known are type, data, id, occurred_at, attributes, metadata",
 			`{"type":"a.b","type":"a.c","data":1}`:                         "type: is given twice",
 			`{"type":"a.b","\u0074ype":"a.c","data":1}`:                    "type: is given twice",
 			`{"type":"a.b","data":1,"occurred_at":"yesterday"}`:            `occurred_at: is a moment in RFC 3339 such as "2026-05-27T14:32:00Z"`,

@@ -120,7 +120,7 @@ func (s *Server) testEndpoint(w http.ResponseWriter, r *http.Request, c *call) e
 	if err != nil {
 		return err
 	}
-	p.Only = id
+	p.Only, p.Event.Test = id, true
 	return s.accept(w, r, p)
 }
 

@@ -226,6 +226,7 @@ func TestEndpoints_Test(t *testing.T) {
 		require.Equal(t, tc.wantType, p.Event.Type, tc.name)
 		require.Equal(t, tc.wantData, string(p.Event.Data), tc.name)
 		require.Equal(t, id, p.Only.String(), tc.name)
+		require.True(t, p.Event.Test, tc.name)
 		if tc.tenant != "acme" {
 			require.Len(t, receipt.Deliveries, 1)
 		}

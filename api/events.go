@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -14,6 +15,7 @@ type eventInput struct {
 	ID         *string           `json:"id"`
 	OccurredAt *moment           `json:"occurred_at"`
 	Attributes map[string]string `json:"attributes"`
+	Metadata   map[string]string `json:"metadata"`
 }
 
 // publishEvent is POST /v1/tenants/{tenant}/events.
@@ -77,7 +79,7 @@ func (s *Server) publication(c *call, in *eventInput, idempotencyKey string) (*w
 	now := s.now()
 	e := &webhook.Event{
 		Key: webhook.NewID[webhook.EventKey](s.opts.NewUUID()), TenantID: c.tenant.ID,
-		Type: in.Type, OccurredAt: now, Attributes: in.Attributes, Data: in.Data,
+		Type: in.Type, OccurredAt: now, Attributes: in.Attributes, Metadata: in.Metadata, Data: in.Data,
 	}
 	asked := (*time.Time)(in.OccurredAt)
 	if asked != nil {
@@ -100,13 +102,15 @@ func (s *Server) publication(c *call, in *eventInput, idempotencyKey string) (*w
 	return p, nil
 }
 
-// eventView is an event as shown. Data has the published value; white space within it may differ.
+// eventView is an event as shown. Data has the published value; white space within it may differ. A list leaves it out.
 type eventView struct {
 	ID         string            `json:"id"`
 	Type       string            `json:"type"`
 	OccurredAt time.Time         `json:"occurred_at"`
 	Attributes map[string]string `json:"attributes,omitempty"`
-	Data       json.RawMessage   `json:"data"`
+	Metadata   map[string]string `json:"metadata,omitempty"`
+	Test       bool              `json:"test"`
+	Data       json.RawMessage   `json:"data,omitempty"`
 	CreatedAt  time.Time         `json:"created_at"`
 }
 
@@ -120,5 +124,13 @@ func (s *Server) getEvent(w http.ResponseWriter, r *http.Request, c *call) error
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, eventView{e.ID, e.Type, e.OccurredAt, e.Attributes, e.Data, e.CreatedAt})
+	shown := showEvent(e)
+	shown.Data = e.Data
+	return writeJSON(w, http.StatusOK, shown)
+}
+
+func showEvent(e *store.StoredEvent) eventView {
+	return eventView{
+		ID: e.ID, Type: e.Type, OccurredAt: e.OccurredAt, Attributes: e.Attributes, Metadata: e.Metadata, Test: e.Test, CreatedAt: e.CreatedAt,
+	}
 }

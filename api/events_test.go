@@ -22,7 +22,7 @@ func TestEvents_Publish(t *testing.T) {
 	orders, all := b.endpoint("acme", "order.*"), b.endpoint("acme")
 	b.endpoint("acme", "user.*")
 
-	a := b.admin("POST", "/v1/tenants/acme/events", `{"type":"order.confirmed","data":{"n": 1},"id":"o-1","occurred_at":"2026-05-27T16:00:00.5+02:00","attributes":{"region":"nz"}}`).want(202)
+	a := b.admin("POST", "/v1/tenants/acme/events", `{"type":"order.confirmed","data":{"n": 1},"id":"o-1","occurred_at":"2026-05-27T16:00:00.5+02:00","attributes":{"region":"nz"},"metadata":{"source":"shop"}}`).want(202)
 	receipt := into[webhook.Receipt](a)
 	require.Equal(t, "o-1", receipt.EventID)
 	require.ElementsMatch(t, []string{orders, all}, []string{receipt.Deliveries[0].EndpointID.String(), receipt.Deliveries[1].EndpointID.String()})
@@ -37,9 +37,31 @@ func TestEvents_Publish(t *testing.T) {
 
 	got := into[object](b.admin("GET", "/v1/tenants/acme/events/o-1", "").want(200))
 	require.Equal(t, object{
-		"id": "o-1", "type": "order.confirmed", "data": object{"n": 1.0}, "attributes": object{"region": "nz"},
+		"id": "o-1", "type": "order.confirmed", "data": object{"n": 1.0}, "attributes": object{"region": "nz"}, "metadata": object{"source": "shop"}, "test": false,
 		"occurred_at": "2026-05-27T14:00:00.5Z", "created_at": "2026-05-27T14:32:00.123456Z",
 	}, got)
+}
+
+// Metadata is checked, is part of what a repetition repeats, and is in no body.
+func TestEvents_Metadata(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	const path = "/v1/tenants/acme/events"
+	event := `{"type":"a.b","data":1,"id":"x","metadata":{"source":"shop"}}`
+	b.admin("POST", path, event).want(202)
+	require.Equal(t, "true", b.admin("POST", path, event).want(202).header.Get("Idempotent-Replayed"))
+	b.admin("POST", path, `{"type":"a.b","data":1,"id":"x","metadata":{"source":"till"}}`).problem(409, webhook.CodeEventIDConflict)
+	b.admin("POST", path, `{"type":"a.b","data":1,"id":"x"}`).problem(409, webhook.CodeEventIDConflict)
+	published := b.store.published("acme", "x")
+	require.NotContains(t, string(published.Body.Bytes), "shop")
+
+	for _, bad := range []string{`{"a":"` + strings.Repeat("x", 257) + `"}`, `{"":"x"}`, `{"a":1}`, `{"a":"\u0000"}`, `{` + repeat(21, `"a%d":"x"`) + `}`} {
+		b.admin("POST", path, `{"type":"a.b","data":1,"metadata":`+bad+`}`).problem(422, webhook.CodeInvalid)
+	}
+	a := b.admin("POST", path+"/batch", `{"events":[{"type":"a.b","data":1,"id":"y","metadata":{"source":"shop"}}]}`).want(200)
+	require.Contains(t, string(a.body), `"status":202`)
+	require.Equal(t, object{"source": "shop"}, into[object](b.admin("GET", path+"/y", "").want(200))["metadata"])
 }
 
 // Ids as other systems make them work wherever an event is named, escaped in the path or not.

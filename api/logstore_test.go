@@ -39,7 +39,7 @@ func (m *memStore) Accept(_ context.Context, p *webhook.Publication) (*webhook.R
 	for _, to := range recipients {
 		d := webhook.Delivery{
 			ID: webhook.NewID[webhook.DeliveryID](m.uuid()), EventID: p.Event.ID, EventType: p.Event.Type,
-			EndpointID: to, Status: webhook.StatusPending, CreatedAt: p.CreatedAt, UpdatedAt: p.CreatedAt,
+			EndpointID: to, Status: webhook.StatusPending, Test: p.Event.Test, CreatedAt: p.CreatedAt, UpdatedAt: p.CreatedAt,
 		}
 		m.deliveries[d.ID], m.owners[d.ID] = d, p.Event.TenantID
 		deliveries = append(deliveries, webhook.ReceiptDelivery{ID: d.ID, EndpointID: to})

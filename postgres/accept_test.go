@@ -29,6 +29,7 @@ func TestAccept(t *testing.T) {
 
 	p := publication("acme", "", func(e *webhook.Event) {
 		e.Attributes = map[string]string{"auction_id": "a", "odd": "\"\\{},\u0000 NULL é"}
+		e.Metadata = map[string]string{"order": "\"\\{},é"}
 		e.Data = []byte("{ \"a\" : \"\\\\ é\t{}\" }")
 	})
 	r := b.publish(p)
@@ -354,4 +355,20 @@ func TestAccept_RepeatsWhatAnEarlierVersionStored(t *testing.T) {
 	requireCode(t, webhook.CodeEventIDConflict, err)
 	again.Earlier = first.Digest
 	require.True(t, b.publish(again).Repeated)
+}
+
+func TestAccept_Test(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.endpoint("acme")
+	for _, test := range []bool{true, false} {
+		r := b.publish(publication("acme", "", func(e *webhook.Event) { e.Test = test }))
+		e, err := b.Event(t.Context(), "acme", r.EventID)
+		require.NoError(t, err)
+		require.Equal(t, test, e.Test)
+		d, err := b.Delivery(t.Context(), "acme", r.Deliveries[0].ID)
+		require.NoError(t, err)
+		require.Equal(t, test, d.Test)
+	}
 }

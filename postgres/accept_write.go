@@ -10,19 +10,22 @@ import (
 // insertEvents stores events, deliveries and dispatches in one round trip.
 const insertEvents = `
 	WITH stored_events AS (
-		INSERT INTO events (id, tenant_id, event_id, event_type, occurred_at, created_at, attributes, body, delivery_id_at, data_from, data_to)
-		SELECT id, tenant_id, event_id, event_type, occurred_at, created_at, attributes::json, body, delivery_id_at, data_from, data_to
-		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::bytea[],
-			$9::integer[], $10::integer[], $11::integer[])
-			AS e (id, tenant_id, event_id, event_type, occurred_at, created_at, attributes, body, delivery_id_at, data_from, data_to)
+		INSERT INTO events (id, tenant_id, event_id, event_type, occurred_at, created_at, attributes, metadata, test, body,
+			delivery_id_at, data_from, data_to)
+		SELECT id, tenant_id, event_id, event_type, occurred_at, created_at, attributes::json, metadata::json, test, body,
+			delivery_id_at, data_from, data_to
+		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::text[],
+			$9::boolean[], $10::bytea[], $11::integer[], $12::integer[], $13::integer[])
+			AS e (id, tenant_id, event_id, event_type, occurred_at, created_at, attributes, metadata, test, body, delivery_id_at, data_from,
+				data_to)
 	), stored_deliveries AS (
-		INSERT INTO deliveries (id, tenant_id, event_key, event_id, event_type, endpoint_id, created_at, updated_at)
-		SELECT id, tenant_id, event_key, event_id, event_type, endpoint_id, created_at, created_at
-		FROM unnest($12::uuid[], $13::text[], $14::uuid[], $15::text[], $16::text[], $17::uuid[], $18::timestamptz[])
-			AS d (id, tenant_id, event_key, event_id, event_type, endpoint_id, created_at)
+		INSERT INTO deliveries (id, tenant_id, event_key, event_id, event_type, endpoint_id, created_at, updated_at, test)
+		SELECT id, tenant_id, event_key, event_id, event_type, endpoint_id, created_at, created_at, test
+		FROM unnest($14::uuid[], $15::text[], $16::uuid[], $17::text[], $18::text[], $19::uuid[], $20::timestamptz[], $21::boolean[])
+			AS d (id, tenant_id, event_key, event_id, event_type, endpoint_id, created_at, test)
 	)
 	INSERT INTO dispatches (event_key, lease_until)
-	SELECT event_key, clock_timestamp() + $20::bigint * interval '1 millisecond' FROM unnest($19::uuid[]) AS event_key`
+	SELECT event_key, clock_timestamp() + $23::bigint * interval '1 millisecond' FROM unnest($22::uuid[]) AS event_key`
 
 // write stores the publications whose ids are free. An event without recipients needs no workflow.
 func (a *acceptance) write(ctx context.Context) error {
@@ -77,7 +80,7 @@ func receiptOf(d store.Dispatch, others webhook.RuledOut) *webhook.Receipt {
 }
 
 type newEvents struct {
-	id, tenant, eventID, eventType, occurred, created, attributes, body, deliveryIDAt, dataFrom, dataTo arrayBuilder
+	id, tenant, eventID, eventType, occurred, created, attributes, metadata, test, body, deliveryIDAt, dataFrom, dataTo arrayBuilder
 }
 
 func (c *newEvents) add(p *webhook.Publication) {
@@ -88,6 +91,8 @@ func (c *newEvents) add(p *webhook.Publication) {
 	c.occurred.addTime(p.Event.OccurredAt)
 	c.created.addTime(p.CreatedAt)
 	c.attributes.addStrings(p.Event.Attributes)
+	c.metadata.addStrings(p.Event.Metadata)
+	c.test.addBool(p.Event.Test)
 	c.body.addBytes(p.Body.Bytes)
 	c.deliveryIDAt.addInt(int64(p.Body.DeliveryIDAt))
 	c.dataFrom.addInt(int64(p.Body.DataFrom))
@@ -96,13 +101,13 @@ func (c *newEvents) add(p *webhook.Publication) {
 
 func (c *newEvents) args() []any {
 	return []any{
-		&c.id, &c.tenant, &c.eventID, &c.eventType, &c.occurred, &c.created, &c.attributes, &c.body, &c.deliveryIDAt, &c.dataFrom,
-		&c.dataTo,
+		&c.id, &c.tenant, &c.eventID, &c.eventType, &c.occurred, &c.created, &c.attributes, &c.metadata, &c.test, &c.body,
+		&c.deliveryIDAt, &c.dataFrom, &c.dataTo,
 	}
 }
 
 type newDeliveries struct {
-	id, tenant, eventKey, eventID, eventType, endpoint, created arrayBuilder
+	id, tenant, eventKey, eventID, eventType, endpoint, created, test arrayBuilder
 }
 
 func (c *newDeliveries) add(p *webhook.Publication, deliveries []store.DispatchDelivery) {
@@ -114,9 +119,10 @@ func (c *newDeliveries) add(p *webhook.Publication, deliveries []store.DispatchD
 		c.eventType.addText(p.Event.Type)
 		c.endpoint.addID(d.EndpointID)
 		c.created.addTime(p.CreatedAt)
+		c.test.addBool(p.Event.Test)
 	}
 }
 
 func (c *newDeliveries) args() []any {
-	return []any{&c.id, &c.tenant, &c.eventKey, &c.eventID, &c.eventType, &c.endpoint, &c.created}
+	return []any{&c.id, &c.tenant, &c.eventKey, &c.eventID, &c.eventType, &c.endpoint, &c.created, &c.test}
 }

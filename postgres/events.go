@@ -45,23 +45,35 @@ func findEvent(ctx context.Context, q sqlx.QueryerContext, tenant, eventID strin
 		OccurredAt time.Time `db:"occurred_at"`
 		CreatedAt  time.Time `db:"created_at"`
 		Attributes []byte    `db:"attributes"`
+		Metadata   []byte    `db:"metadata"`
+		Test       bool      `db:"test"`
 	}
 	err = sqlx.GetContext(ctx, q, &row, `
-		SELECT id, event_type, occurred_at, created_at, attributes, body, delivery_id_at, data_from, data_to
+		SELECT id, event_type, occurred_at, created_at, attributes, metadata, test, body, delivery_id_at, data_from, data_to
 		FROM events WHERE id = $1 AND tenant_id = $2 AND event_id = $3`, key, tenant, eventID)
 	if err != nil {
 		return nil, orNotFound(err, "event", eventID)
 	}
 	e := &store.StoredEvent{Body: row.body(), CreatedAt: row.CreatedAt}
 	e.Event = webhook.Event{
-		Key: key, TenantID: tenant, ID: eventID, Type: row.EventType, OccurredAt: row.OccurredAt, Data: e.Body.Data(),
+		Key: key, TenantID: tenant, ID: eventID, Type: row.EventType, OccurredAt: row.OccurredAt, Test: row.Test,
+		Data: e.Body.Data(),
 	}
-	if row.Attributes != nil {
-		if err := json.Unmarshal(row.Attributes, &e.Attributes); err != nil {
-			return nil, fmt.Errorf("read the attributes of %s: %w", key, err)
-		}
+	if e.Attributes, err = readStrings(row.Attributes); err != nil {
+		return nil, fmt.Errorf("read the attributes of %s: %w", key, err)
+	}
+	if e.Metadata, err = readStrings(row.Metadata); err != nil {
+		return nil, fmt.Errorf("read the metadata of %s: %w", key, err)
 	}
 	return e, nil
+}
+
+// readStrings reads what arrayBuilder.addStrings wrote.
+func readStrings(stored []byte) (values map[string]string, err error) {
+	if stored != nil {
+		err = json.Unmarshal(stored, &values)
+	}
+	return values, err
 }
 
 // findEventKey returns where the event with this id is stored, if it is. Ids that callers chose are looked up first,

@@ -118,7 +118,7 @@ type Attempt struct {
 	AttemptSummary
 	// URL is where it was sent; "" where an earlier version recorded it.
 	URL string `json:"url" db:"url"`
-	// RequestHeaders and ResponseHeaders are redacted where they carry secrets.
+	// RequestHeaders and ResponseHeaders are redacted where they carry secrets. A signature is none.
 	RequestHeaders  map[string]string `json:"request_headers" db:"-"`
 	ResponseHeaders map[string]string `json:"response_headers" db:"-"`
 	// ResponseBody is the first 16 KiB of the answer.

@@ -138,6 +138,7 @@ func (e *Endpoint) Validate(l Limits) error {
 	if e.Timeout != nil && (e.Timeout.Std() < time.Second || e.Timeout.Std() > MaxTimeout) {
 		found.addf("timeout", "is from 1s to %s, not %s", Duration(MaxTimeout), *e.Timeout)
 	}
+	checkMetadata(e.Metadata, &found)
 	return found.err("endpoint")
 }
 

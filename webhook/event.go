@@ -65,6 +65,7 @@ func (e *Event) Validate(t *Tenant, d *Dialect) error {
 		found.addf("occurred_at", "is from 1970 to 9999")
 	}
 	e.validateAttributes(d, &found)
+	checkMetadata(e.Metadata, &found)
 	if err := found.err("event"); err != nil {
 		return err
 	}
@@ -83,11 +84,7 @@ func (e *Event) validateAttributes(d *Dialect, found *problems) {
 	if len(e.Attributes) > MaxAttributes {
 		found.addf("attributes", "has %d members; at most %d fit", len(e.Attributes), MaxAttributes)
 	}
-	for name, value := range e.Attributes {
-		if len(name) > maxAttributeBytes || len(value) > maxAttributeBytes || name == "" {
-			found.addf("attributes."+name, "has a name and a value of at most %d bytes", maxAttributeBytes)
-		}
-	}
+	checkStrings("attributes", e.Attributes, maxAttributeBytes, found)
 	for _, name := range slices.Sorted(maps.Keys(d.Attributes)) {
 		rule := d.Attributes[name]
 		value, ok := e.Attributes[name]
@@ -116,8 +113,9 @@ func (e *Event) normalize(d *Dialect) (changed bool) {
 	return changed
 }
 
-// Digest identifies what a caller asked to publish: type, data, attributes and the time as given (zero when the caller left
-// it out). Two publications of one id are the same request when their digests are equal.
+// Digest identifies what a caller asked to publish: type, data, attributes, metadata and the time as given (zero when the
+// caller left it out). Two publications of one id are the same request when their digests are equal. Without metadata it is the
+// digest that earlier versions stored.
 func (e *Event) Digest(occurredAt *time.Time) [sha256.Size]byte {
 	h := sha256.New()
 	part := func(b []byte) {
@@ -135,6 +133,13 @@ func (e *Event) Digest(occurredAt *time.Time) [sha256.Size]byte {
 	for _, name := range slices.Sorted(maps.Keys(e.Attributes)) {
 		part([]byte(name))
 		part([]byte(e.Attributes[name]))
+	}
+	if len(e.Metadata) > 0 {
+		part(nil) // no attribute has this name
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Metadata)) {
+		part([]byte(name))
+		part([]byte(e.Metadata[name]))
 	}
 	return [sha256.Size]byte(h.Sum(nil))
 }

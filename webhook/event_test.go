@@ -59,6 +59,13 @@ func TestEvent_Validate(t *testing.T) {
 		{func(e *webhook.Event) { e.Attributes = attributes(webhook.MaxAttributes + 1) }, []string{"attributes"}},
 		{func(e *webhook.Event) { e.Attributes = map[string]string{"": "x"} }, []string{"attributes."}},
 		{func(e *webhook.Event) { e.Attributes = map[string]string{"a": strings.Repeat("x", 257)} }, []string{"attributes.a"}},
+		{func(e *webhook.Event) { e.Attributes = map[string]string{"a": "x\x00"} }, []string{"attributes.a"}},
+		{func(e *webhook.Event) { e.Metadata = attributes(webhook.MaxMetadata) }, nil},
+		{func(e *webhook.Event) { e.Metadata = attributes(webhook.MaxMetadata + 1) }, []string{"metadata"}},
+		{func(e *webhook.Event) { e.Metadata = map[string]string{"": "x"} }, []string{"metadata."}},
+		{func(e *webhook.Event) { e.Metadata = map[string]string{"a": strings.Repeat("x", 256)} }, nil},
+		{func(e *webhook.Event) { e.Metadata = map[string]string{"a": strings.Repeat("x", 257)} }, []string{"metadata.a"}},
+		{func(e *webhook.Event) { e.Metadata = map[string]string{"a": "\x00", "b": "\xff"} }, []string{"metadata.a", "metadata.b"}},
 		{func(e *webhook.Event) { *e = webhook.Event{} }, []string{"id", "type", "data", "occurred_at"}},
 	} {
 		e := event(tc.change)
@@ -133,6 +140,8 @@ func TestEvent_Digest(t *testing.T) {
 		e.Attributes = map[string]string{"b": "2", "a": "1"}
 	})
 	require.Equal(t, base.Digest(nil), same.Digest(nil), "id, tenant and the moment of acceptance do not count")
+	require.Equal(t, "eb584efe4087687dc137156568d4625bfc233e3f5d5387cbb0d75fc2b199e15f", fmt.Sprintf("%x", base.Digest(nil)),
+		"the digest that is stored of an event without metadata")
 
 	seen := map[[32]byte]int{base.Digest(nil): -1, base.Digest(&at): -2}
 	for i, change := range []func(*webhook.Event){
@@ -142,6 +151,11 @@ func TestEvent_Digest(t *testing.T) {
 		func(e *webhook.Event) { e.Attributes = map[string]string{"a": "2", "b": "1"} },
 		func(e *webhook.Event) { e.Attributes = map[string]string{"a": "1b2", "": ""} },
 		func(e *webhook.Event) { e.Attributes = map[string]string{"a1": "", "b": "2"} },
+		func(e *webhook.Event) { e.Metadata = map[string]string{"a": "1", "b": "2"} },
+		func(e *webhook.Event) { e.Metadata = map[string]string{"a": "1"} },
+		func(e *webhook.Event) {
+			e.Attributes, e.Metadata = map[string]string{"a": "1"}, map[string]string{"b": "2"}
+		},
 	} {
 		digest := event(change).Digest(nil)
 		before, taken := seen[digest]

@@ -98,6 +98,7 @@ func (t *Tenant) Validate(stored *Tenant) error {
 	if t.Limits != nil && (t.Limits.Endpoints < 1 || t.Limits.Endpoints > MaxRecipients) {
 		found.addf("limits.endpoints", "is from 1 to %d, not %d; limits as null means the default of %d", MaxRecipients, t.Limits.Endpoints, DefaultMaxEndpoints)
 	}
+	checkMetadata(t.Metadata, &found)
 	return found.err("tenant")
 }
 
