@@ -96,6 +96,15 @@ func idsOf[I interface{ UUID() string }](ids []I) *arrayBuilder {
 	return a
 }
 
+// textsOf returns texts as one array, which is never null.
+func textsOf(texts []string) *arrayBuilder {
+	a := new(arrayBuilder)
+	for _, text := range texts {
+		a.addText(text)
+	}
+	return a
+}
+
 // mustJSON encodes values that cannot fail: maps of strings, and retry policies whose numbers were checked.
 func mustJSON(v any) []byte {
 	b, err := json.Marshal(v)

@@ -113,6 +113,7 @@ var (
 	_ store.HeldRecoveries     = (*Store)(nil)
 	_ store.Reconciliation = (*Store)(nil)
 	_ store.Partitions     = (*Store)(nil)
+	_ store.Notices        = (*Store)(nil)
 	_ store.Health         = (*Store)(nil)
 )
 

@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -42,7 +41,9 @@ type Dialect struct {
 	AutoDisable  *AutoDisable `json:"auto_disable,omitempty"`
 	// HoldFor is how long deliveries of a disabled endpoint are kept before they are canceled.
 	HoldFor Duration `json:"hold_for"`
-	Alerts  *Alerts  `json:"alerts,omitempty"`
+
+	// Alerts overrides when and how often a tenant's contact gets mail about an endpoint; nil: see Tells, MailInterval and MailSubject.
+	Alerts *Alerts `json:"alerts,omitempty"`
 
 	Endpoints EndpointRule `json:"endpoints"`
 	// EventIDPattern is a regular expression (RE2) that every event id must match, where the platform documents a format.
@@ -172,19 +173,6 @@ type AutoDisable struct {
 	Span Duration `json:"span,omitzero"`
 }
 
-// Alerts says when e-mail goes to the tenant's contact address.
-type Alerts struct {
-	On []string `json:"on"`
-	// Subject is the subject line, where {tenant_url} is replaced by the tenant's URL, or its name where it has none.
-	Subject     Template `json:"subject"`
-	MinInterval Duration `json:"min_interval"`
-}
-
-// SubjectFor returns the subject line of a mail about a tenant's webhooks.
-func (a *Alerts) SubjectFor(t *Tenant) string {
-	return a.Subject.text(func(string) []byte { return []byte(cmp.Or(t.URL, t.Name)) })
-}
-
 // EndpointRule limits the endpoints of a dialect. Zero values mean no limit by the dialect.
 type EndpointRule struct {
 	// Max is how many endpoints a tenant may have.
@@ -264,7 +252,7 @@ func (d *Dialect) validate() error {
 	}
 	d.validateEventIDPattern(&found)
 	if d.Alerts != nil {
-		d.Alerts.Subject.validate("alerts.subject", subjectPlaceholders, &found)
+		d.Alerts.validate("alerts", &found)
 	}
 	deliveryIDs := 0
 	for _, f := range d.Envelope {

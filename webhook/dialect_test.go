@@ -28,7 +28,7 @@ func TestDialects_Facts(t *testing.T) {
 	require.Equal(t, "10m", auction.AutoDisable.Span.String())
 	require.Equal(t, "Tradly webhook delivery issues for https://tradly.app", tradly.Alerts.SubjectFor(&webhook.Tenant{Name: "Tradly", URL: "https://tradly.app"}))
 	require.Equal(t, "Tradly webhook delivery issues for Oak & Pine", tradly.Alerts.SubjectFor(&webhook.Tenant{Name: "Oak & Pine"}))
-	require.Equal(t, []string{"exhausted", "disabled"}, tradly.Alerts.On)
+	require.Equal(t, webhook.Troubles, tradly.Alerts.On)
 	require.Equal(t, "1h", tradly.Alerts.MinInterval.String())
 	require.Equal(t, map[webhook.Status]string{webhook.StatusExhausted: "failed"}, rheo.StatusWords)
 	require.Equal(t, map[webhook.Status]string{webhook.StatusDelivered: "success", webhook.StatusExhausted: "failed"}, auction.StatusWords)
@@ -44,9 +44,13 @@ func TestParseDialect_NotADialect(t *testing.T) {
 		`{"name":"x"}`:                           "dialect x: retry needs exactly one of",
 		`{"headers":{"A":"{signed}"}}`:           `headers.A has the unknown placeholder {signed}`,
 		`{"alerts":{"on":[],"subject":"{url}"}}`: `alerts.subject has the unknown placeholder {url}; known: tenant_url`,
-		`{"event_id_pattern":"("}`:               `event_id_pattern is not a regular expression: `,
-		`{"event_id_pattern":"^ord_"}`:           `event_id_pattern does not match the ids that Waybill makes, such as evt_`,
-		`{"retry":{"schedule":["999ms"]}}`:       `retry.schedule[0] is from 1s to 168h, not 999ms`,
+		`{"alerts":{"on":["down"],"min_interval":"1h"}}`:                     `alerts.on[0] is "down", not exhausted or disabled`,
+		`{"alerts":{"on":[],"min_interval":"59s"}}`:                          `alerts.min_interval is from 1m to 168h, not 59s`,
+		`{"alerts":{"on":[],"min_interval":"169h"}}`:                         `alerts.min_interval is from 1m to 168h, not 169h`,
+		`{"alerts":{"on":[],"subject":"a\u0085b","min_interval":"1h"}}`:      `alerts.subject has a line break`,
+		`{"event_id_pattern":"("}`:                                           `event_id_pattern is not a regular expression: `,
+		`{"event_id_pattern":"^ord_"}`:                                       `event_id_pattern does not match the ids that Waybill makes, such as evt_`,
+		`{"retry":{"schedule":["999ms"]}}`:                                   `retry.schedule[0] is from 1s to 168h, not 999ms`,
 		`{"retry":{"exponential":{"first":"999ms","factor":2,"retries":1}}}`: `retry.exponential.first is from 1s to 168h`,
 	} {
 		_, err := webhook.ParseDialect([]byte(text))
