@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -39,11 +40,14 @@ func (s *Server) createKey(w http.ResponseWriter, r *http.Request, c *call) erro
 		return err
 	}
 	hash := hashKey(text)
-	if err := s.store.CreateAPIKey(r.Context(), key, hash[:]); err != nil {
-		return err
-	}
-	s.audit(r, c, "API key created", slog.String("key", key.ID.String()))
-	return writeJSON(w, http.StatusCreated, keyView{key, text})
+	show := func() made { return made{view: keyView{key, text}} }
+	return s.create(w, r, c, &in, show, func(once *store.Once) error {
+		if err := s.store.CreateAPIKey(r.Context(), key, hash[:], once); err != nil {
+			return err
+		}
+		s.audit(r, c, "API key created", slog.String("key", key.ID.String()))
+		return nil
+	})
 }
 
 // listKeys is GET /v1/tenants/{tenant}/keys.

@@ -116,7 +116,14 @@ func (s *Server) testEndpoint(w http.ResponseWriter, r *http.Request, c *call) e
 	if e.DisabledAt != nil {
 		return webhook.Errorf(webhook.CodeConflict, "the endpoint is disabled; enable it, then send a test")
 	}
-	p, err := s.publication(c, in.event(e, c), "")
+	key, err := idempotencyKey(r)
+	if err != nil {
+		return err
+	}
+	if key != "" {
+		key = id.String() + " " + key // the same key is another test at another endpoint, and no event of the producer
+	}
+	p, err := s.publication(c, in.event(e, c), key)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -82,13 +83,14 @@ func (s *Server) createEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	if err != nil {
 		return err
 	}
-	if err := s.store.CreateEndpoint(r.Context(), e, secret, c.tenant.MaxEndpoints(c.dialect)); err != nil {
-		return err
+	show := func() made {
+		view := c.showEndpoint(e)
+		view.Secret = secret.Reveal()
+		return made{location: "/v1/tenants/" + c.tenant.ID + "/endpoints/" + e.ID.String(), view: view}
 	}
-	view := c.showEndpoint(e)
-	view.Secret = secret.Reveal()
-	w.Header().Set("Location", "/v1/tenants/"+c.tenant.ID+"/endpoints/"+e.ID.String())
-	return writeJSON(w, http.StatusCreated, view)
+	return s.create(w, r, c, &in, show, func(once *store.Once) error {
+		return s.store.CreateEndpoint(r.Context(), e, secret, c.tenant.MaxEndpoints(c.dialect), once)
+	})
 }
 
 // checkEndpoint checks an endpoint before it is stored; stored is the endpoint before the change; nil at its creation.

@@ -36,7 +36,7 @@ type DispatchStore interface {
 
 // EndpointStore is what the API needs of store.Endpoints; the engine disables, enables and deletes.
 type EndpointStore interface {
-	CreateEndpoint(ctx context.Context, e *webhook.Endpoint, secret webhook.Secret, limit int) error
+	CreateEndpoint(ctx context.Context, e *webhook.Endpoint, secret webhook.Secret, limit int, once *store.Once) error
 	Endpoint(ctx context.Context, tenant string, id webhook.EndpointID) (*webhook.Endpoint, error)
 	Endpoints(ctx context.Context, tenant string, page store.Page) ([]webhook.Endpoint, error)
 	UpdateEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change func(*webhook.Endpoint) error) (*webhook.Endpoint, error)

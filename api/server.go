@@ -63,7 +63,8 @@ type Options struct {
 	Metrics http.Handler
 	// Registerer registers the API's metrics; nil: they are not exported.
 	Registerer prometheus.Registerer
-	// Failpoint is called at "before-reply" of accepted events, for tests that kill the process there.
+	// Failpoint is called at "before-reply" of accepted events, and at "after-create" of what a POST made, for tests that kill the
+	// process there.
 	Failpoint func(name string)
 	// Logger gets failures and who did what; nil: nothing is logged.
 	Logger *slog.Logger

@@ -186,6 +186,7 @@ func TestMetrics(t *testing.T) {
 waybill_api_problems_total{code="backlog_full"} 0
 waybill_api_problems_total{code="conflict"} 0
 waybill_api_problems_total{code="event_id_conflict"} 0
+waybill_api_problems_total{code="idempotency_conflict"} 0
 waybill_api_problems_total{code="forbidden"} 0
 waybill_api_problems_total{code="internal"} 0
 waybill_api_problems_total{code="invalid"} 0

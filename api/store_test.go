@@ -32,6 +32,8 @@ type memStore struct {
 	setAside   []store.SetAside
 	quarantine []store.QuarantinedRow // newest first
 
+	once map[onceKey]onceAnswer
+
 	limits  []int // that CreateEndpoint was called with
 	filters []store.DeliveryFilter
 	calls   map[string]int
@@ -46,7 +48,7 @@ func newMemStore(uuid func() [16]byte) *memStore {
 		secrets: map[string]webhook.Secret{}, keys: map[string]webhook.APIKey{},
 		events: map[string]webhook.Publication{}, receipts: map[string]webhook.Receipt{},
 		deliveries: map[webhook.DeliveryID]webhook.Delivery{}, attempts: map[webhook.AttemptID]webhook.Attempt{},
-		owners: map[webhook.DeliveryID]string{}, calls: map[string]int{},
+		owners: map[webhook.DeliveryID]string{}, calls: map[string]int{}, once: map[onceKey]onceAnswer{},
 	}
 }
 
@@ -78,17 +80,17 @@ func (m *memStore) Ping(context.Context) error {
 	return err
 }
 
-func (m *memStore) CreateTenant(_ context.Context, t *webhook.Tenant, secret webhook.Secret) error {
+func (m *memStore) CreateTenant(_ context.Context, t *webhook.Tenant, secret webhook.Secret, once *store.Once) error {
 	leave, err := m.enter("CreateTenant")
 	defer leave()
-	if err != nil {
+	if err = cmp.Or(err, m.repeats(once)); err != nil {
 		return err
 	}
 	if _, taken := m.tenants[t.ID]; taken {
 		return webhook.Errorf(webhook.CodeConflict, "the tenant %q exists already", t.ID)
 	}
 	m.tenants[t.ID], m.secrets[t.ID] = *t, secret
-	return nil
+	return m.remember(once)
 }
 
 func (m *memStore) Tenant(_ context.Context, id string) (*webhook.Tenant, error) {
@@ -130,10 +132,10 @@ func (m *memStore) TenantSecret(_ context.Context, id string) (webhook.Secret, e
 	return m.secrets[id], err
 }
 
-func (m *memStore) CreateEndpoint(_ context.Context, e *webhook.Endpoint, secret webhook.Secret, limit int) error {
+func (m *memStore) CreateEndpoint(_ context.Context, e *webhook.Endpoint, secret webhook.Secret, limit int, once *store.Once) error {
 	leave, err := m.enter("CreateEndpoint")
 	defer leave()
-	if err != nil {
+	if err = cmp.Or(err, m.repeats(once)); err != nil {
 		return err
 	}
 	m.limits = append(m.limits, limit)
@@ -141,7 +143,7 @@ func (m *memStore) CreateEndpoint(_ context.Context, e *webhook.Endpoint, secret
 		return webhook.Errorf(webhook.CodeConflict, "the tenant has %d endpoints already", limit)
 	}
 	m.endpoints[e.ID], m.secrets[e.ID.String()] = *e, secret
-	return nil
+	return m.remember(once)
 }
 
 func (m *memStore) endpointsOf(tenant string) []webhook.Endpoint {
@@ -243,11 +245,14 @@ func (m *memStore) EndpointSecret(_ context.Context, tenant string, id webhook.E
 	return m.secrets[id.String()], err
 }
 
-func (m *memStore) CreateAPIKey(_ context.Context, k *webhook.APIKey, hash []byte) error {
+func (m *memStore) CreateAPIKey(_ context.Context, k *webhook.APIKey, hash []byte, once *store.Once) error {
 	leave, err := m.enter("CreateAPIKey")
 	defer leave()
+	if err = cmp.Or(err, m.repeats(once)); err != nil {
+		return err
+	}
 	m.keys[string(hash)] = *k
-	return err
+	return m.remember(once)
 }
 
 func (m *memStore) APIKeys(_ context.Context, tenant string, p store.Page) ([]webhook.APIKey, error) {

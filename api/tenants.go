@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -98,14 +99,18 @@ func (s *Server) createTenant(w http.ResponseWriter, r *http.Request, c *call) e
 	if err != nil {
 		return err
 	}
-	if err := s.store.CreateTenant(r.Context(), t, secret); err != nil {
-		return err
+	show := func() made {
+		view := showTenant(t)
+		view.Secret = secret.Reveal()
+		return made{location: "/v1/tenants/" + t.ID, view: view}
 	}
-	s.audit(r, c, "tenant created", slog.String("tenant", t.ID))
-	w.Header().Set("Location", "/v1/tenants/"+t.ID)
-	view := showTenant(t)
-	view.Secret = secret.Reveal()
-	return writeJSON(w, http.StatusCreated, view)
+	return s.create(w, r, c, &in, show, func(once *store.Once) error {
+		if err := s.store.CreateTenant(r.Context(), t, secret, once); err != nil {
+			return err
+		}
+		s.audit(r, c, "tenant created", slog.String("tenant", t.ID))
+		return nil
+	})
 }
 
 func (s *Server) knownDialect(name string) (*webhook.Dialect, error) {

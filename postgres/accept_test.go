@@ -18,7 +18,7 @@ func TestAccept(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	retry := &webhook.RetryPolicy{Policy: "table-5"}
-	require.NoError(t, b.CreateTenant(t.Context(), &webhook.Tenant{ID: "acme", Name: "a", Dialect: "rheo", Retry: retry, Express: true, CreatedAt: now()}, webhook.Secret{}))
+	require.NoError(t, b.CreateTenant(t.Context(), &webhook.Tenant{ID: "acme", Name: "a", Dialect: "rheo", Retry: retry, Express: true, CreatedAt: now()}, webhook.Secret{}, nil))
 	b.tenant("other")
 	one := b.endpoint("acme")
 	two := b.endpoint("acme", func(e *webhook.Endpoint) { e.EventTypes = []string{"order.*"}; e.Retry = retry })

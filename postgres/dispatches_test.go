@@ -36,7 +36,7 @@ func TestClaimDispatches(t *testing.T) {
 	t.Parallel()
 	b := setup(t, shortLease)
 	retry := &webhook.RetryPolicy{Policy: "table-5"}
-	require.NoError(t, b.CreateTenant(t.Context(), &webhook.Tenant{ID: "acme", Name: "a", Dialect: "rheo", Retry: retry, Express: true, CreatedAt: now()}, webhook.Secret{}))
+	require.NoError(t, b.CreateTenant(t.Context(), &webhook.Tenant{ID: "acme", Name: "a", Dialect: "rheo", Retry: retry, Express: true, CreatedAt: now()}, webhook.Secret{}, nil))
 	b.endpoint("acme")
 	b.endpoint("acme", func(e *webhook.Endpoint) { e.Retry = &webhook.RetryPolicy{Schedule: []webhook.Duration{1}} })
 	for range 3 {

@@ -27,7 +27,7 @@ func TestCreateEndpoint_PolicyLimit(t *testing.T) {
 		e.Retry = &webhook.RetryPolicy{Schedule: []webhook.Duration{webhook.Duration(time.Duration(seconds) * time.Second)}}
 		return e
 	}
-	create := func(e *webhook.Endpoint) error { return b.CreateEndpoint(t.Context(), e, webhook.Secret{}, 0) }
+	create := func(e *webhook.Endpoint) error { return b.CreateEndpoint(t.Context(), e, webhook.Secret{}, 0, nil) }
 	requireCode(t, webhook.CodeConflict, create(own(webhook.MaxPolicies+1)))
 	require.NoError(t, create(plain()), "one without a policy of its own")
 	e := own(7)

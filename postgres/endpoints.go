@@ -89,8 +89,8 @@ func (s *Store) endpointArgs(e *webhook.Endpoint) []any {
 }
 
 // CreateEndpoint implements store.Endpoints.
-func (s *Store) CreateEndpoint(ctx context.Context, e *webhook.Endpoint, secret webhook.Secret, limit int) error {
-	return s.transact(ctx, "create an endpoint", func(tx *sqlx.Tx) error {
+func (s *Store) CreateEndpoint(ctx context.Context, e *webhook.Endpoint, secret webhook.Secret, limit int, once *store.Once) error {
+	return s.transactOnce(ctx, "create an endpoint", once, func(tx *sqlx.Tx) error {
 		if err := touchTenant(ctx, tx, e.TenantID); err != nil {
 			return err
 		}

@@ -47,7 +47,7 @@ func TestEndpoints(t *testing.T) {
 	requireCode(t, webhook.CodeNotFound, err)
 	lost := *e
 	lost.ID, lost.TenantID = newEndpointID(), "nobody"
-	requireCode(t, webhook.CodeNotFound, b.CreateEndpoint(t.Context(), &lost, webhook.Secret{}, 0))
+	requireCode(t, webhook.CodeNotFound, b.CreateEndpoint(t.Context(), &lost, webhook.Secret{}, 0, nil))
 }
 
 func TestEndpoints_Pages(t *testing.T) {
@@ -90,7 +90,7 @@ func TestCreateEndpoint_LimitIsExact(t *testing.T) {
 	for range 12 {
 		wg.Go(func() {
 			e := &webhook.Endpoint{ID: newEndpointID(), TenantID: "acme", EventTypes: []string{"*"}, CreatedAt: now(), UpdatedAt: now()}
-			switch err := b.CreateEndpoint(t.Context(), e, webhook.Secret{}, 3); webhook.ErrorCode(err) {
+			switch err := b.CreateEndpoint(t.Context(), e, webhook.Secret{}, 3, nil); webhook.ErrorCode(err) {
 			case "":
 				created.Add(1)
 			case webhook.CodeConflict:
@@ -204,7 +204,7 @@ func TestSecrets_AreNotReadableInTheTables(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	secret := webhook.NewSecret([]byte("the tenant's secret"))
-	require.NoError(t, b.CreateTenant(t.Context(), &webhook.Tenant{ID: "acme", Name: "a", Dialect: "tradevine", CreatedAt: now()}, secret))
+	require.NoError(t, b.CreateTenant(t.Context(), &webhook.Tenant{ID: "acme", Name: "a", Dialect: "tradevine", CreatedAt: now()}, secret, nil))
 	e := b.endpoint("acme", fullEndpoint)
 	for _, table := range []string{"tenants", "endpoints"} {
 		var rows []string

@@ -13,17 +13,19 @@ import (
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
 // failed is the one place that turns an error of the database into a webhook.Error. what names the call, for the log. An
-// error that has a code already keeps it; nil stays nil.
+// error that has a code already keeps it, and so does a store.Repetition; nil stays nil.
 func failed(what string, err error) error {
 	var known *webhook.Error
+	var again *store.Repetition
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, new(refusal)), errors.As(err, &known):
+	case errors.As(err, new(refusal)), errors.As(err, &known), errors.As(err, &again):
 		return err
 	case unavailable(err):
 		return webhook.Errorf(webhook.CodeUnavailable, "the database is not available").WithCause(fmt.Errorf("%s: %w", what, err))

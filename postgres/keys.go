@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
 
@@ -27,21 +28,23 @@ func (r *keyRow) key() (*webhook.APIKey, error) {
 }
 
 // CreateAPIKey implements store.Keys.
-func (s *Store) CreateAPIKey(ctx context.Context, k *webhook.APIKey, hash []byte) error {
+func (s *Store) CreateAPIKey(ctx context.Context, k *webhook.APIKey, hash []byte, once *store.Once) error {
 	scopes := make(pq.StringArray, len(k.Scopes))
 	for i, scope := range k.Scopes {
 		scopes[i] = string(scope)
 	}
-	err := s.exec(ctx, `
-		INSERT INTO api_keys (id, tenant_id, name, scopes, hash, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
-		k.ID, k.TenantID, k.Name, scopes, hash, k.CreatedAt)
-	if pq.As(err, pqerror.ForeignKeyViolation) != nil {
-		return notFound("tenant", k.TenantID)
-	}
-	if pq.As(err, pqerror.UniqueViolation) != nil {
-		return webhook.Errorf(webhook.CodeConflict, "the API key exists already")
-	}
-	return failed("create an API key", err)
+	return s.transactOnce(ctx, "create an API key", once, func(tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO api_keys (id, tenant_id, name, scopes, hash, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+			k.ID, k.TenantID, k.Name, scopes, hash, k.CreatedAt)
+		switch {
+		case pq.As(err, pqerror.ForeignKeyViolation) != nil:
+			return notFound("tenant", k.TenantID)
+		case pq.As(err, pqerror.UniqueViolation) != nil:
+			return webhook.Errorf(webhook.CodeConflict, "the API key exists already")
+		}
+		return err
+	})
 }
 
 // APIKeys implements store.Keys.

@@ -17,7 +17,7 @@ import (
 func (b *bundle) tenantOf(dialect, id string) {
 	b.t.Helper()
 	tenant := &webhook.Tenant{ID: id, Name: id, Dialect: dialect, CreatedAt: now()}
-	require.NoError(b.t, b.CreateTenant(b.t.Context(), tenant, webhook.Secret{}))
+	require.NoError(b.t, b.CreateTenant(b.t.Context(), tenant, webhook.Secret{}, nil))
 }
 
 // Rows that cannot become events are put aside with the reason, and hold up no other.

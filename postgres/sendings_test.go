@@ -45,9 +45,9 @@ func TestSending_TenantsSecret(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	secret := webhook.NewSecret([]byte("shared"))
-	require.NoError(t, b.CreateTenant(t.Context(), &webhook.Tenant{ID: "acme", Name: "a", Dialect: "tradevine", CreatedAt: now()}, secret))
+	require.NoError(t, b.CreateTenant(t.Context(), &webhook.Tenant{ID: "acme", Name: "a", Dialect: "tradevine", CreatedAt: now()}, secret, nil))
 	e := &webhook.Endpoint{ID: newEndpointID(), TenantID: "acme", EventTypes: []string{"*"}, CreatedAt: now(), UpdatedAt: now()}
-	require.NoError(t, b.CreateEndpoint(t.Context(), e, webhook.Secret{}, 0))
+	require.NoError(t, b.CreateEndpoint(t.Context(), e, webhook.Secret{}, 0, nil))
 	got, err := b.Sending(t.Context(), target("acme", b.delivery()))
 	require.NoError(t, err)
 	require.Equal(t, secret.Reveal(), got.Secret.Reveal())

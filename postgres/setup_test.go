@@ -64,7 +64,7 @@ func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 func (b *bundle) tenant(id string) *webhook.Tenant {
 	b.t.Helper()
 	t := &webhook.Tenant{ID: id, Name: id, Dialect: "standard", CreatedAt: now()}
-	require.NoError(b.t, b.CreateTenant(b.t.Context(), t, webhook.Secret{}))
+	require.NoError(b.t, b.CreateTenant(b.t.Context(), t, webhook.Secret{}, nil))
 	return t
 }
 
@@ -78,7 +78,7 @@ func (b *bundle) endpoint(tenant string, change ...func(*webhook.Endpoint)) *web
 	for _, c := range change {
 		c(e)
 	}
-	require.NoError(b.t, b.CreateEndpoint(b.t.Context(), e, webhook.NewSecret([]byte(e.ID.String())), 0))
+	require.NoError(b.t, b.CreateEndpoint(b.t.Context(), e, webhook.NewSecret([]byte(e.ID.String())), 0, nil))
 	return e
 }
 

@@ -110,11 +110,12 @@ var (
 	_ store.Dispatches     = (*Store)(nil)
 	_ store.Outbox         = (*Store)(nil)
 	_ store.Quarantine     = (*Store)(nil)
-	_ store.HeldRecoveries     = (*Store)(nil)
+	_ store.HeldRecoveries = (*Store)(nil)
 	_ store.Reconciliation = (*Store)(nil)
 	_ store.Partitions     = (*Store)(nil)
 	_ store.Notices        = (*Store)(nil)
 	_ store.Health         = (*Store)(nil)
+	_ store.OnceKeys       = (*Store)(nil)
 )
 
 // Store is the database. Its methods are safe for concurrent use.

@@ -291,7 +291,7 @@ func TestStore_ReadOnlyDatabase(t *testing.T) {
 	u.RawQuery = q.Encode()
 	o := b.opts
 	o.URL = u.String()
-	err = postgrestest.Open(t, o).CreateTenant(t.Context(), &webhook.Tenant{ID: "x", CreatedAt: now()}, webhook.Secret{})
+	err = postgrestest.Open(t, o).CreateTenant(t.Context(), &webhook.Tenant{ID: "x", CreatedAt: now()}, webhook.Secret{}, nil)
 	requireCode(t, webhook.CodeUnavailable, err)
 }
 

@@ -56,16 +56,20 @@ func readRetry(stored []byte) (*webhook.RetryPolicy, error) {
 func tenantSecretLocation(id string) location { return location{"tenants.secret_sealed", id} }
 
 // CreateTenant implements store.Tenants.
-func (s *Store) CreateTenant(ctx context.Context, t *webhook.Tenant, secret webhook.Secret) error {
-	err := s.exec(ctx, `
-		INSERT INTO tenants (id, name, dialect, contact_email, url, allow_unknown_types, express, retry, max_endpoints, secret_sealed, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		t.ID, t.Name, t.Dialect, t.ContactEmail, t.URL, t.AllowUnknownTypes, t.Express, optionalJSON(t.Retry, t.Retry != nil),
-		maxEndpoints(t), s.keys.seal([]byte(secret.Reveal()), tenantSecretLocation(t.ID)), t.CreatedAt)
-	if pq.As(err, pqerror.UniqueViolation) != nil {
-		return webhook.Errorf(webhook.CodeConflict, "the tenant %q exists already", t.ID)
-	}
-	return failed("create a tenant", err)
+func (s *Store) CreateTenant(ctx context.Context, t *webhook.Tenant, secret webhook.Secret, once *store.Once) error {
+	return s.transactOnce(ctx, "create a tenant", once, func(tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO tenants (id, name, dialect, contact_email, url, allow_unknown_types, express, retry, max_endpoints, metadata,
+				secret_sealed, created_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+			t.ID, t.Name, t.Dialect, t.ContactEmail, t.URL, t.AllowUnknownTypes, t.Express, optionalJSON(t.Retry, t.Retry != nil),
+			maxEndpoints(t), optionalJSON(t.Metadata, len(t.Metadata) > 0),
+			s.keys.seal([]byte(secret.Reveal()), tenantSecretLocation(t.ID)), t.CreatedAt)
+		if pq.As(err, pqerror.UniqueViolation) != nil {
+			return webhook.Errorf(webhook.CodeConflict, "the tenant %q exists already", t.ID)
+		}
+		return err
+	})
 }
 
 // Tenant implements store.Tenants.

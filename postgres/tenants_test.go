@@ -22,13 +22,13 @@ func TestTenants(t *testing.T) {
 		AllowUnknownTypes: true, Express: true, Retry: &webhook.RetryPolicy{Schedule: []webhook.Duration{}},
 		Limits: &webhook.TenantLimits{Endpoints: 7}, CreatedAt: now(),
 	}
-	require.NoError(t, b.CreateTenant(ctx, acme, webhook.NewSecret([]byte("acme"))))
+	require.NoError(t, b.CreateTenant(ctx, acme, webhook.NewSecret([]byte("acme")), nil))
 	found, err := b.Tenant(ctx, "acme")
 	require.NoError(t, err)
 	acme.Version = 1
 	require.Equal(t, acme, found)
 
-	requireCode(t, webhook.CodeConflict, b.CreateTenant(ctx, acme, webhook.Secret{}))
+	requireCode(t, webhook.CodeConflict, b.CreateTenant(ctx, acme, webhook.Secret{}, nil))
 	_, err = b.Tenant(ctx, "nobody")
 	requireCode(t, webhook.CodeNotFound, err)
 
@@ -127,7 +127,7 @@ func TestAPIKeys(t *testing.T) {
 			ID: webhook.NewID[webhook.KeyID]([16]byte{1, byte(i)}), TenantID: "acme", Name: "ci", CreatedAt: now(),
 			Scopes: []webhook.Scope{webhook.ScopePublish, webhook.ScopeRead},
 		}
-		require.NoError(t, b.CreateAPIKey(ctx, &k, []byte{byte(i)}))
+		require.NoError(t, b.CreateAPIKey(ctx, &k, []byte{byte(i)}, nil))
 		keys = append(keys, k)
 	}
 	found, err := b.APIKeyByHash(ctx, []byte{1})
@@ -157,6 +157,6 @@ func TestAPIKeys(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, at, *found2[1].RevokedAt, "the first revocation counts")
 
-	requireCode(t, webhook.CodeNotFound, b.CreateAPIKey(ctx, &webhook.APIKey{ID: webhook.NewID[webhook.KeyID]([16]byte{2}), TenantID: "nobody"}, []byte{7}))
-	requireCode(t, webhook.CodeConflict, b.CreateAPIKey(ctx, &keys[0], []byte{0}))
+	requireCode(t, webhook.CodeNotFound, b.CreateAPIKey(ctx, &webhook.APIKey{ID: webhook.NewID[webhook.KeyID]([16]byte{2}), TenantID: "nobody"}, []byte{7}, nil))
+	requireCode(t, webhook.CodeConflict, b.CreateAPIKey(ctx, &keys[0], []byte{0}, nil))
 }

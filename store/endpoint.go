@@ -17,7 +17,7 @@ type EndpointRef struct {
 type Endpoints interface {
 	// CreateEndpoint answers CodeConflict when the tenant already has limit endpoints; 0: no limit. A zero secret means
 	// that the tenant's secret signs.
-	CreateEndpoint(ctx context.Context, e *webhook.Endpoint, secret webhook.Secret, limit int) error
+	CreateEndpoint(ctx context.Context, e *webhook.Endpoint, secret webhook.Secret, limit int, once *Once) error
 	Endpoint(ctx context.Context, tenant string, id webhook.EndpointID) (*webhook.Endpoint, error)
 	// Endpoints lists a tenant's endpoints by id. Page.After is an id.
 	Endpoints(ctx context.Context, tenant string, page Page) ([]webhook.Endpoint, error)

@@ -10,7 +10,7 @@ import (
 // Tenants keeps tenants.
 type Tenants interface {
 	// CreateTenant answers CodeConflict when the id is taken. A zero secret means that the tenant has none.
-	CreateTenant(ctx context.Context, t *webhook.Tenant, secret webhook.Secret) error
+	CreateTenant(ctx context.Context, t *webhook.Tenant, secret webhook.Secret, once *Once) error
 	Tenant(ctx context.Context, id string) (*webhook.Tenant, error)
 	// Tenants lists tenants by id. Page.After is an id.
 	Tenants(ctx context.Context, page Page) ([]webhook.Tenant, error)
@@ -23,7 +23,7 @@ type Tenants interface {
 
 // Keys keeps API keys by the SHA-256 of their text.
 type Keys interface {
-	CreateAPIKey(ctx context.Context, k *webhook.APIKey, hash []byte) error
+	CreateAPIKey(ctx context.Context, k *webhook.APIKey, hash []byte, once *Once) error
 	// APIKeys lists a tenant's keys by id, including revoked ones. Page.After is an id.
 	APIKeys(ctx context.Context, tenant string, page Page) ([]webhook.APIKey, error)
 	// RevokeAPIKey revokes a key. One that was revoked before keeps its time.

@@ -12,23 +12,24 @@ type Code string
 
 // The codes. Each maps to one HTTP status in the api package.
 const (
-	CodeMalformed        Code = "malformed"          // the request is not the JSON it should be
-	CodeInvalid          Code = "invalid"            // the request is well-formed, but a field's value is not acceptable
-	CodeUnauthorized     Code = "unauthorized"       // no key, or a key that is unknown or revoked
-	CodeForbidden        Code = "forbidden"          // the key is valid but lacks the scope
-	CodeNotFound         Code = "not_found"          // it does not exist, or belongs to another tenant
-	CodeConflict         Code = "conflict"           // it exists already, or its state forbids the request
-	CodeEventIDConflict  Code = "event_id_conflict"  // an event with this id but another body was published before
-	CodeRecipientLimit   Code = "recipient_limit"    // more endpoints subscribe to the event than the limit for one event
-	CodeUnknownEventType Code = "unknown_event_type" // the dialect's catalogue does not list the type
-	CodeSchemaViolation  Code = "schema_violation"   // data breaks the JSON Schema of its event type
-	CodeTooLarge         Code = "payload_too_large"  // the request body exceeds the limit
-	CodeUnsupportedMedia Code = "unsupported_media"  // the request body is not declared as JSON, or is compressed
-	CodeMethodNotAllowed Code = "method_not_allowed" // the path exists, but not with this method
-	CodeBacklogFull      Code = "backlog_full"       // too many events wait to be dispatched; nothing was stored; try again later
-	CodeOverloaded       Code = "overloaded"         // too many bytes of requests are held; this one was not read; try again
-	CodeUnavailable      Code = "unavailable"        // a service that Waybill needs is down; try again
-	CodeInternal         Code = "internal"           // an internal fault; the text stays in the log
+	CodeMalformed           Code = "malformed"            // the request is not the JSON it should be
+	CodeInvalid             Code = "invalid"              // the request is well-formed, but a field's value is not acceptable
+	CodeUnauthorized        Code = "unauthorized"         // no key, or a key that is unknown or revoked
+	CodeForbidden           Code = "forbidden"            // the key is valid but lacks the scope
+	CodeNotFound            Code = "not_found"            // it does not exist, or belongs to another tenant
+	CodeConflict            Code = "conflict"             // it exists already, or its state forbids the request
+	CodeEventIDConflict     Code = "event_id_conflict"    // an event with this id but another body was published before
+	CodeIdempotencyConflict Code = "idempotency_conflict" // the Idempotency-Key was used for another request
+	CodeRecipientLimit      Code = "recipient_limit"      // more endpoints subscribe to the event than the limit for one event
+	CodeUnknownEventType    Code = "unknown_event_type"   // the dialect's catalogue does not list the type
+	CodeSchemaViolation     Code = "schema_violation"     // data breaks the JSON Schema of its event type
+	CodeTooLarge            Code = "payload_too_large"    // the request body exceeds the limit
+	CodeUnsupportedMedia    Code = "unsupported_media"    // the request body is not declared as JSON, or is compressed
+	CodeMethodNotAllowed    Code = "method_not_allowed"   // the path exists, but not with this method
+	CodeBacklogFull         Code = "backlog_full"         // too many events wait to be dispatched; nothing was stored; try again later
+	CodeOverloaded          Code = "overloaded"           // too many bytes of requests are held; this one was not read; try again
+	CodeUnavailable         Code = "unavailable"          // a service that Waybill needs is down; try again
+	CodeInternal            Code = "internal"             // an internal fault; the text stays in the log
 )
 
 // Bounds of an error, so that no request causes an answer that is far larger than itself. A client that sends a thousand

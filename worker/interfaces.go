@@ -27,6 +27,7 @@ type UpkeepStore interface {
 	EndpointsToRecover(ctx context.Context, after webhook.EndpointID, limit int) ([]store.EndpointRef, error)
 	CountSetAside(ctx context.Context, most int) (int, error)
 	ForgetLostDispatches(ctx context.Context) error
+	store.OnceKeys
 	TrimQuarantine(ctx context.Context) (int, error)
 }
 

@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"log/slog"
 	"slices"
@@ -31,6 +32,7 @@ type memDispatches struct {
 	created  int // calls of EnsurePartitions
 	forgot   int // calls of ForgetLostDispatches
 	trimmed  int // calls of TrimQuarantine
+	expired  int // idempotency keys that are left to forget
 }
 
 func newDispatches() *memDispatches {
@@ -97,6 +99,17 @@ func (o *memDispatches) ForgetLostDispatches(context.Context) error {
 	defer o.mu.Unlock()
 	o.forgot++
 	return o.fail
+}
+
+func (o *memDispatches) ForgetOnce(_ context.Context, age time.Duration, limit int) (bool, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if age != 24*time.Hour {
+		return false, errors.New("not the time that the API promises")
+	}
+	n := min(limit, o.expired)
+	o.expired -= n
+	return n == limit, nil
 }
 
 func (o *memDispatches) TrimQuarantine(context.Context) (int, error) {

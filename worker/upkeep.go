@@ -24,6 +24,9 @@ const (
 	maxSetAside       = 10_000
 	partitionInterval = time.Minute // it only reads the catalog while no partition is missing
 	hourly            = time.Hour
+	// onceInterval and oncePage bound what expired keys add to the database.
+	onceInterval = 10 * time.Minute
+	oncePage     = 1000
 )
 
 // Upkeep does periodic work that at least one process must do. Several may do it at the same time.
@@ -70,6 +73,7 @@ func (u *Upkeep) Run(ctx context.Context) {
 	go every(ctx, partitionInterval, reporting(ctx, log, "partitions could not be created; still trying", u.opts.Store.EnsurePartitions))
 	go every(ctx, hourly, reporting(ctx, log, "lost dispatches could not be deleted; still trying", u.opts.Store.ForgetLostDispatches))
 	go every(ctx, hourly, reporting(ctx, log, "the quarantine could not be trimmed; still trying", u.trimQuarantine))
+	go every(ctx, onceInterval, reporting(ctx, log, "idempotency keys could not be deleted; still trying", u.forgetOnce))
 	go every(ctx, setAsideEvery, reporting(ctx, log, "dispatches that are set aside could not be counted; still trying", u.countSetAside))
 	every(ctx, recoveryInterval, reporting(ctx, log, "recoveries could not be started; still trying", u.startRecoveries))
 }
@@ -78,6 +82,17 @@ func (u *Upkeep) Run(ctx context.Context) {
 func (u *Upkeep) trimQuarantine(ctx context.Context) error {
 	_, err := u.opts.Store.TrimQuarantine(ctx)
 	return err
+}
+
+// forgetOnce deletes the expired keys in pages, so that no transaction is long.
+func (u *Upkeep) forgetOnce(ctx context.Context) error {
+	for more := true; more && ctx.Err() == nil; {
+		var err error
+		if more, err = u.opts.Store.ForgetOnce(ctx, store.OnceFor, oncePage); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (u *Upkeep) countSetAside(ctx context.Context) error {

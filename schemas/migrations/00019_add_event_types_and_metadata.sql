@@ -15,14 +15,14 @@ CREATE TABLE event_types (
     PRIMARY KEY (tenant_id, type)
 );
 
--- idempotency_keys remembers what a POST with an Idempotency-Key made, for a day. It is written in the transaction that makes it.
+-- idempotency_keys remembers the answer to a POST with an Idempotency-Key, for a day. It is written in the transaction that makes
+-- what the POST asks for.
 CREATE TABLE idempotency_keys (
-    scope      text NOT NULL,              -- the tenant's id; '' for what belongs to none
-    hash       bytea NOT NULL,             -- SHA-256 of route and key
-    digest     bytea NOT NULL,             -- SHA-256 of the request, to tell a repetition from a conflict
-    resource   text NOT NULL,              -- the id of what was made
-    sealed     bytea,                      -- what only the first answer shows, AES-256-GCM; null: nothing
-    created_at timestamptz NOT NULL,
+    scope         text NOT NULL,           -- the tenant's id; '' for what belongs to none
+    hash          bytea NOT NULL,          -- SHA-256 of path and key
+    digest        bytea NOT NULL,          -- SHA-256 of caller and request, to tell a repetition from a conflict
+    answer_sealed bytea,                   -- the first answer, AES-256-GCM; null only until its transaction commits
+    created_at    timestamptz NOT NULL,
     PRIMARY KEY (scope, hash)
 );
 

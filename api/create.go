@@ -1,0 +1,109 @@
+package api
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"waybill/store"
+)
+
+// made is what a POST made, as its answer shows it.
+type made struct {
+	// location is the path of what was made; "": it has none.
+	location string
+	// etag is the ETag; "": it has none.
+	etag string
+	view any
+}
+
+// firstAnswer is an answer as a repetition gets it.
+type firstAnswer struct {
+	Location string `json:"location,omitempty"`
+	ETag     string `json:"etag,omitempty"`
+	Body     []byte `json:"body"`
+}
+
+func (m made) answer() (*firstAnswer, error) {
+	body, err := marshal(m.view)
+	if err != nil {
+		return nil, fmt.Errorf("encode the answer: %w", err)
+	}
+	return &firstAnswer{Location: m.location, ETag: m.etag, Body: body}, nil
+}
+
+func (a *firstAnswer) write(w http.ResponseWriter) {
+	if a.Location != "" {
+		w.Header().Set("Location", a.Location)
+	}
+	if a.ETag != "" {
+		w.Header().Set("ETag", a.ETag)
+	}
+	writeBody(w, http.StatusCreated, "application/json", a.Body)
+}
+
+// create answers a POST that makes something, and makes it repeatable by its Idempotency-Key: the same request with the same key
+// within store.OnceFor gets the first answer again, byte for byte, with a header that says so; another one gets
+// CodeIdempotencyConflict. in is the decoded request. do makes one call of the store, with the store.Once that it is given (nil:
+// there is no key). show describes what was made; it is called once do's call has made it, at the latest inside of its
+// transaction. A repetition is the same whoever holds what was made by now: it may be changed or deleted.
+func (s *Server) create(w http.ResponseWriter, r *http.Request, c *call, in any, show func() made, do func(*store.Once) error) error {
+	var first *firstAnswer
+	once, err := s.once(r, c, in, func() (_ []byte, err error) {
+		if first, err = show().answer(); err != nil {
+			return nil, err
+		}
+		return json.Marshal(first)
+	})
+	if err != nil {
+		return err
+	}
+	err = do(once)
+	var again *store.Repetition
+	if errors.As(err, &again) {
+		return repeatAnswer(w, again)
+	}
+	if err != nil {
+		return err
+	}
+	s.opts.Failpoint("after-create")
+	if first == nil {
+		if first, err = show().answer(); err != nil {
+			return err
+		}
+	}
+	first.write(w)
+	return nil
+}
+
+func repeatAnswer(w http.ResponseWriter, again *store.Repetition) error {
+	var first firstAnswer
+	if err := json.Unmarshal(again.Answer, &first); err != nil {
+		return errors.New("the stored answer of an Idempotency-Key is not readable") // the decoder's error could quote a secret
+	}
+	w.Header().Set("Idempotent-Replayed", "true")
+	first.write(w)
+	return nil
+}
+
+// once returns the store.Once of a request; nil: it has no Idempotency-Key. The digest names the caller, so that nobody gets a
+// secret that was made for somebody else.
+func (s *Server) once(r *http.Request, c *call, in any, answer func() ([]byte, error)) (*store.Once, error) {
+	key, err := idempotencyKey(r)
+	if err != nil || key == "" {
+		return nil, err
+	}
+	request, err := marshal(in)
+	if err != nil {
+		return nil, fmt.Errorf("encode the request: %w", err)
+	}
+	once := &store.Once{
+		Hash: sha256.Sum256([]byte(r.URL.Path + "\x00" + key)), Digest: sha256.Sum256(append([]byte(c.name()+"\x00"), request...)), Answer: answer,
+	}
+	if c.tenant != nil {
+		once.Scope = c.tenant.ID
+	}
+	return once, nil
+}
