@@ -11,6 +11,8 @@ type behavior struct {
 	schedule []string
 	timeout  string
 	headers  map[string]string
+	// autoDisable is the endpoint's rule; nil: the dialect's.
+	autoDisable map[string]any
 	// answer says how the nth arrival of an event is answered.
 	answer func(event string, number int) receiver.Behavior
 	// reused, unless nil, is done in place of the answer on a connection that was used before.
@@ -20,6 +22,8 @@ type behavior struct {
 	apart, frames bool
 	// settles are the statuses that a delivery may end in.
 	settles []string
+	// reopened says that deliveries are sent again once they have settled, so that there are more attempts than the policy has.
+	reopened bool
 }
 
 // patient is a schedule that outlasts every outage of the suite.

@@ -113,6 +113,9 @@ func (r *run) subscribe(ctx context.Context) error {
 		if b.headers != nil {
 			in["headers"] = b.headers
 		}
+		if b.autoDisable != nil {
+			in["auto_disable"] = b.autoDisable
+		}
 		if b.timeout != "" {
 			in["timeout"] = b.timeout
 		}

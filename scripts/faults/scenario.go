@@ -54,6 +54,8 @@ func scenarios() []scenario {
 	all = append(all, apartScenarios()...)
 	all = append(all, clockScenarios()...)
 	all = append(all, disableWaiting(), sqlKillServe(), rollingRestart(), thousandsWaiting())
+	all = append(all, autoDisableScenarios()...)
+	all = append(all, queueScenarios()...)
 	return append(all, engineScenarios()...)
 }
 
