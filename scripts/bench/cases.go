@@ -96,7 +96,12 @@ type scenario struct {
 }
 
 func (r *rig) scenario(ctx context.Context, info row, s scenario) error {
-	return r.series(ctx, info, func(ctx context.Context, share float64) (figures, error) { return r.play(ctx, s, share) })
+	play := func(ctx context.Context, share float64) (figures, error) { return r.play(ctx, s, share) }
+	if len(r.sides) > 1 {
+		info.Mode = r.mode
+		return r.compared(ctx, info, play)
+	}
+	return r.series(ctx, info, play)
 }
 
 // play runs a scenario once, with a tenant and endpoints of its own.

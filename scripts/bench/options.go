@@ -32,6 +32,8 @@ type options struct {
 	jsonFile string
 	// pprofDir takes CPU profiles of Waybill; empty: none are made.
 	pprofDir string
+	// versus is a git revision that is measured beside the checkout, run by run; "": none.
+	versus string
 
 	// without are the shipped settings that the stack is brought up without.
 	without []stack.Setting
@@ -59,6 +61,7 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	quick := set.Bool("quick", false, fmt.Sprintf("the same as -runs 1 -events %v: to see that it works, the figures mean nothing", quickScale))
 	set.StringVar(&o.jsonFile, "json", "", "write the figures of every run to this `file`")
 	set.StringVar(&o.pprofDir, "pprof", "", "write a CPU profile of waybill in each case to this `folder`")
+	set.StringVar(&o.versus, "versus", "", "measure one, ten, rate, batch and retry with the waybill of this git `revision` too, the two in turns")
 	without := set.String("without", "", "leave out these `settings` of the stack: "+joined(stack.Settings()))
 	stock := set.Bool("stock", false, "leave out all of them")
 	o.givenFlags(set)
@@ -73,6 +76,7 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 		o.chooseCases(*cases),
 		o.chooseSettings(*without, *stock),
 		o.checkGiven(),
+		o.checkVersus(),
 		refuseUnknown("modes", o.modes, []string{modeWorkflow, modeExpress}),
 		refuse(set.NArg() > 0, "unexpected argument %q", set.Arg(0)),
 		refuse(o.runs < 1 || o.runs > 100, "-runs is from 1 to 100, not %d", o.runs),

@@ -31,11 +31,13 @@ type rig struct {
 
 	engine *engine
 	// parts are the engine's processes whose cost can be told.
-	parts  []measuredProcess
-	binary string
-	key    string
-	keys   string
-	sinks  *sinks
+	parts []measuredProcess
+	// sides are the builds to measure, and side the one whose turn it is; none beside a Waybill that was given.
+	sides []*side
+	side  *side
+	key   string
+	keys  string
+	sinks *sinks
 	// db is nil beside a Waybill that was given.
 	db  *sql.DB
 	api *apiClient
@@ -59,7 +61,7 @@ func measureMode(ctx context.Context, o *options, mode string, rep *report, out 
 	ctx, fail := context.WithCancelCause(e.watch(ctx))
 	defer fail(nil)
 	r := &rig{
-		opts: o, mode: mode, out: out, report: rep, fail: fail, engine: e, binary: filepath.Join(e.dir, "waybill"), tag: tag,
+		opts: o, mode: mode, out: out, report: rep, fail: fail, engine: e, tag: tag,
 		key: hex.EncodeToString(randomKey()), keys: "k1:" + base64.StdEncoding.EncodeToString(randomKey()), sinks: newSinks(),
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
@@ -109,11 +111,7 @@ func (r *rig) open(ctx context.Context) error {
 			if !builds {
 				return nil
 			}
-			root, err := stack.FindRoot()
-			if err != nil {
-				return err
-			}
-			return stack.BuildWaybill(ctx, root, r.binary, r.out)
+			return r.openSides(ctx)
 		},
 	)
 	if err != nil {
@@ -124,8 +122,8 @@ func (r *rig) open(ctx context.Context) error {
 		return nil
 	}
 	r.api = newAPIClient("http://"+r.engine.api, r.key)
-	if err := r.migrate(ctx); err != nil {
-		return fmt.Errorf("prepare Waybill's tables: %w", err)
+	if err := r.prepareSides(ctx); err != nil {
+		return err
 	}
 	r.db, err = r.engine.openDatabase()
 	return err
@@ -167,15 +165,15 @@ func (r *rig) acceptOnly(ctx context.Context) error {
 
 func (r *rig) startServer(ctx context.Context, command string, env ...string) (err error) {
 	logFile := filepath.Join(r.engine.dir, "waybill.log")
-	r.server, err = startServer(ctx, r.binary, []string{command}, append(r.settings(), env...), logFile, r.api.base, r.fail)
+	r.server, err = startServer(ctx, r.side.binary, []string{command}, append(r.settings(), env...), logFile, r.api.base, r.fail)
 	return err
 }
 
 // settings are the variables of every waybill that is started.
 func (r *rig) settings() []string {
 	return []string{
-		"WAYBILL_DATABASE_URL=" + r.engine.databaseURL, "WAYBILL_DATABASE_SCHEMA=" + r.engine.schema, "WAYBILL_LISTEN=" + r.engine.api,
-		"WAYBILL_TEMPORAL_ADDRESS=" + r.engine.temporal, "WAYBILL_TEMPORAL_NAMESPACE=" + r.engine.namespace,
+		"WAYBILL_DATABASE_URL=" + r.engine.databaseURL, "WAYBILL_DATABASE_SCHEMA=" + r.side.schema, "WAYBILL_LISTEN=" + r.engine.api,
+		"WAYBILL_TEMPORAL_ADDRESS=" + r.engine.temporal, "WAYBILL_TEMPORAL_NAMESPACE=" + r.side.namespace,
 		"WAYBILL_API_KEY=" + r.key, "WAYBILL_ENCRYPTION_KEYS=" + r.keys,
 		"WAYBILL_ALLOW_HTTP=true", "WAYBILL_EGRESS_ALLOW_CIDRS=127.0.0.0/8",
 	}
@@ -183,7 +181,7 @@ func (r *rig) settings() []string {
 
 // migrate runs `waybill migrate` to its end.
 func (r *rig) migrate(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, r.binary, "migrate")
+	cmd := exec.CommandContext(ctx, r.side.binary, "migrate")
 	cmd.Env = append(os.Environ(), r.settings()...)
 	said, err := cmd.CombinedOutput()
 	if err != nil {

@@ -5,10 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"waybill/scripts/stack"
 )
@@ -25,16 +22,8 @@ func (w *world) buildOld(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("%w: %w", errNotRun, err)
 	}
 	binary := filepath.Join(w.dir, "waybill-"+commit)
-	if _, err := os.Stat(binary); err == nil {
-		return binary, nil
-	}
-	source := filepath.Join(w.dir, "source-"+commit)
-	if _, err := git(ctx, root, "worktree", "add", "--detach", source, commit); err != nil {
-		return "", err
-	}
-	defer func() { _, _ = git(context.WithoutCancel(ctx), root, "worktree", "remove", "--force", source) }() // it goes with the stack anyway
 	w.say("rolling-restart: the old binary is that of %s", commit)
-	return binary, stack.BuildWaybill(ctx, source, binary, w.out)
+	return binary, stack.BuildRevision(ctx, root, commit, w.dir, binary, w.out)
 }
 
 // oldCommit finds the revision, or if none is given the newest tag, or without a tag the last commit that recorded a known
@@ -42,28 +31,28 @@ func (w *world) buildOld(ctx context.Context) (string, error) {
 // the workflows of those after it: before the first release workflows were changed without a version. Binaries from before the
 // second cannot work in the same namespace: Temporal does not change the type of a search attribute in place.
 func oldCommit(ctx context.Context, root, revision string) (string, error) {
-	inside, err := git(ctx, root, "rev-parse", "--show-prefix")
+	inside, err := stack.Git(ctx, root, "rev-parse", "--show-prefix")
 	if err != nil || inside != "" {
 		return "", errors.New("this is no git checkout, from which an old binary could be built")
 	}
 	if revision != "" {
-		commit, err := git(ctx, root, "rev-parse", "--verify", "--quiet", revision+"^{commit}")
+		commit, err := stack.Git(ctx, root, "rev-parse", "--verify", "--quiet", revision+"^{commit}")
 		if err != nil {
 			return "", fmt.Errorf("this checkout has no revision %q", revision)
 		}
 		return commit, nil
 	}
-	if shallow, err := git(ctx, root, "rev-parse", "--is-shallow-repository"); err != nil || shallow == "true" {
+	if shallow, err := stack.Git(ctx, root, "rev-parse", "--is-shallow-repository"); err != nil || shallow == "true" {
 		return "", errors.New("this checkout is shallow, so that its past is not known; git fetch --unshallow gets it")
 	}
-	if tag, err := git(ctx, root, "describe", "--tags", "--abbrev=0"); err == nil {
-		return git(ctx, root, "rev-parse", "--verify", tag+"^{commit}")
+	if tag, err := stack.Git(ctx, root, "describe", "--tags", "--abbrev=0"); err == nil {
+		return stack.Git(ctx, root, "rev-parse", "--verify", tag+"^{commit}")
 	}
-	commit, err := git(ctx, root, "log", "-1", "--format=%H", "--diff-filter=M", "--", "workflows/testdata/histories")
+	commit, err := stack.Git(ctx, root, "log", "-1", "--format=%H", "--diff-filter=M", "--", "workflows/testdata/histories")
 	if err != nil {
 		return "", err
 	}
-	namespace, err := git(ctx, root, "log", "-1", "--format=%H", "--first-parent", "--", "scripts/stack/temporal/setup-namespace.sh")
+	namespace, err := stack.Git(ctx, root, "log", "-1", "--format=%H", "--first-parent", "--", "scripts/stack/temporal/setup-namespace.sh")
 	if err != nil {
 		return "", err
 	}
@@ -73,22 +62,8 @@ func oldCommit(ctx context.Context, root, revision string) (string, error) {
 	if commit == "" || namespace == "" {
 		return cmp.Or(commit, namespace), nil
 	}
-	if _, err := git(ctx, root, "merge-base", "--is-ancestor", namespace, commit); err == nil {
+	if _, err := stack.Git(ctx, root, "merge-base", "--is-ancestor", namespace, commit); err == nil {
 		return commit, nil
 	}
 	return namespace, nil
-}
-
-// git runs git in a folder and returns what it says.
-func git(ctx context.Context, dir string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...)
-	out, err := cmd.Output()
-	if err != nil {
-		var ended *exec.ExitError
-		if errors.As(err, &ended) {
-			err = fmt.Errorf("%w: %s", err, strings.TrimSpace(string(ended.Stderr)))
-		}
-		return "", fmt.Errorf("git %s: %w", args[0], err)
-	}
-	return strings.TrimSpace(string(out)), nil
 }

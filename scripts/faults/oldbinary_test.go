@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"waybill/scripts/stack"
 )
 
 // checkout is a git repository with two commits, of which the second records a history anew.
@@ -13,7 +15,7 @@ func checkout(t *testing.T) (dir string, commits []string) {
 	t.Helper()
 	dir = t.TempDir()
 	run := func(args ...string) string {
-		out, err := git(t.Context(), dir, append([]string{"-c", "user.name=Test", "-c", "user.email=test@example.com"}, args...)...)
+		out, err := stack.Git(t.Context(), dir, append([]string{"-c", "user.name=Test", "-c", "user.email=test@example.com"}, args...)...)
 		require.NoError(t, err)
 		return out
 	}
@@ -37,7 +39,7 @@ func TestOldCommit(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, commits[1], found, "without a tag it is where a history was recorded anew")
 
-	_, err = git(t.Context(), dir, "tag", "v1.0.0", commits[0])
+	_, err = stack.Git(t.Context(), dir, "tag", "v1.0.0", commits[0])
 	require.NoError(t, err)
 	found, err = oldCommit(t.Context(), dir, "")
 	require.NoError(t, err)
@@ -55,11 +57,11 @@ func TestOldCommit_Namespace(t *testing.T) {
 	setup := filepath.Join(dir, "scripts", "stack", "temporal", "setup-namespace.sh")
 	require.NoError(t, os.MkdirAll(filepath.Dir(setup), 0o700))
 	require.NoError(t, os.WriteFile(setup, []byte("a type"), 0o600))
-	_, err := git(t.Context(), dir, "add", ".")
+	_, err := stack.Git(t.Context(), dir, "add", ".")
 	require.NoError(t, err)
-	_, err = git(t.Context(), dir, "-c", "user.name=Test", "-c", "user.email=test@example.com", "commit", "--quiet", "--no-gpg-sign", "-m", "third")
+	_, err = stack.Git(t.Context(), dir, "-c", "user.name=Test", "-c", "user.email=test@example.com", "commit", "--quiet", "--no-gpg-sign", "-m", "third")
 	require.NoError(t, err)
-	want, err := git(t.Context(), dir, "rev-parse", "HEAD")
+	want, err := stack.Git(t.Context(), dir, "rev-parse", "HEAD")
 	require.NoError(t, err)
 	found, err := oldCommit(t.Context(), dir, "")
 	require.NoError(t, err)
@@ -77,7 +79,7 @@ func TestOldCommit_Unknown(t *testing.T) {
 	require.ErrorContains(t, err, "no git checkout")
 
 	shallow := t.TempDir()
-	_, err = git(t.Context(), shallow, "clone", "--quiet", "--depth=1", "file://"+dir, ".")
+	_, err = stack.Git(t.Context(), shallow, "clone", "--quiet", "--depth=1", "file://"+dir, ".")
 	require.NoError(t, err)
 	_, err = oldCommit(t.Context(), shallow, "")
 	require.ErrorContains(t, err, "shallow")

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"waybill/scripts/stack"
+)
+
+// side is one build of Waybill with tables and a namespace of its own on the shared engine.
+type side struct {
+	// label is the revision; "" for the checkout as it is.
+	label, binary, schema, namespace string
+}
+
+// openSides builds what is to be measured and prepares its tables. With -versus there are two sides, which take turns run by run:
+// the machine wavers by more than what a change costs.
+func (r *rig) openSides(ctx context.Context) error {
+	r.sides = []*side{{binary: filepath.Join(r.engine.dir, "waybill"), schema: r.engine.schema, namespace: r.engine.namespace}}
+	root, err := stack.FindRoot()
+	if err != nil {
+		return err
+	}
+	if err := stack.BuildWaybill(ctx, root, r.sides[0].binary, r.out); err != nil {
+		return err
+	}
+	if revision := r.opts.versus; revision != "" {
+		before := &side{label: revision, binary: filepath.Join(r.engine.dir, "waybill-before"), schema: "before", namespace: r.engine.namespace + "-before"}
+		if err := stack.BuildRevision(ctx, root, revision, r.engine.dir, before.binary, r.out); err != nil {
+			return fmt.Errorf("build %s: %w", revision, err)
+		}
+		r.sides = append(r.sides, before)
+	}
+	r.side = r.sides[0]
+	return nil
+}
+
+// prepareSides makes the namespaces and the tables. The first side's namespace is the engine's.
+func (r *rig) prepareSides(ctx context.Context) error {
+	for _, s := range r.sides {
+		if s.namespace != r.engine.namespace {
+			if err := r.makeNamespace(ctx, s.namespace); err != nil {
+				return err
+			}
+		}
+		r.side = s
+		if err := r.migrate(ctx); err != nil {
+			return fmt.Errorf("prepare Waybill's tables: %w", err)
+		}
+	}
+	r.side = r.sides[0]
+	return nil
+}
+
+func (r *rig) makeNamespace(ctx context.Context, name string) error {
+	root, err := stack.FindRoot()
+	if err != nil {
+		return err
+	}
+	tools := stack.NewTools(filepath.Join(root, ".waybill", "bin"), r.out)
+	return stack.EnsureNamespace(ctx, tools.Path(stack.TemporalCLI), r.engine.temporal, name)
+}
+
+// turnShare is how much of a run warms a side up after its turn has begun.
+const turnShare = 0.05
+
+// turn gives the turn to a side.
+func (r *rig) turn(ctx context.Context, s *side, run measured) error {
+	if r.side == s {
+		return nil
+	}
+	if err := r.stopServer(); err != nil {
+		return err
+	}
+	r.side = s
+	if err := r.serve(ctx); err != nil {
+		return err
+	}
+	_, err := run(ctx, turnShare)
+	return err
+}
+
+// compared is series for two sides. Each gets a row.
+func (r *rig) compared(ctx context.Context, info row, run measured) error {
+	runs := make([][]figures, len(r.sides))
+	for n := range r.opts.runs {
+		for i, s := range r.sides {
+			if err := r.turn(ctx, s, run); err != nil {
+				return fmt.Errorf("warm up: %w", err)
+			}
+			f, err := run(ctx, 1)
+			if err != nil {
+				return fmt.Errorf("run %d: %w", n+1, err)
+			}
+			runs[i] = append(runs[i], f)
+			r.out.Say("%s: %s%s, run %d of %d: %s", r.mode, info.Title, s.suffix(), n+1, r.opts.runs, f)
+		}
+	}
+	for i, s := range r.sides {
+		own := info
+		own.Metrics = summarizeAll(runs[i])
+		if s.label != "" {
+			own.Key, own.Title = own.Key+"@"+s.label, own.Title+s.suffix()
+		}
+		r.report.add(own)
+	}
+	return r.turn(ctx, r.sides[0], run)
+}
+
+// suffix tells the rows of a side from the checkout's.
+func (s *side) suffix() string {
+	if s.label == "" {
+		return ""
+	}
+	return ", " + s.label
+}
+
+// checkVersus refuses what cannot be compared.
+func (o *options) checkVersus() error {
+	if o.versus == "" {
+		return nil
+	}
+	return errors.Join(
+		refuse(o.given(), "-versus needs a stack that is brought up here"),
+		refuse(o.pprofDir != "", "-versus and -pprof do not go together: a profile is of one build"),
+	)
+}
