@@ -68,7 +68,8 @@ var HotStatements = map[string]string{
 	"generated": selectGenerated, "claim outbox": claimOutbox, "delete outbox": deleteOutbox, "quarantine outbox": quarantineOutbox, "trim": trimQuarantine,
 	"delivery": selectDelivery, "cancel": cancelDelivery, "hold": holdDelivery, "release deliveries": releaseDeliveries,
 	"event's deliveries": selectEventDeliveries, "held since": selectHeldSince, "attempts": selectAttempts, "attempt": selectAttempt,
-	"recorded attempt": selectRecordedAttempts,
+	"recorded attempt":   selectRecordedAttempts,
+	"advance a recovery": advanceUnsent, "withdraw": withdrawDeliveries, "missed": selectMissed, "end of missed": selectMissedEnd,
 }
 
 // ListQuery returns the query of a list of deliveries of the tenant acme, and its arguments.
@@ -170,3 +171,16 @@ func Setting(t *testing.T, s *Store, name string) string {
 	require.NoError(t, s.get(t.Context(), &value, `SELECT current_setting($1)`, name))
 	return value
 }
+
+// CountQuery, AdvanceQuery and UnattemptedQuery are statements of recoveries.
+func CountQuery(r *webhook.Recovery) (string, []any) {
+	return countUnsent, append(unsentArgs(r, webhook.DeliveryID{}), webhook.MaxRecoveryEvents, webhook.MaxRecoveryTypes)
+}
+
+// AdvanceQuery moves a page of limit deliveries.
+func AdvanceQuery(r *webhook.Recovery, limit int) (string, []any) {
+	return advanceUnsent, append(unsentArgs(r, webhook.DeliveryID{}), limit, unsentLook, r.ID)
+}
+
+// UnattemptedQuery looks for what a recovery waits for.
+const UnattemptedQuery = selectUnattempted

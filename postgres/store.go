@@ -57,6 +57,11 @@ type Options struct {
 	QuarantineRows  int
 	QuarantineBytes int64
 	QuarantineAge   time.Duration
+	// OperatorTenant gets the operational events; "": nobody does.
+	OperatorTenant string
+	// Dialects say which attributes are UUIDs, for the filter of an endpoint that gets what it missed. One that is not there has
+	// none.
+	Dialects map[string]*webhook.Dialect
 	// OnAccepted is called after the commit, before the callers of Accept get their answers, with the events whose workflow
 	// must be started. It must not block.
 	OnAccepted func([]store.Dispatch)
@@ -116,6 +121,7 @@ var (
 	_ store.Notices        = (*Store)(nil)
 	_ store.Health         = (*Store)(nil)
 	_ store.OnceKeys       = (*Store)(nil)
+	_ store.Recoveries     = (*Store)(nil)
 )
 
 // Store is the database. Its methods are safe for concurrent use.

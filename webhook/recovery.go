@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -11,6 +12,10 @@ const (
 	MaxRecovery = 100_000
 	// MaxRecoveryEvents is how many events a recovery of missed ones may look through.
 	MaxRecoveryEvents = 1_000_000
+	// MaxRecoveryTypes is how many event types the count of a recovery names, the most frequent ones.
+	MaxRecoveryTypes = 1000
+	// MaxRecoveryAge is how far back a recovery reaches. Nothing removes deliveries that are younger.
+	MaxRecoveryAge = 90 * 24 * time.Hour
 	// MaxRecoveryRate is the most deliveries a second.
 	MaxRecoveryRate = 10_000
 	// MaxAttempts is how many attempts a delivery may have before it cannot be opened again.
@@ -49,6 +54,7 @@ type Recovery struct {
 	Matched int64 `json:"matched" db:"matched"`
 	Sent    int64 `json:"sent" db:"sent"`
 	// Delivered and Failed count those that were attempted: final once the recovery has ended.
+	// One that failed first and was delivered later counts as delivered if that was before the end.
 	Delivered  int64      `json:"delivered" db:"-"`
 	Failed     int64      `json:"failed" db:"-"`
 	CreatedAt  time.Time  `json:"created_at" db:"created_at"`
@@ -58,4 +64,70 @@ type Recovery struct {
 // Wants reports whether the recovery is about an event type.
 func (r *Recovery) Wants(eventType string) bool {
 	return len(r.EventTypes) == 0 || slices.ContainsFunc(r.EventTypes, func(p string) bool { return matchType(p, eventType) })
+}
+
+// Misses reports whether an event that the endpoint has no delivery of is one that the recovery makes a delivery for. The
+// dialect, which may be nil, says which attributes are UUIDs.
+func (r *Recovery) Misses(e *Endpoint, d *Dialect, eventType string, attributes map[string]string) bool {
+	return r.Missed && r.Wants(eventType) && e.Wants(eventType) && e.admits(attributes, d)
+}
+
+// SetDefaults fills in what was left out: all that is kept until now, exhausted and canceled. A time to come counts as now.
+func (r *Recovery) SetDefaults(now time.Time) {
+	if r.Since.IsZero() {
+		r.Since = now.Add(-MaxRecoveryAge)
+	}
+	if r.Until.IsZero() || r.Until.After(now) {
+		r.Until = now
+	}
+	if r.Statuses == nil {
+		r.Statuses = []Status{StatusExhausted, StatusCanceled}
+	}
+}
+
+// Validate checks a recovery after SetDefaults. The error is CodeInvalid and lists every wrong field.
+func (r *Recovery) Validate(now time.Time) error {
+	var found problems
+	if r.EndpointID.IsZero() {
+		found.addf("endpoint_id", "is required")
+	}
+	if r.Since.Before(now.Add(-MaxRecoveryAge)) {
+		found.addf("since", "is more than %d days ago, which is as far back as deliveries are sure to be kept", int(MaxRecoveryAge.Hours()/24))
+	}
+	if !r.Since.Before(r.Until) {
+		found.addf("until", "is not after since, so that nothing could match")
+	}
+	r.validateStatuses(&found)
+	if len(r.EventTypes) > MaxEventTypes {
+		found.addf("event_types", "names %d types; at most %d fit", len(r.EventTypes), MaxEventTypes)
+	}
+	for i, pattern := range r.EventTypes {
+		if !validTypePattern(pattern) {
+			found.addf(indexed("event_types", i), `is "*", an event type, or a prefix such as "order.*", not %q`, pattern)
+		}
+	}
+	if r.Rate < 0 || r.Rate > MaxRecoveryRate {
+		found.addf("rate", "is from 1 to %d deliveries a second, not %d", MaxRecoveryRate, r.Rate)
+	}
+	return found.err("recovery")
+}
+
+func (r *Recovery) validateStatuses(found *problems) {
+	if len(r.Statuses) == 0 && !r.Missed {
+		found.addf("statuses", "is empty, so that nothing could match; only a recovery of missed events can do without")
+	}
+	for i, s := range r.Statuses {
+		switch {
+		case s != StatusExhausted && s != StatusCanceled:
+			found.addf(indexed("statuses", i), "is exhausted or canceled, not %q: a delivery with another status arrived, or is under way", s)
+		case slices.Contains(r.Statuses[:i], s):
+			found.addf(indexed("statuses", i), "is listed twice")
+		}
+	}
+}
+
+// validTypePattern reports whether pattern is "*", an event type, or a prefix such as "order.*".
+func validTypePattern(pattern string) bool {
+	exact, _ := strings.CutSuffix(pattern, ".*")
+	return pattern == "*" || len(exact) <= MaxTypeBytes && typePattern.MatchString(exact)
 }

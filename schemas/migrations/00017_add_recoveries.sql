@@ -14,8 +14,10 @@ CREATE TABLE recoveries (
     reason      text NOT NULL DEFAULT '',
     status      text NOT NULL DEFAULT 'running' CHECK (status IN ('running', 'completed', 'canceled')),
     matched     bigint NOT NULL,
-    sent        bigint NOT NULL DEFAULT 0, -- put into the queue so far
-    phase       text NOT NULL DEFAULT 'settled' CHECK (phase IN ('settled', 'missed', 'done')), -- what is looked through
+    sent        bigint NOT NULL DEFAULT 0, -- put into the queue so far, and not taken out again
+    -- What it looks through: settled deliveries, then events that were missed. done: it waits for what it sent to be attempted;
+    -- withdrawing: it was canceled, and what nobody attempted is taken out of the queue; ended.
+    phase       text NOT NULL CHECK (phase IN ('settled', 'missed', 'done', 'withdrawing', 'ended')),
     position    uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000', -- the last delivery, or event, that was looked at
     page_at     timestamptz NOT NULL,      -- when the next page may be put into the queue
     delivered   bigint,                    -- final counts, once it has ended
@@ -25,4 +27,5 @@ CREATE TABLE recoveries (
 );
 
 CREATE UNIQUE INDEX recoveries_running ON recoveries (endpoint_id) WHERE status = 'running';
+CREATE INDEX recoveries_open ON recoveries (endpoint_id) WHERE phase <> 'ended';
 CREATE INDEX recoveries_by_tenant ON recoveries (tenant_id, id);
