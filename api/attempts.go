@@ -8,11 +8,13 @@ import (
 	"waybill/webhook"
 )
 
-// attemptView is an attempt as shown: the answer's body as text, or as base64 where it is not UTF-8.
+// attemptView is an attempt as shown. Bodies are text, or base64 where they are not UTF-8.
 type attemptView struct {
 	*webhook.Attempt
-	ResponseBody         string `json:"response_body"`
-	ResponseBodyEncoding string `json:"response_body_encoding,omitempty"`
+	RequestBody          *string `json:"request_body,omitempty"`
+	RequestBodyEncoding  string  `json:"request_body_encoding,omitempty"`
+	ResponseBody         string  `json:"response_body"`
+	ResponseBodyEncoding string  `json:"response_body_encoding,omitempty"`
 }
 
 func showAttempt(a *webhook.Attempt) attemptView {
@@ -23,10 +25,20 @@ func showAttempt(a *webhook.Attempt) attemptView {
 	if shown.ResponseHeaders == nil {
 		shown.ResponseHeaders = map[string]string{}
 	}
+	out := attemptView{Attempt: &shown}
+	body := a.ResponseBody
 	if text := wholeRunes(a); utf8.Valid(text) {
-		return attemptView{Attempt: &shown, ResponseBody: string(text)}
+		body = text
 	}
-	return attemptView{&shown, base64.StdEncoding.EncodeToString(a.ResponseBody), "base64"}
+	out.ResponseBody, out.ResponseBodyEncoding = showBytes(body)
+	return out
+}
+
+func showBytes(b []byte) (text, encoding string) {
+	if utf8.Valid(b) {
+		return string(b), ""
+	}
+	return base64.StdEncoding.EncodeToString(b), "base64"
 }
 
 // wholeRunes drops an incomplete character at the end of a body that was cut.
@@ -43,7 +55,8 @@ func wholeRunes(a *webhook.Attempt) []byte {
 	return body
 }
 
-// listAttempts is GET /v1/tenants/{tenant}/deliveries/{delivery}/attempts, by number.
+// listAttempts is GET /v1/tenants/{tenant}/deliveries/{delivery}/attempts, by number. The request's body is left out, because it is
+// the same each time and may have 256 KiB.
 func (s *Server) listAttempts(w http.ResponseWriter, r *http.Request, c *call) error {
 	q := newQuery(r, "limit", "cursor")
 	page := q.page(new(webhook.AttemptID))
@@ -62,7 +75,7 @@ func (s *Server) listAttempts(w http.ResponseWriter, r *http.Request, c *call) e
 		func(a *webhook.Attempt) string { return a.ID.String() }, showAttempt))
 }
 
-// getAttempt is GET /v1/tenants/{tenant}/deliveries/{delivery}/attempts/{attempt}.
+// getAttempt is GET /v1/tenants/{tenant}/deliveries/{delivery}/attempts/{attempt}, with the bytes that were sent.
 func (s *Server) getAttempt(w http.ResponseWriter, r *http.Request, c *call) error {
 	delivery, err := pathID[webhook.DeliveryID](r, "delivery")
 	if err != nil {
@@ -79,5 +92,10 @@ func (s *Server) getAttempt(w http.ResponseWriter, r *http.Request, c *call) err
 	if a.DeliveryID != delivery {
 		return webhook.Errorf(webhook.CodeNotFound, "there is no attempt %q of this delivery", id)
 	}
-	return writeJSON(w, http.StatusOK, showAttempt(a))
+	shown := showAttempt(&a.Attempt)
+	if a.RequestBody != nil {
+		text, encoding := showBytes(a.RequestBody)
+		shown.RequestBody, shown.RequestBodyEncoding = &text, encoding
+	}
+	return writeJSON(w, http.StatusOK, shown)
 }

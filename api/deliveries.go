@@ -4,55 +4,10 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 
-	"waybill/store"
 	"waybill/webhook"
 )
-
-// listDeliveries is GET /v1/tenants/{tenant}/deliveries, newest first.
-func (s *Server) listDeliveries(w http.ResponseWriter, r *http.Request, c *call) error {
-	f, err := readFilter(r)
-	if err != nil {
-		return err
-	}
-	page := f.Page
-	f.Page = more(page)
-	found, err := s.store.Deliveries(r.Context(), c.tenant.ID, f)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, paged(found, page,
-		func(d *webhook.Delivery) string { return d.ID.String() },
-		func(d *webhook.Delivery) *webhook.Delivery { return d }))
-}
-
-func readFilter(r *http.Request) (store.DeliveryFilter, error) {
-	q := newQuery(r, "endpoint", "status", "event_type", "since", "until", "limit", "cursor")
-	f := store.DeliveryFilter{
-		Status:    webhook.Status(q.values.Get("status")),
-		EventType: q.values.Get("event_type"),
-		Since:     q.time("since"),
-		Until:     q.time("until"),
-		Page:      q.page(new(webhook.DeliveryID)),
-	}
-	q.id("endpoint", &f.EndpointID)
-	if f.Status != "" && !slices.Contains(webhook.Statuses, f.Status) {
-		q.add("status", "is one of "+listed(webhook.Statuses))
-	}
-	q.before(f.Since, f.Until)
-	return f, q.err()
-}
-
-func listed(statuses []webhook.Status) string {
-	names := make([]string, len(statuses))
-	for i, s := range statuses {
-		names[i] = string(s)
-	}
-	return strings.Join(names, ", ")
-}
 
 // getDelivery is GET /v1/tenants/{tenant}/deliveries/{delivery}.
 func (s *Server) getDelivery(w http.ResponseWriter, r *http.Request, c *call) error {
@@ -60,7 +15,7 @@ func (s *Server) getDelivery(w http.ResponseWriter, r *http.Request, c *call) er
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, d)
+	return writeJSON(w, http.StatusOK, c.showDelivery(d))
 }
 
 func (s *Server) findDelivery(r *http.Request, c *call) (*webhook.Delivery, error) {
@@ -102,7 +57,7 @@ func (s *Server) retryDelivery(w http.ResponseWriter, r *http.Request, c *call) 
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusAccepted, d)
+	return writeJSON(w, http.StatusAccepted, c.showDelivery(d))
 }
 
 // cancelDelivery is POST /v1/tenants/{tenant}/deliveries/{delivery}/cancel. The database decides. If the workflow cannot be
@@ -128,5 +83,5 @@ func (s *Server) cancelDelivery(w http.ResponseWriter, r *http.Request, c *call)
 			slog.String("request_id", infoOf(r).id), slog.String("tenant", c.tenant.ID),
 			slog.String("delivery", id.String()), slog.String("error", err.Error()))
 	}
-	return writeJSON(w, http.StatusOK, d)
+	return writeJSON(w, http.StatusOK, c.showDelivery(d))
 }

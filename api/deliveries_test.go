@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -36,6 +37,75 @@ func TestDeliveries_List(t *testing.T) {
 	page := into[object](b.admin("GET", "/v1/tenants/acme/deliveries?limit=1", "").want(200))
 	b.admin("GET", "/v1/tenants/acme/deliveries?cursor="+page["next_cursor"].(string), "").want(200)
 	require.Equal(t, id, b.store.filters[2].Page.After)
+}
+
+func TestDeliveries_Filters(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	list := func(query string) store.DeliveryFilter {
+		b.admin("GET", "/v1/tenants/acme/deliveries?"+query, "").want(200)
+		return b.store.filters[len(b.store.filters)-1]
+	}
+	yes, none := true, 0
+	page := store.Page{Limit: 51}
+	require.Equal(t, store.DeliveryFilter{Page: page}, list(""))
+	require.Equal(t, store.DeliveryFilter{
+		EventID: "o-1", Statuses: []webhook.Status{webhook.StatusExhausted, webhook.StatusHeld}, StatusCode: &none,
+		ErrorClass: webhook.ErrorTimeout, Test: &yes, Page: page,
+	}, list("event=o-1&status=exhausted,held,exhausted&status_code=none&error_class=timeout&test=true"))
+	require.Equal(t, 503, *list("status_code=503").StatusCode)
+	require.False(t, *list("test=false").Test)
+	require.Empty(t, list("status=pending,retrying,held,delivered,exhausted,canceled").Statuses, "all of them filter nothing")
+}
+
+// A search that ended before the page was full goes on with the cursor, although the page is short.
+func TestLists_GoOnWhereTheSearchEnded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	b.store.next = "dlv_0197122f3c4b7d1e8f00112233445566"
+	got := into[object](b.admin("GET", "/v1/tenants/acme/deliveries?error_class=dns&event_type=a.b", "").want(200))
+	require.Empty(t, got["data"])
+	b.admin("GET", "/v1/tenants/acme/deliveries?cursor="+got["next_cursor"].(string), "").want(200)
+	require.Equal(t, b.store.next, b.store.filters[1].Page.After)
+
+	b.store.next = "evt_0197122f3c4b7d1e8f00112233445566"
+	got = into[object](b.admin("GET", "/v1/tenants/acme/events?attribute.region=nz", "").want(200))
+	b.admin("GET", "/v1/tenants/acme/events?cursor="+got["next_cursor"].(string), "").want(200)
+	require.Equal(t, b.store.next, b.store.eventFilters[1].Page.After)
+}
+
+func TestDeliveries_OfEvent(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	b.admin("POST", "/v1/tenants/acme/events", `{"type":"a.b","data":1,"id":"nobody"}`).want(202)
+	b.endpoint("acme")
+	id := b.publish("acme", `{"type":"a.b","data":1,"id":"e1"}`)
+	b.publish("acme", `{"type":"a.b","data":1,"id":"e2"}`)
+	const path = "/v1/tenants/acme/events/"
+	got := into[struct{ Data []object }](b.admin("GET", path+"e1/deliveries?status=pending", "").want(200)).Data
+	require.Len(t, got, 1)
+	require.Equal(t, id, got[0]["id"])
+	require.Empty(t, into[struct{ Data []object }](b.admin("GET", path+"nobody/deliveries", "").want(200)).Data)
+	b.admin("GET", path+"none/deliveries", "").problem(404, webhook.CodeNotFound)
+	b.admin("GET", path+"e1/deliveries?event=e2", "").problem(422, webhook.CodeInvalid)
+}
+
+// The dialects of the tests hold for 72 hours.
+func TestDeliveries_HeldUntil(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	b.endpoint("acme")
+	id := parseID[webhook.DeliveryID](t, b.publish("acme", `{"type":"a.b","data":1,"id":"e1"}`))
+	at := time.Date(2026, 5, 27, 14, 0, 0, 0, time.UTC)
+	b.store.change(id, func(d *webhook.Delivery) { d.Status, d.HeldAt, d.Reason = webhook.StatusHeld, &at, "moving" })
+	one := into[object](b.admin("GET", "/v1/tenants/acme/deliveries/"+id.String(), "").want(200))
+	require.Equal(t, "2026-05-30T14:00:00Z", one["held_until"])
+	all := into[struct{ Data []object }](b.admin("GET", "/v1/tenants/acme/deliveries", "").want(200)).Data
+	require.Equal(t, []object{one}, all)
 }
 
 func TestDeliveries_Retry(t *testing.T) {
@@ -93,7 +163,7 @@ func TestHistory(t *testing.T) {
 	b := setup(t)
 	b.tenant("acme", "standard")
 	b.endpoint("acme")
-	b.publish("acme", `{"type":"a.b","data":1,"id":"e1"}`)
+	delivery := parseID[webhook.DeliveryID](t, b.publish("acme", `{"type":"a.b","data":1,"id":"e1"}`))
 	const path = "/v1/tenants/acme/events/e1/history"
 
 	got := into[object](b.admin("GET", path, "").want(200))
@@ -102,6 +172,8 @@ func TestHistory(t *testing.T) {
 	require.NotContains(t, b.log.String(), "using the log", "which is nothing to note")
 
 	b.engine.history = func(string, string) (*webhook.History, error) { return nil, webhook.ErrClosed }
+	require.Equal(t, "log", into[object](b.admin("GET", path, "").want(200))["source"], "what the endpoint's queue has goes on")
+	b.store.settle(delivery, webhook.StatusExhausted)
 	require.Equal(t, "closed", into[object](b.admin("GET", path, "").want(200))["source"])
 	require.NotContains(t, b.log.String(), "using the log")
 	for _, err := range []error{webhook.Errorf(webhook.CodeUnavailable, "down"), errors.New("odd")} {
@@ -115,12 +187,50 @@ func TestHistory(t *testing.T) {
 		asked = tenant + "/" + event
 		return &webhook.History{EventID: event}, nil
 	}
-	a := b.admin("GET", path, "").want(200)
-	require.JSONEq(t, `{"event_id":"e1","source":"live","deliveries":[]}`, string(a.body))
+	require.Equal(t, "log", into[object](b.admin("GET", path, "").want(200))["source"], "it does not know the delivery")
 	require.Equal(t, "acme/e1", asked)
 
 	b.engine.history = nil
 	b.admin("GET", "/v1/tenants/acme/events/none/history", "").problem(404, webhook.CodeNotFound)
+}
+
+// The workflow is asked for what it works on. What left it, for the endpoint's queue or because somebody asked for more, only the
+// log knows.
+func TestHistory_Source(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	b.endpoint("acme")
+	id := parseID[webhook.DeliveryID](t, b.publish("acme", `{"type":"a.b","data":1,"id":"e1"}`))
+	for name, tc := range map[string]struct {
+		live     webhook.Status
+		made     int // attempts, as the workflow knows
+		log      webhook.Status
+		attempts int
+		queued   bool
+		want     string
+	}{
+		"pending":                        {webhook.StatusPending, 0, webhook.StatusPending, 0, false, "live"},
+		"recorded a moment before":       {webhook.StatusPending, 0, webhook.StatusDelivered, 1, false, "live"},
+		"canceled a moment before":       {webhook.StatusRetrying, 1, webhook.StatusCanceled, 1, false, "live"},
+		"settled":                        {webhook.StatusExhausted, 6, webhook.StatusExhausted, 6, false, "live"},
+		"held by an earlier version":     {webhook.StatusHeld, 1, webhook.StatusHeld, 1, false, "live"},
+		"held in the queue":              {webhook.StatusHeld, 1, webhook.StatusHeld, 1, true, "log"},
+		"delivered by the queue":         {webhook.StatusHeld, 1, webhook.StatusDelivered, 2, false, "log"},
+		"opened again":                   {webhook.StatusExhausted, 6, webhook.StatusRetrying, 6, true, "log"},
+		"opened again and exhausted":     {webhook.StatusExhausted, 6, webhook.StatusExhausted, 12, false, "log"},
+		"opened again before an attempt": {webhook.StatusCanceled, 0, webhook.StatusDelivered, 1, false, "log"},
+	} {
+		b.engine.history = func(string, string) (*webhook.History, error) {
+			d := webhook.DeliveryHistory{ID: id, Status: tc.live}
+			for n := range tc.made {
+				d.Attempts = append(d.Attempts, webhook.AttemptSummary{Number: n + 1, Outcome: webhook.OutcomeRetryable})
+			}
+			return &webhook.History{EventID: "e1", Deliveries: []webhook.DeliveryHistory{d}}, nil
+		}
+		b.store.change(id, func(d *webhook.Delivery) { d.Status, d.Attempts, d.Queued = tc.log, tc.attempts, tc.queued })
+		require.Equal(t, tc.want, into[object](b.admin("GET", "/v1/tenants/acme/events/e1/history", "").want(200))["source"], name)
+	}
 }
 
 func TestAttempts(t *testing.T) {
@@ -147,7 +257,9 @@ func TestAttempts(t *testing.T) {
 	require.Equal(t, "base64", got[4]["response_body_encoding"])
 
 	one := into[object](b.admin("GET", path+"/"+got[1]["id"].(string), "").want(200))
-	require.Equal(t, got[1], one)
+	require.Equal(t, `{"id":"e1","type":"a.b","data":1}`, one["request_body"])
+	delete(one, "request_body")
+	require.Equal(t, got[1], one, "a list leaves out the request's body, which is the same each time")
 
 	other := b.publish("acme", `{"type":"a.b","data":1,"id":"e2"}`)
 	b.admin("GET", "/v1/tenants/acme/deliveries/"+other+"/attempts/"+got[1]["id"].(string), "").problem(404, webhook.CodeNotFound)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waybill/api"
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -62,6 +63,39 @@ func TestEvents_Metadata(t *testing.T) {
 	a := b.admin("POST", path+"/batch", `{"events":[{"type":"a.b","data":1,"id":"y","metadata":{"source":"shop"}}]}`).want(200)
 	require.Contains(t, string(a.body), `"status":202`)
 	require.Equal(t, object{"source": "shop"}, into[object](b.admin("GET", path+"/y", "").want(200))["metadata"])
+}
+
+func TestEvents_List(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	b.tenant("bids", "auction")
+	b.admin("POST", "/v1/tenants/acme/events", `{"type":"a.b","data":"secret","id":"o-1","attributes":{"region":"nz"},"metadata":{"order":"4711"}}`).want(202)
+	got := into[object](b.admin("GET", "/v1/tenants/acme/events", "").want(200))
+	require.Equal(t, object{"data": []any{object{
+		"id": "o-1", "type": "a.b", "attributes": object{"region": "nz"}, "metadata": object{"order": "4711"}, "test": false,
+		"occurred_at": "2026-05-27T14:32:00.123456Z", "created_at": "2026-05-27T14:32:00.123456Z",
+	}}}, got, "without data")
+
+	long := strings.Repeat("x", 256)
+	b.admin("GET", "/v1/tenants/acme/events?type=a.b&test=false&attribute.region=nz&attribute.a.b=1&metadata.order="+long+
+		"&since=2026-05-27T14:00:00Z&until=2026-05-28T00:00:00Z&limit=10", "").want(200)
+	no := false
+	require.Equal(t, store.EventFilter{
+		Type: "a.b", Test: &no, Attributes: map[string]string{"region": "nz", "a.b": "1"}, Metadata: map[string]string{"order": long},
+		Since: time.Date(2026, 5, 27, 14, 0, 0, 0, time.UTC), Until: time.Date(2026, 5, 28, 0, 0, 0, 0, time.UTC), Page: store.Page{Limit: 11},
+	}, b.store.eventFilters[1])
+
+	b.admin("GET", "/v1/tenants/bids/events?attribute.auction_id=3FA85F64-5717-4562-B3FC-2C963F66AFA6", "").want(200)
+	require.Equal(t, "3fa85f64-5717-4562-b3fc-2c963f66afa6", b.store.eventFilters[2].Attributes["auction_id"], "as it is stored")
+
+	for query, field := range map[string]string{
+		"attribute.=x": "attribute.", "attribute=x": "attribute", "attribute.a=": "attribute.a", "attribute.a=x&attribute.a=y": "attribute.a",
+		"metadata.a=%00": "metadata.a", "metadata.a=" + strings.Repeat("x", 301): "metadata.a", "cursor=b18x": "cursor", "status=held": "status",
+		strings.ReplaceAll(repeat(21, "attribute.a%d=x"), ",", "&"): "attribute.",
+	} {
+		require.Contains(t, b.admin("GET", "/v1/tenants/acme/events?"+query, "").problem(422, webhook.CodeInvalid).fields(), field, query)
+	}
 }
 
 // Ids as other systems make them work wherever an event is named, escaped in the path or not.

@@ -45,11 +45,11 @@ type EndpointStore interface {
 
 // LogStore is what the API needs of store.Deliveries.
 type LogStore interface {
-	Deliveries(ctx context.Context, tenant string, f store.DeliveryFilter) ([]webhook.Delivery, error)
+	Deliveries(ctx context.Context, tenant string, f store.DeliveryFilter) (*store.Part[webhook.Delivery], error)
 	Delivery(ctx context.Context, tenant string, id webhook.DeliveryID) (*webhook.Delivery, error)
 	CancelDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, reason string, at time.Time) (*webhook.Delivery, error)
 	Attempts(ctx context.Context, tenant string, delivery webhook.DeliveryID, page store.Page) ([]webhook.Attempt, error)
-	Attempt(ctx context.Context, tenant string, id webhook.AttemptID) (*webhook.Attempt, error)
+	Attempt(ctx context.Context, tenant string, id webhook.AttemptID) (*store.SentAttempt, error)
 }
 
 // Backlog bounds how many accepted events wait to be dispatched.

@@ -79,14 +79,42 @@ func (m *memStore) History(_ context.Context, tenant, id string) (*webhook.Histo
 	return h, nil
 }
 
-func (m *memStore) Deliveries(_ context.Context, tenant string, f store.DeliveryFilter) ([]webhook.Delivery, error) {
+func (m *memStore) Deliveries(_ context.Context, tenant string, f store.DeliveryFilter) (*store.Part[webhook.Delivery], error) {
 	leave, err := m.enter("Deliveries")
 	defer leave()
 	m.filters = append(m.filters, f)
 	all := slices.DeleteFunc(slices.Collect(maps.Values(m.deliveries)), func(d webhook.Delivery) bool {
-		return m.owners[d.ID] != tenant || f.Status != "" && d.Status != f.Status
+		return m.owners[d.ID] != tenant || len(f.Statuses) > 0 && !slices.Contains(f.Statuses, d.Status) || f.EventID != "" && d.EventID != f.EventID
 	})
-	return pageOf(all, f.Page, func(d webhook.Delivery) string { return d.ID.String() }), err
+	return &store.Part[webhook.Delivery]{
+		Items: pageOf(all, f.Page, func(d webhook.Delivery) string { return d.ID.String() }), Next: m.next,
+	}, err
+}
+
+func (m *memStore) Events(_ context.Context, tenant string, f store.EventFilter) (*store.Part[store.StoredEvent], error) {
+	leave, err := m.enter("Events")
+	defer leave()
+	m.eventFilters = append(m.eventFilters, f)
+	var all []store.StoredEvent
+	for _, p := range m.events {
+		if p.Event.TenantID == tenant {
+			all = append(all, store.StoredEvent{Event: *p.Event, CreatedAt: p.CreatedAt})
+		}
+	}
+	return &store.Part[store.StoredEvent]{
+		Items: pageOf(all, f.Page, func(e store.StoredEvent) string { return e.Key.String() }), Next: m.next,
+	}, err
+}
+
+func (m *memStore) Progress(_ context.Context, tenant, id string) ([]store.Progress, error) {
+	leave, err := m.enter("Progress")
+	defer leave()
+	var out []store.Progress
+	for _, r := range m.receipts[tenant+"/"+id].Deliveries {
+		d := m.deliveries[r.ID]
+		out = append(out, store.Progress{ID: d.ID, Status: d.Status, Attempts: d.Attempts, Queued: d.Queued})
+	}
+	return out, err
 }
 
 func (m *memStore) findDelivery(tenant string, id webhook.DeliveryID) (webhook.Delivery, error) {
@@ -132,22 +160,30 @@ func (m *memStore) Attempts(_ context.Context, _ string, delivery webhook.Delive
 	return pageOf(of, p, func(a webhook.Attempt) string { return a.ID.String() }), err
 }
 
-func (m *memStore) Attempt(_ context.Context, tenant string, id webhook.AttemptID) (*webhook.Attempt, error) {
+func (m *memStore) Attempt(_ context.Context, tenant string, id webhook.AttemptID) (*store.SentAttempt, error) {
 	leave, err := m.enter("Attempt")
 	defer leave()
 	a, ok := m.attempts[id]
 	if err == nil && (!ok || m.owners[a.DeliveryID] != tenant) {
 		err = missing("attempt", id.String())
 	}
-	return &a, err
+	out := &store.SentAttempt{Attempt: a}
+	if p, ok := m.events[tenant+"/"+m.deliveries[a.DeliveryID].EventID]; ok {
+		out.RequestBody = p.Body.For(a.DeliveryID)
+	}
+	return out, err
 }
 
 // settle gives a delivery a status.
 func (m *memStore) settle(id webhook.DeliveryID, status webhook.Status) {
+	m.change(id, func(d *webhook.Delivery) { d.Status = status })
+}
+
+func (m *memStore) change(id webhook.DeliveryID, change func(*webhook.Delivery)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	d := m.deliveries[id]
-	d.Status = status
+	change(&d)
 	m.deliveries[id] = d
 }
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/base64"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -18,6 +19,10 @@ import (
 const (
 	defaultLimit = 50
 	maxLimit     = 200
+	// maxMembers is how many attributes, or metadata, one request looks for.
+	maxMembers = 20
+	// maxMemberBytes bounds the name, with its prefix, and the value.
+	maxMemberBytes = 300
 )
 
 // list is the answer of every list route.
@@ -32,7 +37,8 @@ type query struct {
 	problems []webhook.FieldError
 }
 
-// newQuery refuses unknown parameters, because a misspelled filter must not select everything.
+// newQuery refuses unknown parameters, because a misspelled filter must not select everything. A known name that ends in a dot
+// stands for all names that begin with it.
 func newQuery(r *http.Request, known ...string) *query {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	q := &query{values: values}
@@ -42,17 +48,57 @@ func newQuery(r *http.Request, known ...string) *query {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		given := values[name]
 		switch {
-		case !slices.Contains(known, name):
+		case !isKnown(known, name):
 			q.add(name, "is not a known parameter; "+knownNames(known))
 		case len(given) > 1:
 			q.add(name, "is given more than once")
 		case given[0] == "" && name != "cursor":
 			q.add(name, "has no value: leave it out or give it one") // an unset variable must not select everything
-		case !isText(given[0]) && name != "cursor":
+		case !isText(given[0]) && name != "cursor" && !isMember(known, name), !isStorable(name+given[0]) && name != "cursor",
+			isMember(known, name) && max(len(name), len(given[0])) > maxMemberBytes:
 			q.add(name, "is too long or not text")
 		}
 	}
 	return q
+}
+
+func isKnown(known []string, name string) bool {
+	return slices.Contains(known, name) && !strings.HasSuffix(name, ".") || isMember(known, name)
+}
+
+// isMember reports whether name is a known one that ends in a dot, and more.
+func isMember(known []string, name string) bool {
+	prefix, rest, _ := strings.Cut(name, ".")
+	return rest != "" && slices.Contains(known, prefix+".")
+}
+
+// members reads the parameters that begin with a prefix, such as "attribute.", by the rest of their names.
+func (q *query) members(prefix string) map[string]string {
+	out := map[string]string{}
+	for name := range q.values {
+		if rest, ok := strings.CutPrefix(name, prefix); ok {
+			out[rest] = q.values.Get(name)
+		}
+	}
+	if len(out) > maxMembers {
+		q.add(prefix, fmt.Sprintf("is given %d times; at most %d are looked for", len(out), maxMembers))
+	}
+	return out
+}
+
+// flag reads an optional true or false.
+func (q *query) flag(name string) *bool {
+	switch q.values.Get(name) {
+	case "":
+		return nil
+	case "true":
+		return new(true)
+	case "false":
+		return new(false)
+	default:
+		q.add(name, "is true or false")
+		return nil
+	}
 }
 
 // knownNames says which names an object or a query may have.
@@ -60,7 +106,13 @@ func knownNames(names []string) string {
 	if len(names) == 0 {
 		return "none is known here"
 	}
-	return "known are " + strings.Join(names, ", ")
+	shown := slices.Clone(names)
+	for i, name := range shown {
+		if strings.HasSuffix(name, ".") {
+			shown[i] = name + "NAME"
+		}
+	}
+	return "known are " + strings.Join(shown, ", ")
 }
 
 // before refuses a span of time that holds nothing.
@@ -131,12 +183,23 @@ func (q *query) page(check interface{ UnmarshalText([]byte) error }) store.Page 
 // more returns the page with a limit that is larger by one, which tells whether another page follows.
 func more(p store.Page) store.Page { return store.Page{After: p.After, Limit: p.Limit + 1} }
 
+// pagedPart is paged for a list whose search may end before the page is full.
+func pagedPart[T, V any](part *store.Part[T], p store.Page, id func(*T) string, show func(*T) V) list[V] {
+	out := paged(part.Items, p, id, show)
+	if out.NextCursor == "" && part.Next != "" {
+		out.NextCursor = cursor(part.Next)
+	}
+	return out
+}
+
+func cursor(id string) string { return base64.RawURLEncoding.EncodeToString([]byte(id)) }
+
 // paged cuts items, read with more(p), to the page and shows each one; id gives the cursor.
 func paged[T, V any](items []T, p store.Page, id func(*T) string, show func(*T) V) list[V] {
 	var out list[V]
 	if len(items) > p.Limit {
 		items = items[:p.Limit]
-		out.NextCursor = base64.RawURLEncoding.EncodeToString([]byte(id(&items[p.Limit-1])))
+		out.NextCursor = cursor(id(&items[p.Limit-1]))
 	}
 	out.Data = make([]V, len(items))
 	for i := range items {

@@ -14,9 +14,9 @@ import (
 const maxPathID = 200
 
 // isText reports whether Postgres can store the text. Otherwise it cannot be an id.
-func isText(s string) bool {
-	return len(s) <= maxPathID && utf8.ValidString(s) && !strings.ContainsRune(s, 0)
-}
+func isText(s string) bool { return len(s) <= maxPathID && isStorable(s) }
+
+func isStorable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 // pathText returns a part of the path, such as an event's id.
 func pathText(r *http.Request, name string) (string, error) {

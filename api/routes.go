@@ -68,7 +68,9 @@ func (s *Server) routes() []route {
 
 		{"POST", tenantPath + "/events", publish, s.publishEvent},
 		{"POST", tenantPath + "/events/batch", publish, s.publishBatch},
+		{"GET", tenantPath + "/events", read, s.listEvents},
 		{"GET", tenantPath + "/events/{event}", read, s.getEvent},
+		{"GET", tenantPath + "/events/{event}/deliveries", read, s.listEventDeliveries},
 		{"GET", tenantPath + "/events/{event}/history", read, s.getHistory},
 
 		{"GET", tenantPath + "/deliveries", read, s.listDeliveries},

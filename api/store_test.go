@@ -36,9 +36,12 @@ type memStore struct {
 
 	limits  []int // that CreateEndpoint was called with
 	filters []store.DeliveryFilter
-	calls   map[string]int
-	running int // calls of Accept at this moment
-	crowd   int // the most there were
+	// next is where the search of a list ended, that Deliveries and Events answer.
+	next         string
+	eventFilters []store.EventFilter
+	calls        map[string]int
+	running      int // calls of Accept at this moment
+	crowd        int // the most there were
 }
 
 func newMemStore(uuid func() [16]byte) *memStore {

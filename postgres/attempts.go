@@ -13,7 +13,7 @@ import (
 const (
 	summaryColumns = `number, started_at, duration_ms, status_code, outcome, error_class, error, manual`
 	attemptColumns = `a.id, a.delivery_id, a.number, a.started_at, a.duration_ms, a.status_code, a.outcome, a.error_class, a.error, a.manual,
-		a.request_headers, a.response_headers, a.response_body, a.response_truncated`
+		a.url, a.request_headers, a.response_headers, a.response_body, a.response_truncated`
 
 	selectAttempts = `
 		SELECT ` + attemptColumns + ` FROM attempts a
@@ -22,7 +22,8 @@ const (
 		ORDER BY a.number LIMIT $3`
 
 	selectAttempt = `
-		SELECT ` + attemptColumns + ` FROM attempts a JOIN deliveries d ON d.id = a.delivery_id
+		SELECT ` + attemptColumns + `, e.body, e.delivery_id_at
+		FROM attempts a JOIN deliveries d ON d.id = a.delivery_id LEFT JOIN events e ON e.id = d.event_key
 		WHERE a.id = $1 AND d.tenant_id || '' = $2`
 
 	selectRecordedAttempts = `SELECT ` + summaryColumns + ` FROM attempts WHERE delivery_id = $1 AND number >= $2 ORDER BY number`
@@ -63,13 +64,24 @@ func (s *Store) Attempts(ctx context.Context, tenant string, delivery webhook.De
 }
 
 // Attempt implements store.Deliveries.
-func (s *Store) Attempt(ctx context.Context, tenant string, id webhook.AttemptID) (*webhook.Attempt, error) {
-	var row attemptRow
-	err := s.get(ctx, &row, selectAttempt, id, tenant)
-	if err != nil {
+func (s *Store) Attempt(ctx context.Context, tenant string, id webhook.AttemptID) (*store.SentAttempt, error) {
+	var row struct {
+		attemptRow
+		Body         []byte `db:"body"`
+		DeliveryIDAt *int   `db:"delivery_id_at"`
+	}
+	if err := s.get(ctx, &row, selectAttempt, id, tenant); err != nil {
 		return nil, failed("find an attempt", orNotFound(err, "attempt", id.String()))
 	}
-	return row.attempt()
+	a, err := row.attempt()
+	if err != nil {
+		return nil, err
+	}
+	out := &store.SentAttempt{Attempt: *a}
+	if row.DeliveryIDAt != nil {
+		out.RequestBody = webhook.Body{Bytes: row.Body, DeliveryIDAt: *row.DeliveryIDAt}.For(a.DeliveryID)
+	}
+	return out, nil
 }
 
 // RecordedAttempts implements store.Attempts.

@@ -2,13 +2,10 @@ package postgres
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
 
-	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -44,14 +41,6 @@ func valueOf[T any](p *T) (value T) {
 	return value
 }
 
-func deliveriesOf(rows []deliveryRow) []webhook.Delivery {
-	out := make([]webhook.Delivery, len(rows))
-	for i := range rows {
-		out[i] = *rows[i].delivery()
-	}
-	return out
-}
-
 const (
 	selectDelivery = `SELECT ` + deliveryColumns + ` FROM deliveries WHERE id = $1 AND tenant_id || '' = $2`
 
@@ -79,108 +68,6 @@ func findDelivery(ctx context.Context, q sqlx.QueryerContext, tenant string, id 
 		return nil, orNotFound(err, "delivery", id.String())
 	}
 	return row.delivery(), nil
-}
-
-// Deliveries implements store.Deliveries.
-func (s *Store) Deliveries(ctx context.Context, tenant string, f store.DeliveryFilter) ([]webhook.Delivery, error) {
-	after, err := pageAfter[webhook.DeliveryID](f.Page)
-	if err != nil {
-		return nil, err
-	}
-	query, args := listQuery(tenant, f, after)
-	var rows []deliveryRow
-	err = s.list(ctx, &rows, query, args...)
-	return deliveriesOf(rows), failed("list deliveries", err)
-}
-
-// listQuery returns the query of a list and its arguments. The filter decides on the index, and the conditions are written
-// so that no other index can serve. Conditions outside of the index only check the rows that it finds.
-func listQuery(tenant string, f store.DeliveryFilter, after webhook.DeliveryID) (string, []any) {
-	var w where
-	byStatus := f.Status != "" && f.Status != webhook.StatusDelivered
-	switch {
-	case !f.EndpointID.IsZero() && (!byStatus || f.Status == webhook.StatusHeld): // deliveries_by_endpoint, deliveries_held
-		w.and("endpoint_id = %s", f.EndpointID)
-		w.and("tenant_id || '' = %s", tenant)
-		w.andText("status", string(f.Status))
-		w.andText("event_type", f.EventType)
-		if byStatus {
-			w.text = append(w.text, "held_at IS NOT NULL")
-		}
-	case byStatus: // deliveries_by_status
-		w.and("tenant_id = %s", tenant)
-		w.and("status = %s", string(f.Status))
-		w.text = append(w.text, "status <> 'delivered'")
-		w.andText("event_type", f.EventType)
-		if !f.EndpointID.IsZero() {
-			w.and("endpoint_id::text = %s::text", f.EndpointID)
-		}
-	case f.EventType != "": // deliveries_by_type
-		w.and("tenant_id = %s", tenant)
-		w.and("event_type = %s", f.EventType)
-		w.andText("status", string(f.Status))
-	default: // deliveries_by_tenant
-		w.and("tenant_id = %s", tenant)
-		w.andText("status", string(f.Status))
-	}
-	if !after.IsZero() {
-		w.and("id < %s", after)
-	}
-	w.andCreated(f.Since, f.Until)
-	return `SELECT ` + deliveryColumns + ` FROM deliveries WHERE ` + strings.Join(w.text, " AND ") + ` ORDER BY id DESC LIMIT ` + w.arg(f.Page.Limit), w.args
-}
-
-// where gathers conditions and their arguments.
-type where struct {
-	text []string
-	args []any
-}
-
-// arg adds an argument and returns its placeholder.
-func (w *where) arg(value any) string {
-	w.args = append(w.args, value)
-	return fmt.Sprintf("$%d", len(w.args))
-}
-
-// and adds a condition, where %s is the placeholder of the value.
-func (w *where) and(condition string, value any) {
-	w.text = append(w.text, fmt.Sprintf(condition, w.arg(value)))
-}
-
-// andText adds a condition on a text column that no index serves; "": no condition.
-func (w *where) andText(column, value string) {
-	if value != "" {
-		w.and(column+" || '' = %s", value)
-	}
-}
-
-// idSlack is how far the moment inside a delivery's id may be from created_at: the time between the reading of a
-// publication and its transaction, and the difference of the clocks that wrote the two.
-const idSlack = 5 * time.Minute
-
-// andCreated bounds created_at, and also the id, which limits the partitions and the range of the index.
-func (w *where) andCreated(since, until time.Time) {
-	if !since.IsZero() {
-		w.and("id >= uuid_floor(%s::timestamptz)", clampTime(since.Add(-idSlack)))
-		w.and("created_at >= %s", clampTime(since))
-	}
-	if !until.IsZero() {
-		w.and("id < uuid_floor(%s::timestamptz)", clampTime(until.Add(idSlack)))
-		w.and("created_at < %s", clampTime(until))
-	}
-}
-
-// clampTime keeps a bound within the times that a UUIDv7 can express, without changing which rows it selects.
-func clampTime(at time.Time) time.Time {
-	first, last := time.Unix(0, 0).UTC(), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
-	switch {
-	case at.Before(first):
-		return first
-	case at.After(last):
-		return last
-	default:
-		return at
-	}
 }
 
 // CancelDelivery implements store.Deliveries.

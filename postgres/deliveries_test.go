@@ -20,13 +20,17 @@ func (b *bundle) listed(tenant string, f store.DeliveryFilter) []webhook.Deliver
 	for {
 		page, err := b.Deliveries(b.t.Context(), tenant, f)
 		require.NoError(b.t, err)
-		for _, d := range page {
+		for _, d := range page.Items {
 			ids = append(ids, d.ID)
 		}
-		if len(page) < 2 {
+		switch {
+		case len(page.Items) == 2:
+			f.Page.After = page.Items[1].ID.String()
+		case page.Next != "":
+			f.Page.After = page.Next
+		default:
 			return ids
 		}
-		f.Page.After = page[1].ID.String()
 	}
 }
 
@@ -72,7 +76,7 @@ func TestDeliveries_PagesAndFilters(t *testing.T) {
 		webhook.StatusCanceled: newest[3:4], webhook.StatusHeld: newest[5:6],
 		webhook.StatusPending: {newest[4], newest[6], newest[7]},
 	} {
-		require.Equal(t, want, b.listed("acme", store.DeliveryFilter{Status: status}), status)
+		require.Equal(t, want, b.listed("acme", store.DeliveryFilter{Statuses: []webhook.Status{status}}), status)
 	}
 	_, err = b.Deliveries(t.Context(), "acme", store.DeliveryFilter{Page: store.Page{After: "x", Limit: 1}})
 	requireCode(t, webhook.CodeInvalid, err)

@@ -14,6 +14,9 @@ import (
 
 const selectEventDeliveries = `SELECT ` + deliveryColumns + ` FROM deliveries WHERE event_key = $1 AND tenant_id || '' = $2 ORDER BY id`
 
+const selectProgress = `
+	SELECT id, status, attempts, queue_due_at IS NOT NULL AS queued FROM deliveries WHERE event_key = $1 AND tenant_id || '' = $2`
+
 type bodyRow struct {
 	Key          webhook.EventKey `db:"id"`
 	Bytes        []byte           `db:"body"`
@@ -39,31 +42,41 @@ func findEvent(ctx context.Context, q sqlx.QueryerContext, tenant, eventID strin
 	if err != nil {
 		return nil, err
 	}
-	var row struct {
-		bodyRow
-		EventType  string    `db:"event_type"`
-		OccurredAt time.Time `db:"occurred_at"`
-		CreatedAt  time.Time `db:"created_at"`
-		Attributes []byte    `db:"attributes"`
-		Metadata   []byte    `db:"metadata"`
-		Test       bool      `db:"test"`
-	}
+	var row eventRow
 	err = sqlx.GetContext(ctx, q, &row, `
-		SELECT id, event_type, occurred_at, created_at, attributes, metadata, test, body, delivery_id_at, data_from, data_to
+		SELECT `+eventColumns+`, body, delivery_id_at, data_from, data_to
 		FROM events WHERE id = $1 AND tenant_id = $2 AND event_id = $3`, key, tenant, eventID)
 	if err != nil {
 		return nil, orNotFound(err, "event", eventID)
 	}
-	e := &store.StoredEvent{Body: row.body(), CreatedAt: row.CreatedAt}
+	return row.event()
+}
+
+const eventColumns = `id, tenant_id, event_id, event_type, occurred_at, created_at, attributes, metadata, test`
+
+type eventRow struct {
+	bodyRow
+	TenantID   string    `db:"tenant_id"`
+	EventID    string    `db:"event_id"`
+	EventType  string    `db:"event_type"`
+	OccurredAt time.Time `db:"occurred_at"`
+	CreatedAt  time.Time `db:"created_at"`
+	Attributes []byte    `db:"attributes"`
+	Metadata   []byte    `db:"metadata"`
+	Test       bool      `db:"test"`
+}
+
+// event returns the row's event, without data where its body was not read.
+func (r *eventRow) event() (e *store.StoredEvent, err error) {
+	e = &store.StoredEvent{Body: r.body(), CreatedAt: r.CreatedAt}
 	e.Event = webhook.Event{
-		Key: key, TenantID: tenant, ID: eventID, Type: row.EventType, OccurredAt: row.OccurredAt, Test: row.Test,
-		Data: e.Body.Data(),
+		Key: r.Key, TenantID: r.TenantID, ID: r.EventID, Type: r.EventType, OccurredAt: r.OccurredAt, Test: r.Test, Data: e.Body.Data(),
 	}
-	if e.Attributes, err = readStrings(row.Attributes); err != nil {
-		return nil, fmt.Errorf("read the attributes of %s: %w", key, err)
+	if e.Attributes, err = readStrings(r.Attributes); err != nil {
+		return nil, fmt.Errorf("read the attributes of %s: %w", r.Key, err)
 	}
-	if e.Metadata, err = readStrings(row.Metadata); err != nil {
-		return nil, fmt.Errorf("read the metadata of %s: %w", key, err)
+	if e.Metadata, err = readStrings(r.Metadata); err != nil {
+		return nil, fmt.Errorf("read the metadata of %s: %w", r.Key, err)
 	}
 	return e, nil
 }
@@ -85,6 +98,19 @@ func findEventKey(ctx context.Context, q sqlx.QueryerContext, tenant, eventID st
 		return generated, nil
 	}
 	return key, orNotFound(err, "event", eventID)
+}
+
+// Progress implements store.Events.
+func (s *Store) Progress(ctx context.Context, tenant, eventID string) ([]store.Progress, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	key, err := findEventKey(ctx, s.db, tenant, eventID)
+	if err != nil {
+		return nil, failed("find an event", err)
+	}
+	var out []store.Progress
+	err = s.db.SelectContext(ctx, &out, selectProgress, key, tenant)
+	return out, failed("read the progress of an event", err)
 }
 
 // History implements store.Events.

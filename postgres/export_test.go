@@ -68,7 +68,7 @@ var HotStatements = map[string]string{
 	"generated": selectGenerated, "claim outbox": claimOutbox, "delete outbox": deleteOutbox, "quarantine outbox": quarantineOutbox, "trim": trimQuarantine,
 	"delivery": selectDelivery, "cancel": cancelDelivery, "hold": holdDelivery, "release deliveries": releaseDeliveries,
 	"event's deliveries": selectEventDeliveries, "held since": selectHeldSince, "attempts": selectAttempts, "attempt": selectAttempt,
-	"recorded attempt":   selectRecordedAttempts,
+	"recorded attempt": selectRecordedAttempts, "progress": selectProgress,
 	"advance a recovery": advanceUnsent, "withdraw": withdrawDeliveries, "missed": selectMissed, "end of missed": selectMissedEnd,
 }
 
@@ -76,8 +76,20 @@ var HotStatements = map[string]string{
 func ListQuery(f store.DeliveryFilter) (string, []any) {
 	var after webhook.DeliveryID
 	_ = after.UnmarshalText([]byte(f.Page.After))
-	return listQuery("acme", f, after)
+	var key webhook.EventKey
+	_ = key.UnmarshalText([]byte(f.EventID))
+	return listQuery("acme", key, f, after)
 }
+
+// EventsQuery returns the query of a list of events of the tenant acme, and its arguments.
+func EventsQuery(f store.EventFilter) (string, []any) {
+	var after webhook.EventKey
+	_ = after.UnmarshalText([]byte(f.Page.After))
+	return eventsQuery("acme", f, after)
+}
+
+// Searched is how many rows a list looks at in one call.
+const Searched = searched
 
 // CancelOfDeletedQuery returns the statement that cancels what waits for a deleted endpoint of acme, and its arguments.
 func CancelOfDeletedQuery(endpoint webhook.EndpointID, limit int) (string, []any) {

@@ -120,60 +120,98 @@ func TestCancelDeliveriesOfDeleted_ReadsAPage(t *testing.T) {
 	require.Equal(t, 10, b.count(`SELECT count(*) FROM deliveries WHERE status = 'canceled'`))
 }
 
-// A page of the log is read from the index that its filter asks for, in its order, however much else the tenant has.
+// spread gives some of what fill made other states than delivered with 200.
+func (b *bundle) spread() {
+	b.t.Helper()
+	for _, status := range []string{"pending", "retrying", "held", "exhausted", "canceled"} {
+		b.exec(`
+			UPDATE deliveries SET status = $1, held_at = CASE WHEN $1 = 'held' THEN now() END
+			WHERE id IN (SELECT id FROM deliveries WHERE status = 'delivered' AND last_status_code IS NULL ORDER BY id LIMIT 2)`, status)
+	}
+	b.exec(`UPDATE deliveries SET last_status_code = 503, last_error_class = 'http_status' WHERE status = 'exhausted'`)
+	b.exec(`UPDATE deliveries SET last_status_code = 0, last_error_class = 'dns' WHERE status = 'retrying'`)
+	b.exec(`UPDATE deliveries SET test = true, last_status_code = 200, last_error_class = '' WHERE id IN (
+		SELECT id FROM deliveries WHERE status = 'delivered' ORDER BY id LIMIT 2)`)
+}
+
+// A page of the log is read from the indexes that its filter asks for, in their order, however much else the tenant has.
 func TestDeliveries_ListsReadAPage(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.tenant("acme")
 	e := b.endpoint("acme")
 	b.fill(e.ID, 30_000)
-	for _, status := range []string{"pending", "retrying", "held", "exhausted", "canceled"} {
-		b.exec(`
-			UPDATE deliveries SET status = $1, held_at = CASE WHEN $1 = 'held' THEN now() END
-			WHERE id IN (SELECT id FROM deliveries WHERE status = 'delivered' ORDER BY id LIMIT 2)`, status)
-	}
-	page := store.Page{Limit: 100}
-	for _, test := range []struct {
+	b.spread()
+	var event webhook.EventKey
+	require.NoError(t, b.db.Get(&event, `SELECT event_key FROM deliveries WHERE status = 'exhausted' ORDER BY id LIMIT 1`))
+
+	byTenant, byStatus, byEndpoint := []string{"tenant_id", "id"}, []string{"tenant_id", "status", "id"}, []string{"endpoint_id", "id"}
+	byType, byCode, byError := []string{"tenant_id", "event_type", "id"}, []string{"tenant_id", "last_status_code", "id"}, []string{"tenant_id", "last_error_class", "id"}
+	of := func(statuses ...webhook.Status) []webhook.Status { return statuses }
+	yes, no, unavailable, none, ok := true, false, 503, 0, 200
+	for name, test := range map[string]struct {
 		filter store.DeliveryFilter
 		index  []string
 		found  int
 	}{
-		{store.DeliveryFilter{}, []string{"tenant_id", "id"}, 100},
-		{store.DeliveryFilter{Status: webhook.StatusDelivered}, []string{"tenant_id", "id"}, 100},
-		{store.DeliveryFilter{Status: webhook.StatusPending}, []string{"tenant_id", "status", "id"}, 2},
-		{store.DeliveryFilter{Status: webhook.StatusRetrying}, []string{"tenant_id", "status", "id"}, 2},
-		{store.DeliveryFilter{Status: webhook.StatusHeld}, []string{"tenant_id", "status", "id"}, 2},
-		{store.DeliveryFilter{Status: webhook.StatusExhausted}, []string{"tenant_id", "status", "id"}, 2},
-		{store.DeliveryFilter{Status: webhook.StatusCanceled}, []string{"tenant_id", "status", "id"}, 2},
-		{store.DeliveryFilter{Status: webhook.StatusCanceled, EndpointID: e.ID}, []string{"tenant_id", "status", "id"}, 2},
-		{store.DeliveryFilter{Status: webhook.StatusPending, EventType: "order.confirmed"}, []string{"tenant_id", "status", "id"}, 2},
-		{store.DeliveryFilter{Status: webhook.StatusHeld, EndpointID: e.ID}, []string{"endpoint_id", "id"}, 2},
-		{store.DeliveryFilter{EndpointID: e.ID}, []string{"endpoint_id", "id"}, 100},
-		{store.DeliveryFilter{EndpointID: e.ID, EventType: "order.confirmed"}, []string{"endpoint_id", "id"}, 100},
-		{store.DeliveryFilter{EventType: "order.confirmed"}, []string{"tenant_id", "event_type", "id"}, 100},
-		{store.DeliveryFilter{EventType: "order.lost"}, []string{"tenant_id", "event_type", "id"}, 0},
+		"all":                          {store.DeliveryFilter{}, byTenant, 100},
+		"delivered":                    {store.DeliveryFilter{Statuses: of("delivered")}, byTenant, 100},
+		"pending":                      {store.DeliveryFilter{Statuses: of("pending")}, byStatus, 2},
+		"retrying":                     {store.DeliveryFilter{Statuses: of("retrying")}, byStatus, 2},
+		"held":                         {store.DeliveryFilter{Statuses: of("held")}, byStatus, 2},
+		"exhausted":                    {store.DeliveryFilter{Statuses: of("exhausted")}, byStatus, 2},
+		"canceled":                     {store.DeliveryFilter{Statuses: of("canceled")}, byStatus, 2},
+		"three statuses":               {store.DeliveryFilter{Statuses: of("exhausted", "canceled", "pending")}, byStatus, 6},
+		"a status and delivered":       {store.DeliveryFilter{Statuses: of("exhausted", "delivered")}, byTenant, 100},
+		"a status and a type":          {store.DeliveryFilter{Statuses: of("pending"), EventType: "order.confirmed"}, byStatus, 2},
+		"an endpoint":                  {store.DeliveryFilter{EndpointID: e.ID}, byEndpoint, 100},
+		"an endpoint and a type":       {store.DeliveryFilter{EndpointID: e.ID, EventType: "order.confirmed"}, byEndpoint, 100},
+		"an endpoint's retrying":       {store.DeliveryFilter{EndpointID: e.ID, Statuses: of("retrying", "pending")}, byStatus, 4},
+		"an endpoint's held":           {store.DeliveryFilter{EndpointID: e.ID, Statuses: of("held")}, byEndpoint, 2},
+		"an endpoint's exhausted":      {store.DeliveryFilter{EndpointID: e.ID, Statuses: of("exhausted")}, byEndpoint, 2},
+		"an endpoint's unsent":         {store.DeliveryFilter{EndpointID: e.ID, Statuses: of("canceled", "exhausted")}, byEndpoint, 4},
+		"an endpoint's unsent or held": {store.DeliveryFilter{EndpointID: e.ID, Statuses: of("canceled", "held")}, byEndpoint, 4},
+		"a type":                       {store.DeliveryFilter{EventType: "order.confirmed"}, byType, 100},
+		"a rare type":                  {store.DeliveryFilter{EventType: "order.lost"}, byType, 0},
+		"an event":                     {store.DeliveryFilter{EventID: event.String()}, []string{"event_key"}, 1},
+		"an event and a status":        {store.DeliveryFilter{EventID: event.String(), Statuses: of("held")}, []string{"event_key"}, 0},
+		"a code":                       {store.DeliveryFilter{StatusCode: &unavailable}, byCode, 2},
+		"a code and an endpoint":       {store.DeliveryFilter{StatusCode: &unavailable, EndpointID: e.ID}, byCode, 2},
+		"no answer":                    {store.DeliveryFilter{StatusCode: &none}, byCode, 2},
+		"an error":                     {store.DeliveryFilter{ErrorClass: webhook.ErrorDNS}, byError, 2},
+		"an error and statuses":        {store.DeliveryFilter{ErrorClass: webhook.ErrorDNS, Statuses: of("exhausted", "retrying")}, byError, 2},
+		"tests":                        {store.DeliveryFilter{Test: &yes}, byTenant, 2},
+		"tests of a status":            {store.DeliveryFilter{Test: &yes, Statuses: of("delivered")}, byTenant, 2},
+		"all but tests":                {store.DeliveryFilter{Test: &no}, byTenant, 100},
+		"an OK that is looked for":     {store.DeliveryFilter{StatusCode: &ok, EventType: "order.confirmed"}, byType, 0},
 	} {
 		f := test.filter
-		f.Page = page
+		f.Page = store.Page{Limit: 100}
 		query, args := postgres.ListQuery(f)
 		plan := postgres.ExplainGeneric(t, b.Store, query)
 		scans := b.scans(plan)
-		require.NotEmpty(t, scans, plan)
-		require.NotContains(t, plan, "Sort  (", "%s\n%s", query, plan)
-		for _, s := range scans {
-			require.Equal(t, test.index, s.columns, "%s\n%s", query, plan)
-			require.Equal(t, test.index[:len(test.index)-1], s.bound, "%s\n%s", query, plan)
+		require.NotEmpty(t, scans, "%s: %s", name, plan)
+		if f.EventID == "" {
+			require.NotContains(t, plan, "Sort  (", "%s: %s\n%s", name, query, plan)
 		}
-		require.Less(t, postgres.Buffers(t, b.Store, query, args), mostPages, query)
+		for _, s := range scans {
+			require.Equal(t, test.index, s.columns, "%s: %s\n%s", name, query, plan)
+			require.Equal(t, test.index[:max(1, len(test.index)-1)], s.bound, "%s: %s\n%s", name, query, plan)
+		}
+		most := mostPages
+		if name == "an OK that is looked for" {
+			most = 3 * postgres.Searched // it looks at a bounded number of rows, and not at all
+		}
+		require.Less(t, postgres.Buffers(t, b.Store, query, args), most, "%s: %s\n%s", name, query, plan)
 		found, err := b.Deliveries(t.Context(), "acme", f)
 		require.NoError(t, err)
-		require.Len(t, found, test.found, query)
+		require.Len(t, found.Items, test.found, "%s: %s", name, query)
 		if test.found == 0 {
 			continue
 		}
-		f.Page.After, f.Since = found[0].ID.String(), found[0].CreatedAt.Add(-time.Hour)
+		f.Page.After, f.Since = found.Items[0].ID.String(), found.Items[0].CreatedAt.Add(-time.Hour)
 		query, args = postgres.ListQuery(f)
-		require.Less(t, postgres.Buffers(t, b.Store, query, args), mostPages, query)
+		require.Less(t, postgres.Buffers(t, b.Store, query, args), most, "%s: %s", name, query)
 	}
 }
 

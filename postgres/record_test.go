@@ -45,7 +45,7 @@ func TestRecordAttempt(t *testing.T) {
 	want := failed.Attempt
 	want.Error = "it said \uFFFD and \uFFFD"
 	want.ResponseHeaders = map[string]string{"Odd": "\"\\ \u0000 \uFFFD{}"}
-	require.Equal(t, &want, a)
+	require.Equal(t, want, a.Attempt)
 	made, err := b.RecordedAttempts(t.Context(), id, 1)
 	require.NoError(t, err)
 	require.Len(t, made, 2)

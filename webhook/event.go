@@ -113,6 +113,14 @@ func (e *Event) normalize(d *Dialect) (changed bool) {
 	return changed
 }
 
+// AttributeAsStored returns the value of an attribute as events have it.
+func (d *Dialect) AttributeAsStored(name, value string) string {
+	if d.isUUID(name) {
+		return strings.ToLower(value)
+	}
+	return value
+}
+
 // Digest identifies what a caller asked to publish: type, data, attributes, metadata and the time as given (zero when the
 // caller left it out). Two publications of one id are the same request when their digests are equal. Without metadata it is the
 // digest that earlier versions stored.

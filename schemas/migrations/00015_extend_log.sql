@@ -20,3 +20,4 @@ CREATE INDEX deliveries_by_error ON ONLY deliveries (tenant_id, last_error_class
 CREATE INDEX deliveries_tests ON ONLY deliveries (tenant_id, id) WHERE test;
 CREATE INDEX events_by_tenant ON ONLY events (tenant_id, id);
 CREATE INDEX events_by_type ON ONLY events (tenant_id, event_type, id);
+CREATE INDEX events_tests ON ONLY events (tenant_id, id) WHERE test;
