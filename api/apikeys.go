@@ -40,7 +40,7 @@ func (s *Server) createKey(w http.ResponseWriter, r *http.Request, c *call) erro
 		return err
 	}
 	hash := hashKey(text)
-	show := func() made { return made{view: keyView{key, text}} }
+	show := func() (made, error) { return made{view: keyView{key, text}}, nil }
 	return s.create(w, r, c, &in, show, func(once *store.Once) error {
 		if err := s.store.CreateAPIKey(r.Context(), key, hash[:], once); err != nil {
 			return err

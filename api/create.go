@@ -26,7 +26,11 @@ type firstAnswer struct {
 	Body     []byte `json:"body"`
 }
 
-func (m made) answer() (*firstAnswer, error) {
+func answerOf(show func() (made, error)) (*firstAnswer, error) {
+	m, err := show()
+	if err != nil {
+		return nil, err
+	}
 	body, err := marshal(m.view)
 	if err != nil {
 		return nil, fmt.Errorf("encode the answer: %w", err)
@@ -49,10 +53,10 @@ func (a *firstAnswer) write(w http.ResponseWriter) {
 // CodeIdempotencyConflict. in is the decoded request. do makes one call of the store, with the store.Once that it is given (nil:
 // there is no key). show describes what was made; it is called once do's call has made it, at the latest inside of its
 // transaction. A repetition is the same whoever holds what was made by now: it may be changed or deleted.
-func (s *Server) create(w http.ResponseWriter, r *http.Request, c *call, in any, show func() made, do func(*store.Once) error) error {
+func (s *Server) create(w http.ResponseWriter, r *http.Request, c *call, in any, show func() (made, error), do func(*store.Once) error) error {
 	var first *firstAnswer
 	once, err := s.once(r, c, in, func() (_ []byte, err error) {
-		if first, err = show().answer(); err != nil {
+		if first, err = answerOf(show); err != nil {
 			return nil, err
 		}
 		return json.Marshal(first)
@@ -70,7 +74,7 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request, c *call, in any,
 	}
 	s.opts.Failpoint("after-create")
 	if first == nil {
-		if first, err = show().answer(); err != nil {
+		if first, err = answerOf(show); err != nil {
 			return err
 		}
 	}

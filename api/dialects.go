@@ -33,7 +33,7 @@ func (s *Server) getDialect(w http.ResponseWriter, r *http.Request, _ *call) err
 // Waybill does not apply yet.
 func showDialect(d *webhook.Dialect) webhook.Dialect {
 	out := *d
-	out.AutoDisable, out.Alerts = nil, nil
+	out.Alerts = nil
 	if out.EventTypes == nil {
 		out.EventTypes = []webhook.EventType{}
 	}

@@ -45,7 +45,7 @@ func (s *Server) disableEndpoint(w http.ResponseWriter, r *http.Request, c *call
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, c.showEndpoint(e))
+	return s.writeEndpoint(w, r, c, e)
 }
 
 // enableEndpoint is POST /v1/tenants/{tenant}/endpoints/{endpoint}/enable.
@@ -61,7 +61,7 @@ func (s *Server) enableEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, c.showEndpoint(e))
+	return s.writeEndpoint(w, r, c, e)
 }
 
 // revealEndpointSecret is GET /v1/tenants/{tenant}/endpoints/{endpoint}/secret.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"time"
 
 	"waybill/store"
 	"waybill/webhook"
@@ -15,6 +16,9 @@ type endpointInput struct {
 	Headers     map[string]string    `json:"headers"`
 	Retry       *webhook.RetryPolicy `json:"retry"`
 	Timeout     *webhook.Duration    `json:"timeout"`
+	AutoDisable *webhook.AutoDisable `json:"auto_disable"`
+	Metadata    map[string]string    `json:"metadata"`
+	Disabled    bool                 `json:"disabled"`
 }
 
 type endpointPatch struct {
@@ -25,6 +29,8 @@ type endpointPatch struct {
 	Headers     optional[map[string]string]   `json:"headers"`
 	Retry       optional[webhook.RetryPolicy] `json:"retry"`
 	Timeout     optional[webhook.Duration]    `json:"timeout"`
+	AutoDisable optional[webhook.AutoDisable] `json:"auto_disable"`
+	Metadata    optional[map[string]string]   `json:"metadata"`
 }
 
 func (p *endpointPatch) apply(e *webhook.Endpoint) {
@@ -35,22 +41,37 @@ func (p *endpointPatch) apply(e *webhook.Endpoint) {
 	p.Headers.into(&e.Headers)
 	p.Retry.intoPointer(&e.Retry)
 	p.Timeout.intoPointer(&e.Timeout)
+	p.AutoDisable.intoPointer(&e.AutoDisable)
+	p.Metadata.into(&e.Metadata)
 }
 
 // endpointView is an endpoint as shown. Its Headers replace those of Endpoint. Secret is only in the answer to the
 // creation.
 type endpointView struct {
 	*webhook.Endpoint
-	Status  string            `json:"status"`
-	Headers map[string]string `json:"headers,omitempty"`
-	Secret  string            `json:"secret,omitempty"`
+	Status   string        `json:"status"`
+	Disabled *disabledView `json:"disabled,omitempty"`
+	// AutoDisableInForce is the endpoint's rule or the dialect's; {"off": true} where there is none.
+	AutoDisableInForce webhook.AutoDisable `json:"auto_disable_in_force"`
+	Headers            map[string]string   `json:"headers,omitempty"`
+	Secret             string              `json:"secret,omitempty"`
+}
+
+// disabledView says when an endpoint was disabled, by whom and why.
+type disabledView struct {
+	At     time.Time `json:"at"`
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
 }
 
 // showEndpoint shows the values of custom headers, which often are keys, only to callers who may change them.
 func (c *call) showEndpoint(e *webhook.Endpoint) endpointView {
-	v := endpointView{Endpoint: e, Status: "enabled", Headers: e.Headers}
+	v := endpointView{Endpoint: e, Status: "enabled", AutoDisableInForce: webhook.AutoDisable{Off: true}, Headers: e.Headers}
+	if rule := webhook.AutoDisableOf(e.AutoDisable, c.dialect); rule != nil {
+		v.AutoDisableInForce = *rule
+	}
 	if e.DisabledAt != nil {
-		v.Status = "disabled"
+		v.Status, v.Disabled = "disabled", &disabledView{*e.DisabledAt, e.DisabledBy, e.DisabledReason}
 	}
 	if !c.manages() {
 		v.Headers = make(map[string]string, len(e.Headers))
@@ -60,6 +81,9 @@ func (c *call) showEndpoint(e *webhook.Endpoint) endpointView {
 	}
 	return v
 }
+
+// createdDisabled is the reason of an endpoint that was created disabled.
+const createdDisabled = "created disabled"
 
 // createEndpoint is POST /v1/tenants/{tenant}/endpoints.
 func (s *Server) createEndpoint(w http.ResponseWriter, r *http.Request, c *call) error {
@@ -71,7 +95,11 @@ func (s *Server) createEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	e := &webhook.Endpoint{
 		ID: webhook.NewID[webhook.EndpointID](s.opts.NewUUID()), TenantID: c.tenant.ID,
 		URL: in.URL, EventTypes: in.EventTypes, Filter: in.Filter, Description: in.Description,
-		Headers: in.Headers, Retry: in.Retry, Timeout: in.Timeout, CreatedAt: now, UpdatedAt: now,
+		Headers: in.Headers, Retry: in.Retry, Timeout: in.Timeout, AutoDisable: in.AutoDisable, Metadata: in.Metadata,
+		CreatedAt: now, UpdatedAt: now,
+	}
+	if in.Disabled {
+		e.DisabledAt, e.DisabledBy, e.DisabledReason = &now, c.name(), createdDisabled
 	}
 	if e.EventTypes == nil && c.dialect.Endpoints.Max == 1 {
 		e.EventTypes = []string{"*"} // the only endpoint gets every event
@@ -83,10 +111,11 @@ func (s *Server) createEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	if err != nil {
 		return err
 	}
-	show := func() made {
+	show := func() (made, error) {
 		view := c.showEndpoint(e)
 		view.Secret = secret.Reveal()
-		return made{location: "/v1/tenants/" + c.tenant.ID + "/endpoints/" + e.ID.String(), view: view}
+		etag, err := c.endpointETag(e)
+		return made{location: "/v1/tenants/" + c.tenant.ID + "/endpoints/" + e.ID.String(), etag: etag, view: view}, err
 	}
 	return s.create(w, r, c, &in, show, func(once *store.Once) error {
 		return s.store.CreateEndpoint(r.Context(), e, secret, c.tenant.MaxEndpoints(c.dialect), once)
@@ -127,7 +156,7 @@ func (s *Server) getEndpoint(w http.ResponseWriter, r *http.Request, c *call) er
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, c.showEndpoint(e))
+	return s.writeEndpoint(w, r, c, e)
 }
 
 // updateEndpoint is PATCH /v1/tenants/{tenant}/endpoints/{endpoint}.
@@ -140,7 +169,14 @@ func (s *Server) updateEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	if err := decode(w, r, s.opts.MaxBodyBytes, &in); err != nil {
 		return err
 	}
+	matches, err := ifMatch(r, c.endpointETag)
+	if err != nil {
+		return err
+	}
 	e, err := s.store.UpdateEndpoint(r.Context(), c.tenant.ID, id, func(e *webhook.Endpoint) error {
+		if err := matches(e); err != nil {
+			return err
+		}
 		stored := *e
 		in.apply(e)
 		e.UpdatedAt = s.now()
@@ -149,7 +185,7 @@ func (s *Server) updateEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, c.showEndpoint(e))
+	return s.writeEndpoint(w, r, c, e)
 }
 
 // deleteEndpoint is DELETE /v1/tenants/{tenant}/endpoints/{endpoint}.
@@ -158,7 +194,11 @@ func (s *Server) deleteEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	if err != nil {
 		return err
 	}
-	if err := s.engine.DeleteEndpoint(r.Context(), c.tenant.ID, id, s.now()); err != nil {
+	matches, err := ifMatch(r, c.endpointETag)
+	if err != nil {
+		return err
+	}
+	if err := s.engine.DeleteEndpoint(r.Context(), c.tenant.ID, id, s.now(), matches); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

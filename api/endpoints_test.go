@@ -17,7 +17,8 @@ func TestEndpoints_Create(t *testing.T) {
 	b := setup(t)
 	b.tenant("acme", "standard")
 	a := b.admin("POST", "/v1/tenants/acme/endpoints", `{"url":"https://r.example/h?a=1&b=2","event_types":["order.*"],"filter":{"auction":["1","2"]},
-		"description":"d","headers":{"X-Api-Key":"k"},"retry":{"exponential":{"first":"1s","factor":2,"retries":5,"cap":"1h"}},"timeout":"10s"}`).want(201)
+		"description":"d","headers":{"X-Api-Key":"k"},"retry":{"exponential":{"first":"1s","factor":2,"retries":5,"cap":"1h"}},"timeout":"10s",
+		"auto_disable":{"failures":3,"span":"60s"},"metadata":{"team":"x"}}`).want(201)
 	got := into[object](a)
 	require.Regexp(t, `^whsec_[A-Za-z0-9+/]{43}=$`, got["secret"])
 	id, secret := got["id"].(string), got["secret"]
@@ -26,6 +27,7 @@ func TestEndpoints_Create(t *testing.T) {
 	require.Equal(t, object{
 		"tenant": "acme", "url": "https://r.example/h?a=1&b=2", "event_types": []any{"order.*"}, "filter": object{"auction": []any{"1", "2"}},
 		"description": "d", "headers": object{"X-Api-Key": "k"}, "timeout": "10s", "status": "enabled", "streak": object{"failures": 0.0},
+		"auto_disable": object{"failures": 3.0, "span": "1m"}, "auto_disable_in_force": object{"failures": 3.0, "span": "1m"}, "metadata": object{"team": "x"},
 		"retry":      object{"exponential": object{"first": "1s", "factor": 2.0, "retries": 5.0, "cap": "1h"}},
 		"created_at": "2026-05-27T14:32:00.123456Z", "updated_at": "2026-05-27T14:32:00.123456Z",
 	}, got)
@@ -78,6 +80,9 @@ func TestEndpoints_Bad(t *testing.T) {
 		{"acme", `{"url":"https://r.example","event_types":["a..b"]}`, "event_types[0]", "is \"*\""},
 		{"acme", `{"url":"https://r.example","event_types":["*"],"headers":{"Host":"x"}}`, "headers.Host", "set by Waybill"},
 		{"acme", `{"url":"https://r.example","event_types":["*"],"timeout":"2m"}`, "timeout", "1s to 1m"},
+		{"acme", `{"url":"https://r.example","event_types":["*"],"auto_disable":{"failures":10001}}`, "auto_disable.failures", "from 1 to 10000"},
+		{"acme", `{"url":"https://r.example","event_types":["*"],"auto_disable":{"failures":1,"span":"721h"}}`, "auto_disable.span", "to 720h"},
+		{"acme", `{"url":"https://r.example","event_types":["*"],"metadata":{"":"x"}}`, "metadata.", "at most 256 bytes"},
 		{"rheo", `{"url":"https://r.example","event_types":["no.such"]}`, "event_types[0]", "not an event type"},
 		{"rheo", `{"url":"https://r.example","headers":{"X-A":"1"}}`, "headers", "allows 0"},
 		{"vine", `{"url":"https://r.example","event_types":["product.*"]}`, "event_types[0]", "is a pattern"},
@@ -135,7 +140,7 @@ func TestEndpoints_Update(t *testing.T) {
 	b := setup(t)
 	b.tenant("acme", "standard")
 	a := b.admin("POST", "/v1/tenants/acme/endpoints", `{"url":"https://r.example","event_types":["*"],"filter":{"a":["1"]},"headers":{"X-A":"1","X-B":"2"},
-		"retry":{"policy":"table-5"},"timeout":"5s","description":"d"}`).want(201)
+		"retry":{"policy":"table-5"},"timeout":"5s","description":"d","auto_disable":{"off":true},"metadata":{"a":"b"}}`).want(201)
 	path := a.header.Get("Location")
 	before := into[object](b.admin("GET", path, ""))
 
@@ -146,13 +151,14 @@ func TestEndpoints_Update(t *testing.T) {
 	require.Equal(t, "7s", got["timeout"])
 	require.Equal(t, before["filter"], got["filter"])
 
-	got = into[object](b.admin("PATCH", path, `{"filter":null,"headers":null,"retry":null,"timeout":null,"description":null}`).want(200))
-	for _, field := range []string{"filter", "headers", "retry", "timeout"} {
+	got = into[object](b.admin("PATCH", path, `{"filter":null,"headers":null,"retry":null,"timeout":null,"description":null,"auto_disable":null,"metadata":null}`).want(200))
+	for _, field := range []string{"filter", "headers", "retry", "timeout", "auto_disable", "metadata"} {
 		require.NotContains(t, got, field)
 	}
 	require.Empty(t, got["description"])
 
-	for _, body := range []string{`{"url":null}`, `{"event_types":null}`, `{"event_types":[]}`, `{"status":"disabled"}`, `{"secret":"x"}`, `{"timeout":"1ms"}`} {
+	for _, body := range []string{`{"url":null}`, `{"event_types":null}`, `{"event_types":[]}`, `{"status":"disabled"}`, `{"secret":"x"}`, `{"timeout":"1ms"}`,
+		`{"auto_disable":{}}`, `{"auto_disable":{"off":true,"failures":1}}`, `{"metadata":{"a":null}}`, `{"disabled":true}`} {
 		b.admin("PATCH", path, body).problem(422, webhook.CodeInvalid)
 	}
 	require.Equal(t, got, into[object](b.admin("GET", path, "")))
@@ -177,8 +183,7 @@ func TestEndpoints_DisableEnable(t *testing.T) {
 
 	got := into[object](b.admin("POST", path+"/disable", `{"reason":"it moves"}`).want(200))
 	require.Equal(t, "disabled", got["status"])
-	require.Equal(t, "it moves", got["disabled_reason"])
-	require.Equal(t, "2026-05-27T14:32:00.123456Z", got["disabled_at"])
+	require.Equal(t, object{"at": "2026-05-27T14:32:00.123456Z", "by": "admin", "reason": "it moves"}, got["disabled"])
 	again := into[object](b.admin("POST", path+"/disable", "").want(200))
 	require.Equal(t, got, again, "disabling twice changes nothing")
 
@@ -187,7 +192,7 @@ func TestEndpoints_DisableEnable(t *testing.T) {
 
 	got = into[object](b.admin("POST", path+"/enable", "").want(200))
 	require.Equal(t, "enabled", got["status"])
-	require.NotContains(t, got, "disabled_reason")
+	require.NotContains(t, got, "disabled")
 	b.admin("POST", path+"/enable", "{}").want(200)
 	b.admin("POST", path+"/disable", "").want(200)
 	require.Equal(t, []string{
@@ -199,6 +204,46 @@ func TestEndpoints_DisableEnable(t *testing.T) {
 		require.Equal(t, []string{"reason"}, p.fields())
 	}
 	b.admin("POST", path+"/enable", `{"reason":"x"}`).problem(422, webhook.CodeInvalid)
+}
+
+// An endpoint is made before its receiver is ready: it gets deliveries, which are held until a person enables it.
+func TestEndpoints_CreatedDisabled(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	key := b.key("acme", webhook.ScopeManage)
+	a := b.call(key, "POST", "/v1/tenants/acme/endpoints", `{"url":"https://r.example","event_types":["*"],"disabled":true}`).want(201)
+	got := into[object](a)
+	require.Equal(t, "disabled", got["status"])
+	by := got["disabled"].(object)["by"]
+	require.Regexp(t, `^key_`, by)
+	require.Equal(t, object{"at": "2026-05-27T14:32:00.123456Z", "by": by, "reason": "created disabled"}, got["disabled"])
+	require.Equal(t, got["disabled"], into[object](b.admin("GET", a.header.Get("Location"), ""))["disabled"])
+	got = into[object](b.admin("POST", a.header.Get("Location")+"/enable", "").want(200))
+	require.Equal(t, "enabled", got["status"])
+	require.NotContains(t, got, "disabled")
+}
+
+// The rule in force is the endpoint's, otherwise the dialect's.
+func TestEndpoints_AutoDisableInForce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	b.tenant("bids", "auction")
+	for _, tc := range []struct {
+		tenant, own string
+		want        object
+	}{
+		{"acme", `null`, object{"off": true}},
+		{"acme", `{"failures":5}`, object{"failures": 5.0}},
+		{"bids", `null`, object{"failures": 10.0, "span": "10m"}},
+		{"bids", `{"off":true}`, object{"off": true}},
+		{"bids", `{"failures":5,"span":"1s"}`, object{"failures": 5.0, "span": "1s"}},
+	} {
+		path := "/v1/tenants/" + tc.tenant + "/endpoints/" + b.endpoint(tc.tenant)
+		got := into[object](b.admin("PATCH", path, `{"auto_disable":`+tc.own+`}`).want(200))
+		require.Equal(t, tc.want, got["auto_disable_in_force"], tc.own)
+	}
 }
 
 func TestEndpoints_Test(t *testing.T) {

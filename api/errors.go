@@ -26,6 +26,7 @@ var replies = map[webhook.Code]reply{
 	webhook.CodeEventIDConflict:     {http.StatusConflict, "The event id is taken"},
 	webhook.CodeIdempotencyConflict: {http.StatusConflict, "The idempotency key is taken"},
 	webhook.CodeRecipientLimit:      {http.StatusConflict, "The event has too many recipients"},
+	webhook.CodePreconditionFailed:  {http.StatusPreconditionFailed, "It was changed since"},
 	webhook.CodeTooLarge:            {http.StatusRequestEntityTooLarge, "The request is too large"},
 	webhook.CodeUnsupportedMedia:    {http.StatusUnsupportedMediaType, "The request body must be JSON"},
 	webhook.CodeInvalid:             {http.StatusUnprocessableEntity, "A field is not acceptable"},

@@ -163,7 +163,7 @@ func TestDialects_InForce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	got := into[object](b.admin("GET", "/v1/dialects/auction", "").want(200))
-	require.NotContains(t, got, "auto_disable")
+	require.Equal(t, object{"failures": 10.0, "span": "10m"}, got["auto_disable"])
 	require.NotContains(t, got, "alerts")
 	require.Equal(t, "^evt_", got["event_id_pattern"])
 	require.Equal(t, object{"delivered": "success", "exhausted": "failed"}, got["status_words"])

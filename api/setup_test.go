@@ -66,8 +66,8 @@ func (f *fakeEngine) EnableEndpoint(ctx context.Context, tenant string, id webho
 	return e, err
 }
 
-func (f *fakeEngine) DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) error {
-	return f.store.DeleteEndpoint(ctx, tenant, id, at)
+func (f *fakeEngine) DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time, checks ...func(*webhook.Endpoint) error) error {
+	return f.store.DeleteEndpoint(ctx, tenant, id, at, checks...)
 }
 
 func (f *fakeEngine) RetryNow(_ context.Context, tenant, event string, id webhook.EndpointID, reason string) error {

@@ -225,13 +225,16 @@ func (m *memStore) EnableEndpoint(_ context.Context, tenant string, id webhook.E
 	return &e, true, nil
 }
 
-func (m *memStore) DeleteEndpoint(_ context.Context, tenant string, id webhook.EndpointID, _ time.Time) error {
+func (m *memStore) DeleteEndpoint(_ context.Context, tenant string, id webhook.EndpointID, _ time.Time, checks ...func(*webhook.Endpoint) error) error {
 	leave, err := m.enter("DeleteEndpoint")
 	defer leave()
 	if err != nil {
 		return err
 	}
-	_, err = m.findEndpoint(tenant, id)
+	e, err := m.findEndpoint(tenant, id)
+	for _, check := range checks {
+		err = cmp.Or(err, check(&e))
+	}
 	if err == nil {
 		delete(m.endpoints, id)
 	}

@@ -21,6 +21,7 @@ type tenantInput struct {
 	Express           bool                  `json:"express"`
 	Retry             *webhook.RetryPolicy  `json:"retry"`
 	Limits            *webhook.TenantLimits `json:"limits"`
+	Metadata          map[string]string     `json:"metadata"`
 }
 
 type tenantPatch struct {
@@ -31,6 +32,7 @@ type tenantPatch struct {
 	Express           optional[bool]                 `json:"express"`
 	Retry             optional[webhook.RetryPolicy]  `json:"retry"`
 	Limits            optional[webhook.TenantLimits] `json:"limits"`
+	Metadata          optional[map[string]string]    `json:"metadata"`
 }
 
 // authorize refuses fields that only the administrator may set, because they use resources that all tenants share.
@@ -60,6 +62,7 @@ func (p *tenantPatch) apply(t *webhook.Tenant) {
 	p.Express.into(&t.Express)
 	p.Retry.intoPointer(&t.Retry)
 	p.Limits.intoPointer(&t.Limits)
+	p.Metadata.into(&t.Metadata)
 }
 
 // tenantView is a tenant as shown, with the limits in force. Secret is only in the answer to the creation.
@@ -86,7 +89,8 @@ func (s *Server) createTenant(w http.ResponseWriter, r *http.Request, c *call) e
 	}
 	t := &webhook.Tenant{
 		ID: in.ID, Name: in.Name, Dialect: in.Dialect, ContactEmail: in.ContactEmail, URL: in.URL,
-		AllowUnknownTypes: in.AllowUnknownTypes, Express: in.Express, Retry: in.Retry, Limits: in.Limits, CreatedAt: s.now(),
+		AllowUnknownTypes: in.AllowUnknownTypes, Express: in.Express, Retry: in.Retry, Limits: in.Limits,
+		Metadata: in.Metadata, CreatedAt: s.now(),
 	}
 	if err := t.Validate(nil); err != nil {
 		return err
@@ -99,10 +103,11 @@ func (s *Server) createTenant(w http.ResponseWriter, r *http.Request, c *call) e
 	if err != nil {
 		return err
 	}
-	show := func() made {
+	show := func() (made, error) {
 		view := showTenant(t)
 		view.Secret = secret.Reveal()
-		return made{location: "/v1/tenants/" + t.ID, view: view}
+		etag, err := tenantETag(t)
+		return made{location: "/v1/tenants/" + t.ID, etag: etag, view: view}, err
 	}
 	return s.create(w, r, c, &in, show, func(once *store.Once) error {
 		if err := s.store.CreateTenant(r.Context(), t, secret, once); err != nil {
@@ -142,7 +147,7 @@ func (s *Server) getTenant(w http.ResponseWriter, r *http.Request, c *call) erro
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, showTenant(t))
+	return s.writeTenant(w, r, t)
 }
 
 // updateTenant is PATCH /v1/tenants/{tenant}.
@@ -154,7 +159,14 @@ func (s *Server) updateTenant(w http.ResponseWriter, r *http.Request, c *call) e
 	if err := in.authorize(c); err != nil {
 		return err
 	}
+	matches, err := ifMatch(r, tenantETag)
+	if err != nil {
+		return err
+	}
 	t, err := s.store.UpdateTenant(r.Context(), c.tenant.ID, func(t *webhook.Tenant) error {
+		if err := matches(t); err != nil {
+			return err
+		}
 		stored := *t
 		in.apply(t)
 		return t.Validate(&stored)
@@ -163,7 +175,7 @@ func (s *Server) updateTenant(w http.ResponseWriter, r *http.Request, c *call) e
 		return err
 	}
 	s.tenants.Invalidate(t.ID)
-	return writeJSON(w, http.StatusOK, showTenant(t))
+	return s.writeTenant(w, r, t)
 }
 
 // revealTenantSecret is GET /v1/tenants/{tenant}/secret.

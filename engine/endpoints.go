@@ -18,7 +18,7 @@ import (
 type Endpoints interface {
 	DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, bool, error)
 	EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, bool, error)
-	DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) error
+	DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time, checks ...func(*webhook.Endpoint) error) error
 }
 
 // DisableEndpoint disables an endpoint, for a person, a signal or a receiver that is gone. The database is the truth, and
@@ -49,8 +49,8 @@ func (c *Client) EnableEndpoint(ctx context.Context, tenant string, id webhook.E
 
 // DeleteEndpoint deletes an endpoint and starts its recovery in the background, which cancels the deliveries that wait for
 // it.
-func (c *Client) DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) error {
-	if err := c.opts.Endpoints.DeleteEndpoint(ctx, tenant, id, at); err != nil {
+func (c *Client) DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time, checks ...func(*webhook.Endpoint) error) error {
+	if err := c.opts.Endpoints.DeleteEndpoint(ctx, tenant, id, at, checks...); err != nil {
 		return fmt.Errorf("delete an endpoint: %w", err)
 	}
 	c.recoverEndpoint(tenant, id)

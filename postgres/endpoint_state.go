@@ -64,10 +64,15 @@ func (s *Store) setEnabled(ctx context.Context, tenant string, id webhook.Endpoi
 
 // DeleteEndpoint implements store.Endpoints. The row stays, so that old deliveries still name it. When it was deleted is by the
 // database's clock, which says when no record can come any more.
-func (s *Store) DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) error {
+func (s *Store) DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time, checks ...func(*webhook.Endpoint) error) error {
 	_, err := s.changeEndpoint(ctx, tenant, id, "delete an endpoint", func(tx *sqlx.Tx, e *webhook.Endpoint) error {
+		for _, check := range checks {
+			if err := check(e); err != nil {
+				return refusal{err}
+			}
+		}
 		_, err := tx.ExecContext(ctx, `
-			UPDATE endpoints SET deleted_at = clock_timestamp(), updated_at = $2, url = '', filter = NULL, description = '', headers_sealed = NULL,
+			UPDATE endpoints SET deleted_at = clock_timestamp(), updated_at = $2, url = '', filter = NULL, description = '', metadata = NULL, headers_sealed = NULL,
 				secret_sealed = NULL, recovery_due = true, version = version + 1 WHERE id = $1`, id, at)
 		return err
 	})

@@ -15,7 +15,7 @@ import (
 )
 
 const endpointColumns = `id, tenant_id, url, event_types, filter, description, headers_sealed, retry, timeout_ms,
-	disabled_at, disabled_by, disabled_reason, created_at, updated_at, version`
+	auto_disable, metadata, disabled_at, disabled_by, disabled_reason, created_at, updated_at, version`
 
 type endpointRow struct {
 	webhook.Endpoint
@@ -24,6 +24,8 @@ type endpointRow struct {
 	HeadersSealed []byte         `db:"headers_sealed"`
 	RetryJSON     []byte         `db:"retry"`
 	TimeoutMS     *int64         `db:"timeout_ms"`
+	AutoDisable   []byte         `db:"auto_disable"`
+	MetadataJSON  []byte         `db:"metadata"`
 	SecretSealed  []byte         `db:"secret_sealed"`
 	Deleted       bool           `db:"deleted"`
 }
@@ -54,6 +56,15 @@ func (s *Store) readEndpoint(r *endpointRow) (*webhook.Endpoint, error) {
 		timeout := webhook.Duration(time.Duration(*r.TimeoutMS) * time.Millisecond)
 		e.Timeout = &timeout
 	}
+	if r.AutoDisable != nil {
+		e.AutoDisable = new(webhook.AutoDisable)
+		if err := json.Unmarshal(r.AutoDisable, e.AutoDisable); err != nil {
+			return nil, fmt.Errorf("read auto_disable of %s: %w", e.ID, err)
+		}
+	}
+	if e.Metadata, err = readStrings(r.MetadataJSON); err != nil {
+		return nil, fmt.Errorf("read the endpoint %s: %w", e.ID, err)
+	}
 	return e, nil
 }
 
@@ -73,7 +84,7 @@ func (r *endpointRow) subscription() (*webhook.Endpoint, error) {
 	return &e, nil
 }
 
-// endpointArgs are the changeable values of an endpoint: $3 to $9.
+// endpointArgs are the changeable values of an endpoint: $3 to $11.
 func (s *Store) endpointArgs(e *webhook.Endpoint) []any {
 	var headers, timeout any
 	if len(e.Headers) > 0 {
@@ -84,7 +95,8 @@ func (s *Store) endpointArgs(e *webhook.Endpoint) []any {
 	}
 	return []any{
 		e.URL, pq.StringArray(e.EventTypes), optionalJSON(e.Filter, len(e.Filter) > 0), e.Description, headers,
-		optionalJSON(e.Retry, e.Retry != nil), timeout,
+		optionalJSON(e.Retry, e.Retry != nil), timeout, optionalJSON(e.AutoDisable, e.AutoDisable != nil),
+		optionalJSON(e.Metadata, len(e.Metadata) > 0),
 	}
 }
 
@@ -101,11 +113,12 @@ func (s *Store) CreateEndpoint(ctx context.Context, e *webhook.Endpoint, secret 
 			return err
 		}
 		args := append([]any{e.ID, e.TenantID}, s.endpointArgs(e)...)
-		args = append(args, s.keys.seal([]byte(secret.Reveal()), endpointSecretLocation(e.ID)), e.CreatedAt, e.UpdatedAt)
+		args = append(args, s.keys.seal([]byte(secret.Reveal()), endpointSecretLocation(e.ID)), e.CreatedAt, e.UpdatedAt,
+			e.DisabledAt, e.DisabledBy, e.DisabledReason)
 		_, err := tx.ExecContext(ctx, `
-			INSERT INTO endpoints (id, tenant_id, url, event_types, filter, description, headers_sealed, retry, timeout_ms,
-				secret_sealed, created_at, updated_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`, args...)
+			INSERT INTO endpoints (id, tenant_id, url, event_types, filter, description, headers_sealed, retry, timeout_ms, auto_disable,
+				metadata, secret_sealed, created_at, updated_at, disabled_at, disabled_by, disabled_reason)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`, args...)
 		e.Version = 1
 		return err
 	})
@@ -148,7 +161,13 @@ func (s *Store) Endpoint(ctx context.Context, tenant string, id webhook.Endpoint
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	e, err := s.findEndpoint(ctx, s.db, tenant, id, "")
-	return e, failed("find an endpoint", err)
+	if err == nil {
+		err = addStreaks(ctx, s.db, e)
+	}
+	if err != nil {
+		return nil, failed("find an endpoint", err)
+	}
+	return e, nil
 }
 
 func (s *Store) findEndpoint(ctx context.Context, q sqlx.QueryerContext, tenant string, id webhook.EndpointID, locking string) (*webhook.Endpoint, error) {
@@ -174,7 +193,17 @@ func (s *Store) Endpoints(ctx context.Context, tenant string, page store.Page) (
 	if err != nil {
 		return nil, failed("list endpoints", err)
 	}
-	return readAll(rows, s.readEndpoint)
+	found, err := readAll(rows, s.readEndpoint)
+	if err != nil {
+		return nil, err
+	}
+	pointers := make([]*webhook.Endpoint, len(found))
+	for i := range found {
+		pointers[i] = &found[i]
+	}
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	return found, failed("list endpoints", addStreaks(ctx, s.db, pointers...))
 }
 
 // pageAfter reads the id that a page starts after; zero for the first page.
@@ -209,7 +238,7 @@ func (s *Store) UpdateEndpoint(ctx context.Context, tenant string, id webhook.En
 		args := append([]any{id, e.Version}, s.endpointArgs(e)...)
 		_, err := tx.ExecContext(ctx, `
 			UPDATE endpoints SET version = $2, url = $3, event_types = $4, filter = $5, description = $6, headers_sealed = $7,
-				retry = $8, timeout_ms = $9, updated_at = $10 WHERE id = $1`, append(args, e.UpdatedAt)...)
+				retry = $8, timeout_ms = $9, auto_disable = $10, metadata = $11, updated_at = $12 WHERE id = $1`, append(args, e.UpdatedAt)...)
 		return err
 	})
 }
@@ -225,7 +254,10 @@ func (s *Store) changeEndpoint(ctx context.Context, tenant string, id webhook.En
 		if e, err = s.findEndpoint(ctx, tx, tenant, id, "FOR UPDATE"); err != nil {
 			return err
 		}
-		return change(tx, e)
+		if err := change(tx, e); err != nil {
+			return err
+		}
+		return addStreaks(ctx, tx, e)
 	})
 	if err != nil {
 		return nil, unrefused(err)

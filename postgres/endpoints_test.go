@@ -25,6 +25,10 @@ func fullEndpoint(e *webhook.Endpoint) {
 	e.Headers = map[string]string{"X-Api-Key": "hunter2hunter2"}
 	e.Retry = &webhook.RetryPolicy{Policy: "exponential-5", Jitter: 0.5}
 	e.Timeout = &timeout
+	e.AutoDisable = &webhook.AutoDisable{Failures: 7, Span: webhook.Duration(time.Hour)}
+	e.Metadata = map[string]string{"team": "billing é", "n": `"`}
+	at := now()
+	e.DisabledAt, e.DisabledBy, e.DisabledReason = &at, "key_1", "created disabled"
 }
 
 func TestEndpoints(t *testing.T) {
@@ -114,6 +118,7 @@ func TestUpdateEndpoint(t *testing.T) {
 	require.NoError(t, err)
 	changed, err := b.UpdateEndpoint(t.Context(), "acme", e.ID, func(e *webhook.Endpoint) error {
 		e.URL, e.Headers, e.Filter, e.Retry, e.Timeout = "https://new.example", nil, nil, nil, nil
+		e.AutoDisable, e.Metadata = &webhook.AutoDisable{Off: true}, nil
 		e.EventTypes = []string{"*"}
 		e.UpdatedAt = e.UpdatedAt.Add(time.Second)
 		return nil
@@ -124,6 +129,9 @@ func TestUpdateEndpoint(t *testing.T) {
 	require.Equal(t, found, changed)
 	require.Equal(t, "https://new.example", found.URL)
 	require.Nil(t, found.Headers)
+	require.Nil(t, found.Metadata)
+	require.Equal(t, &webhook.AutoDisable{Off: true}, found.AutoDisable)
+	require.Equal(t, e.DisabledAt, found.DisabledAt, "a change does not enable it")
 	require.EqualValues(t, 2, found.Version)
 	secret, err := b.EndpointSecret(t.Context(), "acme", e.ID)
 	require.NoError(t, err)
@@ -182,14 +190,19 @@ func TestDeleteEndpoint(t *testing.T) {
 	b.tenant("acme")
 	e := b.endpoint("acme", fullEndpoint)
 	requireCode(t, webhook.CodeNotFound, b.DeleteEndpoint(t.Context(), "other", e.ID, now()))
-	require.NoError(t, b.DeleteEndpoint(t.Context(), "acme", e.ID, now()))
+	refused := errors.New("no")
+	require.Equal(t, refused, b.DeleteEndpoint(t.Context(), "acme", e.ID, now(), func(now *webhook.Endpoint) error {
+		require.Equal(t, e, now)
+		return refused
+	}))
+	require.NoError(t, b.DeleteEndpoint(t.Context(), "acme", e.ID, now(), func(*webhook.Endpoint) error { return nil }))
 	_, err := b.Endpoint(t.Context(), "acme", e.ID)
 	requireCode(t, webhook.CodeNotFound, err)
 	_, err = b.EndpointSecret(t.Context(), "acme", e.ID)
 	requireCode(t, webhook.CodeNotFound, err)
 	requireCode(t, webhook.CodeNotFound, b.DeleteEndpoint(t.Context(), "acme", e.ID, now()))
 	require.Equal(t, 1, b.count(`SELECT count(*) FROM endpoints WHERE id = $1 AND deleted_at IS NOT NULL AND url = ''
-		AND headers_sealed IS NULL AND secret_sealed IS NULL AND filter IS NULL`, e.ID))
+		AND headers_sealed IS NULL AND secret_sealed IS NULL AND filter IS NULL AND metadata IS NULL`, e.ID))
 	require.Len(t, b.due(), 1, "held deliveries are to be woken")
 }
 
@@ -258,3 +271,27 @@ func TestSecrets_KeyRotation(t *testing.T) {
 }
 
 func hexOf(s string) string { return hex.EncodeToString([]byte(s)) }
+
+// People see how the attempts of an endpoint went: of one, in the list, and in the answer to a change.
+func TestEndpoints_Streak(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	failing, fine := b.endpoint("acme"), b.endpoint("acme")
+	since, last, success := now(), now().Add(time.Minute), now().Add(-time.Minute)
+	b.db.MustExec(`INSERT INTO endpoint_streaks (endpoint_id, tenant_id, failures, since, last_failure_at, last_success_at)
+		VALUES ($1, 'acme', 3, $2, $3, $4)`, failing.ID, since, last, success)
+	want := webhook.Streak{Failures: 3, Since: &since, LastFailureAt: &last}
+	found, err := b.Endpoint(t.Context(), "acme", failing.ID)
+	require.NoError(t, err)
+	require.Equal(t, want, found.Streak)
+	require.Equal(t, &last, found.LastFailureAt)
+	require.Equal(t, &success, found.LastSuccessAt)
+	changed, err := b.UpdateEndpoint(t.Context(), "acme", failing.ID, func(*webhook.Endpoint) error { return nil })
+	require.NoError(t, err)
+	require.Equal(t, want, changed.Streak)
+	list, err := b.Endpoints(t.Context(), "acme", store.Page{Limit: 10})
+	require.NoError(t, err)
+	require.Equal(t, want, list[0].Streak)
+	require.Equal(t, fine, &list[1])
+}

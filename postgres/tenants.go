@@ -13,12 +13,13 @@ import (
 	"waybill/webhook"
 )
 
-const tenantColumns = `id, name, dialect, contact_email, url, allow_unknown_types, express, retry, max_endpoints, created_at, version`
+const tenantColumns = `id, name, dialect, contact_email, url, allow_unknown_types, express, retry, max_endpoints, metadata, created_at, version`
 
 type tenantRow struct {
 	webhook.Tenant
 	RetryJSON    []byte `db:"retry"`
 	MaxEndpoints *int   `db:"max_endpoints"`
+	MetadataJSON []byte `db:"metadata"`
 	Sealed       []byte `db:"secret_sealed"`
 }
 
@@ -26,6 +27,9 @@ func (r *tenantRow) tenant() (*webhook.Tenant, error) {
 	t := r.Tenant
 	var err error
 	if t.Retry, err = readRetry(r.RetryJSON); err != nil {
+		return nil, fmt.Errorf("read the tenant %q: %w", t.ID, err)
+	}
+	if t.Metadata, err = readStrings(r.MetadataJSON); err != nil {
 		return nil, fmt.Errorf("read the tenant %q: %w", t.ID, err)
 	}
 	if r.MaxEndpoints != nil {
@@ -127,9 +131,9 @@ func (s *Store) UpdateTenant(ctx context.Context, id string, change func(*webhoo
 		t.Version++
 		_, err = tx.ExecContext(ctx, `
 			UPDATE tenants SET name = $2, contact_email = $3, url = $4, allow_unknown_types = $5, express = $6, retry = $7,
-				max_endpoints = $8, version = $9 WHERE id = $1`,
+				max_endpoints = $8, version = $9, metadata = $10 WHERE id = $1`,
 			id, t.Name, t.ContactEmail, t.URL, t.AllowUnknownTypes, t.Express, optionalJSON(t.Retry, t.Retry != nil),
-			maxEndpoints(t), t.Version)
+			maxEndpoints(t), t.Version, optionalJSON(t.Metadata, len(t.Metadata) > 0))
 		return err
 	})
 	if err != nil {

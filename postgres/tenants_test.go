@@ -20,7 +20,7 @@ func TestTenants(t *testing.T) {
 	acme := &webhook.Tenant{
 		ID: "acme", Name: "Acme é", Dialect: "standard", ContactEmail: "ops@acme.example", URL: "https://acme.example",
 		AllowUnknownTypes: true, Express: true, Retry: &webhook.RetryPolicy{Schedule: []webhook.Duration{}},
-		Limits: &webhook.TenantLimits{Endpoints: 7}, CreatedAt: now(),
+		Limits: &webhook.TenantLimits{Endpoints: 7}, Metadata: map[string]string{"plan": "gold"}, CreatedAt: now(),
 	}
 	require.NoError(t, b.CreateTenant(ctx, acme, webhook.NewSecret([]byte("acme")), nil))
 	found, err := b.Tenant(ctx, "acme")
@@ -72,6 +72,7 @@ func TestUpdateTenant(t *testing.T) {
 	changed, err := b.UpdateTenant(t.Context(), "acme", func(t *webhook.Tenant) error {
 		t.Name, t.ContactEmail, t.AllowUnknownTypes, t.Express = "New", "x@acme.example", true, true
 		t.Retry = &webhook.RetryPolicy{Policy: "table-5"}
+		t.Metadata = map[string]string{"plan": "iron"}
 		t.URL, t.Limits = "https://acme.example", &webhook.TenantLimits{Endpoints: 10_000}
 		return nil
 	})

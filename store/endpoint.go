@@ -31,8 +31,9 @@ type Endpoints interface {
 	// EndpointsToRecover lists the endpoint until RecoveryDone.
 	EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, bool, error)
 	// DeleteEndpoint deletes URL, headers and secret of an endpoint, and requests a recovery, which cancels the deliveries
-	// that wait for it.
-	DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time) error
+	// that wait for it. checks are asked while nobody else can change the endpoint; their error is returned unchanged and nothing is
+	// deleted.
+	DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time, checks ...func(*webhook.Endpoint) error) error
 	// EndpointSecret returns the endpoint's own signing secret; the zero secret when the tenant's secret signs.
 	EndpointSecret(ctx context.Context, tenant string, id webhook.EndpointID) (webhook.Secret, error)
 }

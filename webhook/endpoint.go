@@ -41,10 +41,11 @@ type Endpoint struct {
 	// Metadata is the caller's own, shown and never sent.
 	Metadata map[string]string `json:"metadata,omitempty" db:"-"`
 
-	// DisabledAt is when the endpoint was disabled; nil while it is enabled.
-	DisabledAt     *time.Time `json:"disabled_at,omitempty" db:"disabled_at"`
+	// DisabledAt is when the endpoint was disabled; nil while it is enabled. DisabledBy and DisabledReason are those of the
+	// Change.
+	DisabledAt     *time.Time `json:"-" db:"disabled_at"`
 	DisabledBy     string     `json:"-" db:"disabled_by"`
-	DisabledReason string     `json:"disabled_reason,omitempty" db:"disabled_reason"`
+	DisabledReason string     `json:"-" db:"disabled_reason"`
 	// Streak, LastSuccessAt and LastFailureAt are of its attempts, tests left out. They are read for people only: what an attempt
 	// depends on does not have them.
 	Streak        Streak     `json:"streak" db:"-"`
@@ -75,8 +76,12 @@ func (e *Endpoint) admits(attributes map[string]string, d *Dialect) bool {
 	return true
 }
 
-// Normalize writes the UUIDs of the filter in lower case, as in events.
+// Normalize writes the UUIDs of the filter in lower case, as in events, and the timeout in whole milliseconds, as it is stored.
 func (e *Endpoint) Normalize(d *Dialect) {
+	if e.Timeout != nil {
+		whole := Duration(e.Timeout.Std().Truncate(time.Millisecond))
+		e.Timeout = &whole
+	}
 	for name, values := range e.Filter {
 		if !d.isUUID(name) {
 			continue
@@ -137,6 +142,9 @@ func (e *Endpoint) Validate(l Limits) error {
 	}
 	if e.Timeout != nil && (e.Timeout.Std() < time.Second || e.Timeout.Std() > MaxTimeout) {
 		found.addf("timeout", "is from 1s to %s, not %s", Duration(MaxTimeout), *e.Timeout)
+	}
+	if e.AutoDisable != nil {
+		e.AutoDisable.validate("auto_disable", &found)
 	}
 	checkMetadata(e.Metadata, &found)
 	return found.err("endpoint")

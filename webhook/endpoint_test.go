@@ -228,6 +228,14 @@ func TestEndpoint_Validate_Headers(t *testing.T) {
 	}
 }
 
+func manyStrings(n int) map[string]string {
+	out := map[string]string{}
+	for name := range manyFilters(n) {
+		out[name] = "b"
+	}
+	return out
+}
+
 func manyFilters(n int) map[string][]string {
 	out := map[string][]string{}
 	for i := range n {
@@ -333,6 +341,21 @@ func TestEndpoint_Validate_Rest(t *testing.T) {
 		{func(e *webhook.Endpoint) { e.Timeout = duration(time.Minute) }, nil},
 		{func(e *webhook.Endpoint) { e.Timeout = duration(time.Second - 1) }, []string{"timeout"}},
 		{func(e *webhook.Endpoint) { e.Timeout = duration(time.Minute + 1) }, []string{"timeout"}},
+		{func(e *webhook.Endpoint) { e.AutoDisable = &webhook.AutoDisable{Off: true} }, nil},
+		{func(e *webhook.Endpoint) { e.AutoDisable = &webhook.AutoDisable{Failures: 1} }, nil},
+		{func(e *webhook.Endpoint) {
+			e.AutoDisable = &webhook.AutoDisable{Failures: webhook.MaxDisableFailures, Span: webhook.Duration(webhook.MaxDisableSpan)}
+		}, nil},
+		{func(e *webhook.Endpoint) { e.AutoDisable = &webhook.AutoDisable{} }, []string{"auto_disable.failures"}},
+		{func(e *webhook.Endpoint) { e.AutoDisable = &webhook.AutoDisable{Off: true, Span: 1} }, []string{"auto_disable"}},
+		{func(e *webhook.Endpoint) {
+			e.AutoDisable = &webhook.AutoDisable{Failures: webhook.MaxDisableFailures + 1}
+		}, []string{"auto_disable.failures"}},
+		{func(e *webhook.Endpoint) {
+			e.AutoDisable = &webhook.AutoDisable{Failures: 1, Span: webhook.Duration(webhook.MaxDisableSpan) + 1}
+		}, []string{"auto_disable.span"}},
+		{func(e *webhook.Endpoint) { e.Metadata = manyStrings(webhook.MaxMetadata) }, nil},
+		{func(e *webhook.Endpoint) { e.Metadata = manyStrings(webhook.MaxMetadata + 1) }, []string{"metadata"}},
 		{func(e *webhook.Endpoint) { e.Retry = &webhook.RetryPolicy{Policy: "none"} }, []string{"retry.policy"}},
 		{func(e *webhook.Endpoint) { *e = webhook.Endpoint{Timeout: duration(0)} }, []string{"url", "event_types", "timeout"}},
 	} {

@@ -23,6 +23,7 @@ const (
 	CodeRecipientLimit      Code = "recipient_limit"      // more endpoints subscribe to the event than the limit for one event
 	CodeUnknownEventType    Code = "unknown_event_type"   // the dialect's catalogue does not list the type
 	CodeSchemaViolation     Code = "schema_violation"     // data breaks the JSON Schema of its event type
+	CodePreconditionFailed  Code = "precondition_failed"  // the resource is not, or no longer, what If-Match names
 	CodeTooLarge            Code = "payload_too_large"    // the request body exceeds the limit
 	CodeUnsupportedMedia    Code = "unsupported_media"    // the request body is not declared as JSON, or is compressed
 	CodeMethodNotAllowed    Code = "method_not_allowed"   // the path exists, but not with this method

@@ -12,7 +12,7 @@ import (
 func (tn *tenant) endpointIs(t *testing.T, id, status string) error {
 	t.Helper()
 	if e := tn.showEndpoint(t, id); e.Status != status {
-		return fmt.Errorf("it is %s (%s)", e.Status, e.DisabledReason)
+		return fmt.Errorf("it is %s (%s)", e.Status, e.Disabled.Reason)
 	}
 	return nil
 }
@@ -43,7 +43,7 @@ func newSwitchStory(t *testing.T) *switchStory {
 func (s *switchStory) whileDisabled(t *testing.T, reason string) {
 	t.Helper()
 	due := time.Now().Add(4 * time.Second) // later than any retry
-	require.Equal(t, reason, s.tn.showEndpoint(t, s.e.ID).DisabledReason)
+	require.Equal(t, reason, s.tn.showEndpoint(t, s.e.ID).Disabled.Reason)
 	sent := s.tn.publish(t, `{"type":"order.canceled","data":2}`, 2)
 	s.held = sent.to(t, s.e)
 	first := s.tn.waitDelivery(t, s.retrying, "held", 1)
@@ -65,7 +65,7 @@ func (s *switchStory) onceEnabled(t *testing.T) {
 	s.tn.waitDelivery(t, s.held, "delivered", 1)
 	require.Empty(t, s.tn.deliveries(t, "?status=held"))
 	require.Len(t, s.tn.deliveries(t, "?status=delivered&endpoint="+s.e.ID), 2)
-	require.Empty(t, s.tn.showEndpoint(t, s.e.ID).DisabledReason)
+	require.Empty(t, s.tn.showEndpoint(t, s.e.ID).Disabled.Reason)
 }
 
 func TestEndpoint_DisableEnable(t *testing.T) {

@@ -84,7 +84,7 @@ func TestEndpoint_Gone(t *testing.T) {
 	tn.waitDelivery(t, d, "exhausted", 1)
 	require.Equal(t, "rejected", tn.attempts(t, d)[0].Outcome)
 	await(t, patience, "the endpoint to be disabled", func() error { return tn.endpointIs(t, e.ID, "disabled") })
-	require.Contains(t, tn.showEndpoint(t, e.ID).DisabledReason, "410")
+	require.Contains(t, tn.showEndpoint(t, e.ID).Disabled.Reason, "410")
 
 	next := tn.publish(t, `{"type":"order.confirmed","data":2}`, 1).Deliveries[0].ID
 	tn.waitDelivery(t, next, "held", 0)

@@ -46,11 +46,11 @@ func newTenant(t *testing.T, s *server, dialect string, more fields) *tenant {
 
 // endpoint is an endpoint as the API shows it.
 type endpoint struct {
-	ID             string            `json:"id"`
-	Status         string            `json:"status"`
-	DisabledReason string            `json:"disabled_reason"`
-	Headers        map[string]string `json:"headers"`
-	Secret         string            `json:"secret"`
+	ID       string                          `json:"id"`
+	Status   string                          `json:"status"`
+	Disabled struct{ At, By, Reason string } `json:"disabled"`
+	Headers  map[string]string               `json:"headers"`
+	Secret   string                          `json:"secret"`
 }
 
 // endpoint creates an endpoint for all event types, unless more says otherwise.
