@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -19,13 +20,17 @@ const minBusyDelay = time.Second
 // translate turns an error into the one that Temporal stores: its type is the code, its text the message for the caller.
 // The cause, which may quote SQL or an address, is only logged.
 func (a *Activities) translate(ctx context.Context, what string, err error) error {
+	return translate(ctx, a.log, what, err)
+}
+
+func translate(ctx context.Context, log *slog.Logger, what string, err error) error {
 	if err == nil {
 		return nil
 	}
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return ctx.Err()
 	}
-	a.log.Warn("an activity failed", "activity", what, "error", err)
+	log.Warn("an activity failed", "activity", what, "error", err)
 	code, message := webhook.ErrorCode(err), "an internal fault"
 	var known *webhook.Error
 	if errors.As(err, &known) {

@@ -15,3 +15,8 @@ func Register(r registry, a *Activities) {
 		r.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}
 }
+
+// RegisterNotices registers the activity that sends mail, on the task queue of the processes that can.
+func RegisterNotices(r registry, n *Notices) {
+	r.RegisterActivityWithOptions(n.SendNotice, activity.RegisterOptions{Name: "SendNotice"})
+}

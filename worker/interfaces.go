@@ -41,6 +41,19 @@ type RecoveryStarter interface {
 	StartRecovery(ctx context.Context, tenant string, endpoint webhook.EndpointID) error
 }
 
+// NoticeStore is what Notices needs of store.Notices.
+type NoticeStore interface {
+	ClaimNotices(ctx context.Context, silent []string, lease time.Duration, limit int) ([]store.EndpointRef, error)
+	ReleaseNotices(ctx context.Context, endpoints []webhook.EndpointID) error
+	NoteWorking(ctx context.Context, limit int) (int, error)
+	ForgetNotices(ctx context.Context, silent []string, after time.Duration, limit int) (int, error)
+}
+
+// NoticeWaker is what Notices needs of the engine.
+type NoticeWaker interface {
+	WakeNotices(ctx context.Context, tenant string, endpoint webhook.EndpointID) error
+}
+
 // Restarter is what the reconciler needs of the engine.
 type Restarter interface {
 	IsRunning(ctx context.Context, tenant, eventID string) (bool, error)

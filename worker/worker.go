@@ -20,6 +20,8 @@ type Options struct {
 	Activities *activities.Activities
 	// Queue is the task queue of this process alone; see activities.Options.
 	Queue string
+	// Notices sends mail; nil: this process leaves that to others.
+	Notices *activities.Notices
 	// FastLaneOnly leaves the isolated lane to other processes: the worker beside an API that starts workflows.
 	FastLaneOnly bool
 	// Check returns why workflows could not run, such as a namespace that lacks something. The worker starts once Check
@@ -36,6 +38,7 @@ const (
 	workflowTasks    = 256
 	fastAttempts     = 1024
 	isolatedAttempts = 1024
+	mailsAtOnce      = 4
 	workflowPollers  = 4
 	isolatedPollers  = 4
 	retryStart       = time.Second
@@ -86,6 +89,9 @@ func (w *Worker) runOnce(ctx context.Context) error {
 	if !w.opts.FastLaneOnly {
 		lanes = append(lanes, w.activityQueue(workflows.IsolatedQueue, isolatedPollers, fail))
 	}
+	if w.opts.Notices != nil {
+		lanes = append(lanes, w.mailQueue(fail))
+	}
 	var started []sdkworker.Worker
 	defer func() {
 		var stopping sync.WaitGroup // they stop at the same time, because each may take all of StopTimeout
@@ -132,5 +138,18 @@ func (w *Worker) activityQueue(queue string, pollers int, fail func(error)) sdkw
 		OnFatalError:                       fail,
 	})
 	activities.Register(v, w.opts.Activities)
+	return v
+}
+
+// mailQueue sends mail. Few go out at a time: a slow mail server is no reason for many connections to it.
+func (w *Worker) mailQueue(fail func(error)) sdkworker.Worker {
+	v := sdkworker.New(w.opts.Client, workflows.MailQueue, sdkworker.Options{
+		DisableWorkflowWorker:              true,
+		MaxConcurrentActivityExecutionSize: mailsAtOnce,
+		MaxConcurrentActivityTaskPollers:   1,
+		WorkerStopTimeout:                  w.opts.StopTimeout,
+		OnFatalError:                       fail,
+	})
+	activities.RegisterNotices(v, w.opts.Notices)
 	return v
 }

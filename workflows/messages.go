@@ -91,3 +91,21 @@ type EndpointQueueInput struct {
 	// Window is how many attempts were in flight at the end of the run before; 0: the queue begins.
 	Window int `json:"window,omitempty"`
 }
+
+// EndpointNoticesInput starts EndpointNotices.
+type EndpointNoticesInput struct {
+	Tenant     string             `json:"tenant"`
+	EndpointID webhook.EndpointID `json:"endpoint_id"`
+	// Continued and RefusedSince are set by continue-as-new: the run does not gather again, and since when the mail server refuses
+	// the mail.
+	Continued    bool      `json:"continued,omitempty"`
+	RefusedSince time.Time `json:"refused_since,omitzero"`
+}
+
+// EndpointNoticesResult says what was told.
+type EndpointNoticesResult struct {
+	// Mails is how many mails this run sent.
+	Mails int `json:"mails"`
+	// GivenUp says that one was given up, because the mail server refused it for too long.
+	GivenUp bool `json:"given_up,omitempty"`
+}

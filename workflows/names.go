@@ -15,6 +15,8 @@ const (
 	TaskQueue = "waybill"
 	// IsolatedQueue carries the attempts of slow endpoints, and housekeeping.
 	IsolatedQueue = "waybill-isolated"
+	// MailQueue carries mails. Only processes that have a mail server work on it.
+	MailQueue = "waybill-mail"
 )
 
 // Workflow types.
@@ -22,6 +24,7 @@ const (
 	EventDeliveryType    = "EventDelivery"
 	EndpointRecoveryType = "EndpointRecovery"
 	EndpointQueueType    = "EndpointQueue"
+	EndpointNoticesType  = "EndpointNotices"
 )
 
 // Signals of EventDelivery, and updates of the same names; each takes an EndpointSignal, an update answers an UpdateAnswer.
@@ -32,7 +35,8 @@ const (
 	SignalCancelDelivery  = "cancel_delivery"
 )
 
-// SignalWake tells EndpointQueue that something new may be due, or that its endpoint was enabled, disabled or deleted.
+// SignalWake tells EndpointQueue that something new may be due, or that its endpoint was enabled, disabled or deleted, and
+// EndpointNotices that something is to be told.
 const SignalWake = "wake"
 
 // Queries of EventDelivery.
@@ -71,6 +75,11 @@ func EndpointRecoveryID(tenant string, endpoint webhook.EndpointID) string {
 // EndpointQueueID is the workflow id of an endpoint's queue. Event ids have no slash, so it cannot be an event's.
 func EndpointQueueID(tenant string, endpoint webhook.EndpointID) string {
 	return fmt.Sprintf("%s/queue/%s", tenant, endpoint)
+}
+
+// EndpointNoticesID is the workflow id of what tells of an endpoint's trouble. Event ids have no slash, so it cannot be an event's.
+func EndpointNoticesID(tenant string, endpoint webhook.EndpointID) string {
+	return fmt.Sprintf("%s/notices/%s", tenant, endpoint)
 }
 
 const partInfix = "/part/"

@@ -9,4 +9,5 @@ import (
 func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(EventDelivery, workflow.RegisterOptions{Name: EventDeliveryType})
 	r.RegisterWorkflowWithOptions(EndpointRecovery, workflow.RegisterOptions{Name: EndpointRecoveryType})
+	r.RegisterWorkflowWithOptions(EndpointNotices, workflow.RegisterOptions{Name: EndpointNoticesType})
 }

@@ -46,6 +46,17 @@ type config struct {
 	EgressCAFile     string   `env:"WAYBILL_EGRESS_CA_FILE"`
 	AllowHTTP        bool     `env:"WAYBILL_ALLOW_HTTP"`
 
+	// PublicURL is where people reach this Waybill, for links in mails.
+	PublicURL string `env:"WAYBILL_PUBLIC_URL"`
+	// SMTPHost is the mail server; empty: mail is off.
+	SMTPHost string `env:"WAYBILL_SMTP_HOST"`
+	// SMTPPort 0 is the usual one of SMTPTLS, which is "starttls", "tls" or "none".
+	SMTPPort     int    `env:"WAYBILL_SMTP_PORT"`
+	SMTPUser     string `env:"WAYBILL_SMTP_USER"`
+	SMTPPassword string `env:"WAYBILL_SMTP_PASSWORD"`
+	SMTPFrom     string `env:"WAYBILL_SMTP_FROM"`
+	SMTPTLS      string `env:"WAYBILL_SMTP_TLS" envDefault:"starttls"`
+
 	// PprofListen is where Go's profiles are served; empty: they are not. Anybody who can reach it can slow the process
 	// down.
 	PprofListen string `env:"WAYBILL_PPROF_LISTEN"`

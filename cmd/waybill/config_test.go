@@ -14,6 +14,7 @@ import (
 	"github.com/caarlos0/env/v11"
 	"github.com/stretchr/testify/require"
 
+	"waybill/activities"
 	"waybill/worker"
 )
 
@@ -101,6 +102,8 @@ func TestConfig_Check(t *testing.T) {
 		"WAYBILL_MAX_INFLIGHT_BYTES=1024", "WAYBILL_MAX_INFLIGHT_BYTES=64MiB",
 		"WAYBILL_MAX_BACKLOG=-1", "WAYBILL_MAX_BACKLOG=10000001", "WAYBILL_STARTS=0", "WAYBILL_RECOVERY_RATE=0",
 		"WAYBILL_DRAIN_TIMEOUT=25", "WAYBILL_DRAIN_TIMEOUT=0s", "WAYBILL_RECONCILE_AFTER=0s", "WAYBILL_RECONCILE_AFTER=48h",
+		"WAYBILL_PUBLIC_URL=waybill.example.com", "WAYBILL_PUBLIC_URL=https://u:hush-hush@waybill.example.com", "WAYBILL_PUBLIC_URL=https://w.example/?a=1",
+		"WAYBILL_SMTP_PASSWORD=hush-hush", "WAYBILL_SMTP_FROM=waybill@example.com",
 		"WAYBILL_LISTN=127.0.0.1:1",
 	} {
 		_, err := parse(nil, good(wrong))
@@ -109,6 +112,32 @@ func TestConfig_Check(t *testing.T) {
 		require.NotContains(t, err.Error(), "hush-hush")
 		require.NotContains(t, err.Error(), "MDEyMzQ1")
 	}
+}
+
+// The mail server's settings are checked together, and none of them shows the password.
+func TestConfig_Mail(t *testing.T) {
+	t.Parallel()
+	mail := func(change ...string) []string {
+		return good(append([]string{"WAYBILL_SMTP_HOST=smtp.example.com", "WAYBILL_SMTP_FROM=Waybill <waybill@example.com>"}, change...)...)
+	}
+	s, err := parse(nil, mail("WAYBILL_SMTP_USER=waybill", "WAYBILL_SMTP_PASSWORD=hush-hush", "WAYBILL_PUBLIC_URL=https://waybill.example.com/w/"))
+	require.NoError(t, err)
+	require.Equal(t, "https://waybill.example.com/w", s.PublicURL)
+	require.Equal(t, activities.MailerOptions{
+		Host: "smtp.example.com", TLS: activities.MailSTARTTLS, User: "waybill", Password: "hush-hush", From: "Waybill <waybill@example.com>",
+	}, s.mailerOptions())
+	for _, wrong := range []string{
+		"WAYBILL_SMTP_HOST=smtp://smtp.example.com", "WAYBILL_SMTP_HOST=smtp.example.com:25", "WAYBILL_SMTP_PORT=65536", "WAYBILL_SMTP_PORT=smtp",
+		"WAYBILL_SMTP_TLS=ssl", "WAYBILL_SMTP_FROM=", "WAYBILL_SMTP_FROM=waybill", "WAYBILL_SMTP_USER=waybill",
+		"WAYBILL_SMTP_FROM=a@example.com, b@example.com", "WAYBILL_SMTP_FROM=a@example.com\r\nBcc: b@example.com",
+	} {
+		_, err := parse(nil, mail(wrong))
+		variable, _, _ := strings.Cut(wrong, "=")
+		require.ErrorContains(t, err, variable, wrong)
+	}
+	_, err = parse(nil, mail("WAYBILL_SMTP_TLS=none", "WAYBILL_SMTP_USER=waybill", "WAYBILL_SMTP_PASSWORD=hush-hush"))
+	require.ErrorContains(t, err, "WAYBILL_SMTP_PASSWORD would be readable on the way: choose starttls or tls")
+	require.NotContains(t, err.Error(), "hush-hush")
 }
 
 // A value of the wrong kind is answered with the kind, not with the words of a parser.

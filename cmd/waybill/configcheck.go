@@ -74,6 +74,7 @@ func (c *config) check(command string) (*settings, error) {
 	if command != "worker" && len(c.APIKey) < minAPIKey {
 		wrong("WAYBILL_API_KEY", "is required: %d characters or more, hard to guess, such as the output of: openssl rand -hex 32", minAPIKey)
 	}
+	s.checkMail(wrong)
 	c.checkNumbers(wrong)
 	return s, errors.Join(errs...)
 }

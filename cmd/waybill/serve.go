@@ -113,8 +113,12 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 	if err != nil {
 		return err
 	}
+	mail, err := p.newNotices()
+	if err != nil {
+		return err
+	}
 	w := worker.New(worker.Options{
-		Client: temporal, Activities: acts, Queue: queue, FastLaneOnly: !what.isolated, Check: p.engine.CheckNamespace, StopTimeout: workShare(p.DrainTimeout), Logger: p.log,
+		Client: temporal, Activities: acts, Notices: mail, Queue: queue, FastLaneOnly: !what.isolated, Check: p.engine.CheckNamespace, StopTimeout: workShare(p.DrainTimeout), Logger: p.log,
 	})
 	p.dispatcher = worker.NewDispatcher(worker.DispatcherOptions{
 		Dispatches: p.store, Starter: p.engine, Dialects: p.catalogue.dialects, Starts: p.Starts, Failpoint: p.failpoint, Logger: p.log,
@@ -135,6 +139,7 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 	background.Go(func() { ingester.Run(ctx) })
 	upkeep := worker.NewUpkeep(worker.UpkeepOptions{Store: p.store, Starter: p.engine, Registerer: p.metrics, Logger: p.log})
 	background.Go(func() { upkeep.Run(ctx) })
+	background.Go(func() { p.watchNotices(ctx, mail != nil) })
 	reconciler := worker.NewReconciler(worker.ReconcilerOptions{
 		Log: p.store, Restarter: p.engine, Dialects: p.catalogue.dialects, After: p.ReconcileAfter, Registerer: p.metrics, Logger: p.log,
 	})

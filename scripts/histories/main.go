@@ -77,7 +77,11 @@ func record(ctx context.Context, c client.Client, path string, s *story) error {
 	workflows.Register(fast)
 	s.register(fast)
 	s.register(isolated)
-	for _, w := range []worker.Worker{fast, isolated} {
+	workers := []worker.Worker{fast, isolated}
+	if s.mail != nil {
+		workers = append(workers, s.mailWorker(c))
+	}
+	for _, w := range workers {
 		if err := w.Start(); err != nil {
 			return fmt.Errorf("start a worker: %w", err)
 		}

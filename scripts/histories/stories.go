@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,8 @@ type story struct {
 	open, continues bool
 	holdFor         time.Duration
 	recovery        bool
+	// mail answers the n-th try, from 1, to send a mail; nil: the story is not one of EndpointNotices.
+	mail func(n int) (activities.NoticeResult, error)
 	// forge makes the input one that Waybill would not.
 	forge func(in *workflows.EventDeliveryInput)
 }
@@ -76,6 +79,9 @@ func fixed(n int) [16]byte { return [16]byte{6: 0x70, 8: 0x80, 14: byte(n >> 8),
 
 func (s *story) start(ctx context.Context, c client.Client, workflowID string) (client.WorkflowRun, error) {
 	options := client.StartWorkflowOptions{ID: workflowID, TaskQueue: workflows.TaskQueue}
+	if s.mail != nil {
+		return s.startNotices(ctx, c, options)
+	}
 	if s.recovery {
 		return c.ExecuteWorkflow(ctx, options, workflows.EndpointRecoveryType, &workflows.EndpointRecoveryInput{
 			Tenant: "acme", EndpointID: webhook.NewID[webhook.EndpointID](fixed(1)), PerSecond: 10,
@@ -192,7 +198,7 @@ func after(status webhook.Status, signal string, informed bool) func(context.Con
 	}
 }
 
-func stories() []*story { return append(firstStories(), changedStories()...) }
+func stories() []*story { return slices.Concat(firstStories(), changedStories(), noticeStories()) }
 
 // firstStories are those that were recorded before any change.
 func firstStories() []*story {

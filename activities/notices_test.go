@@ -1,0 +1,419 @@
+package activities_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-smtp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+
+	"waybill/activities"
+	"waybill/schemas"
+	"waybill/scripts/inbox"
+	"waybill/store"
+	"waybill/webhook"
+)
+
+var noon = time.Date(2026, 5, 27, 12, 0, 0, 0, time.UTC)
+
+// fakeNotices is a store with one notice.
+type fakeNotices struct {
+	notice   *store.Notice
+	told     []store.Told
+	released int
+	fault    error // of NoticeTold
+}
+
+func (f *fakeNotices) ReleaseNotices(context.Context, []webhook.EndpointID) error {
+	f.released++
+	return nil
+}
+
+func (f *fakeNotices) Notice(context.Context, string, webhook.EndpointID) (*store.Notice, error) {
+	if f.notice == nil {
+		return nil, webhook.Errorf(webhook.CodeNotFound, "there is none")
+	}
+	n := *f.notice
+	return &n, nil
+}
+
+// NoticeTold does to the notice what the database does.
+func (f *fakeNotices) NoticeTold(_ context.Context, t *store.Told) (bool, error) {
+	if f.fault != nil {
+		return false, f.fault
+	}
+	f.told = append(f.told, *t)
+	n := f.notice
+	if n.Mails != t.Mails {
+		return false, nil
+	}
+	n.Exhausted -= t.Exhausted
+	if t.DisabledAt != nil {
+		n.DisabledAt = nil
+	}
+	n.Due, n.WorkingAt, n.InTrouble = n.Exhausted > 0 || n.DisabledAt != nil, nil, t.InTrouble
+	if t.Sent {
+		n.Mails++
+	}
+	if t.Trouble {
+		n.SentAt = &t.At
+	}
+	return true, nil
+}
+
+// noticeBundle sends the mails of one notice to an inbox.
+type noticeBundle struct {
+	store   *fakeNotices
+	inbox   *inbox.Inbox
+	env     *testsuite.TestActivityEnvironment
+	acts    *activities.Notices
+	now     time.Time
+	metrics *prometheus.Registry
+	log     *strings.Builder
+}
+
+func mailDialects(t *testing.T) map[string]*webhook.Dialect {
+	t.Helper()
+	all := map[string]*webhook.Dialect{
+		"mute":   {Timeout: webhook.Duration(time.Second), Alerts: &webhook.Alerts{On: []webhook.Trouble{}, Subject: "s", MinInterval: webhook.Duration(time.Hour)}},
+		"worst":  {Timeout: webhook.Duration(time.Second), Alerts: &webhook.Alerts{On: []webhook.Trouble{webhook.TroubleDisabled}, Subject: "s", MinInterval: webhook.Duration(time.Hour)}},
+		"minute": {Timeout: webhook.Duration(time.Second), Alerts: &webhook.Alerts{On: webhook.Troubles, Subject: "s", MinInterval: webhook.Duration(time.Minute)}},
+	}
+	for _, name := range []string{"standard", "tradly"} {
+		data, err := fs.ReadFile(schemas.Dialects(), name+".json")
+		require.NoError(t, err)
+		d, err := webhook.ParseDialect(data)
+		require.NoError(t, err)
+		all[name] = d
+	}
+	return all
+}
+
+func noticeSetup(t *testing.T, dialect string, o inbox.Options, change ...func(*activities.NoticesOptions)) *noticeBundle {
+	t.Helper()
+	server, options := mailServer(t, o)
+	var suite testsuite.WorkflowTestSuite
+	b := &noticeBundle{
+		inbox: server, env: suite.NewTestActivityEnvironment(), now: noon, metrics: prometheus.NewRegistry(), log: &strings.Builder{},
+		store: &fakeNotices{notice: &store.Notice{
+			Tenant:     webhook.Tenant{ID: "acme", Name: "Acme", URL: "https://tradly.app", Dialect: dialect, ContactEmail: "ops@acme.example"},
+			EndpointID: endpointID, URL: "https://hooks.acme.example:8443/hook/hush-path?token=hush-query", Due: true,
+		}},
+	}
+	no := activities.NoticesOptions{
+		Store: b.store, Sender: mailer(t, options), From: options.From, Dialects: mailDialects(t), Registerer: b.metrics,
+		Logger: slog.New(slog.NewTextHandler(b.log, nil)), Now: func() time.Time { return b.now },
+	}
+	for _, c := range change {
+		c(&no)
+	}
+	b.acts = activities.NewNotices(no)
+	b.env.RegisterActivity(b.acts.SendNotice)
+	return b
+}
+
+// exhausted adds n exhausted deliveries to the notice.
+func (b *noticeBundle) exhausted(n int64) {
+	at := b.now
+	b.store.notice.Due, b.store.notice.LastAt, b.store.notice.LastError = true, &at, "the receiver answered 500"
+	b.store.notice.Exhausted += n
+	b.store.notice.Streak = webhook.Streak{Failures: 6, Since: &at, LastFailureAt: &at}
+	if b.store.notice.Since == nil {
+		b.store.notice.Since = &at
+	}
+}
+
+func (b *noticeBundle) run(t *testing.T, in activities.NoticeInput) (*activities.NoticeResult, error) {
+	t.Helper()
+	in.Tenant, in.EndpointID = "acme", endpointID
+	value, err := b.env.ExecuteActivity(b.acts.SendNotice, in)
+	if err != nil {
+		return nil, err
+	}
+	out := new(activities.NoticeResult)
+	require.NoError(t, value.Get(out))
+	return out, nil
+}
+
+func (b *noticeBundle) send(t *testing.T) *activities.NoticeResult {
+	t.Helper()
+	out, err := b.run(t, activities.NoticeInput{})
+	require.NoError(t, err)
+	return out
+}
+
+// counted expects so many mails of a result.
+func (b *noticeBundle) counted(t *testing.T, result string, want int) {
+	t.Helper()
+	families, err := b.metrics.Gather()
+	require.NoError(t, err)
+	require.Len(t, families, 1)
+	require.Equal(t, "waybill_mails_total", families[0].GetName())
+	require.Len(t, families[0].GetMetric(), 4)
+	for _, m := range families[0].GetMetric() {
+		if m.GetLabel()[0].GetValue() == result {
+			require.EqualValues(t, want, m.GetCounter().GetValue(), result)
+		}
+	}
+	lint, err := testutil.GatherAndLint(b.metrics)
+	require.NoError(t, err)
+	require.Empty(t, lint)
+}
+
+// The first mail goes at once, what fails within the hour is counted in the next one, and one mail says that it is over.
+func TestNotices_OneAnHour(t *testing.T) {
+	t.Parallel()
+	b := noticeSetup(t, "tradly", inbox.Options{})
+	b.exhausted(1)
+	require.Equal(t, &activities.NoticeResult{Sent: activities.MailTrouble, Exhausted: 1, Host: "hooks.acme.example:8443"}, b.send(t))
+	require.Equal(t, &activities.NoticeResult{Host: "hooks.acme.example:8443"}, b.send(t), "nothing is left to tell")
+	require.Equal(t, 1, b.store.released)
+
+	b.now = noon.Add(10 * time.Minute)
+	b.exhausted(2)
+	require.Equal(t, &activities.NoticeResult{Exhausted: 2, Wait: 50 * time.Minute, Host: "hooks.acme.example:8443"}, b.send(t))
+	b.exhausted(3)
+	b.now = noon.Add(time.Hour - time.Nanosecond)
+	require.Equal(t, time.Nanosecond, b.send(t).Wait)
+	require.Len(t, b.inbox.Mails(), 1)
+	b.now = noon.Add(time.Hour)
+	require.Equal(t, activities.MailTrouble, b.send(t).Sent)
+	require.True(t, b.store.notice.InTrouble)
+
+	// It works again, and 1 more delivery was exhausted before: one mail says both, within the hour.
+	b.exhausted(1)
+	b.now = b.now.Add(time.Minute)
+	b.store.notice.WorkingAt, b.store.notice.LastSuccessAt, b.store.notice.Streak.Failures = &b.now, &b.now, 0
+	require.Equal(t, activities.MailWorks, b.send(t).Sent)
+	require.False(t, b.store.notice.InTrouble)
+	got := b.inbox.Mails()
+	require.Len(t, got, 3)
+	for i, want := range []struct{ subject, text string }{
+		{"Tradly webhook delivery issues for https://tradly.app", "1 webhook, after all attempts"},
+		{"Tradly webhook delivery issues for https://tradly.app", "5 webhooks, after all attempts"},
+		{"Webhooks for https://tradly.app work again at hooks.acme.example:8443", "1 more webhook since the last mail"},
+	} {
+		require.Equal(t, want.subject, got[i].Subject)
+		require.Contains(t, got[i].Text, want.text)
+		require.Contains(t, got[i].HTML, want.text)
+	}
+	b.counted(t, "sent", 3)
+
+	// In trouble again within the hour after the last mail about trouble: it waits, although another mail was sent.
+	b.exhausted(1)
+	require.Equal(t, 59*time.Minute, b.send(t).Wait)
+}
+
+// What is over before anybody was told is not told.
+func TestNotices_LeftOut(t *testing.T) {
+	t.Parallel()
+	leaves := func(dialect string, change func(n *store.Notice)) {
+		t.Helper()
+		b := noticeSetup(t, dialect, inbox.Options{})
+		change(b.store.notice)
+		require.Equal(t, &activities.NoticeResult{Host: "hooks.acme.example:8443"}, b.send(t))
+		require.Empty(t, b.inbox.Mails())
+		require.False(t, b.store.notice.Due)
+	}
+	leaves("standard", func(n *store.Notice) { n.DisabledAt = &noon }) // and enabled again
+	leaves("standard", func(n *store.Notice) { n.WorkingAt = &noon })  // nobody was told of trouble
+	leaves("mute", func(n *store.Notice) { n.Exhausted, n.DisabledAt, n.Disabled = 1, &noon, true })
+	leaves("worst", func(n *store.Notice) { n.Exhausted = 1 })
+	leaves("standard", func(n *store.Notice) { // it worked for a moment
+		n.InTrouble, n.WorkingAt, n.Streak.Failures = true, &noon, 1
+	})
+
+	b := noticeSetup(t, "standard", inbox.Options{})
+	b.store.notice = nil
+	require.Equal(t, &activities.NoticeResult{}, b.send(t), "deleted meanwhile")
+}
+
+// It worked for a moment, and fails again, within the hour: the trouble goes on waiting, and the moment is forgotten.
+func TestNotices_WorkedForAMoment(t *testing.T) {
+	t.Parallel()
+	b := noticeSetup(t, "standard", inbox.Options{})
+	b.exhausted(1)
+	b.send(t)
+	b.exhausted(2)
+	b.store.notice.WorkingAt = &b.now
+	require.Equal(t, time.Hour, b.send(t).Wait)
+	require.Nil(t, b.store.notice.WorkingAt)
+	require.EqualValues(t, 2, b.store.notice.Exhausted)
+	require.True(t, b.store.notice.InTrouble)
+	require.Len(t, b.inbox.Mails(), 1)
+}
+
+func TestNotices_Disabled(t *testing.T) {
+	t.Parallel()
+	b := noticeSetup(t, "worst", inbox.Options{}, func(o *activities.NoticesOptions) { o.PublicURL = "https://waybill.example" })
+	n := b.store.notice
+	n.Disabled, n.DisabledAt, n.DisabledBy, n.DisabledReason, n.Exhausted = true, &noon, webhook.ByFailures, "10 attempts in a row failed", 3
+	require.Equal(t, &activities.NoticeResult{Sent: activities.MailTrouble, Exhausted: 3, Disabled: true, Host: "hooks.acme.example:8443"}, b.send(t))
+	text := b.inbox.Mails()[0].Text
+	require.Contains(t, text, "Disabled:       automatically, 27 May 2026 12:00:00 UTC: 10 attempts in a row failed\n")
+	require.Contains(t, text, "POST https://waybill.example/v1/tenants/acme/endpoints/"+endpointID.String()+"/enable")
+	require.Contains(t, text, "https://waybill.example/tenants/acme/endpoints/"+endpointID.String()+"\n")
+	require.Contains(t, b.inbox.Mails()[0].HTML, `<a href="https://waybill.example/tenants/acme/endpoints/`+endpointID.String()+`">`)
+}
+
+// A mail about trouble that is over already says so, and none follows that it works again.
+func TestNotices_WorksAlready(t *testing.T) {
+	t.Parallel()
+	b := noticeSetup(t, "standard", inbox.Options{})
+	b.exhausted(1)
+	later := noon.Add(time.Minute)
+	b.store.notice.Streak.Failures, b.store.notice.LastSuccessAt = 0, &later
+	require.Equal(t, activities.MailTrouble, b.send(t).Sent)
+	require.False(t, b.store.notice.InTrouble)
+	require.Contains(t, b.inbox.Mails()[0].Text, "It answers again since 27 May 2026 12:01:00 UTC.")
+	require.NotContains(t, b.inbox.Mails()[0].Text, "Mend the receiver")
+}
+
+// A mail server that does not take a mail is an error that Temporal tries again; the contact's refusal is a result.
+func TestNotices_NotSent(t *testing.T) {
+	t.Parallel()
+	code := 550
+	b := noticeSetup(t, "standard", inbox.Options{Rcpt: func(to string) error {
+		if code == 0 {
+			return nil
+		}
+		return &smtp.SMTPError{Code: code, Message: "not " + to}
+	}})
+	b.exhausted(1)
+	out := b.send(t)
+	require.Equal(t, "the mail server refuses the mail with 550", out.Refused)
+	require.EqualValues(t, 1, out.Exhausted)
+	require.Empty(t, out.Sent)
+	b.counted(t, "refused", 1)
+
+	code = 450
+	_, err := b.run(t, activities.NoticeInput{})
+	var failed *temporal.ApplicationError
+	require.ErrorAs(t, err, &failed)
+	require.False(t, failed.NonRetryable())
+	require.Contains(t, err.Error(), "the mail server puts the mail off with 450")
+	require.NotContains(t, err.Error(), "ops@acme.example")
+	b.counted(t, "failed", 1)
+	require.Empty(t, b.store.told)
+	require.EqualValues(t, 1, b.store.notice.Exhausted, "nothing is lost")
+
+	out, err = b.run(t, activities.NoticeInput{GiveUp: true})
+	require.NoError(t, err)
+	require.Equal(t, &activities.NoticeResult{Host: "hooks.acme.example:8443"}, out)
+	require.False(t, b.store.notice.Due)
+	require.Contains(t, b.log.String(), "a mail is given up")
+	b.counted(t, "given_up", 1)
+	require.Empty(t, b.inbox.Mails())
+
+	code = 0
+	b.exhausted(1)
+	require.Equal(t, activities.MailTrouble, b.send(t).Sent, "the next trouble is tried anew")
+}
+
+// The mail was sent and could not be marked: the next try marks it and sends nothing.
+func TestNotices_MarkFails(t *testing.T) {
+	t.Parallel()
+	b := noticeSetup(t, "standard", inbox.Options{})
+	var beat store.Told
+	b.env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
+		require.NoError(t, details.Get(&beat))
+	})
+	b.exhausted(1)
+	b.store.fault = webhook.Errorf(webhook.CodeUnavailable, "the database is not available").WithCause(errors.New("x"))
+	_, err := b.run(t, activities.NoticeInput{})
+	require.Error(t, err)
+	require.Len(t, b.inbox.Mails(), 1)
+	b.store.fault = nil
+
+	n := b.store.notice
+	require.Equal(t, store.Told{
+		Tenant: "acme", EndpointID: endpointID, Exhausted: 1, Sent: true, Trouble: true, InTrouble: true, ReadAt: noon, At: noon,
+	}, beat)
+	b.env.SetHeartbeatDetails(beat)
+	require.Equal(t, &activities.NoticeResult{Host: "hooks.acme.example:8443"}, b.send(t))
+	require.Len(t, b.inbox.Mails(), 1)
+	require.EqualValues(t, 1, n.Mails)
+	require.False(t, n.Due)
+}
+
+// A process that dies between mail and mark costs one duplicate, which mail programs recognize by its id.
+func TestNotices_SentTwice(t *testing.T) {
+	t.Parallel()
+	dies := true
+	b := noticeSetup(t, "standard", inbox.Options{}, func(o *activities.NoticesOptions) {
+		o.Failpoint = func(name string) {
+			require.Equal(t, "after-mail", name)
+			if dies {
+				panic("dies")
+			}
+		}
+	})
+	b.exhausted(1)
+	_, err := b.run(t, activities.NoticeInput{})
+	require.Error(t, err)
+	dies = false
+	require.Equal(t, activities.MailTrouble, b.send(t).Sent)
+	got := b.inbox.Mails()
+	require.Len(t, got, 2)
+	require.Equal(t, got[0].Header.Get("Message-ID"), got[1].Header.Get("Message-ID"))
+	require.Regexp(t, `^<ep_[0-9a-f]+\.1\.[0-9]+\.trouble@example\.com>$`, got[0].Header.Get("Message-ID"))
+
+	b.now = noon.Add(2 * time.Hour)
+	b.exhausted(1)
+	b.send(t)
+	require.NotEqual(t, got[0].Header.Get("Message-ID"), b.inbox.Mails()[2].Header.Get("Message-ID"))
+}
+
+// Nothing of the endpoint but its host, no payload, and no text of others as markup, header or control character.
+func TestNotices_HostileTexts(t *testing.T) {
+	t.Parallel()
+	b := noticeSetup(t, "standard", inbox.Options{})
+	n := b.store.notice
+	n.Tenant.Name, n.Tenant.URL = "Evil\r\nBcc: victim@else.example <script>alert(1)</script>", ""
+	b.exhausted(1)
+	n.LastError = "500 <img src=x onerror=alert(1)> see https://u:hush-user@hooks.acme.example/hush-path?token=hush-query\r\n.\r\n\x1b[31m\u202e" + strings.Repeat("y", 5000)
+	n.Disabled, n.DisabledAt, n.DisabledReason, n.DisabledBy = true, &noon, "javascript://hush-reason \x00 {{.API}}", "key <b>"
+	b.send(t)
+	got := b.inbox.Mails()
+	require.Len(t, got, 1)
+	require.Empty(t, got[0].Header.Get("Bcc"))
+	require.Equal(t, []string{"ops@acme.example"}, got[0].To)
+	for _, part := range []string{string(got[0].Raw), got[0].Text, got[0].HTML} {
+		require.NotContains(t, part, "hush")
+		require.NotContains(t, part, "\x1b")
+		require.NotContains(t, part, "\u202e")
+	}
+	require.NotContains(t, got[0].HTML, "<script>")
+	require.NotContains(t, got[0].HTML, "<img")
+	require.Contains(t, got[0].HTML, "&lt;img")
+	require.Contains(t, got[0].Text, "[link]")
+	require.Contains(t, got[0].Text, "{{.API}}")
+	require.Less(t, len(got[0].Text), 3000)
+	for line := range strings.Lines(string(got[0].Raw)) {
+		require.LessOrEqual(t, len(line), 1000)
+	}
+	out, err := json.Marshal(b.store.told)
+	require.NoError(t, err)
+	require.NotContains(t, string(out), "hush")
+}
+
+func TestNotices_UnknownDialect(t *testing.T) {
+	t.Parallel()
+	b := noticeSetup(t, "elsewhere", inbox.Options{})
+	b.exhausted(1)
+	_, err := b.run(t, activities.NoticeInput{})
+	require.ErrorContains(t, err, "the tenant's dialect is not loaded")
+	require.Empty(t, b.store.told)
+}
