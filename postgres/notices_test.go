@@ -218,7 +218,7 @@ func TestNoteWorking(t *testing.T) {
 	b.streak(e, 0, &earlier, &later)
 	notes(0)
 	b.exec(`UPDATE endpoints SET disabled_at = NULL`)
-	require.False(t, b.notice(e).WorkingAt != nil)
+	require.Nil(t, b.notice(e).WorkingAt)
 	notes(1)
 	notes(0) // once
 	n := b.notice(e)
