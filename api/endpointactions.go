@@ -22,13 +22,17 @@ func (s *Server) readReason(w http.ResponseWriter, r *http.Request, otherwise st
 	if err := decodeOptional(w, r, s.opts.MaxBodyBytes, &in); err != nil {
 		return "", err
 	}
-	if len(in.Reason) > maxReasonBytes || !webhook.IsLine(in.Reason) {
-		return "", invalid("request", webhook.FieldError{Field: "reason", Detail: "is one line of at most 500 bytes, without control characters"})
-	}
 	if in.Reason == "" {
 		return otherwise, nil
 	}
-	return in.Reason, nil
+	return in.Reason, checkReason(in.Reason)
+}
+
+func checkReason(reason string) error {
+	if len(reason) > maxReasonBytes || !webhook.IsLine(reason) {
+		return invalid("request", webhook.FieldError{Field: "reason", Detail: "is one line of at most 500 bytes, without control characters"})
+	}
+	return nil
 }
 
 // disableEndpoint is POST /v1/tenants/{tenant}/endpoints/{endpoint}/disable.

@@ -15,6 +15,7 @@ type Store interface {
 	store.Keys
 	store.Events
 	LogStore
+	RecoveryStore
 	DispatchStore
 	QuarantineStore
 	store.Health
@@ -52,6 +53,15 @@ type LogStore interface {
 	Attempt(ctx context.Context, tenant string, id webhook.AttemptID) (*store.SentAttempt, error)
 }
 
+// RecoveryStore is what the API needs of store.Recoveries.
+type RecoveryStore interface {
+	CountRecovery(ctx context.Context, r *webhook.Recovery) (*store.RecoveryCount, error)
+	CreateRecovery(ctx context.Context, r *webhook.Recovery, once *store.Once) error
+	Recovery(ctx context.Context, tenant string, id webhook.RecoveryID) (*webhook.Recovery, error)
+	Recoveries(ctx context.Context, tenant string, endpoint webhook.EndpointID, page store.Page) ([]webhook.Recovery, error)
+	CancelRecovery(ctx context.Context, tenant string, id webhook.RecoveryID, at time.Time) (*webhook.Recovery, error)
+}
+
 // Backlog bounds how many accepted events wait to be dispatched.
 type Backlog interface {
 	// Admit reserves room for events that are about to be stored. CodeBacklogFull: there is none. CodeUnavailable: it
@@ -69,5 +79,6 @@ type Engine interface {
 	DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time, checks ...func(*webhook.Endpoint) error) error
 	RetryNow(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error
 	CancelDelivery(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error
+	WakeQueue(ctx context.Context, tenant string, endpoint webhook.EndpointID) error
 	Ready(ctx context.Context) error
 }

@@ -18,3 +18,9 @@ func (m *moment) UnmarshalJSON(b []byte) error {
 	*m = moment(at)
 	return err
 }
+
+// MarshalJSON writes RFC 3339, so that two requests with different moments are told apart.
+func (m moment) MarshalJSON() ([]byte, error) { return time.Time(m).MarshalJSON() }
+
+// utc returns the moment with the precision of the database.
+func (m moment) utc() time.Time { return time.Time(m).UTC().Truncate(time.Microsecond) }

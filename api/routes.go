@@ -80,6 +80,11 @@ func (s *Server) routes() []route {
 		{"GET", deliveryPath + "/attempts", read, s.listAttempts},
 		{"GET", deliveryPath + "/attempts/{attempt}", read, s.getAttempt},
 
+		{"POST", tenantPath + "/recoveries", manage, s.createRecovery},
+		{"GET", tenantPath + "/recoveries", read, s.listRecoveries},
+		{"GET", tenantPath + "/recoveries/{recovery}", read, s.getRecovery},
+		{"POST", tenantPath + "/recoveries/{recovery}/cancel", manage, s.cancelRecovery},
+
 		{"GET", "/v1/dispatches", adminOnly, s.listDispatches},
 		{"POST", "/v1/dispatches/{dispatch}/retry", adminOnly, s.retryDispatch},
 

@@ -34,6 +34,7 @@ type fakeEngine struct {
 	history func(tenant, event string) (*webhook.History, error)
 	retry   func() error
 	cancel  func() error
+	wake    func() error
 	ready   func() error
 }
 
@@ -78,6 +79,11 @@ func (f *fakeEngine) RetryNow(_ context.Context, tenant, event string, id webhoo
 func (f *fakeEngine) CancelDelivery(_ context.Context, tenant, event string, id webhook.EndpointID, reason string) error {
 	f.note("cancel %s %s %s %s", tenant, event, id, reason)
 	return orNil(f.cancel)
+}
+
+func (f *fakeEngine) WakeQueue(_ context.Context, tenant string, id webhook.EndpointID) error {
+	f.note("wake %s %s", tenant, id)
+	return orNil(f.wake)
 }
 
 func (f *fakeEngine) Ready(context.Context) error { return orNil(f.ready) }

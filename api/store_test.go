@@ -29,6 +29,7 @@ type memStore struct {
 	deliveries map[webhook.DeliveryID]webhook.Delivery
 	attempts   map[webhook.AttemptID]webhook.Attempt
 	owners     map[webhook.DeliveryID]string
+	recoveries map[webhook.RecoveryID]webhook.Recovery
 	setAside   []store.SetAside
 	quarantine []store.QuarantinedRow // newest first
 
@@ -51,7 +52,7 @@ func newMemStore(uuid func() [16]byte) *memStore {
 		secrets: map[string]webhook.Secret{}, keys: map[string]webhook.APIKey{},
 		events: map[string]webhook.Publication{}, receipts: map[string]webhook.Receipt{},
 		deliveries: map[webhook.DeliveryID]webhook.Delivery{}, attempts: map[webhook.AttemptID]webhook.Attempt{},
-		owners: map[webhook.DeliveryID]string{}, calls: map[string]int{}, once: map[onceKey]onceAnswer{},
+		owners: map[webhook.DeliveryID]string{}, recoveries: map[webhook.RecoveryID]webhook.Recovery{}, calls: map[string]int{}, once: map[onceKey]onceAnswer{},
 	}
 }
 

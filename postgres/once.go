@@ -65,14 +65,34 @@ func (s *Store) claimOnce(ctx context.Context, tx *sqlx.Tx, once *store.Once) er
 	if err := tx.SelectContext(ctx, &claimed, claimOnce, once.Scope, once.Hash[:], once.Digest[:]); err != nil || len(claimed) > 0 {
 		return err
 	}
+	if err := s.takenOnce(ctx, tx, once); !missing(err) {
+		return err
+	}
+	return webhook.Errorf(webhook.CodeUnavailable, "the Idempotency-Key was forgotten a moment ago; send the request again")
+}
+
+// lookOnce returns why the key cannot be claimed, before work that a repetition does not need; nil: it can, or once is nil.
+func (s *Store) lookOnce(ctx context.Context, once *store.Once) error {
+	if once == nil {
+		return nil
+	}
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	err := s.takenOnce(ctx, s.db, once)
+	if missing(err) {
+		return nil
+	}
+	return failed("look for an idempotency key", err)
+}
+
+// takenOnce returns a store.Repetition, a conflict, or sql.ErrNoRows: the key is not taken.
+func (s *Store) takenOnce(ctx context.Context, q sqlx.QueryerContext, once *store.Once) error {
 	var first struct {
 		Digest []byte `db:"digest"`
 		Sealed []byte `db:"answer_sealed"`
 	}
-	err := tx.GetContext(ctx, &first, selectOnce, once.Scope, once.Hash[:])
+	err := sqlx.GetContext(ctx, q, &first, selectOnce, once.Scope, once.Hash[:])
 	switch {
-	case missing(err):
-		return webhook.Errorf(webhook.CodeUnavailable, "the Idempotency-Key was forgotten a moment ago; send the request again")
 	case err != nil:
 		return err
 	case !bytes.Equal(first.Digest, once.Digest[:]):

@@ -75,7 +75,11 @@ func (r *recoveryRow) recovery() *webhook.Recovery {
 
 // CreateRecovery implements store.Recoveries. What it counted may have changed when it is stored, so that Matched is what there
 // was at the start.
-func (s *Store) CreateRecovery(ctx context.Context, r *webhook.Recovery) error {
+func (s *Store) CreateRecovery(ctx context.Context, r *webhook.Recovery, once *store.Once) error {
+	// A repetition gets the first answer whatever there is to be counted now.
+	if err := s.lookOnce(ctx, once); err != nil {
+		return err
+	}
 	count, err := s.CountRecovery(ctx, r)
 	if err != nil {
 		return err
@@ -84,7 +88,7 @@ func (s *Store) CreateRecovery(ctx context.Context, r *webhook.Recovery) error {
 		return webhook.NewInvalid("recovery", webhook.FieldError{Field: "since", Detail: matchesTooMuch(count.Matched)})
 	}
 	r.Matched, r.Status = count.Matched, webhook.RecoveryRunning
-	return s.transact(ctx, "create a recovery", func(tx *sqlx.Tx) error {
+	return s.transactOnce(ctx, "create a recovery", once, func(tx *sqlx.Tx) error {
 		e, err := s.findEndpoint(ctx, tx, r.TenantID, r.EndpointID, "FOR SHARE")
 		if err != nil {
 			return err

@@ -53,7 +53,7 @@ func ofType(eventType string) func(*webhook.Event) {
 // start creates a recovery and returns it.
 func (b *bundle) start(r *webhook.Recovery) *webhook.Recovery {
 	b.t.Helper()
-	require.NoError(b.t, b.CreateRecovery(b.t.Context(), r))
+	require.NoError(b.t, b.CreateRecovery(b.t.Context(), r, nil))
 	return r
 }
 
@@ -327,12 +327,12 @@ func TestRecovery_WaitsForItsEndpoint(t *testing.T) {
 		require.NoError(t, err)
 	}
 	disabled()
-	requireCode(t, webhook.CodeConflict, b.CreateRecovery(t.Context(), recovery(e.ID)))
+	requireCode(t, webhook.CodeConflict, b.CreateRecovery(t.Context(), recovery(e.ID), nil))
 	require.Equal(t, int64(1), must(b.CountRecovery(t.Context(), recovery(e.ID))).Matched, "what would be sent can be asked for")
 	_, _, err := b.EnableEndpoint(t.Context(), "acme", e.ID, webhook.Change{At: now()})
 	require.NoError(t, err)
 	r := b.start(recovery(e.ID))
-	requireCode(t, webhook.CodeConflict, b.CreateRecovery(t.Context(), recovery(e.ID)))
+	requireCode(t, webhook.CodeConflict, b.CreateRecovery(t.Context(), recovery(e.ID), nil))
 	disabled()
 	require.Zero(t, b.advance(e.ID, 10))
 	require.Equal(t, webhook.RecoveryRunning, b.findRecovery(r.ID).Status)
@@ -343,7 +343,7 @@ func TestRecovery_WaitsForItsEndpoint(t *testing.T) {
 	require.NoError(t, b.DeleteEndpoint(t.Context(), "acme", e.ID, now()))
 	b.advance(e.ID, 10)
 	require.Equal(t, webhook.RecoveryCanceled, b.findRecovery(r.ID).Status)
-	requireCode(t, webhook.CodeNotFound, b.CreateRecovery(t.Context(), recovery(e.ID)))
+	requireCode(t, webhook.CodeNotFound, b.CreateRecovery(t.Context(), recovery(e.ID), nil))
 	_, err = b.CountRecovery(t.Context(), recovery(e.ID))
 	requireCode(t, webhook.CodeNotFound, err)
 }
@@ -408,7 +408,7 @@ func TestRecovery_HasLimits(t *testing.T) {
 	e := b.endpoint("acme")
 	b.fillUnsent(e.ID, webhook.MaxRecovery+1, "'exhausted'")
 	r := recovery(e.ID)
-	err := b.CreateRecovery(t.Context(), r)
+	err := b.CreateRecovery(t.Context(), r, nil)
 	requireCode(t, webhook.CodeInvalid, err)
 	require.ErrorContains(t, err, fmt.Sprintf("matches %d deliveries", webhook.MaxRecovery+1))
 	require.Equal(t, int64(webhook.MaxRecovery+1), must(b.CountRecovery(t.Context(), r)).Matched)
@@ -512,4 +512,21 @@ func TestRecovery_ReadsWhatItIsAbout(t *testing.T) {
 	for _, s := range b.scans(plan) {
 		require.Equal(t, []string{"endpoint_id", "queue_due_at", "id"}, s.columns)
 	}
+}
+
+// A repetition makes no second recovery, and gets the first answer even where the recovery could not be created now.
+func TestCreateRecovery_Once(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	e := b.endpoint("acme")
+	once := &store.Once{Scope: "acme", Hash: [32]byte{1}, Digest: [32]byte{2}, Answer: func() ([]byte, error) { return []byte("first"), nil }}
+	require.NoError(t, b.CreateRecovery(t.Context(), recovery(e.ID), once))
+	require.NoError(t, b.DeleteEndpoint(t.Context(), "acme", e.ID, now()))
+	var again *store.Repetition
+	require.ErrorAs(t, b.CreateRecovery(t.Context(), recovery(e.ID), once), &again)
+	require.Equal(t, "first", string(again.Answer))
+	once.Digest = [32]byte{3}
+	requireCode(t, webhook.CodeIdempotencyConflict, b.CreateRecovery(t.Context(), recovery(e.ID), once))
+	require.Len(t, must(b.Recoveries(t.Context(), "acme", e.ID, store.Page{Limit: 10})), 1)
 }

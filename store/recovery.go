@@ -23,7 +23,7 @@ type Recoveries interface {
 	CountRecovery(ctx context.Context, r *webhook.Recovery) (*RecoveryCount, error)
 	// CreateRecovery counts and stores a recovery that runs. CodeConflict: the endpoint is disabled, or has one that runs;
 	// CodeInvalid: it matches more than webhook.MaxRecovery, and the error says how many; CodeNotFound: there is no such endpoint.
-	CreateRecovery(ctx context.Context, r *webhook.Recovery) error
+	CreateRecovery(ctx context.Context, r *webhook.Recovery, once *Once) error
 	Recovery(ctx context.Context, tenant string, id webhook.RecoveryID) (*webhook.Recovery, error)
 	// Recoveries lists a tenant's recoveries, newest first, of one endpoint unless it is zero. Page.After is an id.
 	Recoveries(ctx context.Context, tenant string, endpoint webhook.EndpointID, page Page) ([]webhook.Recovery, error)
