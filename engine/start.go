@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"waybill/activities"
@@ -57,9 +58,10 @@ func (p *policies) index(own *webhook.RetryPolicy) int {
 
 // NewRestartInput returns the input for an event whose workflow was lost. The workflow continues from the state in the log.
 // Of a long log only the latest attempts are carried. Where even they do not fit, the workflow starts with no attempts, and
-// its first attempts find the recorded ones in the log.
+// its first attempts find the recorded ones in the log. What belongs to an endpoint's queue is left out.
 func NewRestartInput(s *store.EventState, d *webhook.Dialect) *workflows.EventDeliveryInput {
 	in := NewEventDeliveryInput(&s.Dispatch, d)
+	in.Deliveries = slices.DeleteFunc(in.Deliveries, func(d workflows.DeliveryState) bool { return s.Queued[d.ID] })
 	attempts := make([][]webhook.AttemptSummary, len(s.Log))
 	log := make(map[webhook.DeliveryID]*webhook.DeliveryHistory, len(s.Log))
 	for i := range s.Log {

@@ -9,22 +9,27 @@ import (
 )
 
 const (
-	// cancelDeliveriesOfDeleted finds the deliveries that wait for an endpoint with the indexes deliveries_held and
-	// deliveries_waiting.
+	// cancelDeliveriesOfDeleted finds the deliveries that wait for an endpoint with the indexes deliveries_held, deliveries_waiting
+	// and deliveries_queued.
 	cancelDeliveriesOfDeleted = `
 		WITH waiting AS MATERIALIZED (
-			(SELECT id FROM deliveries WHERE endpoint_id = $1 AND held_at IS NOT NULL ORDER BY id LIMIT $5)
+			(SELECT id FROM deliveries WHERE endpoint_id = $2 AND held_at IS NOT NULL ORDER BY id LIMIT $6)
 			UNION
-			(SELECT id FROM deliveries WHERE endpoint_id = $1 AND next_attempt_at IS NOT NULL ORDER BY id LIMIT $5)
-			ORDER BY id LIMIT $5
+			(SELECT id FROM deliveries WHERE endpoint_id = $2 AND next_attempt_at IS NOT NULL ORDER BY id LIMIT $6)
+			UNION
+			(SELECT id FROM deliveries WHERE endpoint_id = $2 AND queue_due_at IS NOT NULL ORDER BY queue_due_at, id LIMIT $6)
+			ORDER BY id LIMIT $6
 		), locked AS MATERIALIZED (
-			SELECT d.id FROM waiting w JOIN deliveries d ON d.id = w.id
-			WHERE d.tenant_id || '' = $2 AND d.status || '' IN ('pending', 'retrying', 'held') ORDER BY d.id FOR UPDATE OF d
-		)
-		UPDATE deliveries d SET status = 'canceled', reason = $3, held_at = NULL, next_attempt_at = NULL, updated_at = $4
-		FROM locked WHERE d.id = locked.id
-			AND EXISTS (SELECT FROM endpoints e WHERE e.id = $1 AND e.tenant_id = $2 AND e.deleted_at IS NOT NULL)
-		RETURNING d.id, d.event_id`
+			SELECT d.id, d.queue_due_at IS NOT NULL AS queued FROM waiting w JOIN deliveries d ON d.id = w.id
+			WHERE d.tenant_id || '' = $3 AND d.status || '' IN ('pending', 'retrying', 'held') ORDER BY d.id FOR UPDATE OF d
+		), canceled AS (
+			UPDATE deliveries d SET status = 'canceled', reason = $4, held_at = NULL, next_attempt_at = NULL, queue_due_at = NULL, queue_lease = NULL,
+				asked = false, updated_at = $5
+			FROM locked WHERE d.id = locked.id
+				AND EXISTS (SELECT FROM endpoints e WHERE e.id = $2 AND e.tenant_id = $3 AND e.deleted_at IS NOT NULL)
+			RETURNING d.id, d.event_id, d.endpoint_id, d.tenant_id, d.test, d.updated_at, locked.queued
+		), counted AS (` + countCanceled + `)
+		SELECT id, event_id, queued FROM canceled`
 
 	// selectJustDeleted reports whether the endpoint was deleted so recently that a record which read it before may not be
 	// committed yet.
@@ -32,16 +37,30 @@ const (
 		SELECT count(*) > 0 FROM endpoints WHERE id = $1 AND tenant_id = $2 AND deleted_at > clock_timestamp() - $3::bigint * interval '1 millisecond'`
 )
 
-// CancelDeliveriesOfDeleted implements store.HeldRecoveries. It leaves out deliveries that were never attempted: their first
-// attempt finds the endpoint deleted.
+// CancelDeliveriesOfDeleted implements store.Queues. It leaves out deliveries that were never attempted and that a workflow owns:
+// their first attempt finds the endpoint deleted.
 func (s *Store) CancelDeliveriesOfDeleted(ctx context.Context, tenant string, endpoint webhook.EndpointID, reason string, at time.Time, limit int) ([]store.HeldDelivery, bool, error) {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	const what = "cancel what waits for a deleted endpoint"
-	var canceled []store.HeldDelivery
-	err := s.list(ctx, &canceled, cancelDeliveriesOfDeleted, endpoint, tenant, reason, at, limit)
-	if err != nil || len(canceled) > 0 {
-		return canceled, err == nil, failed(what, err)
+	var canceled []struct {
+		store.HeldDelivery
+		Queued bool `db:"queued"`
+	}
+	err := s.writers.use(func(writer int) error {
+		return s.selectHot(ctx, &canceled, cancelDeliveriesOfDeleted, writer, endpoint, tenant, cleanText(reason), at, limit)
+	})
+	if err != nil {
+		return nil, false, failed(what, err)
+	}
+	var owned []store.HeldDelivery
+	for _, d := range canceled {
+		if !d.Queued {
+			owned = append(owned, d.HeldDelivery)
+		}
+	}
+	if len(canceled) > 0 {
+		return owned, true, nil
 	}
 	var just bool
 	err = s.get(ctx, &just, selectJustDeleted, endpoint, tenant, s.opts.Timeout.Milliseconds())

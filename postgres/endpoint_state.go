@@ -52,7 +52,7 @@ func (s *Store) setEnabled(ctx context.Context, tenant string, id webhook.Endpoi
 		}
 		e.Version++
 		_, err := tx.ExecContext(ctx, `
-			UPDATE endpoints SET disabled_at = $2, disabled_reason = $3, recovery_due = $2::timestamptz IS NULL, updated_at = $4,
+			UPDATE endpoints SET disabled_at = $2, disabled_reason = $3, recovery_due = $2::timestamptz IS NULL, wake_due = true, updated_at = $4,
 				version = $5, disabled_by = $6 WHERE id = $1`, id, e.DisabledAt, e.DisabledReason, e.UpdatedAt, e.Version, e.DisabledBy)
 		return err
 	})
@@ -73,7 +73,7 @@ func (s *Store) DeleteEndpoint(ctx context.Context, tenant string, id webhook.En
 		}
 		_, err := tx.ExecContext(ctx, `
 			UPDATE endpoints SET deleted_at = clock_timestamp(), updated_at = $2, url = '', filter = NULL, description = '', metadata = NULL, headers_sealed = NULL,
-				secret_sealed = NULL, recovery_due = true, version = version + 1 WHERE id = $1`, id, at)
+				secret_sealed = NULL, recovery_due = true, wake_due = true, version = version + 1 WHERE id = $1`, id, at)
 		return err
 	})
 	return err

@@ -9,7 +9,10 @@ import (
 )
 
 const (
-	selectHeldSince = `SELECT id, held_at FROM deliveries WHERE event_key = $1 AND held_at IS NOT NULL`
+	// selectOwners returns what is held or queued of an event. Its columns are read only for the event's deliveries.
+	selectOwners = `
+		SELECT id, held_at, queue_due_at IS NOT NULL AS queued FROM deliveries
+		WHERE event_key = $1 AND (held_at IS NOT NULL OR queue_due_at IS NOT NULL)`
 
 	selectUnknownEvents = `
 		SELECT asked.tenant_id, asked.event_id FROM unnest($1::text[], $2::text[], $3::uuid[]) AS asked (tenant_id, event_id, generated)
@@ -37,16 +40,23 @@ func (s *Store) EventState(ctx context.Context, key webhook.EventKey) (*store.Ev
 		if err != nil {
 			return err
 		}
-		var held []struct {
+		var waiting []struct {
 			ID     webhook.DeliveryID `db:"id"`
-			HeldAt time.Time          `db:"held_at"`
+			HeldAt *time.Time         `db:"held_at"`
+			Queued bool               `db:"queued"`
 		}
-		if err := tx.SelectContext(ctx, &held, selectHeldSince, key); err != nil {
+		if err := tx.SelectContext(ctx, &waiting, selectOwners, key); err != nil {
 			return err
 		}
-		out = &store.EventState{Dispatch: events[0], Log: h.Deliveries, HeldAt: map[webhook.DeliveryID]time.Time{}}
-		for _, d := range held {
-			out.HeldAt[d.ID] = d.HeldAt
+		out = &store.EventState{
+			Dispatch: events[0], Log: h.Deliveries, HeldAt: map[webhook.DeliveryID]time.Time{}, Queued: map[webhook.DeliveryID]bool{},
+		}
+		for _, d := range waiting {
+			if d.Queued {
+				out.Queued[d.ID] = true
+			} else {
+				out.HeldAt[d.ID] = *d.HeldAt
+			}
 		}
 		return nil
 	})

@@ -67,7 +67,8 @@ var HotStatements = map[string]string{
 	"count": countDispatches, "set aside": selectSetAside, "count set aside": countSetAside, "release": releaseDispatches, "versions": selectTenantVersions, "claimed ids": selectClaimedIDs, "receipts": selectReceipts,
 	"generated": selectGenerated, "claim outbox": claimOutbox, "delete outbox": deleteOutbox, "quarantine outbox": quarantineOutbox, "trim": trimQuarantine,
 	"delivery": selectDelivery, "cancel": cancelDelivery, "hold": holdDelivery, "release deliveries": releaseDeliveries,
-	"event's deliveries": selectEventDeliveries, "held since": selectHeldSince, "attempts": selectAttempts, "attempt": selectAttempt,
+	"to reopen": selectToReopen, "reopen": reopenDelivery, "hasten": hastenDelivery, "release queued": releaseQueued,
+	"event's deliveries": selectEventDeliveries, "owners": selectOwners, "attempts": selectAttempts, "attempt": selectAttempt,
 	"recorded attempt": selectRecordedAttempts, "progress": selectProgress,
 	"advance a recovery": advanceUnsent, "withdraw": withdrawDeliveries, "missed": selectMissed, "end of missed": selectMissedEnd,
 }
@@ -93,7 +94,7 @@ const Searched = searched
 
 // CancelOfDeletedQuery returns the statement that cancels what waits for a deleted endpoint of acme, and its arguments.
 func CancelOfDeletedQuery(endpoint webhook.EndpointID, limit int) (string, []any) {
-	return cancelDeliveriesOfDeleted, []any{endpoint.UUID(), "acme", "deleted", time.Now(), limit}
+	return cancelDeliveriesOfDeleted, []any{7, endpoint.UUID(), "acme", "deleted", time.Now(), limit}
 }
 
 // TrimQuery returns the statement that trims the quarantine to so many rows, one at a time, and its arguments.
@@ -146,6 +147,30 @@ func Buffers(t *testing.T, s *Store, query string, args []any) int {
 var ReconcilerStatements = map[string]string{
 	"sweep": sweepDeliveries, "stalled": selectStalled, "count": countStalled, "recover": recoverForgotten, "unknown": selectUnknownEvents,
 }
+
+// QueueStatements are those of the endpoint queues.
+var QueueStatements = map[string]string{
+	"claim": claimQueued, "hold": holdQueued, "state": selectQueueState, "overdue": overdueQueues, "adopt": adoptHeld, "expire": expireHeld,
+	"of deleted": cancelDeliveriesOfDeleted, "to wake": selectQueuesToWake, "woken": queueWoken,
+}
+
+// ClaimQuery returns the statement that claims what an endpoint of acme has queued, and its arguments.
+func ClaimQuery(endpoint webhook.EndpointID, limit int) (string, []any) {
+	return claimQueued, []any{endpoint.UUID(), "acme", "019b0000-0000-7000-8000-000000000000", 60_000, limit}
+}
+
+// HoldQueuedQuery returns the statement that holds what a disabled endpoint of acme has queued, and its arguments.
+func HoldQueuedQuery(endpoint webhook.EndpointID, limit int) (string, []any) {
+	return holdQueued, []any{endpoint.UUID(), "acme", time.Now(), limit}
+}
+
+// OverdueQuery returns the statement that lists overdue queues, and its arguments.
+func OverdueQuery(limit int) (string, []any) {
+	return overdueQueues, []any{60_000, webhook.EndpointID{}.UUID(), limit}
+}
+
+// AdoptQuery returns the statement that adopts what no queue owns, and its arguments.
+func AdoptQuery(limit int) (string, []any) { return adoptHeld, []any{limit} }
 
 // FinishIndexes builds the missing indexes of partitions above small bytes concurrently.
 func FinishIndexes(ctx context.Context, s *Store, small int64) error {

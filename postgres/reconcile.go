@@ -19,34 +19,35 @@ const (
 		WITH sweep AS MATERIALIZED (
 			SELECT behind, position FROM reconciler_sweeps WHERE behind = $1::interval FOR UPDATE SKIP LOCKED
 		), page AS MATERIALIZED (
-			SELECT d.id, d.status, d.next_attempt_at FROM sweep CROSS JOIN LATERAL (
-				SELECT id, status, next_attempt_at FROM deliveries
+			SELECT d.id, d.status, d.next_attempt_at, d.queue_due_at FROM sweep CROSS JOIN LATERAL (
+				SELECT id, status, next_attempt_at, queue_due_at FROM deliveries
 				WHERE id > sweep.position AND id < uuid_floor(now() - sweep.behind - $2::bigint * interval '1 millisecond') ORDER BY id LIMIT $3
 			) AS d
 		), marked AS (
 			UPDATE deliveries d SET next_attempt_at = d.created_at FROM page
-			WHERE d.id = page.id AND page.status = 'pending' AND page.next_attempt_at IS NULL AND d.status || '' = 'pending'
+			WHERE d.id = page.id AND page.status = 'pending' AND page.next_attempt_at IS NULL AND page.queue_due_at IS NULL
+				AND d.status || '' = 'pending'
 		), moved AS (
 			UPDATE reconciler_sweeps s SET position = last.id FROM (SELECT id FROM page ORDER BY id DESC LIMIT 1) AS last WHERE s.behind = $1::interval
 		)
 		SELECT count(*) FROM page`
 
 	// overdue finds, with the index deliveries_due, deliveries that are late by more than $1 ms. It leaves out events in
-	// dispatches, which the relay starts, and events that retention removed.
+	// dispatches, which the relay starts, events that retention removed, and what an endpoint's queue owns.
 	overdue = `
 		FROM deliveries d
-		WHERE d.next_attempt_at < now() - $1::bigint * interval '1 millisecond' AND d.status || '' IN ('pending', 'retrying')
+		WHERE d.next_attempt_at < now() - $1::bigint * interval '1 millisecond' AND d.status || '' IN ('pending', 'retrying') AND d.queue_due_at IS NULL
 			AND NOT EXISTS (SELECT FROM dispatches w WHERE w.event_key = d.event_key)
 			AND EXISTS (SELECT FROM events e WHERE e.id = d.event_key)`
 
 	// heldTooLong finds, with the index deliveries_held_since, deliveries that are held for more than $1 ms longer than the
-	// hold time of their dialect: $2 are the dialects, $3 their hold times in ms.
+	// hold time of their dialect, and that no queue owns: $2 are the dialects, $3 their hold times in ms.
 	heldTooLong = `
 		FROM deliveries d JOIN tenants t ON t.id = d.tenant_id
 			JOIN unnest($2::text[], $3::bigint[]) AS hold (dialect, ms) ON hold.dialect = t.dialect
 		WHERE d.held_at < now() - ($1::bigint + (SELECT min(ms) FROM unnest($3::bigint[]) AS ms)) * interval '1 millisecond'
 			AND d.held_at < now() - ($1::bigint + hold.ms) * interval '1 millisecond' AND d.status || '' = 'held'
-			AND EXISTS (SELECT FROM events e WHERE e.id = d.event_key)`
+			AND d.queue_due_at IS NULL AND EXISTS (SELECT FROM events e WHERE e.id = d.event_key)`
 
 	selectStalled = `
 		SELECT * FROM (

@@ -201,6 +201,8 @@ func TestStalledDeliveries_Held(t *testing.T) {
 	}
 	since(over.ID, time.Hour+grace+time.Minute)
 	since(waiting.ID, time.Hour+time.Minute)
+	require.Empty(t, b.stalled(), "the endpoint's queue owns them")
+	b.exec(`UPDATE deliveries SET queue_due_at = NULL`) // as a process of an earlier version holds
 	require.Equal(t, []webhook.DeliveryID{over.ID}, b.stalled())
 	forGood := store.StallRule{After: grace}
 	n, err := b.CountStalled(t.Context(), forGood)
@@ -275,16 +277,27 @@ func TestEventState_readsTheLog(t *testing.T) {
 	require.Equal(t, b.accepted[0], s.Dispatch, "as it was started")
 	require.Equal(t, failing.ID, s.Log[0].EndpointID)
 	require.Len(t, s.Log[0].Attempts, 1)
-	require.Equal(t, map[webhook.DeliveryID]time.Time{held.ID: held.UpdatedAt}, s.HeldAt)
+	require.Equal(t, map[webhook.DeliveryID]bool{held.ID: true}, s.Queued)
+	require.Empty(t, s.HeldAt)
 	require.False(t, s.Settled())
-	for _, d := range sent.Deliveries {
-		_, err := b.CancelDelivery(t.Context(), "acme", d.ID, "enough", now())
-		require.NoError(t, err)
-	}
+	b.exec(`UPDATE deliveries SET queue_due_at = NULL`) // as a process of an earlier version holds
+	s, err = b.EventState(t.Context(), p.Event.Key)
+	require.NoError(t, err)
+	require.Equal(t, map[webhook.DeliveryID]time.Time{held.ID: held.UpdatedAt}, s.HeldAt)
+	require.Empty(t, s.Queued)
+	b.exec(`UPDATE deliveries SET queue_due_at = created_at WHERE status = 'held'`)
+	_, err = b.CancelDelivery(t.Context(), "acme", sent.Deliveries[0].ID, "enough", now())
+	require.NoError(t, err)
+	s, err = b.EventState(t.Context(), p.Event.Key)
+	require.NoError(t, err)
+	require.True(t, s.Settled(), "the endpoint's queue has the other delivery")
+	_, err = b.CancelDelivery(t.Context(), "acme", held.ID, "enough", now())
+	require.NoError(t, err)
 	s, err = b.EventState(t.Context(), p.Event.Key)
 	require.NoError(t, err)
 	require.True(t, s.Settled())
 	require.Empty(t, s.HeldAt)
+	require.Empty(t, s.Queued)
 	_, err = b.EventState(t.Context(), publication("acme", "").Event.Key)
 	requireCode(t, webhook.CodeNotFound, err)
 }

@@ -17,7 +17,7 @@ const (
 
 	releaseDeliveries = `
 		UPDATE deliveries SET status = CASE WHEN attempts = 0 THEN 'pending' ELSE 'retrying' END, held_at = NULL, reason = '',
-			next_attempt_at = $4, updated_at = $4
+			next_attempt_at = $4, queue_due_at = NULL, updated_at = $4
 		WHERE id = ANY ($1::uuid[]) AND tenant_id || '' = $2 AND endpoint_id::text = $3::text AND status || '' = 'held'`
 )
 
@@ -29,14 +29,14 @@ func (s *Store) HeldDeliveries(ctx context.Context, tenant string, endpoint webh
 }
 
 // ReleaseDeliveries implements store.HeldRecoveries. The next attempt is due at once, so that the reconciler finds deliveries
-// that nobody wakes.
+// that nobody wakes. The workflow that is woken owns the delivery again.
 func (s *Store) ReleaseDeliveries(ctx context.Context, tenant string, endpoint webhook.EndpointID, ids []webhook.DeliveryID, at time.Time) error {
 	if len(ids) == 0 {
 		return nil
 	}
 	return s.transact(ctx, "release deliveries", func(tx *sqlx.Tx) error {
-		disabled, _, err := lockEndpoint(ctx, tx, endpoint)
-		if err != nil || disabled {
+		e, err := lockEndpoint(ctx, tx, endpoint)
+		if err != nil || e.Disabled && !e.Deleted {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, releaseDeliveries, idsOf(ids), tenant, endpoint, at)

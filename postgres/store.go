@@ -116,6 +116,7 @@ var (
 	_ store.Outbox         = (*Store)(nil)
 	_ store.Quarantine     = (*Store)(nil)
 	_ store.HeldRecoveries = (*Store)(nil)
+	_ store.Queues         = (*Store)(nil)
 	_ store.Reconciliation = (*Store)(nil)
 	_ store.Partitions     = (*Store)(nil)
 	_ store.Notices        = (*Store)(nil)
@@ -132,6 +133,8 @@ type Store struct {
 	keys   *keyring
 	hot    statements
 	caches caches
+
+	writers statsWriters
 
 	accepts   *group[*webhook.Publication, *webhook.Receipt]
 	records   *group[*store.Record, *store.Recorded]

@@ -31,14 +31,16 @@ type EventState struct {
 	Dispatch
 	// Log has the state and the attempts of each delivery.
 	Log []webhook.DeliveryHistory
-	// HeldAt says since when each held delivery has been held.
+	// HeldAt says since when each held delivery has been held that the workflow owns.
 	HeldAt map[webhook.DeliveryID]time.Time
+	// Queued are the deliveries that belong to their endpoint's queue.
+	Queued map[webhook.DeliveryID]bool
 }
 
-// Settled reports whether no delivery needs a workflow.
+// Settled reports whether no delivery needs a workflow: each is settled, or belongs to its endpoint's queue.
 func (s *EventState) Settled() bool {
 	for i := range s.Log {
-		if !s.Log[i].Status.Settled() {
+		if d := &s.Log[i]; !d.Status.Settled() && !s.Queued[d.ID] {
 			return false
 		}
 	}

@@ -10,6 +10,10 @@ ALTER TABLE deliveries
     ADD COLUMN recovery_id  uuid;                       -- the latest recovery that put it into the queue
 
 CREATE INDEX deliveries_queued ON ONLY deliveries (endpoint_id, queue_due_at, id) WHERE queue_due_at IS NOT NULL;
+-- What the queue owns and is not held, which is what a disabling has to hold; and what is held and the queue does not own, because
+-- a process of an earlier version held it.
+CREATE INDEX deliveries_queued_active ON ONLY deliveries (endpoint_id, queue_due_at, id) WHERE queue_due_at IS NOT NULL AND held_at IS NULL;
+CREATE INDEX deliveries_held_unowned ON ONLY deliveries (id) WHERE held_at IS NOT NULL AND queue_due_at IS NULL;
 CREATE INDEX deliveries_unsent ON ONLY deliveries (endpoint_id, id) WHERE status IN ('exhausted', 'canceled');
 CREATE INDEX deliveries_recovered ON ONLY deliveries (recovery_id, id) WHERE recovery_id IS NOT NULL;
 

@@ -1,0 +1,94 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"waybill/store"
+	"waybill/webhook"
+)
+
+const (
+	selectToReopen = `
+		SELECT d.status, d.attempts, d.test, d.queue_due_at IS NOT NULL AS queued,
+			d.queue_lease IS NOT NULL AND d.queue_due_at > now() AS leased, EXISTS (SELECT FROM events e WHERE e.id = d.event_key) AS stored
+		FROM deliveries d WHERE d.id = $1 FOR UPDATE OF d`
+
+	// reopenDelivery gives a settled delivery the whole retry policy again.
+	reopenDelivery = `
+		UPDATE deliveries SET status = CASE WHEN attempts = 0 THEN 'pending' ELSE 'retrying' END, reason = '', uncounted = attempts, asked = true,
+			next_attempt_at = $2, queue_due_at = $2, queue_lease = NULL, recovery_id = NULL, updated_at = $2
+		WHERE id = $1`
+
+	// hastenDelivery keeps a delivery's place in the order where it is due already.
+	hastenDelivery = `
+		UPDATE deliveries SET asked = true, queue_due_at = least(queue_due_at, $2), queue_lease = NULL,
+			next_attempt_at = CASE WHEN held_at IS NULL THEN least(next_attempt_at, $2) END, updated_at = $2
+		WHERE id = $1`
+)
+
+type toReopen struct {
+	Status   webhook.Status `db:"status"`
+	Attempts int            `db:"attempts"`
+	Test     bool           `db:"test"`
+	Queued   bool           `db:"queued"`
+	Leased   bool           `db:"leased"`
+	Stored   bool           `db:"stored"`
+}
+
+// ReopenDelivery implements store.Queues.
+func (s *Store) ReopenDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, at time.Time) (*webhook.Delivery, error) {
+	var d *webhook.Delivery
+	err := s.transact(ctx, "open a delivery again", func(tx *sqlx.Tx) (err error) {
+		if d, err = findDelivery(ctx, tx, tenant, id); err != nil {
+			return err
+		}
+		e, err := lockEndpoint(ctx, tx, d.EndpointID)
+		if err != nil {
+			return err
+		}
+		var now toReopen
+		if err := tx.GetContext(ctx, &now, selectToReopen, id); err != nil {
+			return orNotFound(err, "delivery", id.String())
+		}
+		if err := now.refusal(e); err != nil {
+			return err
+		}
+		switch {
+		case now.Status.Settled():
+			_, err = tx.ExecContext(ctx, reopenDelivery, id, at)
+		case !now.Leased:
+			_, err = tx.ExecContext(ctx, hastenDelivery, id, at)
+		}
+		if err != nil {
+			return err
+		}
+		d, err = findDelivery(ctx, tx, tenant, id)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// refusal says why the delivery cannot be opened again, or asked to be attempted now; nil: it can.
+func (d *toReopen) refusal(e *endpointState) error {
+	switch {
+	case d.Test:
+		return webhook.Errorf(webhook.CodeConflict, "the delivery is a test: test the endpoint again")
+	case e.Deleted:
+		return webhook.Errorf(webhook.CodeConflict, "the endpoint was deleted")
+	case !d.Status.Settled() && !d.Queued:
+		return store.ErrOwnedByWorkflow
+	case e.Disabled:
+		return webhook.Errorf(webhook.CodeConflict, "the endpoint is disabled: enable it first")
+	case !d.Stored:
+		return webhook.Errorf(webhook.CodeConflict, "the event is no longer stored")
+	case d.Status.Settled() && d.Attempts >= webhook.MaxAttempts:
+		return webhook.Errorf(webhook.CodeConflict, "the delivery has %d attempts, which is the limit", d.Attempts)
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"waybill/store"
+	"waybill/webhook"
+)
+
+func TestReopenDelivery(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.tenant("other")
+	e := b.endpoint("acme")
+	exhausted, canceled, delivered := b.delivery().ID, b.delivery().ID, b.delivery().ID
+	b.record(record("acme", exhausted, 1, webhook.StatusRetrying))
+	b.record(record("acme", exhausted, 2, webhook.StatusExhausted))
+	_, err := b.CancelDelivery(t.Context(), "acme", canceled, "enough", now())
+	require.NoError(t, err)
+	b.record(record("acme", delivered, 1, webhook.StatusDelivered))
+	for id, want := range map[webhook.DeliveryID]webhook.Status{
+		exhausted: webhook.StatusRetrying, canceled: webhook.StatusPending, delivered: webhook.StatusRetrying,
+	} {
+		at := now()
+		attempts := b.current(id).Attempts
+		_, err := b.ReopenDelivery(t.Context(), "other", id, at)
+		requireCode(t, webhook.CodeNotFound, err)
+		d, err := b.ReopenDelivery(t.Context(), "acme", id, at)
+		require.NoError(t, err)
+		require.Equal(t, want, d.Status)
+		require.Equal(t, &at, d.NextAttemptAt)
+		require.Empty(t, d.Reason)
+		require.True(t, d.Queued)
+
+		twice, err := b.ReopenDelivery(t.Context(), "acme", id, now())
+		require.NoError(t, err, "a double click")
+		require.Equal(t, d.NextAttemptAt, twice.NextAttemptAt)
+		claimed := b.claimQueue(e.ID, 10)
+		require.Len(t, claimed, 1)
+		require.Equal(t, attempts, claimed[0].Attempts)
+		require.Equal(t, attempts, claimed[0].Uncounted, "the whole policy again")
+		require.True(t, claimed[0].Asked)
+
+		_, err = b.ReopenDelivery(t.Context(), "acme", id, now())
+		require.NoError(t, err)
+		require.Empty(t, b.claimQueue(e.ID, 10), "it is being attempted: another is not begun")
+	}
+}
+
+func TestReopenDelivery_hastens(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	e := b.endpoint("acme")
+	id := b.delivery().ID
+	b.record(record("acme", id, 1, webhook.StatusExhausted))
+	_, err := b.ReopenDelivery(t.Context(), "acme", id, now())
+	require.NoError(t, err)
+	b.exec(`UPDATE deliveries SET queue_due_at = now() + interval '1 hour', next_attempt_at = now() + interval '1 hour', asked = false`)
+	require.Empty(t, b.claimQueue(e.ID, 1))
+	at := now()
+	d, err := b.ReopenDelivery(t.Context(), "acme", id, at)
+	require.NoError(t, err)
+	require.Equal(t, &at, d.NextAttemptAt)
+	claimed := b.claimQueue(e.ID, 1)
+	require.Len(t, claimed, 1)
+	require.True(t, claimed[0].Asked)
+}
+
+func TestReopenDelivery_refuses(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	e := b.endpoint("acme")
+	id := b.delivery().ID
+	reopen := func() error {
+		_, err := b.ReopenDelivery(t.Context(), "acme", id, now())
+		return err
+	}
+	require.ErrorIs(t, reopen(), store.ErrOwnedByWorkflow)
+	b.record(record("acme", id, 1, webhook.StatusExhausted))
+	for _, c := range []struct{ change, undo string }{
+		{`UPDATE deliveries SET test = true`, `UPDATE deliveries SET test = false`},
+		{`UPDATE deliveries SET attempts = 1000`, `UPDATE deliveries SET attempts = 1`},
+		{`UPDATE endpoints SET disabled_at = now()`, `UPDATE endpoints SET disabled_at = NULL`},
+		{`UPDATE endpoints SET deleted_at = now()`, `UPDATE endpoints SET deleted_at = NULL`},
+		{`UPDATE deliveries SET event_key = gen_random_uuid()`, `UPDATE deliveries SET event_key = (SELECT id FROM events)`},
+	} {
+		b.exec(c.change)
+		requireCode(t, webhook.CodeConflict, reopen())
+		require.Equal(t, webhook.StatusExhausted, b.current(id).Status, c.change)
+		b.exec(c.undo)
+	}
+	b.exec(`UPDATE deliveries SET attempts = 999`)
+	require.NoError(t, reopen(), "one below the limit")
+	require.Equal(t, 1, b.state(e.ID).Waiting)
+}
