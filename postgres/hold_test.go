@@ -42,7 +42,7 @@ func TestHoldDelivery_handsOver(t *testing.T) {
 	require.Equal(t, 3, claimed[0].Attempts)
 	require.Equal(t, 1, claimed[0].Uncounted)
 	require.False(t, claimed[0].Asked)
-	require.Equal(t, webhook.StatusRetrying, b.current(id).Status)
+	require.Equal(t, webhook.StatusRetrying, b.find(id).Status)
 }
 
 func TestHoldDelivery_testIsNotHeld(t *testing.T) {
@@ -106,13 +106,13 @@ func TestExpireHeld(t *testing.T) {
 	require.True(t, expire(holds))
 	require.False(t, expire(holds))
 	for _, id := range old {
-		d := b.current(id)
+		d := b.find(id)
 		require.Equal(t, webhook.StatusCanceled, d.Status)
 		require.Equal(t, "held for longer than 72h", d.Reason)
 		require.False(t, d.Queued)
 	}
-	require.Equal(t, webhook.StatusHeld, b.current(young).Status)
-	require.Equal(t, webhook.StatusHeld, b.current(waits).Status, "its endpoint is enabled: it waits for its turn")
+	require.Equal(t, webhook.StatusHeld, b.find(young).Status)
+	require.Equal(t, webhook.StatusHeld, b.find(waits).Status, "its endpoint is enabled: it waits for its turn")
 	require.Equal(t, 3, b.count(`SELECT sum(canceled) FROM delivery_stats WHERE endpoint_id = $1 AND attempts = 0 AND duration = -1`, e.ID))
 }
 

@@ -25,7 +25,7 @@ func TestReopenDelivery(t *testing.T) {
 		exhausted: webhook.StatusRetrying, canceled: webhook.StatusPending, delivered: webhook.StatusRetrying,
 	} {
 		at := now()
-		attempts := b.current(id).Attempts
+		attempts := b.find(id).Attempts
 		_, err := b.ReopenDelivery(t.Context(), "other", id, at)
 		requireCode(t, webhook.CodeNotFound, err)
 		d, err := b.ReopenDelivery(t.Context(), "acme", id, at)
@@ -91,7 +91,7 @@ func TestReopenDelivery_refuses(t *testing.T) {
 	} {
 		b.exec(c.change)
 		requireCode(t, webhook.CodeConflict, reopen())
-		require.Equal(t, webhook.StatusExhausted, b.current(id).Status, c.change)
+		require.Equal(t, webhook.StatusExhausted, b.find(id).Status, c.change)
 		b.exec(c.undo)
 	}
 	b.exec(`UPDATE deliveries SET attempts = 999`)

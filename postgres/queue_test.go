@@ -45,13 +45,6 @@ func (b *bundle) state(id webhook.EndpointID) *store.QueueState {
 	return state
 }
 
-func (b *bundle) current(id webhook.DeliveryID) *webhook.Delivery {
-	b.t.Helper()
-	d, err := b.Delivery(b.t.Context(), "acme", id)
-	require.NoError(b.t, err)
-	return d
-}
-
 func idsOfQueued(queued []store.Queued) []webhook.DeliveryID {
 	var ids []webhook.DeliveryID
 	for _, q := range queued {
@@ -81,7 +74,7 @@ func TestClaimQueued_heldOldestFirst(t *testing.T) {
 	require.Empty(t, stolen)
 	first := b.claimQueue(e.ID, 2)
 	require.Equal(t, want[:2], idsOfQueued(first))
-	d := b.current(want[0])
+	d := b.find(want[0])
 	require.Equal(t, store.Queued{
 		ID: d.ID, EventID: d.EventID, EventType: d.EventType, EventKey: first[0].EventKey,
 	}, first[0])
@@ -196,8 +189,8 @@ func TestQueueState(t *testing.T) {
 	require.Equal(t, 1, state.Waiting)
 	require.Zero(t, *state.DueIn)
 	b.exec(`
-		INSERT INTO recoveries (id, tenant_id, endpoint_id, since, until, statuses, event_types, missed, matched, page_at, created_at)
-		VALUES (gen_random_uuid(), 'acme', $1, now(), now(), '{}', '{}', false, 0, now(), now())`, e.ID)
+		INSERT INTO recoveries (id, tenant_id, endpoint_id, since, until, statuses, event_types, missed, matched, phase, position, page_at, created_at)
+		VALUES (gen_random_uuid(), 'acme', $1, now(), now(), '{}', '{}', false, 0, 'settled', gen_random_uuid(), now(), now())`, e.ID)
 	require.NoError(t, b.DeleteEndpoint(t.Context(), "acme", e.ID, now()))
 	state = b.state(e.ID)
 	require.True(t, state.Deleted)
@@ -230,9 +223,9 @@ func TestHoldQueued(t *testing.T) {
 	require.Zero(t, b.count(`SELECT count(*) FROM deliveries WHERE status = 'held'`))
 	require.True(t, hold("acme", 2))
 	require.False(t, hold("acme", 2))
-	require.Equal(t, webhook.StatusPending, b.current(ids[0]).Status, "its attempt is under way")
+	require.Equal(t, webhook.StatusPending, b.find(ids[0]).Status, "its attempt is under way")
 	for _, id := range ids[1:] {
-		d := b.current(id)
+		d := b.find(id)
 		require.Equal(t, webhook.StatusHeld, d.Status)
 		require.Equal(t, "once more", d.Reason)
 		require.Nil(t, d.NextAttemptAt)
@@ -240,7 +233,7 @@ func TestHoldQueued(t *testing.T) {
 	}
 	b.exec(`UPDATE deliveries SET queue_due_at = now() - interval '1 second' WHERE id = $1`, ids[0])
 	require.False(t, hold("acme", 2))
-	require.Equal(t, webhook.StatusHeld, b.current(ids[0]).Status, "its holder is dead")
+	require.Equal(t, webhook.StatusHeld, b.find(ids[0]).Status, "its holder is dead")
 	b.enable(e.ID)
 	require.Equal(t, ids, idsOfQueued(b.claimQueue(e.ID, 10)))
 }
@@ -304,8 +297,8 @@ func TestOverdueQueues(t *testing.T) {
 	b.exec(`UPDATE endpoints SET disabled_at = disabled_at - interval '1 day', deleted_at = deleted_at - interval '1 day'`)
 	for _, e := range []*webhook.Endpoint{recovering, off} {
 		b.exec(`
-			INSERT INTO recoveries (id, tenant_id, endpoint_id, since, until, statuses, event_types, missed, matched, page_at, created_at)
-			VALUES (gen_random_uuid(), 'acme', $1, now(), now(), '{}', '{}', false, 0, now() - interval '1 day', now())`, e.ID)
+			INSERT INTO recoveries (id, tenant_id, endpoint_id, since, until, statuses, event_types, missed, matched, phase, position, page_at, created_at)
+			VALUES (gen_random_uuid(), 'acme', $1, now(), now(), '{}', '{}', false, 0, 'settled', gen_random_uuid(), now() - interval '1 day', now())`, e.ID)
 	}
 	var got []store.EndpointRef
 	for {
