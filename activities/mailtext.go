@@ -50,7 +50,7 @@ func (p *noticePlan) mail(from, publicURL string) (*Mail, error) {
 		Exhausted: n.Exhausted, Since: mailTime(n.Since), LastAt: mailTime(n.LastAt), LastError: mailText(n.LastError),
 		Disabled: n.Disabled, DisabledBy: disabledBy(n.DisabledBy), Reason: mailText(n.DisabledReason), DisabledAt: mailTime(n.DisabledAt),
 		Failures: n.Streak.Failures, Works: n.Working(), WorksSince: mailTime(n.LastSuccessAt),
-		Timeout: d.Timeout.String(), HoldFor: holdText(d.HoldFor.Std()), Interval: webhook.Duration(d.MailInterval()).String(),
+		Timeout: webhook.Duration((&webhook.Endpoint{Timeout: n.Timeout}).RequestTimeout(d)).String(), HoldFor: holdText(d.HoldFor.Std()), Interval: webhook.Duration(d.MailInterval()).String(),
 		API: publicURL + "/v1/tenants/" + n.Tenant.ID,
 	}
 	if publicURL != "" {

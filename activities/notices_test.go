@@ -257,12 +257,15 @@ func TestNotices_WorkedForAMoment(t *testing.T) {
 
 func TestNotices_Disabled(t *testing.T) {
 	t.Parallel()
+	timeout := webhook.Duration(7 * time.Second)
 	b := noticeSetup(t, "worst", inbox.Options{}, func(o *activities.NoticesOptions) { o.PublicURL = "https://waybill.example" })
 	n := b.store.notice
+	n.Timeout = &timeout
 	n.Disabled, n.DisabledAt, n.DisabledBy, n.DisabledReason, n.Exhausted = true, &noon, webhook.ByFailures, "10 attempts in a row failed", 3
 	require.Equal(t, &activities.NoticeResult{Sent: activities.MailTrouble, Exhausted: 3, Disabled: true, Host: "hooks.acme.example:8443"}, b.send(t))
 	text := b.inbox.Mails()[0].Text
 	require.Contains(t, text, "Disabled:       automatically, 27 May 2026 12:00:00 UTC: 10 attempts in a row failed\n")
+	require.Contains(t, text, "from 200 to 299 within 7s.")
 	require.Contains(t, text, "POST https://waybill.example/v1/tenants/acme/endpoints/"+endpointID.String()+"/enable")
 	require.Contains(t, text, "https://waybill.example/tenants/acme/endpoints/"+endpointID.String()+"\n")
 	require.Contains(t, b.inbox.Mails()[0].HTML, `<a href="https://waybill.example/tenants/acme/endpoints/`+endpointID.String()+`">`)

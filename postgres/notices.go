@@ -22,7 +22,7 @@ const (
 	releaseNotices = `UPDATE endpoint_notices SET wake_at = clock_timestamp() WHERE endpoint_id = ANY ($1::uuid[])`
 
 	selectNotice = `
-		SELECT n.tenant_id, t.name, t.url AS tenant_url, t.dialect, t.contact_email, n.endpoint_id, e.url, n.due, n.exhausted, n.since,
+		SELECT n.tenant_id, t.name, t.url AS tenant_url, t.dialect, t.contact_email, n.endpoint_id, e.url, e.timeout_ms, n.due, n.exhausted, n.since,
 			n.last_error, n.last_at, n.disabled_at, n.disabled_reason, n.working_at, e.disabled_at IS NOT NULL AS disabled,
 			e.disabled_by, n.mails, n.sent_at, n.in_trouble,
 			coalesce(s.failures, 0) AS failures, s.since AS streak_since, s.last_failure_at, s.last_success_at
@@ -90,6 +90,7 @@ type noticeRow struct {
 	ContactEmail   string             `db:"contact_email"`
 	EndpointID     webhook.EndpointID `db:"endpoint_id"`
 	URL            string             `db:"url"`
+	TimeoutMS      *int64             `db:"timeout_ms"`
 	Due            bool               `db:"due"`
 	Exhausted      int64              `db:"exhausted"`
 	Since          *time.Time         `db:"since"`
@@ -110,13 +111,18 @@ type noticeRow struct {
 }
 
 func (r *noticeRow) notice() *store.Notice {
-	return &store.Notice{
+	n := &store.Notice{
 		Tenant:     webhook.Tenant{ID: r.TenantID, Name: r.Name, URL: r.TenantURL, Dialect: r.Dialect, ContactEmail: r.ContactEmail},
 		EndpointID: r.EndpointID, URL: r.URL, Due: r.Due, Exhausted: r.Exhausted, Since: r.Since, LastError: r.LastError, LastAt: r.LastAt,
 		DisabledAt: r.DisabledAt, DisabledReason: r.DisabledReason, WorkingAt: r.WorkingAt, Disabled: r.Disabled, DisabledBy: r.DisabledBy,
 		Streak:        webhook.Streak{Failures: r.Failures, Since: r.StreakSince, LastFailureAt: r.LastFailureAt},
 		LastSuccessAt: r.LastSuccessAt, Mails: r.Mails, SentAt: r.SentAt, InTrouble: r.InTrouble,
 	}
+	if r.TimeoutMS != nil {
+		timeout := webhook.Duration(time.Duration(*r.TimeoutMS) * time.Millisecond)
+		n.Timeout = &timeout
+	}
+	return n
 }
 
 // Notice implements store.Notices.

@@ -81,6 +81,8 @@ func TestNotice(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	e := b.contact("acme")
+	timeout := webhook.Duration(3 * time.Second)
+	b.exec(`UPDATE endpoints SET timeout_ms = 3000`)
 	_, err := b.Notice(t.Context(), "acme", e.ID)
 	requireCode(t, webhook.CodeNotFound, err)
 	first, last := now().Add(-time.Minute), now()
@@ -89,7 +91,7 @@ func TestNotice(t *testing.T) {
 	b.streak(e, 3, &last, &first)
 	require.Equal(t, &store.Notice{
 		Tenant:     webhook.Tenant{ID: "acme", Name: "acme", Dialect: "standard", ContactEmail: "ops@acme.example", URL: "https://acme.example"},
-		EndpointID: e.ID, URL: e.URL, Due: true, Exhausted: 3, Since: &first, LastError: "the receiver answered 500", LastAt: &last,
+		EndpointID: e.ID, URL: e.URL, Timeout: &timeout, Due: true, Exhausted: 3, Since: &first, LastError: "the receiver answered 500", LastAt: &last,
 		Streak: webhook.Streak{Failures: 3, Since: &last, LastFailureAt: &last}, LastSuccessAt: &first,
 	}, b.notice(e))
 	b.noticeDisabled(e, last)

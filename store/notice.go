@@ -14,6 +14,8 @@ type Notice struct {
 	EndpointID webhook.EndpointID
 	// URL is the endpoint's. Only its host is for a mail.
 	URL string
+	// Timeout is the endpoint's own; nil: the dialect's.
+	Timeout *webhook.Duration
 
 	// Due says that something is to be told.
 	Due bool

@@ -41,7 +41,10 @@ type endpoint struct {
 func (c *Client) SetUp(ctx context.Context, receiver string) ([]string, error) {
 	var fresh []string
 	for _, p := range platforms {
-		tenant := map[string]string{"id": Tenant(p.Dialect), "name": "Demo: " + p.name, "dialect": p.Dialect}
+		tenant := map[string]string{
+			"id": Tenant(p.Dialect), "name": "Demo: " + p.name, "dialect": p.Dialect,
+			"contact_email": "ops@" + p.Dialect + ".example", "url": "https://" + p.Dialect + ".example",
+		}
 		err := c.call(ctx, http.MethodPost, "/v1/tenants", tenant, nil)
 		var answer *statusError
 		switch {

@@ -22,6 +22,7 @@ Waybill is up ({{.Took}}).
   Temporal            {{.Ports.Temporal.Addr}}, namespace {{.Namespace}} (.waybill/bin/temporal is its command line)
   Postgres            {{.Ports.Postgres.Addr}}: psql "$(cat .waybill/postgres-url)"
   demo receiver       https://{{.Ports.Demo.Addr}}, prints what it receives below
+  mail                {{.Mail}}
   logs                .waybill/log
   API key             {{.Key}}
 
@@ -60,8 +61,8 @@ func say(ctx context.Context, s *stack.Stack, client *platforms.Client, key stri
 	var text strings.Builder
 	err = greeting.Execute(&text, map[string]any{
 		"Took": took.Round(100 * time.Millisecond), "Ports": s.Ports, "Namespace": s.Namespace, "Key": key,
-		"Tenant": "http://" + s.Ports.API.Addr() + "/v1/tenants/" + platforms.Tenant("rheo"),
-		"Event":  event, "Body": shellQuote(string(body)), "Paths": demoPaths(),
+		"Mail": mailPlace(s), "Tenant": "http://" + s.Ports.API.Addr() + "/v1/tenants/" + platforms.Tenant("rheo"),
+		"Event": event, "Body": shellQuote(string(body)), "Paths": demoPaths(),
 	})
 	if err != nil {
 		return fmt.Errorf("say what is where: %w", err)
@@ -75,3 +76,11 @@ func say(ctx context.Context, s *stack.Stack, client *platforms.Client, key stri
 func helloID(now time.Time) string { return fmt.Sprintf("evt_hello_%d", now.Unix()) }
 
 func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// mailPlace says where mail is.
+func mailPlace(s *stack.Stack) string {
+	if ownMailServer() {
+		return "goes to " + os.Getenv("WAYBILL_SMTP_HOST") + ", as WAYBILL_SMTP_HOST says"
+	}
+	return "http://" + s.Ports.Mail.Addr() + ", which shows what is caught here; nothing leaves this machine"
+}

@@ -46,6 +46,9 @@ func run(ctx context.Context, clean, tools bool, out *stack.Printer) (err error)
 	if clean {
 		ports = stack.Ports{} // nothing will listen, so the ports may be in use
 	}
+	if ownMailServer() {
+		ports.Mail = stack.Port{} // the server may listen there
+	}
 	s, err := stack.Open(ctx, stack.Options{
 		Root: root, Dir: filepath.Join(root, ".waybill"),
 		Ports: ports, Database: "waybill", Namespace: "waybill", WebUI: true, Out: out,
@@ -79,11 +82,15 @@ func serve(ctx context.Context, s *stack.Stack) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, demo.Close()) }()
+	mail, err := startInbox(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, mail.Close()) }()
 	w := stack.Waybill{
 		Binary: filepath.Join(s.Dir, "bin", "waybill"), APIKey: key,
-		ExtraEnv: []string{
-			"WAYBILL_EGRESS_ALLOW_CIDRS=127.0.0.0/8,::1/128", "WAYBILL_EGRESS_CA_FILE=" + caFile(s), "WAYBILL_ALLOW_HTTP=true",
-		},
+		ExtraEnv: append(mail.env(),
+			"WAYBILL_EGRESS_ALLOW_CIDRS=127.0.0.0/8,::1/128", "WAYBILL_EGRESS_CA_FILE="+caFile(s), "WAYBILL_ALLOW_HTTP=true"),
 	}
 	if err := bringUp(ctx, s, w); err != nil {
 		return err

@@ -26,7 +26,7 @@ func (p Port) String() string { return strconv.Itoa(p.Number) }
 
 // Ports are the ports of one stack.
 type Ports struct {
-	API, WebUI, Temporal, Postgres, Demo Port
+	API, WebUI, Temporal, Postgres, Demo, Mail Port
 	// internal are the Temporal services' own: gRPC for history, matching and worker, membership for all four.
 	internal map[string]Port
 }
@@ -58,6 +58,7 @@ func PortsFromEnv() (Ports, error) {
 		{&p.Temporal, 7233, "Temporal", "WAYBILL_RUN_TEMPORAL_PORT"},
 		{&p.Postgres, 5433, "Postgres", "WAYBILL_RUN_POSTGRES_PORT"},
 		{&p.Demo, 8090, "the demo receiver", "WAYBILL_RUN_DEMO_PORT"},
+		{&p.Mail, 8025, "the page with the mail", "WAYBILL_RUN_MAIL_PORT"},
 	} {
 		*def.port = Port{Number: def.usual, For: def.what, Variable: def.variable}
 		text := os.Getenv(def.variable)
@@ -101,7 +102,10 @@ func FreePorts() (Ports, error) {
 		held = append(held, l)
 		return Port{Number: l.Addr().(*net.TCPAddr).Port, For: what}
 	}
-	p := Ports{API: next("the API"), WebUI: next("the Web UI"), Temporal: next("Temporal"), Postgres: next("Postgres"), Demo: next("the demo receiver")}
+	p := Ports{
+		API: next("the API"), WebUI: next("the Web UI"), Temporal: next("Temporal"), Postgres: next("Postgres"), Demo: next("the demo receiver"),
+		Mail: next("the page with the mail"),
+	}
 	p.internal = map[string]Port{}
 	for name := range internalOffsets {
 		p.internal[name] = next("a service inside Temporal")
@@ -124,7 +128,7 @@ func listenLow() (net.Listener, error) {
 }
 
 func (p Ports) all() []Port {
-	all := []Port{p.API, p.WebUI, p.Temporal, p.Postgres, p.Demo}
+	all := []Port{p.API, p.WebUI, p.Temporal, p.Postgres, p.Demo, p.Mail}
 	return slices.AppendSeq(all, maps.Values(p.internal))
 }
 
