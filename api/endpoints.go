@@ -133,16 +133,32 @@ func (s *Server) checkEndpoint(e, stored *webhook.Endpoint, c *call) error {
 
 // listEndpoints is GET /v1/tenants/{tenant}/endpoints.
 func (s *Server) listEndpoints(w http.ResponseWriter, r *http.Request, c *call) error {
-	q := newQuery(r, "limit", "cursor")
+	q := newQuery(r, "status", "event_type", "failing", "q", metadataPrefix, "limit", "cursor")
 	page := q.page(new(webhook.EndpointID))
+	f := store.EndpointFilter{
+		EventType: q.values.Get("event_type"), Failing: q.flag("failing"), Text: q.values.Get("q"), Metadata: q.members(metadataPrefix),
+		Page: more(page),
+	}
+	switch q.values.Get("status") {
+	case "":
+	case "enabled":
+		f.Disabled = new(false)
+	case "disabled":
+		f.Disabled = new(true)
+	default:
+		q.add("status", "is enabled or disabled")
+	}
+	if f.EventType != "" && !webhook.IsEventType(f.EventType) {
+		q.add("event_type", `is a dot-separated name such as "order.confirmed", not a pattern`)
+	}
 	if err := q.err(); err != nil {
 		return err
 	}
-	found, err := s.store.Endpoints(r.Context(), c.tenant.ID, more(page))
+	found, err := s.store.Endpoints(r.Context(), c.tenant.ID, f)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, paged(found, page,
+	return writeJSON(w, http.StatusOK, pagedPart(found, page,
 		func(e *webhook.Endpoint) string { return e.ID.String() }, c.showEndpoint))
 }
 

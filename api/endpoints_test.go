@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waybill/api"
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -282,4 +283,40 @@ func TestEndpoints_Test(t *testing.T) {
 	id := b.store.endpointsOf("rheo")[0].ID.String()
 	b.admin("POST", "/v1/tenants/rheo/endpoints/"+id+"/test", `{"type":"no.such"}`).problem(422, webhook.CodeUnknownEventType)
 	b.admin("POST", "/v1/tenants/rheo/endpoints/"+id+"/test", `{"data":{}}`).problem(422, webhook.CodeSchemaViolation)
+}
+
+func TestEndpoints_ListFilters(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	yes, no := true, false
+	for query, want := range map[string]store.EndpointFilter{
+		"status=enabled":                                 {Disabled: &no},
+		"status=disabled&failing=false":                  {Disabled: &yes, Failing: &no},
+		"failing=true&q=billing":                         {Failing: &yes, Text: "billing"},
+		"event_type=order.confirmed&metadata.team=x%20y": {EventType: "order.confirmed", Metadata: map[string]string{"team": "x y"}},
+	} {
+		b.lenient = strings.Contains(query, "metadata") // the document describes any name as NAME
+		b.admin("GET", "/v1/tenants/acme/endpoints?"+query, "").want(200)
+		got := b.store.endpointFilters[len(b.store.endpointFilters)-1]
+		want.Page = store.Page{Limit: 51}
+		if want.Metadata == nil {
+			want.Metadata = map[string]string{}
+		}
+		require.Equal(t, want, got, query)
+	}
+	for query, field := range map[string]string{"status=off": "status", "failing=1": "failing", "event_type=order.*": "event_type", "url=x": "url", "metadata.=x": "metadata."} {
+		p := b.admin("GET", "/v1/tenants/acme/endpoints?"+query, "").problem(422, webhook.CodeInvalid)
+		require.Equal(t, []string{field}, p.fields())
+	}
+}
+
+func TestTenants_ListFilters(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	b.store.next, b.lenient = "more", true
+	got := into[object](b.admin("GET", "/v1/tenants?dialect=rheo&q=a%25&metadata.plan=gold", "").want(200))
+	require.Equal(t, store.TenantFilter{Dialect: "rheo", Text: "a%", Metadata: map[string]string{"plan": "gold"}, Page: store.Page{Limit: 51}}, b.store.tenantFilters[0])
+	require.NotEmpty(t, got["next_cursor"], "the search goes on where it ended")
 }

@@ -39,7 +39,7 @@ type DispatchStore interface {
 type EndpointStore interface {
 	CreateEndpoint(ctx context.Context, e *webhook.Endpoint, secret webhook.Secret, limit int, once *store.Once) error
 	Endpoint(ctx context.Context, tenant string, id webhook.EndpointID) (*webhook.Endpoint, error)
-	Endpoints(ctx context.Context, tenant string, page store.Page) ([]webhook.Endpoint, error)
+	Endpoints(ctx context.Context, tenant string, f store.EndpointFilter) (*store.Part[webhook.Endpoint], error)
 	UpdateEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change func(*webhook.Endpoint) error) (*webhook.Endpoint, error)
 	EndpointSecret(ctx context.Context, tenant string, id webhook.EndpointID) (webhook.Secret, error)
 }

@@ -35,9 +35,11 @@ type memStore struct {
 
 	once map[onceKey]onceAnswer
 
-	limits  []int // that CreateEndpoint was called with
-	filters []store.DeliveryFilter
-	// next is where the search of a list ended, that Deliveries and Events answer.
+	limits          []int // that CreateEndpoint was called with
+	filters         []store.DeliveryFilter
+	tenantFilters   []store.TenantFilter
+	endpointFilters []store.EndpointFilter
+	// next is where the search of a list ended, that Tenants, Deliveries and Events answer.
 	next         string
 	eventFilters []store.EventFilter
 	calls        map[string]int
@@ -107,10 +109,12 @@ func (m *memStore) Tenant(_ context.Context, id string) (*webhook.Tenant, error)
 	return &t, err
 }
 
-func (m *memStore) Tenants(_ context.Context, p store.Page) ([]webhook.Tenant, error) {
+func (m *memStore) Tenants(_ context.Context, f store.TenantFilter) (*store.Part[webhook.Tenant], error) {
 	leave, err := m.enter("Tenants")
 	defer leave()
-	return pageOf(slices.Collect(maps.Values(m.tenants)), p, func(t webhook.Tenant) string { return t.ID }), err
+	m.tenantFilters = append(m.tenantFilters, f)
+	found := pageOf(slices.Collect(maps.Values(m.tenants)), f.Page, func(t webhook.Tenant) string { return t.ID })
+	return &store.Part[webhook.Tenant]{Items: found, Next: m.next}, err
 }
 
 func (m *memStore) UpdateTenant(_ context.Context, id string, change func(*webhook.Tenant) error) (*webhook.Tenant, error) {
@@ -173,10 +177,12 @@ func (m *memStore) Endpoint(_ context.Context, tenant string, id webhook.Endpoin
 	return &e, err
 }
 
-func (m *memStore) Endpoints(_ context.Context, tenant string, p store.Page) ([]webhook.Endpoint, error) {
+func (m *memStore) Endpoints(_ context.Context, tenant string, f store.EndpointFilter) (*store.Part[webhook.Endpoint], error) {
 	leave, err := m.enter("Endpoints")
 	defer leave()
-	return pageOf(m.endpointsOf(tenant), p, func(e webhook.Endpoint) string { return e.ID.String() }), err
+	m.endpointFilters = append(m.endpointFilters, f)
+	found := pageOf(m.endpointsOf(tenant), f.Page, func(e webhook.Endpoint) string { return e.ID.String() })
+	return &store.Part[webhook.Endpoint]{Items: found}, err
 }
 
 func (m *memStore) UpdateEndpoint(_ context.Context, tenant string, id webhook.EndpointID, change func(*webhook.Endpoint) error) (*webhook.Endpoint, error) {

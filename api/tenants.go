@@ -129,16 +129,17 @@ func (s *Server) knownDialect(name string) (*webhook.Dialect, error) {
 
 // listTenants is GET /v1/tenants.
 func (s *Server) listTenants(w http.ResponseWriter, r *http.Request, _ *call) error {
-	q := newQuery(r, "limit", "cursor")
+	q := newQuery(r, "dialect", "q", metadataPrefix, "limit", "cursor")
 	page := q.page(nil)
+	f := store.TenantFilter{Dialect: q.values.Get("dialect"), Text: q.values.Get("q"), Metadata: q.members(metadataPrefix), Page: more(page)}
 	if err := q.err(); err != nil {
 		return err
 	}
-	found, err := s.store.Tenants(r.Context(), more(page))
+	found, err := s.store.Tenants(r.Context(), f)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, paged(found, page, func(t *webhook.Tenant) string { return t.ID }, showTenant))
+	return writeJSON(w, http.StatusOK, pagedPart(found, page, func(t *webhook.Tenant) string { return t.ID }, showTenant))
 }
 
 // getTenant is GET /v1/tenants/{tenant}. It reads the tenant again, because the one in the call may be stale.

@@ -133,7 +133,7 @@ func TestLists_BadQueriesSayWhatIsKnown(t *testing.T) {
 	b := setup(t)
 	b.tenant("acme", "standard")
 	for path, detail := range map[string]string{
-		"/v1/tenants?page=2": "query: page is not a known parameter; known are limit, cursor",
+		"/v1/tenants?page=2": "query: page is not a known parameter; known are dialect, q, metadata.NAME, limit, cursor",
 		"/v1/tenants/acme/deliveries?type=e": "query: type is not a known parameter; known are event, endpoint, status, event_type, status_code, error_class, test, since, " +
 			"until, limit, cursor",
 		"/v1/tenants/acme/deliveries?status=done": "query: status is one or several, separated by commas, of pending, retrying, held, delivered, exhausted, canceled",

@@ -180,32 +180,6 @@ func (s *Store) findEndpoint(ctx context.Context, q sqlx.QueryerContext, tenant 
 	return s.readEndpoint(&row)
 }
 
-// Endpoints implements store.Endpoints.
-func (s *Store) Endpoints(ctx context.Context, tenant string, page store.Page) ([]webhook.Endpoint, error) {
-	after, err := pageAfter[webhook.EndpointID](page)
-	if err != nil {
-		return nil, err
-	}
-	var rows []endpointRow
-	err = s.list(ctx, &rows, `
-		SELECT `+endpointColumns+` FROM endpoints
-		WHERE tenant_id = $1 AND id > $2 AND deleted_at IS NULL ORDER BY id LIMIT $3`, tenant, after, page.Limit)
-	if err != nil {
-		return nil, failed("list endpoints", err)
-	}
-	found, err := readAll(rows, s.readEndpoint)
-	if err != nil {
-		return nil, err
-	}
-	pointers := make([]*webhook.Endpoint, len(found))
-	for i := range found {
-		pointers[i] = &found[i]
-	}
-	ctx, cancel := s.bounded(ctx)
-	defer cancel()
-	return found, failed("list endpoints", addStreaks(ctx, s.db, pointers...))
-}
-
 // pageAfter reads the id that a page starts after; zero for the first page.
 func pageAfter[I any, P interface {
 	*I

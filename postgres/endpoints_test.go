@@ -68,18 +68,18 @@ func TestEndpoints_Pages(t *testing.T) {
 	want = slices.Delete(want, 2, 3)
 	page := store.Page{Limit: 2}
 	for {
-		found, err := b.Endpoints(t.Context(), "acme", page)
+		found, err := b.Endpoints(t.Context(), "acme", store.EndpointFilter{Page: page})
 		require.NoError(t, err)
-		for _, e := range found {
+		for _, e := range found.Items {
 			got = append(got, e.ID)
 		}
-		if len(found) < 2 {
+		if len(found.Items) < 2 {
 			break
 		}
-		page.After = found[1].ID.String()
+		page.After = found.Items[1].ID.String()
 	}
 	require.Equal(t, want, got)
-	_, err := b.Endpoints(t.Context(), "acme", store.Page{After: "ep_x", Limit: 2})
+	_, err := b.Endpoints(t.Context(), "acme", store.EndpointFilter{Page: store.Page{After: "ep_x", Limit: 2}})
 	requireCode(t, webhook.CodeInvalid, err)
 }
 
@@ -290,8 +290,8 @@ func TestEndpoints_Streak(t *testing.T) {
 	changed, err := b.UpdateEndpoint(t.Context(), "acme", failing.ID, func(*webhook.Endpoint) error { return nil })
 	require.NoError(t, err)
 	require.Equal(t, want, changed.Streak)
-	list, err := b.Endpoints(t.Context(), "acme", store.Page{Limit: 10})
+	list, err := b.Endpoints(t.Context(), "acme", store.EndpointFilter{Page: store.Page{Limit: 10}})
 	require.NoError(t, err)
-	require.Equal(t, want, list[0].Streak)
-	require.Equal(t, fine, &list[1])
+	require.Equal(t, want, list.Items[0].Streak)
+	require.Equal(t, fine, &list.Items[1])
 }

@@ -95,14 +95,38 @@ func findTenant(ctx context.Context, q sqlx.QueryerContext, id, locking string) 
 }
 
 // Tenants implements store.Tenants.
-func (s *Store) Tenants(ctx context.Context, page store.Page) ([]webhook.Tenant, error) {
-	var rows []tenantRow
-	err := s.list(ctx, &rows,
-		`SELECT `+tenantColumns+` FROM tenants WHERE id > $1 ORDER BY id LIMIT $2`, page.After, page.Limit)
-	if err != nil {
+func (s *Store) Tenants(ctx context.Context, f store.TenantFilter) (*store.Part[webhook.Tenant], error) {
+	var w where
+	w.and("id > %s", f.Page.After)
+	source := "SELECT " + tenantColumns + " FROM tenants WHERE " + w.take()
+	if f.Dialect != "" {
+		w.and("dialect = %s", f.Dialect)
+	}
+	if f.Text != "" {
+		w.contains(f.Text, "id", "name")
+	}
+	w.andMembers("metadata", f.Metadata)
+	var rows []struct {
+		tenantRow
+		found
+	}
+	if err := s.list(ctx, &rows, upQuery(tenantColumns, source, w.take(), w.arg(f.Page.Limit)), w.args...); err != nil {
 		return nil, failed("list tenants", err)
 	}
-	return readAll(rows, (*tenantRow).tenant)
+	var out store.Part[webhook.Tenant]
+	for i := range rows {
+		if rows[i].Matches {
+			t, err := rows[i].tenant()
+			if err != nil {
+				return nil, err
+			}
+			out.Items = append(out.Items, *t)
+		}
+		if rows[i].Looked == searched {
+			out.Next = rows[i].ID
+		}
+	}
+	return &out, nil
 }
 
 // readAll converts rows to values.

@@ -52,15 +52,15 @@ func TestTenants_Pages(t *testing.T) {
 	var got []string
 	page := store.Page{Limit: 2}
 	for {
-		found, err := b.Tenants(t.Context(), page)
+		found, err := b.Tenants(t.Context(), store.TenantFilter{Page: page})
 		require.NoError(t, err)
-		for _, f := range found {
+		for _, f := range found.Items {
 			got = append(got, f.ID)
 		}
-		if len(found) < page.Limit {
+		if len(found.Items) < page.Limit {
 			break
 		}
-		page.After = found[len(found)-1].ID
+		page.After = found.Items[len(found.Items)-1].ID
 	}
 	require.Equal(t, []string{"t0", "t1", "t2", "t3", "t4"}, got)
 }

@@ -51,14 +51,33 @@ type found struct {
 // queries of columns, each in the order of an index that serves all its conditions. The row at which the search ends is
 // part of the answer even where it does not pass.
 func searchQuery(columns string, sources []string, filter, limit string) string {
+	return orderedQuery("id DESC", columns, sources, filter, limit)
+}
+
+// upQuery is searchQuery for a list by id.
+func upQuery(columns, source, filter, limit string) string {
+	return orderedQuery("id", columns, []string{source}, filter, limit)
+}
+
+func orderedQuery(order, columns string, sources []string, filter, limit string) string {
 	for i, source := range sources {
-		sources[i] = fmt.Sprintf("(%s ORDER BY id DESC LIMIT %d)", source, searched)
+		sources[i] = fmt.Sprintf("(%s ORDER BY %s LIMIT %d)", source, order, searched)
 	}
 	return fmt.Sprintf(`
 		SELECT %s, coalesce(%s, false) AS matches, looked FROM (
-			SELECT *, row_number() OVER (ORDER BY id DESC) AS looked FROM (%s) AS sources ORDER BY id DESC LIMIT %d
-		) AS searched WHERE %[2]s OR looked = %[4]d ORDER BY id DESC LIMIT %[5]s`,
-		columns, filter, strings.Join(sources, " UNION ALL "), searched, limit)
+			SELECT *, row_number() OVER (ORDER BY %[6]s) AS looked FROM (%[3]s) AS sources ORDER BY %[6]s LIMIT %[4]d
+		) AS searched WHERE %[2]s OR looked = %[4]d ORDER BY %[6]s LIMIT %[5]s`,
+		columns, filter, strings.Join(sources, " UNION ALL "), searched, limit, order)
+}
+
+// contains adds a condition: one of the columns contains the text, in upper or lower case.
+func (w *where) contains(text string, columns ...string) {
+	place := w.arg(text)
+	either := make([]string, len(columns))
+	for i, column := range columns {
+		either[i] = fmt.Sprintf("strpos(lower(%s), lower(%s)) > 0", column, place)
+	}
+	w.text = append(w.text, "("+strings.Join(either, " OR ")+")")
 }
 
 // idSlack is how far the moment inside a delivery's id may be from created_at: the time between the reading of a

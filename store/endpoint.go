@@ -13,14 +13,28 @@ type EndpointRef struct {
 	ID       webhook.EndpointID `db:"id"`
 }
 
+// EndpointFilter selects endpoints of a tenant, by id. Zero values select all.
+type EndpointFilter struct {
+	// Disabled and Failing, where given, are what the endpoint must be; failing: its last attempt failed.
+	Disabled, Failing *bool
+	// EventType is one that the endpoint subscribes to, whatever its filter says.
+	EventType string
+	// Text is part of the URL or of the description, in upper or lower case.
+	Text string
+	// Metadata are names with the value that each must have.
+	Metadata map[string]string
+	// Page.After is an id.
+	Page Page
+}
+
 // Endpoints keeps endpoints. One that was deleted is CodeNotFound.
 type Endpoints interface {
 	// CreateEndpoint answers CodeConflict when the tenant already has limit endpoints; 0: no limit. A zero secret means
 	// that the tenant's secret signs.
 	CreateEndpoint(ctx context.Context, e *webhook.Endpoint, secret webhook.Secret, limit int, once *Once) error
 	Endpoint(ctx context.Context, tenant string, id webhook.EndpointID) (*webhook.Endpoint, error)
-	// Endpoints lists a tenant's endpoints by id. Page.After is an id.
-	Endpoints(ctx context.Context, tenant string, page Page) ([]webhook.Endpoint, error)
+	// Endpoints lists a tenant's endpoints by id.
+	Endpoints(ctx context.Context, tenant string, f EndpointFilter) (*Part[webhook.Endpoint], error)
 	// UpdateEndpoint applies change while nobody else can change the endpoint. An error of change is returned unchanged and
 	// nothing is stored. The fields that DisableEndpoint and EnableEndpoint set are not changed.
 	UpdateEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change func(*webhook.Endpoint) error) (*webhook.Endpoint, error)

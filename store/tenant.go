@@ -7,13 +7,24 @@ import (
 	"waybill/webhook"
 )
 
+// TenantFilter selects tenants, by id. Zero values select all.
+type TenantFilter struct {
+	Dialect string
+	// Text is part of the id or of the name, in upper or lower case.
+	Text string
+	// Metadata are names with the value that each must have.
+	Metadata map[string]string
+	// Page.After is an id.
+	Page Page
+}
+
 // Tenants keeps tenants.
 type Tenants interface {
 	// CreateTenant answers CodeConflict when the id is taken. A zero secret means that the tenant has none.
 	CreateTenant(ctx context.Context, t *webhook.Tenant, secret webhook.Secret, once *Once) error
 	Tenant(ctx context.Context, id string) (*webhook.Tenant, error)
-	// Tenants lists tenants by id. Page.After is an id.
-	Tenants(ctx context.Context, page Page) ([]webhook.Tenant, error)
+	// Tenants lists tenants by id.
+	Tenants(ctx context.Context, f TenantFilter) (*Part[webhook.Tenant], error)
 	// UpdateTenant applies change while nobody else can change the tenant. An error of change is returned unchanged and
 	// nothing is stored. Id, dialect and time of creation are not changed.
 	UpdateTenant(ctx context.Context, id string, change func(*webhook.Tenant) error) (*webhook.Tenant, error)

@@ -101,6 +101,20 @@ func matchType(pattern, eventType string) bool {
 	return ok && strings.HasSuffix(group, ".") && strings.HasPrefix(eventType, group)
 }
 
+// PatternsFor returns every pattern that covers the event type.
+func PatternsFor(eventType string) []string {
+	all := []string{"*", eventType}
+	for i, r := range eventType {
+		if r == '.' {
+			all = append(all, eventType[:i+1]+"*")
+		}
+	}
+	return all
+}
+
+// IsEventType reports whether text can be the name of an event type.
+func IsEventType(text string) bool { return len(text) <= MaxTypeBytes && typePattern.MatchString(text) }
+
 // Limits are the operator's and the dialect's bounds on an endpoint.
 type Limits struct {
 	Dialect *Dialect

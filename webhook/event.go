@@ -53,7 +53,7 @@ func (e *Event) Validate(t *Tenant, d *Dialect) error {
 	} else if !d.fitsEventID(e.ID) {
 		found.addf("id", "must match the event_id_pattern of the dialect %s, %s, which %q does not", d.Name, d.EventIDPattern, e.ID)
 	}
-	if len(e.Type) > MaxTypeBytes || !typePattern.MatchString(e.Type) {
+	if !IsEventType(e.Type) {
 		found.addf("type", `is a dot-separated name such as "order.confirmed", not %q`, e.Type)
 	}
 	if len(e.Data) == 0 {

@@ -1,0 +1,65 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/lib/pq"
+
+	"waybill/store"
+	"waybill/webhook"
+)
+
+// Endpoints implements store.Endpoints.
+func (s *Store) Endpoints(ctx context.Context, tenant string, f store.EndpointFilter) (*store.Part[webhook.Endpoint], error) {
+	after, err := pageAfter[webhook.EndpointID](f.Page)
+	if err != nil {
+		return nil, err
+	}
+	query, args := endpointsQuery(tenant, f, after)
+	var rows []struct {
+		endpointRow
+		found
+	}
+	if err := s.list(ctx, &rows, query, args...); err != nil {
+		return nil, failed("list endpoints", err)
+	}
+	out := &store.Part[webhook.Endpoint]{Items: make([]webhook.Endpoint, 0, len(rows))}
+	shown := make([]*webhook.Endpoint, 0, len(rows))
+	for i := range rows {
+		if rows[i].Matches {
+			e, err := s.readEndpoint(&rows[i].endpointRow)
+			if err != nil {
+				return nil, err
+			}
+			out.Items = append(out.Items, *e)
+			shown = append(shown, &out.Items[len(out.Items)-1])
+		}
+		if rows[i].Looked == searched {
+			out.Next = rows[i].ID.String()
+		}
+	}
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	return out, failed("list endpoints", addStreaks(ctx, s.db, shown...))
+}
+
+// endpointsQuery returns the query of a list and its arguments.
+func endpointsQuery(tenant string, f store.EndpointFilter, after webhook.EndpointID) (string, []any) {
+	var w where
+	w.and("tenant_id = %s AND id > %s AND deleted_at IS NULL", tenant, after)
+	source := "SELECT " + endpointColumns + " FROM endpoints WHERE " + w.take()
+	if f.Disabled != nil {
+		w.and("(disabled_at IS NOT NULL) = %s", *f.Disabled)
+	}
+	if f.EventType != "" {
+		w.and("event_types && %s::text[]", pq.StringArray(webhook.PatternsFor(f.EventType)))
+	}
+	if f.Text != "" {
+		w.contains(f.Text, "url", "description")
+	}
+	w.andMembers("metadata", f.Metadata)
+	if f.Failing != nil { // last, because it costs a look-up
+		w.and("EXISTS (SELECT FROM endpoint_streaks s WHERE s.endpoint_id = searched.id AND s.failures > 0) = %s", *f.Failing)
+	}
+	return upQuery(endpointColumns, source, w.take(), w.arg(f.Page.Limit)), w.args
+}
