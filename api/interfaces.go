@@ -16,6 +16,7 @@ type Store interface {
 	store.Events
 	LogStore
 	RecoveryStore
+	StatsStore
 	DispatchStore
 	QuarantineStore
 	store.Health
@@ -60,6 +61,12 @@ type RecoveryStore interface {
 	Recovery(ctx context.Context, tenant string, id webhook.RecoveryID) (*webhook.Recovery, error)
 	Recoveries(ctx context.Context, tenant string, endpoint webhook.EndpointID, page store.Page) ([]webhook.Recovery, error)
 	CancelRecovery(ctx context.Context, tenant string, id webhook.RecoveryID, at time.Time) (*webhook.Recovery, error)
+}
+
+// StatsStore is what the API needs of store.Stats.
+type StatsStore interface {
+	Stats(ctx context.Context, tenant string, endpoint webhook.EndpointID, since time.Time, span time.Duration) ([]store.StatsCell, error)
+	CountUnsettled(ctx context.Context, tenant string, endpoint webhook.EndpointID) (store.Unsettled, error)
 }
 
 // Backlog bounds how many accepted events wait to be dispatched.

@@ -106,6 +106,19 @@ func (m *memStore) Events(_ context.Context, tenant string, f store.EventFilter)
 	}, err
 }
 
+func (m *memStore) Stats(_ context.Context, _ string, endpoint webhook.EndpointID, since time.Time, span time.Duration) ([]store.StatsCell, error) {
+	leave, err := m.enter("Stats")
+	defer leave()
+	m.statsAsked = append(m.statsAsked, statsQuestion{endpoint, since, span})
+	return m.cells, err
+}
+
+func (m *memStore) CountUnsettled(context.Context, string, webhook.EndpointID) (store.Unsettled, error) {
+	leave, err := m.enter("CountUnsettled")
+	defer leave()
+	return store.Unsettled{Pending: 1, Retrying: 2, Held: 3}, err
+}
+
 func (m *memStore) Progress(_ context.Context, tenant, id string) ([]store.Progress, error) {
 	leave, err := m.enter("Progress")
 	defer leave()

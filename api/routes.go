@@ -65,6 +65,8 @@ func (s *Server) routes() []route {
 		{"POST", endpointPath + "/enable", manage, s.enableEndpoint},
 		{"POST", endpointPath + "/test", manage, s.testEndpoint},
 		{"GET", endpointPath + "/secret", manage, s.revealEndpointSecret},
+		{"GET", endpointPath + "/stats", read, s.getEndpointStats},
+		{"GET", tenantPath + "/stats", read, s.getTenantStats},
 
 		{"POST", tenantPath + "/events", publish, s.publishEvent},
 		{"POST", tenantPath + "/events/batch", publish, s.publishBatch},

@@ -42,9 +42,18 @@ type memStore struct {
 	// next is where the search of a list ended, that Tenants, Deliveries and Events answer.
 	next         string
 	eventFilters []store.EventFilter
+	cells        []store.StatsCell
+	statsAsked   []statsQuestion
 	calls        map[string]int
 	running      int // calls of Accept at this moment
 	crowd        int // the most there were
+}
+
+// statsQuestion is what Stats was asked.
+type statsQuestion struct {
+	endpoint webhook.EndpointID
+	since    time.Time
+	span     time.Duration
 }
 
 func newMemStore(uuid func() [16]byte) *memStore {

@@ -140,10 +140,11 @@ func (l *deliveryList) ofEndpoint(condition string) string {
 
 // notOfEndpoint reports whether no index tells an endpoint's deliveries of a status.
 func notOfEndpoint(s webhook.Status) bool {
-	return s != webhook.StatusHeld && s != webhook.StatusExhausted && s != webhook.StatusCanceled
+	return s == webhook.StatusPending || s == webhook.StatusDelivered
 }
 
-// ofEndpointByStatus reads deliveries_held and deliveries_unsent.
+// ofEndpointByStatus reads deliveries_held, deliveries_unsent and deliveries_waiting. What is retrying waits for its next attempt,
+// and so does what was opened again before its first one, which is pending.
 func (l *deliveryList) ofEndpointByStatus() []string {
 	f := &l.left
 	var from []string
@@ -154,7 +155,11 @@ func (l *deliveryList) ofEndpointByStatus() []string {
 	if exhausted || canceled {
 		from = append(from, l.ofEndpoint("status IN ('exhausted', 'canceled')"))
 	}
-	if exhausted == canceled {
+	retrying := slices.Contains(f.Statuses, webhook.StatusRetrying)
+	if retrying {
+		from = append(from, l.ofEndpoint("next_attempt_at IS NOT NULL"))
+	}
+	if exhausted == canceled && !retrying {
 		f.Statuses = nil // otherwise the rows tell
 	}
 	f.EndpointID = webhook.EndpointID{}

@@ -89,6 +89,28 @@ func EventsQuery(f store.EventFilter) (string, []any) {
 	return eventsQuery("acme", f, after)
 }
 
+// StatsQuery returns the query of the statistics of an endpoint of acme, or of acme, and its arguments.
+func StatsQuery(endpoint webhook.EndpointID, since time.Time) (string, []any) {
+	span := (6 * time.Hour).Milliseconds()
+	if endpoint.IsZero() {
+		return selectTenantStats, []any{"acme", since, span}
+	}
+	return selectEndpointStats, []any{"acme", endpoint, since, span}
+}
+
+// UnsettledQuery returns the query that counts what is not settled of an endpoint of acme, or of acme, and its arguments.
+func UnsettledQuery(endpoint webhook.EndpointID) (string, []any) {
+	if endpoint.IsZero() {
+		return selectUnsettled, []any{"acme"}
+	}
+	return selectUnsettledOfEndpoint, []any{"acme", endpoint}
+}
+
+// StatsStatements are those that add up statistics.
+var StatsStatements = map[string]string{
+	"written": compactWritten, "minutes": compactMinutes, "tenants": compactTenants, "forget": forgetHours,
+}
+
 // Searched is how many rows a list looks at in one call.
 const Searched = searched
 

@@ -125,7 +125,7 @@ func (b *bundle) spread() {
 	b.t.Helper()
 	for _, status := range []string{"pending", "retrying", "held", "exhausted", "canceled"} {
 		b.exec(`
-			UPDATE deliveries SET status = $1, held_at = CASE WHEN $1 = 'held' THEN now() END
+			UPDATE deliveries SET status = $1, held_at = CASE WHEN $1 = 'held' THEN now() END, next_attempt_at = CASE WHEN $1 = 'retrying' THEN now() END
 			WHERE id IN (SELECT id FROM deliveries WHERE status = 'delivered' AND last_status_code IS NULL ORDER BY id LIMIT 2)`, status)
 	}
 	b.exec(`UPDATE deliveries SET last_status_code = 503, last_error_class = 'http_status' WHERE status = 'exhausted'`)
@@ -166,7 +166,9 @@ func TestDeliveries_ListsReadAPage(t *testing.T) {
 		"a status and a type":          {store.DeliveryFilter{Statuses: of("pending"), EventType: "order.confirmed"}, byStatus, 2},
 		"an endpoint":                  {store.DeliveryFilter{EndpointID: e.ID}, byEndpoint, 100},
 		"an endpoint and a type":       {store.DeliveryFilter{EndpointID: e.ID, EventType: "order.confirmed"}, byEndpoint, 100},
-		"an endpoint's retrying":       {store.DeliveryFilter{EndpointID: e.ID, Statuses: of("retrying", "pending")}, byStatus, 4},
+		"an endpoint's pending":        {store.DeliveryFilter{EndpointID: e.ID, Statuses: of("retrying", "pending")}, byStatus, 4},
+		"an endpoint's retrying":       {store.DeliveryFilter{EndpointID: e.ID, Statuses: of("retrying")}, byEndpoint, 2},
+		"all that is open":             {store.DeliveryFilter{EndpointID: e.ID, Statuses: of("retrying", "held", "exhausted")}, byEndpoint, 6},
 		"an endpoint's held":           {store.DeliveryFilter{EndpointID: e.ID, Statuses: of("held")}, byEndpoint, 2},
 		"an endpoint's exhausted":      {store.DeliveryFilter{EndpointID: e.ID, Statuses: of("exhausted")}, byEndpoint, 2},
 		"an endpoint's unsent":         {store.DeliveryFilter{EndpointID: e.ID, Statuses: of("canceled", "exhausted")}, byEndpoint, 4},

@@ -119,6 +119,7 @@ var (
 	_ store.Queues         = (*Store)(nil)
 	_ store.Reconciliation = (*Store)(nil)
 	_ store.Partitions     = (*Store)(nil)
+	_ store.Stats          = (*Store)(nil)
 	_ store.Notices        = (*Store)(nil)
 	_ store.Health         = (*Store)(nil)
 	_ store.OnceKeys       = (*Store)(nil)

@@ -9,7 +9,7 @@ import (
 
 // StatsCell counts attempts of one status code and duration within a span of time.
 type StatsCell struct {
-	// At is the begin of the span: five minutes, or an hour for what is older than two hours.
+	// At is the begin of the span.
 	At         time.Time `db:"at"`
 	StatusCode int       `db:"status_code"`
 	// Duration is a webhook.DurationBucket; -1: the cell counts no attempt.
@@ -21,14 +21,22 @@ type StatsCell struct {
 }
 
 // Unsettled counts deliveries that are not settled now, each up to 10,000.
-type Unsettled struct{ Pending, Retrying, Held int }
+type Unsettled struct {
+	Pending  int `db:"pending"`
+	Retrying int `db:"retrying"`
+	Held     int `db:"held"`
+}
 
 // Stats serves the statistics, which the record of each attempt adds to.
 type Stats interface {
-	// Stats returns the cells since a moment of one endpoint, or of the whole tenant when endpoint is zero, in the order of time.
-	Stats(ctx context.Context, tenant string, endpoint webhook.EndpointID, since time.Time) ([]StatsCell, error)
-	// CountUnsettled counts the deliveries of an endpoint, or of the tenant, that are not settled.
+	// Stats returns the cells since a moment of one endpoint, or of the whole tenant when endpoint is zero, in the order of time and
+	// added up by spans: multiples of five minutes, or of an hour where since is longer than two hours ago. since is where a span
+	// begins.
+	Stats(ctx context.Context, tenant string, endpoint webhook.EndpointID, since time.Time, span time.Duration) ([]StatsCell, error)
+	// CountUnsettled counts the deliveries of an endpoint, or of the tenant, that are not settled. An endpoint's pending ones are
+	// counted among the tenant's newest 10,000 that are.
 	CountUnsettled(ctx context.Context, tenant string, endpoint webhook.EndpointID) (Unsettled, error)
-	// CompactStats merges what is older than two hours into hours and forgets what is older than keep, limit rows at a time.
+	// CompactStats adds up what is older than ten minutes over writers, and for tenants over endpoints; makes hours of what is
+	// older than two hours; and forgets what is older than keep. It takes at most limit cells for each. more: call it again.
 	CompactStats(ctx context.Context, keep time.Duration, limit int) (more bool, err error)
 }

@@ -29,6 +29,7 @@ type UpkeepStore interface {
 	ForgetLostDispatches(ctx context.Context) error
 	store.OnceKeys
 	TrimQuarantine(ctx context.Context) (int, error)
+	CompactStats(ctx context.Context, keep time.Duration, limit int) (more bool, err error)
 }
 
 // Starter is what the dispatcher needs of the engine.

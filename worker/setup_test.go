@@ -21,18 +21,19 @@ import (
 
 // memDispatches keeps dispatches in memory. A claimed event stays claimed until it is deleted or released.
 type memDispatches struct {
-	mu       sync.Mutex
-	waiting  []store.Dispatch
-	claimed  map[webhook.EventKey]store.Dispatch
-	deleted  []webhook.EventKey
-	released []store.Release
-	limits   []int
-	recover  []store.EndpointRef
-	fail     error
-	created  int // calls of EnsurePartitions
-	forgot   int // calls of ForgetLostDispatches
-	trimmed  int // calls of TrimQuarantine
-	expired  int // idempotency keys that are left to forget
+	mu        sync.Mutex
+	waiting   []store.Dispatch
+	claimed   map[webhook.EventKey]store.Dispatch
+	deleted   []webhook.EventKey
+	released  []store.Release
+	limits    []int
+	recover   []store.EndpointRef
+	fail      error
+	created   int // calls of EnsurePartitions
+	forgot    int // calls of ForgetLostDispatches
+	trimmed   int // calls of TrimQuarantine
+	uncounted int // pages of statistics that CompactStats leaves
+	expired   int // idempotency keys that are left to forget
 }
 
 func newDispatches() *memDispatches {
@@ -110,6 +111,13 @@ func (o *memDispatches) ForgetOnce(_ context.Context, age time.Duration, limit i
 	n := min(limit, o.expired)
 	o.expired -= n
 	return n == limit, nil
+}
+
+func (o *memDispatches) CompactStats(context.Context, time.Duration, int) (bool, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.uncounted--
+	return o.uncounted > 0, nil
 }
 
 func (o *memDispatches) TrimQuarantine(context.Context) (int, error) {

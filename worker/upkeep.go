@@ -74,6 +74,7 @@ func (u *Upkeep) Run(ctx context.Context) {
 	go every(ctx, hourly, reporting(ctx, log, "lost dispatches could not be deleted; still trying", u.opts.Store.ForgetLostDispatches))
 	go every(ctx, hourly, reporting(ctx, log, "the quarantine could not be trimmed; still trying", u.trimQuarantine))
 	go every(ctx, onceInterval, reporting(ctx, log, "idempotency keys could not be deleted; still trying", u.forgetOnce))
+	go every(ctx, statsInterval, reporting(ctx, log, "statistics could not be added up; still trying", u.compactStats))
 	go every(ctx, setAsideEvery, reporting(ctx, log, "dispatches that are set aside could not be counted; still trying", u.countSetAside))
 	every(ctx, recoveryInterval, reporting(ctx, log, "recoveries could not be started; still trying", u.startRecoveries))
 }

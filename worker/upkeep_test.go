@@ -38,12 +38,12 @@ func TestUpkeep(t *testing.T) {
 	t.Parallel()
 	dispatches, starter := newDispatches(), &fakeStarter{down: true}
 	dispatches.recover = []store.EndpointRef{endpoint(7)}
-	dispatches.expired = 2500
+	dispatches.expired, dispatches.uncounted = 2500, 3
 	upkeep(t, dispatches, starter)
 	eventually(t, func() bool {
 		dispatches.mu.Lock()
 		defer dispatches.mu.Unlock()
-		return dispatches.created > 0 && dispatches.forgot > 0 && dispatches.trimmed > 0 && dispatches.expired == 0
+		return dispatches.created > 0 && dispatches.forgot > 0 && dispatches.trimmed > 0 && dispatches.expired == 0 && dispatches.uncounted == 0
 	})
 	starter.setDown(false)
 	eventually(t, starter.recovered(endpoint(7)))

@@ -13,8 +13,8 @@ CREATE TABLE endpoint_streaks (
 ) WITH (fillfactor = 50);
 
 -- delivery_stats counts attempts by endpoint, time, status code and duration. The record of attempts adds to it in the same
--- statement. Each of the record's writers has rows of its own, so that none waits for another; what is older than two hours is
--- merged into hours of writer 0.
+-- statement. Each of the record's writers, 1 and above, has rows of its own, so that none waits for another. The upkeep adds up
+-- what is older than ten minutes in five minutes of writer -1, and what is older than two hours in hours of writer 0.
 CREATE TABLE delivery_stats (
     endpoint_id uuid NOT NULL,
     at          timestamptz NOT NULL,      -- the begin of five minutes, or of an hour
@@ -29,5 +29,25 @@ CREATE TABLE delivery_stats (
     PRIMARY KEY (endpoint_id, at, writer, status_code, duration)
 ) WITH (fillfactor = 50);
 
-CREATE INDEX delivery_stats_by_tenant ON delivery_stats (tenant_id, at);
-CREATE INDEX delivery_stats_by_time ON delivery_stats (at) WHERE writer <> 0;
+-- A row is in one of the three indexes by time.
+CREATE INDEX delivery_stats_by_tenant ON delivery_stats (tenant_id, at) WHERE writer > 0;
+CREATE INDEX delivery_stats_written ON delivery_stats (at) WHERE writer > 0;
+CREATE INDEX delivery_stats_minutes ON delivery_stats (at) WHERE writer = -1;
+CREATE INDEX delivery_stats_hours ON delivery_stats (at) WHERE writer = 0;
+
+-- tenant_stats has the sums over a tenant's endpoints of what delivery_stats has under the writers -1 and 0, so that a tenant's
+-- statistics do not take longer the more endpoints it has. Only the upkeep writes it.
+CREATE TABLE tenant_stats (
+    tenant_id   text NOT NULL,
+    at          timestamptz NOT NULL,
+    hours       boolean NOT NULL,          -- of an hour, not of five minutes
+    status_code smallint NOT NULL,
+    duration    smallint NOT NULL,
+    attempts    bigint NOT NULL,
+    delivered   bigint NOT NULL,
+    exhausted   bigint NOT NULL,
+    canceled    bigint NOT NULL,
+    PRIMARY KEY (tenant_id, at, hours, status_code, duration)
+) WITH (fillfactor = 50);
+
+CREATE INDEX tenant_stats_by_time ON tenant_stats (hours, at);
