@@ -207,8 +207,8 @@ func TestDecode_NothingIsKnown(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.tenant("acme", "standard")
-	e := b.endpoint("acme")
+	r := into[object](b.admin("POST", "/v1/tenants/acme/recoveries", `{"endpoint_id":"`+b.endpoint("acme")+`"}`).want(201))["id"].(string)
 	b.lenient = true
-	p := b.admin("POST", "/v1/tenants/acme/endpoints/"+e+"/enable", `{"reason":"x"}`).problem(422, webhook.CodeInvalid)
+	p := b.admin("POST", "/v1/tenants/acme/recoveries/"+r+"/cancel", `{"reason":"x"}`).problem(422, webhook.CodeInvalid)
 	require.Equal(t, "request: reason is not a known field; none is known here", p.Detail)
 }

@@ -127,16 +127,61 @@ func TestDeliveries_Retry(t *testing.T) {
 
 	b.engine.retry = func() error { return webhook.Errorf(webhook.CodeConflict, "the delivery is about to be canceled") }
 	b.admin("POST", path, "").problem(409, webhook.CodeConflict)
+}
 
-	told := len(b.engine.told)
-	b.store.settle(parseID[webhook.DeliveryID](t, id), webhook.StatusHeld)
-	require.Contains(t, b.admin("POST", path, "").problem(409, webhook.CodeConflict).Detail, "the endpoint is disabled; enable it")
-	require.Len(t, b.engine.told, told)
-	for _, status := range []webhook.Status{webhook.StatusDelivered, webhook.StatusExhausted, webhook.StatusCanceled} {
-		b.store.settle(parseID[webhook.DeliveryID](t, id), status)
-		p := b.admin("POST", path, "").problem(409, webhook.CodeConflict)
-		require.Contains(t, p.Detail, "is "+string(status))
+// What is settled, or in the endpoint's queue, is opened there, as often as somebody clicks. No workflow is asked.
+func TestDeliveries_RetryOpensAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	endpoint := b.endpoint("acme")
+	text := b.publish("acme", `{"type":"a.b","data":1,"id":"e1"}`)
+	id := parseID[webhook.DeliveryID](t, text)
+	path := "/v1/tenants/acme/deliveries/" + text + "/retry"
+	for _, status := range []webhook.Status{webhook.StatusDelivered, webhook.StatusExhausted, webhook.StatusCanceled, webhook.StatusHeld} {
+		b.store.settle(id, status)
+		got := into[object](b.admin("POST", path, `{"reason":"fixed"}`).want(202))
+		require.Equal(t, "pending", got["status"], status)
+		require.Equal(t, "pending", into[object](b.admin("POST", path, "").want(202))["status"], "a second click")
+		b.store.queue(id, false)
 	}
+	require.Len(t, b.engine.told, 8)
+	for _, told := range b.engine.told {
+		require.Equal(t, "wake acme "+endpoint, told)
+	}
+
+	b.store.settle(id, webhook.StatusExhausted)
+	b.engine.wake = func() error { return webhook.Errorf(webhook.CodeUnavailable, "Temporal does not answer") }
+	b.admin("POST", path, "").want(202)
+	require.Contains(t, b.log.String(), "was not woken")
+	b.admin("POST", "/v1/tenants/acme/endpoints/"+endpoint+"/disable", "").want(200)
+	require.Contains(t, b.admin("POST", path, "").problem(409, webhook.CodeConflict).Detail, "disabled")
+}
+
+// The delivery changes hands between what was read and what is asked.
+func TestDeliveries_RetryFollowsTheOwner(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	b.endpoint("acme")
+	text := b.publish("acme", `{"type":"a.b","data":1,"id":"e1"}`)
+	id := parseID[webhook.DeliveryID](t, text)
+	path := "/v1/tenants/acme/deliveries/" + text + "/retry"
+	for _, code := range []webhook.Code{webhook.CodeConflict, webhook.CodeNotFound} {
+		b.store.settle(id, webhook.StatusRetrying)
+		b.store.queue(id, false)
+		b.engine.retry = func() error {
+			b.store.settle(id, webhook.StatusExhausted)
+			return webhook.Errorf(code, "not here any more")
+		}
+		require.Equal(t, "pending", into[object](b.admin("POST", path, "").want(202))["status"])
+	}
+	b.store.settle(id, webhook.StatusHeld)
+	b.store.queue(id, false)
+	b.store.ofWorkflow = true // an earlier version held it
+	b.engine.retry = nil
+	b.admin("POST", path, "").want(202)
+	require.Contains(t, b.engine.told[len(b.engine.told)-1], "retry acme e1")
 }
 
 func TestDeliveries_Cancel(t *testing.T) {
@@ -156,6 +201,18 @@ func TestDeliveries_Cancel(t *testing.T) {
 	require.Equal(t, got, into[object](b.admin("GET", path, "").want(200)))
 	b.admin("POST", path+"/cancel", "").problem(409, webhook.CodeConflict)
 	require.Len(t, b.engine.told, 1)
+}
+
+// No workflow makes the attempts of a delivery in the queue.
+func TestDeliveries_CancelQueued(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	b.endpoint("acme")
+	id := b.publish("acme", `{"type":"a.b","data":1,"id":"e1"}`)
+	b.store.queue(parseID[webhook.DeliveryID](t, id), true)
+	require.Equal(t, "canceled", into[object](b.admin("POST", "/v1/tenants/acme/deliveries/"+id+"/cancel", "").want(200))["status"])
+	require.Empty(t, b.engine.told)
 }
 
 func TestHistory(t *testing.T) {

@@ -55,6 +55,8 @@ type endpointView struct {
 	AutoDisableInForce webhook.AutoDisable `json:"auto_disable_in_force"`
 	Headers            map[string]string   `json:"headers,omitempty"`
 	Secret             string              `json:"secret,omitempty"`
+	// Test is only in the answer to an enabling with a test.
+	Test *testResult `json:"test,omitempty"`
 }
 
 // disabledView says when an endpoint was disabled, by whom and why.

@@ -41,6 +41,9 @@ func (m *memStore) Accept(_ context.Context, p *webhook.Publication) (*webhook.R
 			ID: webhook.NewID[webhook.DeliveryID](m.uuid()), EventID: p.Event.ID, EventType: p.Event.Type,
 			EndpointID: to, Status: webhook.StatusPending, Test: p.Event.Test, CreatedAt: p.CreatedAt, UpdatedAt: p.CreatedAt,
 		}
+		if m.accepted != nil {
+			m.accepted(&d)
+		}
 		m.deliveries[d.ID], m.owners[d.ID] = d, p.Event.TenantID
 		deliveries = append(deliveries, webhook.ReceiptDelivery{ID: d.ID, EndpointID: to})
 	}
@@ -187,6 +190,35 @@ func (m *memStore) Attempt(_ context.Context, tenant string, id webhook.AttemptI
 	return out, err
 }
 
+func (m *memStore) ReopenDelivery(_ context.Context, tenant string, id webhook.DeliveryID, at time.Time) (*webhook.Delivery, error) {
+	leave, err := m.enter("ReopenDelivery")
+	defer leave()
+	if err != nil {
+		return nil, err
+	}
+	d, err := m.findDelivery(tenant, id)
+	switch {
+	case err != nil:
+		return nil, err
+	case m.ofWorkflow:
+		return nil, store.ErrOwnedByWorkflow
+	case m.endpoints[d.EndpointID].DisabledAt != nil:
+		return nil, webhook.Errorf(webhook.CodeConflict, "the endpoint is disabled: enable it first")
+	}
+	d.Status, d.Queued, d.NextAttemptAt = webhook.StatusPending, true, &at
+	m.deliveries[id] = d
+	return &d, nil
+}
+
+// queue gives a delivery to its endpoint's queue, or to its event's workflow.
+func (m *memStore) queue(id webhook.DeliveryID, queued bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d := m.deliveries[id]
+	d.Queued = queued
+	m.deliveries[id] = d
+}
+
 // settle gives a delivery a status.
 func (m *memStore) settle(id webhook.DeliveryID, status webhook.Status) {
 	m.change(id, func(d *webhook.Delivery) { d.Status = status })
@@ -211,6 +243,12 @@ func (m *memStore) published(tenant, id string) webhook.Publication {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.events[tenant+"/"+id]
+}
+
+func (m *memStore) callsOf(method string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.calls[method]
 }
 
 // breakWith makes the methods named (none: all) fail from now on.

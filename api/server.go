@@ -112,8 +112,10 @@ type Server struct {
 	adminKey *keyHash // nil: there is no admin
 
 	inflight *inflight
-	metrics  *metrics
-	handler  http.Handler
+	// tests are the calls that wait for a test to be attempted.
+	tests   chan struct{}
+	metrics *metrics
+	handler http.Handler
 	// openAPIJSON makes the document once.
 	openAPIJSON func() ([]byte, error)
 	keys        *otter.Cache[keyHash, *webhook.APIKey]
@@ -140,6 +142,7 @@ func newServer(o Options, list func(*Server) []route) *Server {
 	}
 	s.opts.AdminKey = ""
 	s.inflight = newInflight(o.MaxInflightBytes)
+	s.tests = make(chan struct{}, maxTests)
 	s.openAPIJSON = jsonOf(o.OpenAPI)
 	routes := list(s)
 	s.metrics = newMetrics(o.Registerer, routes, s.inflight)

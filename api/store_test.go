@@ -30,10 +30,14 @@ type memStore struct {
 	attempts   map[webhook.AttemptID]webhook.Attempt
 	owners     map[webhook.DeliveryID]string
 	recoveries map[webhook.RecoveryID]webhook.Recovery
+	ofWorkflow bool // ReopenDelivery finds every delivery to be a workflow's
 	setAside   []store.SetAside
 	quarantine []store.QuarantinedRow // newest first
 
 	once map[onceKey]onceAnswer
+
+	// accepted, unless nil, changes the deliveries of a publication before they are stored.
+	accepted func(*webhook.Delivery)
 
 	limits          []int // that CreateEndpoint was called with
 	filters         []store.DeliveryFilter

@@ -26,7 +26,8 @@ const (
 	withdrawDeliveries = `
 		WITH page AS MATERIALIZED (
 			SELECT d.id FROM deliveries d
-			WHERE d.recovery_id = $1 AND d.id > $2 AND d.queue_due_at IS NOT NULL AND d.queue_lease IS NULL AND d.attempts = d.uncounted
+			WHERE d.recovery_id = $1 AND d.id > $2 AND d.queue_due_at IS NOT NULL
+				AND (d.queue_lease IS NULL OR d.queue_due_at <= now()) AND d.attempts = d.uncounted
 			ORDER BY d.id LIMIT $3 FOR UPDATE
 		), settled AS (
 			UPDATE deliveries d SET status = CASE WHEN d.attempts > 0 THEN 'exhausted' ELSE 'canceled' END,

@@ -360,7 +360,7 @@ func TestRecovery_Cancel(t *testing.T) {
 	require.Equal(t, 5, b.advance(e.ID, 10))
 	made := b.queued(e.ID)[0]
 	b.attempted(attempted, webhook.StatusRetrying)
-	b.exec(`UPDATE deliveries SET queue_lease = gen_random_uuid() WHERE id = $1`, leased)
+	b.exec(`UPDATE deliveries SET queue_lease = gen_random_uuid(), queue_due_at = now() + interval '1 minute' WHERE id = $1`, leased)
 
 	got, err := b.CancelRecovery(t.Context(), "acme", r.ID, now())
 	require.NoError(t, err)
