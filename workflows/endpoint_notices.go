@@ -62,8 +62,13 @@ func (n *notices) run(ctx workflow.Context) (*EndpointNoticesResult, error) {
 		if err != nil {
 			return nil, err
 		}
-		if done, err := n.after(ctx, out); done || err != nil {
-			return &n.result, err
+		done, err := n.after(ctx, out)
+		if err != nil {
+			return nil, err
+		}
+		if done {
+			n.show(ctx, "nothing is left to tell")
+			return &n.result, nil
 		}
 		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
 			n.in.Continued = true
