@@ -128,7 +128,7 @@ func (s *Server) createEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 func (s *Server) checkEndpoint(e, stored *webhook.Endpoint, c *call) error {
 	e.Normalize(c.dialect)
 	return e.Validate(webhook.Limits{
-		Dialect: c.dialect, AllowHTTP: s.opts.AllowHTTP, AllowUnknownTypes: c.tenant.AllowUnknownTypes, Stored: stored,
+		Dialect: c.dialect, AllowHTTP: s.opts.AllowHTTP, AllowUnknownTypes: c.tenant.AllowUnknownTypes, Operator: c.tenant.Operator, Stored: stored,
 		CheckAddress: s.opts.CheckAddress, ReservedHeaders: s.reserved,
 	})
 }

@@ -47,7 +47,7 @@ func (s *Server) testPublication(r *http.Request, c *call, e *webhook.Endpoint, 
 	if key != "" {
 		key = e.ID.String() + " " + key // the same key is another test at another endpoint, and no event of the producer
 	}
-	p, err := s.publication(c, in.event(e, c), key)
+	p, err := s.publication(c, s.testEvent(in, e, c), key)
 	if err != nil {
 		return nil, err
 	}
@@ -55,14 +55,14 @@ func (s *Server) testPublication(r *http.Request, c *call, e *webhook.Endpoint, 
 	return p, nil
 }
 
-// event fills in what the caller left out, from the catalogue's example.
-func (in *testInput) event(e *webhook.Endpoint, c *call) *eventInput {
+// testEvent fills in what the caller left out, from the catalogue's example.
+func (s *Server) testEvent(in *testInput, e *webhook.Endpoint, c *call) *eventInput {
 	out := &eventInput{Type: in.Type, Data: in.Data, Attributes: in.Attributes}
 	if out.Type == "" {
 		out.Type = defaultTestType(e, c)
 	}
 	example := webhook.Example{Data: json.RawMessage(`{"test":true}`)}
-	if known, ok := c.dialect.EventType(out.Type); ok {
+	if known, ok := s.eventType(c, out.Type); ok {
 		example = known.Example
 	}
 	if out.Data == nil {
@@ -72,6 +72,19 @@ func (in *testInput) event(e *webhook.Endpoint, c *call) *eventInput {
 		out.Attributes = example.Attributes
 	}
 	return out
+}
+
+// eventType returns what is known of a tenant's event type: by its dialect, or as an operational event that it gets.
+func (s *Server) eventType(c *call, name string) (webhook.EventType, bool) {
+	if known, ok := c.dialect.EventType(name); ok || !c.tenant.Operator {
+		return known, ok
+	}
+	for _, known := range s.opts.Operational {
+		if known.Type == name {
+			return known, true
+		}
+	}
+	return webhook.EventType{}, false
 }
 
 // defaultTestType is the first type of the catalogue that the endpoint subscribes to.

@@ -39,6 +39,9 @@ type Options struct {
 	Schemas  webhook.Schemas
 	Dialects map[string]*webhook.Dialect
 
+	// Operational are the event types that the operator's tenant has besides its dialect's.
+	Operational []webhook.EventType
+
 	// AdminKey allows everything. Empty: there is no admin.
 	AdminKey string
 	// AllowHTTP allows http endpoints where the dialect requires https.

@@ -32,7 +32,7 @@ func (s *Store) readSubscribers(ctx context.Context, tx hotTx, tenants []string)
 	if len(stale) == 0 {
 		return out, nil
 	}
-	fresh, err := loadSubscribers(ctx, tx, stale)
+	fresh, err := s.loadSubscribers(ctx, tx, stale)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func (s *Store) readSubscribers(ctx context.Context, tx hotTx, tenants []string)
 // loadSubscribers reads the tenants before their endpoints. A change in between leaves new endpoints under an old
 // version, which the next call reads again; the other order would keep old endpoints under a new version. What cannot be read
 // is an error of its tenant, not of all.
-func loadSubscribers(ctx context.Context, tx hotTx, tenants []string) ([]*subscribers, error) {
+func (s *Store) loadSubscribers(ctx context.Context, tx hotTx, tenants []string) ([]*subscribers, error) {
 	var tenantRows []tenantRow
 	err := tx.SelectContext(ctx, &tenantRows, `SELECT `+tenantColumns+` FROM tenants WHERE id = ANY ($1::text[])`, pq.StringArray(tenants))
 	if err != nil {
@@ -64,7 +64,7 @@ func loadSubscribers(ctx context.Context, tx hotTx, tenants []string) ([]*subscr
 	var out []*subscribers
 	byID := map[string]*subscribers{}
 	for i := range tenantRows {
-		t, err := tenantRows[i].tenant()
+		t, err := s.readTenant(&tenantRows[i])
 		if err != nil {
 			t = &tenantRows[i].Tenant
 		}

@@ -114,6 +114,20 @@ func (s *Store) withdraw(ctx context.Context, tx *sqlx.Tx, r *recoveryRow) error
 	return err
 }
 
+// endRecoveriesOf cancels what runs for an endpoint that is being deleted. Its deliveries are canceled with it.
+func (s *Store) endRecoveriesOf(ctx context.Context, tx *sqlx.Tx, tenant string, endpoint webhook.EndpointID) error {
+	var open []openRecovery
+	if err := tx.SelectContext(ctx, &open, lockRecoveries, endpoint, tenant); err != nil {
+		return err
+	}
+	for i := range open {
+		if err := s.endRecovery(ctx, tx, &open[i].recoveryRow, webhook.RecoveryCanceled); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // endRecovery stores what became of the deliveries, and tells the operator.
 func (s *Store) endRecovery(ctx context.Context, tx *sqlx.Tx, r *recoveryRow, status webhook.RecoveryStatus) error {
 	var counts struct {
@@ -124,7 +138,7 @@ func (s *Store) endRecovery(ctx context.Context, tx *sqlx.Tx, r *recoveryRow, st
 	if err := tx.GetContext(ctx, &counts, finishRecovery, r.ID, status); err != nil {
 		return err
 	}
-	return s.tellOperator(ctx, tx, r.TenantID, "recovery.completed", recoveryEnded{
+	return s.tellOperator(ctx, tx, r.TenantID, webhook.TypeRecoveryCompleted, recoveryEnded{
 		r.TenantID, r.EndpointID, r.ID, status, r.Matched, counts.Sent, counts.Delivered, counts.Failed,
 	})
 }

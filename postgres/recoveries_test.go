@@ -341,7 +341,6 @@ func TestRecovery_WaitsForItsEndpoint(t *testing.T) {
 	require.Equal(t, 1, b.advance(e.ID, 10))
 
 	require.NoError(t, b.DeleteEndpoint(t.Context(), "acme", e.ID, now()))
-	b.advance(e.ID, 10)
 	require.Equal(t, webhook.RecoveryCanceled, b.findRecovery(r.ID).Status)
 	requireCode(t, webhook.CodeNotFound, b.CreateRecovery(t.Context(), recovery(e.ID), nil))
 	_, err = b.CountRecovery(t.Context(), recovery(e.ID))

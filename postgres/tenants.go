@@ -80,18 +80,28 @@ func (s *Store) CreateTenant(ctx context.Context, t *webhook.Tenant, secret webh
 func (s *Store) Tenant(ctx context.Context, id string) (*webhook.Tenant, error) {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
-	t, err := findTenant(ctx, s.db, id, "")
+	t, err := s.findTenant(ctx, s.db, id, "")
 	return t, failed("find a tenant", err)
 }
 
 // findTenant returns a tenant; locking is "" or a locking clause.
-func findTenant(ctx context.Context, q sqlx.QueryerContext, id, locking string) (*webhook.Tenant, error) {
+func (s *Store) findTenant(ctx context.Context, q sqlx.QueryerContext, id, locking string) (*webhook.Tenant, error) {
 	var row tenantRow
 	err := sqlx.GetContext(ctx, q, &row, `SELECT `+tenantColumns+` FROM tenants WHERE id = $1 `+locking, id)
 	if err != nil {
 		return nil, orNotFound(err, "tenant", id)
 	}
-	return row.tenant()
+	return s.readTenant(&row)
+}
+
+// readTenant returns the row's tenant as this process is configured.
+func (s *Store) readTenant(r *tenantRow) (*webhook.Tenant, error) {
+	t, err := r.tenant()
+	if err != nil {
+		return nil, err
+	}
+	t.Operator = t.ID == s.opts.OperatorTenant
+	return t, nil
 }
 
 // Tenants implements store.Tenants.
@@ -116,7 +126,7 @@ func (s *Store) Tenants(ctx context.Context, f store.TenantFilter) (*store.Part[
 	var out store.Part[webhook.Tenant]
 	for i := range rows {
 		if rows[i].Matches {
-			t, err := rows[i].tenant()
+			t, err := s.readTenant(&rows[i].tenantRow)
 			if err != nil {
 				return nil, err
 			}
@@ -146,7 +156,7 @@ func readAll[R, T any](rows []R, read func(*R) (*T, error)) ([]T, error) {
 func (s *Store) UpdateTenant(ctx context.Context, id string, change func(*webhook.Tenant) error) (*webhook.Tenant, error) {
 	var t *webhook.Tenant
 	err := s.transact(ctx, "update a tenant", func(tx *sqlx.Tx) (err error) {
-		if t, err = findTenant(ctx, tx, id, "FOR UPDATE"); err != nil {
+		if t, err = s.findTenant(ctx, tx, id, "FOR UPDATE"); err != nil {
 			return err
 		}
 		if err := change(t); err != nil {

@@ -8,6 +8,11 @@ import (
 //go:embed dialects/*.json
 var dialects embed.FS
 
+// Operational is the catalogue of the operational events: a list of webhook.EventType.
+//
+//go:embed operational.json
+var Operational []byte
+
 //go:embed migrations/*.sql
 var migrations embed.FS
 

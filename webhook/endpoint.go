@@ -122,6 +122,8 @@ type Limits struct {
 	AllowHTTP bool
 	// AllowUnknownTypes is the tenant's setting: event types outside of the catalogue are allowed.
 	AllowUnknownTypes bool
+	// Operator says that the tenant gets operational events.
+	Operator bool
 	// Stored is the endpoint before a change; nil at its creation. Values that were accepted before stay valid under newer
 	// rules.
 	Stored *Endpoint
@@ -243,6 +245,7 @@ func validatePattern(l Limits, field, pattern string, found *problems) {
 		found.addf(field, "is a pattern; an endpoint of the dialect %s names one exact event type", d.Name)
 	case len(exact) > MaxTypeBytes:
 		found.addf(field, "is longer than the %d bytes of an event type", MaxTypeBytes)
+	case l.getsSome(pattern):
 	case d.HasCatalogue() && !l.AllowUnknownTypes:
 		if !slices.ContainsFunc(d.EventTypes, func(t EventType) bool { return matchType(pattern, t.Type) }) {
 			found.addf(field, "%q is not an event type of the dialect %s, nor a prefix of one", pattern, d.Name)

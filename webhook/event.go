@@ -69,7 +69,7 @@ func (e *Event) Validate(t *Tenant, d *Dialect) error {
 	if err := found.err("event"); err != nil {
 		return err
 	}
-	if _, known := d.EventType(e.Type); !known && d.HasCatalogue() && !t.AllowUnknownTypes {
+	if _, known := d.EventType(e.Type); !known && !t.gets(e.Type) && d.HasCatalogue() && !t.AllowUnknownTypes {
 		err := Errorf(CodeUnknownEventType, "%q is not an event type of the dialect %s; GET /v1/dialects lists them", e.Type, d.Name)
 		err.Fields = []FieldError{{Field: "type", Detail: "is not in the dialect's catalogue"}}
 		return err

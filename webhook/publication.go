@@ -25,7 +25,7 @@ type Publication struct {
 
 // Schemas checks data against the JSON Schema of its event type.
 type Schemas interface {
-	// Validate answers CodeSchemaViolation with the fields, and nil when the type has no schema.
+	// Validate takes the name of a dialect, or Operational. It answers CodeSchemaViolation with the fields, and nil when the type has no schema.
 	Validate(dialect, eventType string, data []byte) error
 }
 
@@ -40,8 +40,13 @@ func NewPublication(e *Event, t *Tenant, d *Dialect, s Schemas, asked *time.Time
 	if asWritten := *e; e.normalize(d) {
 		earlier = asWritten.Digest(asked)
 	}
-	if _, known := d.EventType(e.Type); known {
-		if err := s.Validate(d.Name, e.Type, e.Data); err != nil {
+	catalogue := d.Name
+	_, known := d.EventType(e.Type)
+	if !known && t.gets(e.Type) {
+		catalogue, known = Operational, true
+	}
+	if known {
+		if err := s.Validate(catalogue, e.Type, e.Data); err != nil {
 			return nil, err
 		}
 	}

@@ -31,6 +31,8 @@ type Tenant struct {
 	URL string `json:"url,omitempty" db:"url"`
 	// AllowUnknownTypes accepts event types that the catalogue does not list, without a check of their data.
 	AllowUnknownTypes bool `json:"allow_unknown_types" db:"allow_unknown_types"`
+	// Operator says that the tenant gets the operational events.
+	Operator bool `json:"-" db:"-"`
 	// Express asks for first attempts without a workflow (design, "The way of an event", 2).
 	Express bool `json:"express" db:"express"`
 	// Retry replaces the dialect's retry policy; nil keeps it.
@@ -70,11 +72,14 @@ var (
 	emailPattern    = regexp.MustCompile(`^[^@\s<>]+@[^@\s<>]+\.[^@\s<>]+$`)
 )
 
+// IsTenantID reports whether text can be the id of a tenant.
+func IsTenantID(text string) bool { return tenantIDPattern.MatchString(text) }
+
 // Validate checks the fields that do not depend on the dialect. stored is the tenant before a change; nil at its creation.
 // A stored retry policy stays valid under newer rules. The error is CodeInvalid and lists every wrong field.
 func (t *Tenant) Validate(stored *Tenant) error {
 	var found problems
-	if !tenantIDPattern.MatchString(t.ID) {
+	if !IsTenantID(t.ID) {
 		found.addf("id", "is 1 to 63 lower-case letters, digits and inner dashes, not %q", t.ID)
 	}
 	if t.Name == "" || len(t.Name) > 200 {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,10 +14,11 @@ import (
 	"waybill/webhook"
 )
 
-// catalogue holds the dialects and the JSON Schemas of their event types.
+// catalogue holds the dialects, the operational events, and the JSON Schemas of all their event types.
 type catalogue struct {
-	dialects map[string]*webhook.Dialect
-	schemas  map[typeOf]*schemas.Schema
+	dialects    map[string]*webhook.Dialect
+	operational []webhook.EventType
+	schemas     map[typeOf]*schemas.Schema
 }
 
 // typeOf names an event type of a dialect.
@@ -26,6 +29,9 @@ type typeOf struct{ dialect, eventType string }
 func loadCatalogue(dir string) (*catalogue, error) {
 	c := &catalogue{dialects: map[string]*webhook.Dialect{}, schemas: map[typeOf]*schemas.Schema{}}
 	if err := c.load(schemas.Dialects(), "dialects"); err != nil {
+		return nil, err
+	}
+	if err := c.loadOperational(); err != nil {
 		return nil, err
 	}
 	if dir == "" {
@@ -68,20 +74,41 @@ func (c *catalogue) add(file string, data []byte) error {
 		return fmt.Errorf("%s: name: is %q; a dialect has the name of its file, %q", file, d.Name, base)
 	}
 	c.dialects[d.Name] = d
-	for _, t := range d.EventTypes {
-		s, err := schemas.Compile(d.Name+"/"+t.Type, t.Schema)
+	return c.compile(file, d.Name, d.EventTypes)
+}
+
+// compile reads the schemas of event types and checks their examples.
+func (c *catalogue) compile(file, dialect string, types []webhook.EventType) error {
+	for _, t := range types {
+		s, err := schemas.Compile(dialect+"/"+t.Type, t.Schema)
 		if err != nil {
 			return fmt.Errorf("%s: event_types: schema of %s: %w", file, t.Type, err)
 		}
 		if wrong := s.Check(t.Example.Data); len(wrong) > 0 {
 			return fmt.Errorf("%s: event_types: the example of %s breaks its schema: %s %s", file, t.Type, wrong[0].Path, wrong[0].Detail)
 		}
-		c.schemas[typeOf{d.Name, t.Type}] = s
+		c.schemas[typeOf{dialect, t.Type}] = s
 	}
 	return nil
 }
 
-// Validate checks data against the schema of its event type. CodeSchemaViolation names every field; a type without a schema
+func (c *catalogue) loadOperational() error {
+	const file = "operational.json"
+	if err := json.Unmarshal(schemas.Operational, &c.operational); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	for i := range c.operational {
+		example := &c.operational[i].Example
+		var compact bytes.Buffer // as in a body on the wire
+		if err := json.Compact(&compact, example.Data); err != nil {
+			return fmt.Errorf("%s: example of %s: %w", file, c.operational[i].Type, err)
+		}
+		example.Data = compact.Bytes()
+	}
+	return c.compile(file, webhook.Operational, c.operational)
+}
+
+// Validate checks data against the schema of its event type; dialect may be webhook.Operational. CodeSchemaViolation names every field; a type without a schema
 // accepts anything.
 func (c *catalogue) Validate(dialect, eventType string, data []byte) error {
 	s, ok := c.schemas[typeOf{dialect, eventType}]

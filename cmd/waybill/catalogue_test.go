@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +19,22 @@ func TestLoadCatalogue(t *testing.T) {
 	for name, types := range map[string]int{"standard": 0, "rheo": 4, "tradly": 14, "tradevine": 10, "auction-excellence": 17} {
 		require.Len(t, c.dialects[name].EventTypes, types, name)
 	}
+}
+
+// The operational events are those that Waybill publishes, each with an example that fits.
+func TestLoadCatalogue_Operational(t *testing.T) {
+	t.Parallel()
+	c, err := loadCatalogue("")
+	require.NoError(t, err)
+	var types []string
+	for _, e := range c.operational {
+		types = append(types, e.Type)
+		require.NotEmpty(t, e.Description)
+		require.NoError(t, c.Validate(webhook.Operational, e.Type, e.Example.Data))
+		require.Error(t, c.Validate(webhook.Operational, e.Type, []byte(`{}`)), e.Type)
+		require.Error(t, c.Validate(webhook.Operational, e.Type, append(bytes.TrimSuffix(bytes.TrimSpace(e.Example.Data), []byte("}")), `,"more":1}`...)), e.Type)
+	}
+	require.Equal(t, webhook.OperationalTypes, types)
 }
 
 func TestCatalogue_Validate(t *testing.T) {

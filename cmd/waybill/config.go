@@ -46,6 +46,9 @@ type config struct {
 	EgressCAFile     string   `env:"WAYBILL_EGRESS_CA_FILE"`
 	AllowHTTP        bool     `env:"WAYBILL_ALLOW_HTTP"`
 
+	// OperatorTenant gets the operational events; empty: nobody does.
+	OperatorTenant string `env:"WAYBILL_OPERATOR_TENANT"`
+
 	// PublicURL is where people reach this Waybill, for links in mails.
 	PublicURL string `env:"WAYBILL_PUBLIC_URL"`
 	// SMTPHost is the mail server; empty: mail is off.

@@ -49,6 +49,15 @@ func TestConfig_Defaults(t *testing.T) {
 	require.Equal(t, "k1", s.keys[0].ID)
 }
 
+func TestConfig_OperatorTenant(t *testing.T) {
+	t.Parallel()
+	s, err := parse(nil, good("WAYBILL_OPERATOR_TENANT=ops"))
+	require.NoError(t, err)
+	require.Equal(t, "ops", s.OperatorTenant)
+	_, err = parse(nil, good("WAYBILL_OPERATOR_TENANT=Ops Team"))
+	require.ErrorContains(t, err, "WAYBILL_OPERATOR_TENANT is the id of a tenant")
+}
+
 // docs/configuration.md has a row for every variable, with its default, and for no other.
 func TestConfig_Documented(t *testing.T) {
 	t.Parallel()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"waybill/postgres"
+	"waybill/webhook"
 	"waybill/workflows"
 )
 
@@ -73,6 +74,9 @@ func (c *config) check(command string) (*settings, error) {
 	}
 	if command != "worker" && len(c.APIKey) < minAPIKey {
 		wrong("WAYBILL_API_KEY", "is required: %d characters or more, hard to guess, such as the output of: openssl rand -hex 32", minAPIKey)
+	}
+	if c.OperatorTenant != "" && !webhook.IsTenantID(c.OperatorTenant) {
+		wrong("WAYBILL_OPERATOR_TENANT", "is the id of a tenant, 1 to 63 lower-case letters, digits and dashes, not %q", c.OperatorTenant)
 	}
 	s.checkMail(wrong)
 	c.checkNumbers(wrong)

@@ -166,7 +166,7 @@ func (p *process) closeStore() error {
 
 func (p *process) openStore() (*postgres.Store, error) {
 	return postgres.Open(postgres.Options{
-		URL: p.DatabaseURL, Schema: p.DatabaseSchema, MaxConns: p.DatabaseMaxConns, Keys: p.keys, Dialects: p.catalogue.dialects, Failpoint: p.failpoint, Logger: p.log,
+		URL: p.DatabaseURL, Schema: p.DatabaseSchema, MaxConns: p.DatabaseMaxConns, Keys: p.keys, Dialects: p.catalogue.dialects, OperatorTenant: p.OperatorTenant, Failpoint: p.failpoint, Logger: p.log,
 		NewUUID: p.clock.newUUID,
 		// Without a dispatcher this process starts no workflows for the events that it accepts.
 		Leave:      func() bool { return p.dispatcher == nil || p.dispatcher.Full() },

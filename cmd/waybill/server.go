@@ -17,7 +17,7 @@ import (
 // serveAPI serves the HTTP API until the context is done.
 func (p *process) serveAPI(ctx context.Context, backlog api.Backlog) error {
 	options := p.operationOptions()
-	options.Schemas, options.Dialects = p.catalogue, p.catalogue.dialects
+	options.Schemas, options.Dialects, options.Operational = p.catalogue, p.catalogue.dialects, p.catalogue.operational
 	options.AdminKey, options.AllowHTTP = p.APIKey, p.AllowHTTP
 	options.CheckAddress = activities.AddressRules{Allow: p.allowCIDRs, Ports: p.EgressPorts}.Check
 	options.Backlog = backlog
