@@ -9,15 +9,19 @@ import (
 )
 
 const (
-	// claimNotices never waits for a row that a record or another process has locked.
+	// claimNotices never waits for a row that a record or another process has locked. It looks at the longest waiting alone, so that
+	// many that are claimed already cost nothing; what nobody is to be told is at their place until ForgetNotices deletes it.
 	claimNotices = `
-		UPDATE endpoint_notices n SET wake_at = clock_timestamp() + $2::bigint * interval '1 millisecond'
-		FROM (
-			SELECT n.endpoint_id FROM endpoint_notices n JOIN endpoints e ON e.id = n.endpoint_id JOIN tenants t ON t.id = n.tenant_id
+		WITH waiting AS MATERIALIZED (
+			SELECT endpoint_id, tenant_id FROM endpoint_notices WHERE due AND wake_at <= now() ORDER BY wake_at LIMIT 5 * $3
+		), claimed AS MATERIALIZED (
+			SELECT n.endpoint_id FROM waiting w JOIN endpoint_notices n ON n.endpoint_id = w.endpoint_id
+				JOIN endpoints e ON e.id = w.endpoint_id JOIN tenants t ON t.id = w.tenant_id
 			WHERE n.due AND n.wake_at <= now() AND e.deleted_at IS NULL AND t.contact_email <> '' AND t.dialect <> ALL ($1::text[])
-			ORDER BY n.wake_at LIMIT $3 FOR UPDATE OF n SKIP LOCKED
-		) AS claimed
-		WHERE n.endpoint_id = claimed.endpoint_id RETURNING n.tenant_id, n.endpoint_id AS id`
+			LIMIT $3 FOR UPDATE OF n SKIP LOCKED
+		)
+		UPDATE endpoint_notices n SET wake_at = clock_timestamp() + $2::bigint * interval '1 millisecond'
+		FROM claimed WHERE n.endpoint_id = claimed.endpoint_id RETURNING n.tenant_id, n.endpoint_id AS id`
 
 	releaseNotices = `UPDATE endpoint_notices SET wake_at = clock_timestamp() WHERE endpoint_id = ANY ($1::uuid[])`
 
