@@ -17,7 +17,7 @@ const (
 			(SELECT count(*) FROM (SELECT FROM deliveries d WHERE d.endpoint_id = e.id AND d.queue_due_at IS NOT NULL LIMIT $3) AS owned) AS waiting,
 			(SELECT greatest(extract(epoch FROM d.queue_due_at - clock_timestamp()) * 1000, 0)::bigint FROM deliveries d
 				WHERE d.endpoint_id = e.id AND d.queue_due_at IS NOT NULL ORDER BY d.queue_due_at LIMIT 1) AS due_in_ms,
-			EXISTS (SELECT FROM recoveries r WHERE r.endpoint_id = e.id AND r.status = 'running') AS recovering
+			EXISTS (SELECT FROM recoveries r WHERE r.endpoint_id = e.id AND r.phase <> 'ended') AS recovering
 		FROM endpoints e WHERE e.id = $1 AND e.tenant_id || '' = $2`
 
 	selectQueuesToWake = `SELECT tenant_id, id FROM endpoints WHERE wake_due AND id > $1 ORDER BY id LIMIT $2`
@@ -48,7 +48,7 @@ const (
 			END
 		UNION
 		SELECT r.tenant_id, r.endpoint_id FROM recoveries r CROSS JOIN late
-		WHERE r.status = 'running' AND r.page_at < late.at AND r.endpoint_id > $2
+		WHERE r.phase <> 'ended' AND r.page_at < late.at AND r.endpoint_id > $2
 			AND (SELECT e.disabled_at IS NULL AND e.deleted_at IS NULL FROM endpoints e WHERE e.id = r.endpoint_id)
 		ORDER BY id LIMIT $3`
 )

@@ -191,10 +191,11 @@ func TestQueueState(t *testing.T) {
 	b.exec(`
 		INSERT INTO recoveries (id, tenant_id, endpoint_id, since, until, statuses, event_types, missed, matched, phase, position, page_at, created_at)
 		VALUES (gen_random_uuid(), 'acme', $1, now(), now(), '{}', '{}', false, 0, 'settled', gen_random_uuid(), now(), now())`, e.ID)
+	require.True(t, b.state(e.ID).Recovering)
 	require.NoError(t, b.DeleteEndpoint(t.Context(), "acme", e.ID, now()))
 	state = b.state(e.ID)
 	require.True(t, state.Deleted)
-	require.True(t, state.Recovering)
+	require.False(t, state.Recovering, "it was canceled with the endpoint")
 }
 
 func TestHoldQueued(t *testing.T) {

@@ -31,7 +31,7 @@ type QueueState struct {
 	// DueIn is how long until the first may be attempted, by the database's clock, 0 when one is due; nil when none waits. A
 	// leased delivery is due when its lease ends.
 	DueIn *time.Duration
-	// Recovering says that a recovery of the endpoint is running.
+	// Recovering says that a recovery of the endpoint is running, or was canceled and is still being taken out of the queue.
 	Recovering bool
 }
 
