@@ -129,10 +129,10 @@ const (
 		SELECT greatest((SELECT count(*) FROM endpoints), (SELECT count(*) FROM tenants))`
 )
 
-// Ages of cells. Nobody adds to five minutes that ended five minutes ago, except a process whose clock is wrong: its cells are added
-// up later.
+// Ages of cells, from their begin. Nobody adds to five minutes that ended a minute ago, except a process that is slow or whose clock
+// is behind: its cells are added up later.
 const (
-	statsSettle  = 10 * time.Minute
+	statsSettle  = 6 * time.Minute
 	statsMinutes = 2 * time.Hour
 )
 

@@ -72,7 +72,7 @@ func TestCompactStats(t *testing.T) {
 	require.Equal(t, before[none], b.stats(at, "acme", none))
 	require.Equal(t, 1, b.compact(5000), "there is nothing left to do")
 
-	require.LessOrEqual(t, b.count(`SELECT count(*) FROM delivery_stats WHERE endpoint_id = $1 AND writer > 0`, one), 3*9, "five minutes that are not over")
+	require.LessOrEqual(t, b.count(`SELECT count(*) FROM delivery_stats WHERE endpoint_id = $1 AND writer > 0`, one), 2*9, "five minutes that are not over")
 	require.LessOrEqual(t, b.count(`SELECT count(*) FROM delivery_stats WHERE endpoint_id = $1 AND writer = -1`, one), 36*5, "up to three hours")
 	require.LessOrEqual(t, b.count(`SELECT count(*) FROM delivery_stats WHERE endpoint_id = $1 AND writer = 0`, one), 29*5)
 	require.LessOrEqual(t, b.count(`SELECT count(*) FROM tenant_stats WHERE tenant_id = 'acme'`), (36+29)*5)

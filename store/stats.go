@@ -36,7 +36,7 @@ type Stats interface {
 	// CountUnsettled counts the deliveries of an endpoint, or of the tenant, that are not settled. An endpoint's pending ones are
 	// counted among the tenant's newest 10,000 that are.
 	CountUnsettled(ctx context.Context, tenant string, endpoint webhook.EndpointID) (Unsettled, error)
-	// CompactStats adds up what is older than ten minutes over writers, and for tenants over endpoints; makes hours of what is
-	// older than two hours; and forgets what is older than keep. It takes at most limit cells for each. more: call it again.
+	// CompactStats adds up five minutes that are over, over writers, and for tenants over endpoints; makes hours of what is older
+	// than two hours; and forgets what is older than keep. It takes at most limit cells for each. more: call it again.
 	CompactStats(ctx context.Context, keep time.Duration, limit int) (more bool, err error)
 }

@@ -14,7 +14,7 @@ CREATE TABLE endpoint_streaks (
 
 -- delivery_stats counts attempts by endpoint, time, status code and duration. The record of attempts adds to it in the same
 -- statement. Each of the record's writers, 1 and above, has rows of its own, so that none waits for another. The upkeep adds up
--- what is older than ten minutes in five minutes of writer -1, and what is older than two hours in hours of writer 0.
+-- five minutes that are over under writer -1, and hours that are over for two hours under writer 0.
 CREATE TABLE delivery_stats (
     endpoint_id uuid NOT NULL,
     at          timestamptz NOT NULL,      -- the begin of five minutes, or of an hour

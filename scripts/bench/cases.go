@@ -23,6 +23,7 @@ const (
 	rowAcceptBatch  = "accept/batch"
 	rowLogEmpty     = "history/empty"
 	rowLogFull      = "history/full"
+	rowLogAsked     = "log"
 	rowNoneWaiting  = "backlog/none"
 	rowSomeWaiting  = "backlog/some"
 	rowManyWaiting  = "backlog/many"
@@ -70,6 +71,7 @@ func allCases() []benchCase {
 		{"neighbor", false, neighborCase},
 		{"accept", true, acceptCase},
 		{"history", true, historyCase},
+		{"log", true, logCase},
 		{"backlog", true, backlogCase},
 	}
 }
@@ -245,7 +247,7 @@ func (r *rig) playAccept(ctx context.Context, events, batch int, share float64) 
 
 // forgetEvents empties the tables of events, with what belongs to them. Nothing may be under way.
 func (r *rig) forgetEvents(ctx context.Context) error {
-	_, err := r.db.ExecContext(ctx, `TRUNCATE events, deliveries, attempts, event_keys, dispatches`)
+	_, err := r.db.ExecContext(ctx, `TRUNCATE events, deliveries, attempts, event_keys, dispatches, delivery_stats, tenant_stats`)
 	if err != nil {
 		return fmt.Errorf("empty the tables: %w", err)
 	}

@@ -9,7 +9,8 @@ import (
 )
 
 // The log that is written past Waybill. Half of it is the first tenant's, the others share the rest. An event has four
-// deliveries; one in twenty is exhausted after six attempts, the others took one.
+// deliveries; one in twenty is exhausted after six attempts, or canceled after them, the others took one. One in five of those got
+// no answer. One event in a thousand is a test.
 const (
 	logTenants   = 20
 	logEndpoints = 10 // of each tenant
@@ -20,10 +21,12 @@ const (
 	insertStep = 100_000
 )
 
-// The event types of the log: three in ten are of the second, one in a thousand is rare, the others are as everywhere.
+// The event types of the log: three in ten are of the second, one in a thousand is rare, the others are as everywhere. One event in
+// a thousand has the rare region as an attribute, the others have nz.
 const (
 	secondType = "bench.changed"
 	rareType   = "bench.rare"
+	rareRegion = "aq"
 )
 
 // storedLog is what was written: endpoints are those of the tenant of the same place.
@@ -67,37 +70,47 @@ const (
 			SELECT *, lpad(to_hex(floor(extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || lpad(to_hex(e & 4095), 3, '0') AS head,
 				CASE WHEN h % 2 = 0 THEN 1 ELSE 2 + h / 2 % (cardinality($4::text[]) - 1) END AS tenant,
 				CASE WHEN h / 64 % 1000 = 0 THEN 'bench.rare'
-					WHEN h / 64 % 1000 < 300 THEN 'bench.changed' ELSE 'bench.happened' END AS type
+					WHEN h / 64 % 1000 < 300 THEN 'bench.changed' ELSE 'bench.happened' END AS type, e % 1000 = 7 AS test,
+				CASE WHEN e % 1000 = 500 THEN 'aq' ELSE 'nz' END AS region
 			FROM numbered
 		), events_of_log AS (
 			SELECT *, (head || '8' || lpad(to_hex(e), 15, '0'))::uuid AS id FROM spread
 		)`
 	insertEvents = logEvents + `
-		INSERT INTO events (id, tenant_id, event_id, event_type, occurred_at, created_at, body, delivery_id_at, data_from, data_to)
+		INSERT INTO events (id, tenant_id, event_id, event_type, occurred_at, created_at, attributes, metadata, test, body, delivery_id_at,
+			data_from, data_to)
 		SELECT id, ($4::text[])[tenant], 'evt_' || replace(id::text, '-', ''), type, at, at,
-			convert_to('{"data":{"text":"' || repeat('x', 500) || '"}}', 'UTF8'), -1, 8, 520
+			json_build_object('region', region, 'shop', e % 50 || ''), json_build_object('order', e || ''), test,
+			convert_to('{"data":{"text":"' || repeat('x', 500) || '"}}', 'UTF8'), -1, 8, 519
 		FROM events_of_log`
 	logDeliveries = logEvents + `, rows AS (
-			SELECT (head || '8' || lpad(to_hex(e * 4 + k), 15, '0'))::uuid AS id, id AS event_key, head, at, type, tenant,
-				($5::uuid[])[(tenant - 1) * 10 + 1 + (h / 8 + k) % 10] AS endpoint, e * 4 + k AS n, (e * 4 + k) % 20 = 0 AS failed
+			SELECT (head || '8' || lpad(to_hex(e * 4 + k), 15, '0'))::uuid AS id, id AS event_key, head, at, type, tenant, test,
+				($5::uuid[])[(tenant - 1) * 10 + 1 + (h / 8 + k) % 10] AS endpoint, e * 4 + k AS n, (e * 4 + k) % 20 = 0 AS failed,
+				(e * 4 + k) % 100 = 0 AS unanswered, (e * 4 + k) % 400 = 20 AS canceled
 			FROM events_of_log, generate_series(0, 3) AS k
 		)`
 	insertDeliveries = logDeliveries + `
 		INSERT INTO deliveries (id, tenant_id, event_key, event_id, event_type, endpoint_id,
-			status, attempts, failed_at, created_at, updated_at)
+			status, attempts, failed_at, created_at, updated_at, test, last_attempt_at, last_duration_ms, last_status_code, last_error_class,
+			last_error)
 		SELECT id, ($4::text[])[tenant], event_key, 'evt_' || replace(event_key::text, '-', ''), type, endpoint,
-			CASE WHEN failed THEN 'exhausted' ELSE 'delivered' END, CASE WHEN failed THEN 6 ELSE 1 END, CASE WHEN failed THEN at END, at,
-			CASE WHEN failed THEN at + interval '31 s' ELSE at END
+			CASE WHEN canceled THEN 'canceled' WHEN failed THEN 'exhausted' ELSE 'delivered' END, CASE WHEN failed THEN 6 ELSE 1 END,
+			CASE WHEN failed THEN at END, at, CASE WHEN failed THEN at + interval '31 s' ELSE at END, test,
+			CASE WHEN failed THEN at + interval '31 s' ELSE at END, 12, ` + logCode + `, ` + logErrorClass + `, ` + logError + `
 		FROM rows`
+	logCode        = `CASE WHEN unanswered THEN 0 WHEN failed THEN 500 ELSE 200 END`
+	logErrorClass  = `CASE WHEN unanswered THEN 'timeout' WHEN failed THEN 'http_status' ELSE '' END`
+	logError       = `CASE WHEN unanswered THEN 'no answer within 20s' WHEN failed THEN 'the receiver answered 500' ELSE '' END`
 	insertAttempts = logDeliveries + `
 		INSERT INTO attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_class, error,
-			request_headers, response_headers, response_body, response_truncated)
+			url, request_headers, response_headers, response_body, response_truncated)
 		SELECT (head || '9' || lpad(to_hex(n * 8 + number), 15, '0'))::uuid, id, number, at + (2 ^ (number - 1) - 1) * interval '1 s', 12,
-			CASE WHEN failed THEN 500 ELSE 200 END, CASE WHEN failed THEN 'retryable' ELSE 'delivered' END,
-			CASE WHEN failed THEN 'http_status' ELSE '' END, CASE WHEN failed THEN 'the receiver answered 500' ELSE '' END,
+			` + logCode + `, CASE WHEN failed THEN 'retryable' ELSE 'delivered' END, ` + logErrorClass + `, ` + logError + `,
+			'https://receiver.example/hooks/of/the/shop',
 			json_build_object('Content-Type', 'application/json', 'User-Agent', 'Waybill/1.0',
 				'webhook-id', 'evt_' || replace(event_key::text, '-', ''),
-				'webhook-timestamp', floor(extract(epoch FROM at))::text, 'webhook-signature', '[redacted]'),
+				'webhook-timestamp', floor(extract(epoch FROM at))::text, 'webhook-signature',
+				'v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4='),
 			'{"Content-Length":"0"}', '', false
 		FROM rows, generate_series(1, CASE WHEN failed THEN 6 ELSE 1 END) AS number`
 )
@@ -122,26 +135,44 @@ func (r *rig) fillLog(ctx context.Context, n int) (*storedLog, error) {
 	tenants, endpoints := pq.Array(s.tenants), pq.Array(keys)
 	for from := 1; from <= events; from += insertStep / logFanOut {
 		until := min(events, from+insertStep/logFanOut-1)
-		if _, err := r.db.ExecContext(ctx, insertEvents, events, from, until, tenants); err != nil {
-			return nil, fmt.Errorf("events: %w", err)
-		}
-		if _, err := r.db.ExecContext(ctx, insertDeliveries, events, from, until, tenants, endpoints); err != nil {
-			return nil, fmt.Errorf("deliveries: %w", err)
-		}
-		inserted, err := r.db.ExecContext(ctx, insertAttempts, events, from, until, tenants, endpoints)
+		n, err := r.insertLog(ctx, events, from, until, tenants, endpoints)
 		if err != nil {
-			return nil, fmt.Errorf("attempts: %w", err)
+			return nil, err
 		}
-		rows, _ := inserted.RowsAffected() // Postgres always tells
-		s.attempts += int(rows)
+		s.attempts += n
 	}
-	for _, table := range []string{"events", "deliveries", "attempts"} {
+	if err := r.fillStats(ctx, s.tenants, keys); err != nil {
+		return nil, fmt.Errorf("statistics: %w", err)
+	}
+	for _, table := range []string{"events", "deliveries", "attempts", "delivery_stats", "tenant_stats"} {
 		// What autovacuum would have done long ago for a log that grew in its own time.
 		if _, err := r.db.ExecContext(ctx, "VACUUM ANALYZE "+table); err != nil {
 			return nil, err
 		}
 	}
 	return s, nil
+}
+
+// insertLog inserts some of the events with all that belongs to them, and returns how many attempts that are. The ids depend on
+// now(), which is the same throughout a transaction.
+func (r *rig) insertLog(ctx context.Context, events, from, until int, tenants, endpoints any) (attempts int, err error) {
+	tx, err := r.db.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer tx.Rollback()
+	if _, err := tx.ExecContext(ctx, insertEvents, events, from, until, tenants); err != nil {
+		return 0, fmt.Errorf("events: %w", err)
+	}
+	if _, err := tx.ExecContext(ctx, insertDeliveries, events, from, until, tenants, endpoints); err != nil {
+		return 0, fmt.Errorf("deliveries: %w", err)
+	}
+	inserted, err := tx.ExecContext(ctx, insertAttempts, events, from, until, tenants, endpoints)
+	if err != nil {
+		return 0, fmt.Errorf("attempts: %w", err)
+	}
+	rows, _ := inserted.RowsAffected() // Postgres always tells
+	return int(rows), tx.Commit()
 }
 
 // newLog creates the tenants and endpoints of a log.

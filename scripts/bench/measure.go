@@ -51,7 +51,7 @@ func (f figures) String() string {
 		format string
 	}{
 		{accepted, "%.0f accepted/s"}, {delivered, "%.0f delivered/s"}, {latencyP50, "p50 %.1f ms"}, {latencyP99, "p99 %.1f ms"},
-		{logP95, "log p95 %.1f ms"}, {lost, "%.0f lost"},
+		{logP95, "log p95 %.1f ms"}, {logWorst, "slowest kind %.1f ms"}, {lost, "%.0f lost"},
 	} {
 		if v, ok := f[m.metric]; ok {
 			parts = append(parts, fmt.Sprintf(m.format, v))

@@ -104,7 +104,9 @@ func (r *report) print(out io.Writer) error {
 	}
 	fmt.Fprintln(out)
 	for _, row := range r.Rows {
-		printLogQueries(out, row)
+		if err := printLogQueries(out, row); err != nil {
+			return err
+		}
 	}
 	for _, t := range r.Totals {
 		fmt.Fprintln(out, t)
@@ -187,15 +189,19 @@ func (r *report) ofFloor(info row) string {
 	return fmt.Sprintf("%.2f", ratio(info.Metrics[delivered].Median, least))
 }
 
-func printLogQueries(out io.Writer, info row) {
+func printLogQueries(out io.Writer, info row) error {
 	if _, ok := info.Metrics[logP95]; !ok {
-		return
+		return nil
 	}
-	fmt.Fprintf(out, "%s, %s: p95 of queries of the log %s ms", info.Mode, info.Title, info.cell(logP95, 1))
+	fmt.Fprintf(out, "%s, %s: p95 of all queries of the log %s ms; peak RSS of waybill meanwhile %s MiB\n", info.Mode, info.Title,
+		info.cell(logP95, 1), info.cell(logRSS, 0))
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "query\tp50 ms\tp95 ms")
 	for _, kind := range logKinds() {
-		fmt.Fprintf(out, ", %s %s", kind, info.cell(logP95Of(kind), 1))
+		fmt.Fprintf(table, "%s\t%s\t%s\n", kind.name, info.cell(logP50Of(kind.name), 1), info.cell(logP95Of(kind.name), 1))
 	}
-	fmt.Fprintf(out, "; peak RSS of waybill meanwhile %s MiB\n\n", info.cell(logRSS, 0))
+	fmt.Fprintln(table)
+	return table.Flush()
 }
 
 // write puts everything into a file as JSON.
