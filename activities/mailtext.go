@@ -48,7 +48,7 @@ func (p *noticePlan) mail(from, publicURL string) (*Mail, error) {
 	page := &mailPage{
 		Tenant: n.Tenant.ID, Name: mailText(n.Tenant.Name), Endpoint: n.EndpointID.String(), Host: p.host,
 		Exhausted: n.Exhausted, Since: mailTime(n.Since), LastAt: mailTime(n.LastAt), LastError: mailText(n.LastError),
-		Disabled: n.Disabled, DisabledBy: disabledBy(n.DisabledBy), Reason: mailText(n.DisabledReason), DisabledAt: mailTime(n.DisabledAt),
+		Disabled: n.DisabledNow != nil, DisabledBy: disabledBy(n.DisabledBy), Reason: mailText(n.DisabledReason), DisabledAt: mailTime(n.DisabledNow),
 		Failures: n.Streak.Failures, Works: n.Working(), WorksSince: mailTime(n.LastSuccessAt),
 		Timeout: webhook.Duration((&webhook.Endpoint{Timeout: n.Timeout}).RequestTimeout(d)).String(), HoldFor: holdText(d.HoldFor.Std()), Interval: webhook.Duration(d.MailInterval()).String(),
 		API: publicURL + "/v1/tenants/" + n.Tenant.ID,

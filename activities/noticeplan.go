@@ -27,12 +27,12 @@ type noticePlan struct {
 // about trouble is old enough. What is over before anybody was told of it is not told: a disabling that a person undid.
 func planNotice(n *store.Notice, d *webhook.Dialect, now time.Time) *noticePlan {
 	p := &noticePlan{notice: n, dialect: d, now: now, host: hostOf(&webhook.Endpoint{URL: n.URL})}
-	p.tellsDisabled = n.DisabledAt != nil && n.Disabled && d.Tells(webhook.TroubleDisabled)
+	p.tellsDisabled = n.DisabledAt != nil && n.DisabledNow != nil && d.Tells(webhook.TroubleDisabled)
 	trouble := p.tellsDisabled || n.Exhausted > 0 && d.Tells(webhook.TroubleExhausted)
 	if n.SentAt != nil {
 		p.wait = max(0, n.SentAt.Add(d.MailInterval()).Sub(now))
 	}
-	switch works := n.InTrouble && n.WorkingAt != nil && !n.Disabled && n.Streak.Failures == 0; {
+	switch works := n.InTrouble && n.WorkingAt != nil && n.DisabledNow == nil && n.Streak.Failures == 0; {
 	case !n.Due:
 		p.wait = 0
 	case works:

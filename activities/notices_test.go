@@ -229,7 +229,7 @@ func TestNotices_LeftOut(t *testing.T) {
 	}
 	leaves("standard", func(n *store.Notice) { n.DisabledAt = &noon }) // and enabled again
 	leaves("standard", func(n *store.Notice) { n.WorkingAt = &noon })  // nobody was told of trouble
-	leaves("mute", func(n *store.Notice) { n.Exhausted, n.DisabledAt, n.Disabled = 1, &noon, true })
+	leaves("mute", func(n *store.Notice) { n.Exhausted, n.DisabledAt, n.DisabledNow = 1, &noon, &noon })
 	leaves("worst", func(n *store.Notice) { n.Exhausted = 1 })
 	leaves("standard", func(n *store.Notice) { // it worked for a moment
 		n.InTrouble, n.WorkingAt, n.Streak.Failures = true, &noon, 1
@@ -261,7 +261,7 @@ func TestNotices_Disabled(t *testing.T) {
 	b := noticeSetup(t, "worst", inbox.Options{}, func(o *activities.NoticesOptions) { o.PublicURL = "https://waybill.example" })
 	n := b.store.notice
 	n.Timeout = &timeout
-	n.Disabled, n.DisabledAt, n.DisabledBy, n.DisabledReason, n.Exhausted = true, &noon, webhook.ByFailures, "10 attempts in a row failed", 3
+	n.DisabledNow, n.DisabledAt, n.DisabledBy, n.DisabledReason, n.Exhausted = &noon, &noon, webhook.ByFailures, "10 attempts in a row failed", 3
 	require.Equal(t, &activities.NoticeResult{Sent: activities.MailTrouble, Exhausted: 3, Disabled: true, Host: "hooks.acme.example:8443"}, b.send(t))
 	text := b.inbox.Mails()[0].Text
 	require.Contains(t, text, "Disabled:       automatically, 27 May 2026 12:00:00 UTC: 10 attempts in a row failed\n")
@@ -387,7 +387,7 @@ func TestNotices_HostileTexts(t *testing.T) {
 	n.Tenant.Name, n.Tenant.URL = "Evil\r\nBcc: victim@else.example <script>alert(1)</script>", ""
 	b.exhausted(1)
 	n.LastError = "500 <img src=x onerror=alert(1)> see https://u:hush-user@hooks.acme.example/hush-path?token=hush-query\r\n.\r\n\x1b[31m\u202e" + strings.Repeat("y", 5000)
-	n.Disabled, n.DisabledAt, n.DisabledReason, n.DisabledBy = true, &noon, "javascript://hush-reason \x00 {{.API}}", "key <b>"
+	n.DisabledNow, n.DisabledAt, n.DisabledReason, n.DisabledBy = &noon, &noon, "javascript://hush-reason \x00 {{.API}}", "key <b>"
 	b.send(t)
 	got := b.inbox.Mails()
 	require.Len(t, got, 1)

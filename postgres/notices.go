@@ -27,8 +27,8 @@ const (
 
 	selectNotice = `
 		SELECT n.tenant_id, t.name, t.url AS tenant_url, t.dialect, t.contact_email, n.endpoint_id, e.url, e.timeout_ms, n.due, n.exhausted, n.since,
-			n.last_error, n.last_at, n.disabled_at, n.disabled_reason, n.working_at, e.disabled_at IS NOT NULL AS disabled,
-			e.disabled_by, n.mails, n.sent_at, n.in_trouble,
+			n.last_error, n.last_at, n.disabled_at, n.working_at, e.disabled_at AS disabled_now,
+			e.disabled_by, e.disabled_reason, n.mails, n.sent_at, n.in_trouble,
 			coalesce(s.failures, 0) AS failures, s.since AS streak_since, s.last_failure_at, s.last_success_at
 		FROM endpoint_notices n JOIN endpoints e ON e.id = n.endpoint_id JOIN tenants t ON t.id = n.tenant_id
 			LEFT JOIN endpoint_streaks s ON s.endpoint_id = n.endpoint_id
@@ -103,7 +103,7 @@ type noticeRow struct {
 	DisabledAt     *time.Time         `db:"disabled_at"`
 	DisabledReason string             `db:"disabled_reason"`
 	WorkingAt      *time.Time         `db:"working_at"`
-	Disabled       bool               `db:"disabled"`
+	DisabledNow    *time.Time         `db:"disabled_now"`
 	DisabledBy     string             `db:"disabled_by"`
 	Mails          int64              `db:"mails"`
 	SentAt         *time.Time         `db:"sent_at"`
@@ -118,7 +118,7 @@ func (r *noticeRow) notice() *store.Notice {
 	n := &store.Notice{
 		Tenant:     webhook.Tenant{ID: r.TenantID, Name: r.Name, URL: r.TenantURL, Dialect: r.Dialect, ContactEmail: r.ContactEmail},
 		EndpointID: r.EndpointID, URL: r.URL, Due: r.Due, Exhausted: r.Exhausted, Since: r.Since, LastError: r.LastError, LastAt: r.LastAt,
-		DisabledAt: r.DisabledAt, DisabledReason: r.DisabledReason, WorkingAt: r.WorkingAt, Disabled: r.Disabled, DisabledBy: r.DisabledBy,
+		DisabledAt: r.DisabledAt, WorkingAt: r.WorkingAt, DisabledNow: r.DisabledNow, DisabledBy: r.DisabledBy, DisabledReason: r.DisabledReason,
 		Streak:        webhook.Streak{Failures: r.Failures, Since: r.StreakSince, LastFailureAt: r.LastFailureAt},
 		LastSuccessAt: r.LastSuccessAt, Mails: r.Mails, SentAt: r.SentAt, InTrouble: r.InTrouble,
 	}

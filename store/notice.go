@@ -25,15 +25,15 @@ type Notice struct {
 	Since     *time.Time
 	LastError string
 	LastAt    *time.Time
-	// DisabledAt says that the endpoint was disabled since the last mail, and DisabledReason why.
-	DisabledAt     *time.Time
-	DisabledReason string
+	// DisabledAt says that the endpoint was disabled since the last mail.
+	DisabledAt *time.Time
 	// WorkingAt says since when the endpoint works again after a mail about trouble; nil: it does not, or nobody was told of trouble.
 	WorkingAt *time.Time
 
-	// Disabled says that the endpoint is disabled now, and DisabledBy by whom.
-	Disabled   bool
-	DisabledBy string
+	// DisabledNow is since when the endpoint is disabled, nil while it is enabled; DisabledBy and DisabledReason say by whom and why.
+	DisabledNow    *time.Time
+	DisabledBy     string
+	DisabledReason string
 	// Streak is the endpoint's now, and LastSuccessAt the end of its latest streak; nil: none ended.
 	Streak        webhook.Streak
 	LastSuccessAt *time.Time
@@ -47,7 +47,7 @@ type Notice struct {
 
 // Working reports whether the endpoint is enabled and its last attempt succeeded, as far as its failures were recorded.
 func (n *Notice) Working() bool {
-	return !n.Disabled && n.Streak.Failures == 0 && n.LastSuccessAt != nil &&
+	return n.DisabledNow == nil && n.Streak.Failures == 0 && n.LastSuccessAt != nil &&
 		(n.Streak.LastFailureAt == nil || n.LastSuccessAt.After(*n.Streak.LastFailureAt))
 }
 
