@@ -18,11 +18,28 @@ type finding struct {
 	detail string
 }
 
+// Bounds of what is looked at and put into words: hostile data could be wrong in hundreds of thousands of places.
+const (
+	maxLocated   = 10_000
+	maxDescribed = 10 * maxViolations
+)
+
+// located is a violation that is not in words yet.
+type located struct {
+	at       []string
+	describe func() string
+}
+
 // findings flattens the validator's tree. Where all alternatives of a schema fail, it reports the value once and not each
 // alternative, because it is unknown which one was meant.
 func findings(e *jsonschema.ValidationError) []finding {
+	var found []located
+	collect(e, &found)
+	slices.SortStableFunc(found, func(a, b located) int { return slices.Compare(a.at, b.at) })
 	var all []finding
-	collect(e, &all)
+	for _, f := range found[:min(len(found), maxDescribed)] {
+		all = append(all, finding{f.at, f.describe()})
+	}
 	slices.SortFunc(all, func(a, b finding) int {
 		return cmp.Or(slices.Compare(a.at, b.at), strings.Compare(a.detail, b.detail))
 	})
@@ -30,10 +47,13 @@ func findings(e *jsonschema.ValidationError) []finding {
 	return all[:min(len(all), maxViolations)]
 }
 
-func collect(e *jsonschema.ValidationError, all *[]finding) {
-	add := func(detail string, below ...string) {
-		*all = append(*all, finding{slices.Concat(e.InstanceLocation, below), detail})
+func collect(e *jsonschema.ValidationError, all *[]located) {
+	add := func(describe func() string, below ...string) {
+		if len(*all) < maxLocated {
+			*all = append(*all, located{slices.Concat(e.InstanceLocation, below), describe})
+		}
 	}
+	says := func(text string) func() string { return func() string { return text } }
 	switch k := e.ErrorKind.(type) {
 	case *kind.Schema, *kind.Group, *kind.Reference, *kind.AllOf:
 		for _, cause := range e.Causes {
@@ -41,21 +61,25 @@ func collect(e *jsonschema.ValidationError, all *[]finding) {
 		}
 	case *kind.Required:
 		for _, name := range k.Missing {
-			add("is required", name)
+			add(says("is required"), name)
 		}
 	case *kind.DependentRequired:
 		for _, name := range k.Missing {
-			add(fmt.Sprintf("is required where there is %s", shown(k.Prop)), name)
+			add(func() string { return fmt.Sprintf("is required where there is %s", shown(k.Prop)) }, name)
 		}
 	case *kind.AdditionalProperties:
 		for _, name := range k.Properties {
-			add("is not allowed", name)
+			add(says("is not allowed"), name)
 		}
 	case *kind.PropertyNames:
 		// The validator reuses the memory of this location, so the finding is reported at the root.
-		*all = append(*all, finding{nil, fmt.Sprintf("has a member named %s where that is not allowed", shown(k.Property))})
+		if len(*all) < maxLocated {
+			*all = append(*all, located{nil, func() string {
+				return fmt.Sprintf("has a member named %s where that is not allowed", shown(k.Property))
+			}})
+		}
 	default:
-		add(detail(e.ErrorKind))
+		add(func() string { return detail(e.ErrorKind) })
 	}
 }
 

@@ -31,6 +31,10 @@ func Compile(name string, schema []byte) (*Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("schema %s: is not JSON: %w", name, err)
 	}
+	return compile(name, doc)
+}
+
+func compile(name string, doc any) (*Schema, error) {
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.AssertFormat()
@@ -66,18 +70,22 @@ func (s *Schema) Check(data []byte) []Violation {
 	if err != nil {
 		return []Violation{{"data", "is not JSON: " + err.Error()}}
 	}
+	return violations("data", found)
+}
+
+func violations(root string, found []finding) []Violation {
 	var out []Violation
 	for _, f := range found {
-		out = append(out, Violation{dataPath(f.at), f.detail})
+		out = append(out, Violation{path(root, f.at), f.detail})
 	}
 	return out
 }
 
 var pointerEscape = strings.NewReplacer("~", "~0", "/", "~1")
 
-func dataPath(at []string) string {
+func path(root string, at []string) string {
 	var b strings.Builder
-	b.WriteString("data")
+	b.WriteString(root)
 	for _, step := range at {
 		b.WriteByte('/')
 		b.WriteString(pointerEscape.Replace(step))
@@ -91,7 +99,12 @@ func (s *Schema) find(data []byte) ([]finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = s.compiled.Validate(tame(v))
+	return s.findIn(v)
+}
+
+// findIn is find for data that is decoded. It changes v.
+func (s *Schema) findIn(v any) ([]finding, error) {
+	err := s.compiled.Validate(tame(v))
 	if err == nil {
 		return nil, nil
 	}
