@@ -93,7 +93,7 @@ func (b *batch) prepare(text json.RawMessage) (*webhook.Publication, error) {
 	if err := decodeObject("event", text, &in); err != nil {
 		return nil, err
 	}
-	return b.server.publication(b.call, &in, "")
+	return b.server.publication(b.request.Context(), b.call, &in, "")
 }
 
 func (b *batch) accept(p *webhook.Publication) batchResult {

@@ -106,7 +106,11 @@ func (s *Server) createEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	if e.EventTypes == nil && c.dialect.Endpoints.Max == 1 {
 		e.EventTypes = []string{"*"} // the only endpoint gets every event
 	}
-	if err := s.checkEndpoint(e, nil, c); err != nil {
+	own, err := s.ownTypeNames(r.Context(), c)
+	if err != nil {
+		return err
+	}
+	if err := s.checkEndpoint(e, nil, c, own); err != nil {
 		return err
 	}
 	secret, err := s.newSecret(c.dialect, webhook.SecretOfEndpoint)
@@ -124,11 +128,13 @@ func (s *Server) createEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	})
 }
 
-// checkEndpoint checks an endpoint before it is stored; stored is the endpoint before the change; nil at its creation.
-func (s *Server) checkEndpoint(e, stored *webhook.Endpoint, c *call) error {
+// checkEndpoint checks an endpoint before it is stored; stored is the endpoint before the change; nil at its creation. own are
+// the names of the tenant's own event types.
+func (s *Server) checkEndpoint(e, stored *webhook.Endpoint, c *call, own []string) error {
 	e.Normalize(c.dialect)
 	return e.Validate(webhook.Limits{
-		Dialect: c.dialect, AllowHTTP: s.opts.AllowHTTP, AllowUnknownTypes: c.tenant.AllowUnknownTypes, Operator: c.tenant.Operator, Stored: stored,
+		Dialect: c.dialect, AllowHTTP: s.opts.AllowHTTP, AllowUnknownTypes: c.tenant.AllowUnknownTypes, OwnTypes: own, Operator: c.tenant.Operator,
+		Stored:       stored,
 		CheckAddress: s.opts.CheckAddress, ReservedHeaders: s.reserved,
 	})
 }
@@ -191,6 +197,10 @@ func (s *Server) updateEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	if err != nil {
 		return err
 	}
+	own, err := s.ownTypeNames(r.Context(), c)
+	if err != nil {
+		return err
+	}
 	e, err := s.store.UpdateEndpoint(r.Context(), c.tenant.ID, id, func(e *webhook.Endpoint) error {
 		if err := matches(e); err != nil {
 			return err
@@ -198,7 +208,7 @@ func (s *Server) updateEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 		stored := *e
 		in.apply(e)
 		e.UpdatedAt = s.now()
-		return s.checkEndpoint(e, &stored, c)
+		return s.checkEndpoint(e, &stored, c, own)
 	})
 	if err != nil {
 		return err

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 
 	"waybill/webhook"
 )
@@ -47,7 +49,11 @@ func (s *Server) testPublication(r *http.Request, c *call, e *webhook.Endpoint, 
 	if key != "" {
 		key = e.ID.String() + " " + key // the same key is another test at another endpoint, and no event of the producer
 	}
-	p, err := s.publication(c, s.testEvent(in, e, c), key)
+	event, err := s.testEvent(r.Context(), c, e, in)
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.publication(r.Context(), c, event, key)
 	if err != nil {
 		return nil, err
 	}
@@ -56,14 +62,17 @@ func (s *Server) testPublication(r *http.Request, c *call, e *webhook.Endpoint, 
 }
 
 // testEvent fills in what the caller left out, from the catalogue's example.
-func (s *Server) testEvent(in *testInput, e *webhook.Endpoint, c *call) *eventInput {
+func (s *Server) testEvent(ctx context.Context, c *call, e *webhook.Endpoint, in *testInput) (*eventInput, error) {
 	out := &eventInput{Type: in.Type, Data: in.Data, Attributes: in.Attributes}
 	if out.Type == "" {
-		out.Type = defaultTestType(e, c)
+		var err error
+		if out.Type, err = s.defaultTestType(ctx, c, e); err != nil {
+			return nil, err
+		}
 	}
-	example := webhook.Example{Data: json.RawMessage(`{"test":true}`)}
-	if known, ok := s.eventType(c, out.Type); ok {
-		example = known.Example
+	example, err := s.example(ctx, c, out.Type)
+	if err != nil {
+		return nil, err
 	}
 	if out.Data == nil {
 		out.Data = example.Data
@@ -71,7 +80,7 @@ func (s *Server) testEvent(in *testInput, e *webhook.Endpoint, c *call) *eventIn
 	if out.Attributes == nil {
 		out.Attributes = example.Attributes
 	}
-	return out
+	return out, nil
 }
 
 // eventType returns what is known of a tenant's event type: by its dialect, or as an operational event that it gets.
@@ -87,18 +96,47 @@ func (s *Server) eventType(c *call, name string) (webhook.EventType, bool) {
 	return webhook.EventType{}, false
 }
 
-// defaultTestType is the first type of the catalogue that the endpoint subscribes to.
-func defaultTestType(e *webhook.Endpoint, c *call) string {
+// example returns the example of an event type, or something that says test.
+func (s *Server) example(ctx context.Context, c *call, eventType string) (*webhook.Example, error) {
+	if known, ok := s.eventType(c, eventType); ok {
+		return &known.Example, nil
+	}
+	otherwise := &webhook.Example{Data: json.RawMessage(`{"test":true}`)}
+	if c.tenant.TypesVersion == 0 || !webhook.IsEventType(eventType) {
+		return otherwise, nil
+	}
+	own, err := s.store.OwnType(ctx, c.tenant.ID, eventType)
+	switch {
+	case webhook.ErrorCode(err) == webhook.CodeNotFound:
+		return otherwise, nil
+	case err != nil:
+		return nil, err
+	case own.Example == nil:
+		return otherwise, nil
+	default:
+		return own.Example, nil
+	}
+}
+
+// defaultTestType is the first type of the catalogues that the endpoint subscribes to.
+func (s *Server) defaultTestType(ctx context.Context, c *call, e *webhook.Endpoint) (string, error) {
+	own, err := s.ownTypeNames(ctx, c)
+	if err != nil {
+		return "", err
+	}
 	for _, pattern := range e.EventTypes {
 		only := webhook.Endpoint{EventTypes: []string{pattern}}
 		for _, known := range c.dialect.EventTypes {
 			if only.Wants(known.Type) {
-				return known.Type
+				return known.Type, nil
 			}
+		}
+		if i := slices.IndexFunc(own, only.Wants); i >= 0 {
+			return own[i], nil
 		}
 	}
 	if c.dialect.HasCatalogue() && !c.tenant.AllowUnknownTypes {
-		return c.dialect.EventTypes[0].Type
+		return c.dialect.EventTypes[0].Type, nil
 	}
-	return testType
+	return testType, nil
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -28,7 +29,7 @@ func (s *Server) publishEvent(w http.ResponseWriter, r *http.Request, c *call) e
 	if err := decode(w, r, s.opts.MaxBodyBytes, &in); err != nil {
 		return err
 	}
-	p, err := s.publication(c, &in, key)
+	p, err := s.publication(r.Context(), c, &in, key)
 	if err != nil {
 		return err
 	}
@@ -75,7 +76,7 @@ func idempotencyKey(r *http.Request) (string, error) {
 }
 
 // publication builds and checks the publication of an event.
-func (s *Server) publication(c *call, in *eventInput, idempotencyKey string) (*webhook.Publication, error) {
+func (s *Server) publication(ctx context.Context, c *call, in *eventInput, idempotencyKey string) (*webhook.Publication, error) {
 	now := s.now()
 	e := &webhook.Event{
 		Key: webhook.NewID[webhook.EventKey](s.opts.NewUUID()), TenantID: c.tenant.ID,
@@ -94,7 +95,11 @@ func (s *Server) publication(c *call, in *eventInput, idempotencyKey string) (*w
 	default:
 		e.ID, callerID = e.Key.String(), false
 	}
-	p, err := webhook.NewPublication(e, c.tenant, c.dialect, s.schemas, asked, now)
+	own, err := s.ownType(ctx, c, e.Type)
+	if err != nil {
+		return nil, err
+	}
+	p, err := webhook.NewPublication(e, c.tenant, c.dialect, own, s.schemas, asked, now)
 	if err != nil {
 		return nil, err
 	}

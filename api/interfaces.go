@@ -13,6 +13,7 @@ type Store interface {
 	store.Tenants
 	EndpointStore
 	store.Keys
+	store.EventTypes
 	store.Events
 	LogStore
 	RecoveryStore

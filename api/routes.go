@@ -32,9 +32,10 @@ type route struct {
 
 // Paths that several routes share.
 const (
-	tenantPath   = "/v1/tenants/{tenant}"
-	endpointPath = tenantPath + "/endpoints/{endpoint}"
-	deliveryPath = tenantPath + "/deliveries/{delivery}"
+	tenantPath    = "/v1/tenants/{tenant}"
+	endpointPath  = tenantPath + "/endpoints/{endpoint}"
+	eventTypePath = tenantPath + "/event-types/{type}"
+	deliveryPath  = tenantPath + "/deliveries/{delivery}"
 )
 
 // routes lists the API, a line each. A route below {tenant} finds the tenant and its dialect in its call.
@@ -55,6 +56,11 @@ func (s *Server) routes() []route {
 		{"POST", tenantPath + "/keys", manage, s.createKey},
 		{"GET", tenantPath + "/keys", manage, s.listKeys},
 		{"DELETE", tenantPath + "/keys/{key}", manage, s.revokeKey},
+
+		{"GET", tenantPath + "/event-types", read, s.listEventTypes},
+		{"GET", eventTypePath, read, s.getEventType},
+		{"PUT", eventTypePath, manage, s.putEventType},
+		{"DELETE", eventTypePath, manage, s.deleteEventType},
 
 		{"POST", tenantPath + "/endpoints", manage, s.createEndpoint},
 		{"GET", tenantPath + "/endpoints", read, s.listEndpoints},

@@ -101,6 +101,20 @@ func (f schemasFunc) Validate(dialect, eventType string, data []byte) error {
 	return f(dialect, eventType, data)
 }
 
+func (f schemasFunc) ValidateOwn(own *webhook.OwnType, data []byte) error {
+	if own.Schema == nil {
+		return nil
+	}
+	return f("", own.Type, data)
+}
+
+func (f schemasFunc) CheckSchema(schema []byte) error {
+	if bytes.Contains(schema, []byte(`"bad"`)) {
+		return webhook.NewInvalid("event type", webhook.FieldError{Field: "schema/type", Detail: "is bad"})
+	}
+	return nil
+}
+
 // wantSalePrice stands for the JSON Schema of the dialect "one".
 func wantSalePrice(dialect, eventType string, data []byte) error {
 	if !bytes.Contains(data, []byte(`"salePrice"`)) {

@@ -34,7 +34,8 @@ type memStore struct {
 	setAside   []store.SetAside
 	quarantine []store.QuarantinedRow // newest first
 
-	once map[onceKey]onceAnswer
+	once  map[onceKey]onceAnswer
+	types map[typeOf]webhook.OwnType
 
 	// accepted, unless nil, changes the deliveries of a publication before they are stored.
 	accepted func(*webhook.Delivery)
@@ -67,7 +68,7 @@ func newMemStore(uuid func() [16]byte) *memStore {
 		secrets: map[string]webhook.Secret{}, keys: map[string]webhook.APIKey{},
 		events: map[string]webhook.Publication{}, receipts: map[string]webhook.Receipt{},
 		deliveries: map[webhook.DeliveryID]webhook.Delivery{}, attempts: map[webhook.AttemptID]webhook.Attempt{},
-		owners: map[webhook.DeliveryID]string{}, recoveries: map[webhook.RecoveryID]webhook.Recovery{}, calls: map[string]int{}, once: map[onceKey]onceAnswer{},
+		owners: map[webhook.DeliveryID]string{}, recoveries: map[webhook.RecoveryID]webhook.Recovery{}, calls: map[string]int{}, once: map[onceKey]onceAnswer{}, types: map[typeOf]webhook.OwnType{},
 	}
 }
 

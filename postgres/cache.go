@@ -11,6 +11,7 @@ const (
 	maxSubscriptions = 200_000
 	maxReceivers     = 20_000
 	maxSenders       = 10_000
+	maxTypeBytes     = 16 << 20
 )
 
 // caches keep rows that were read before. An entry counts only if it has the version that the present call has read from
@@ -20,6 +21,7 @@ type caches struct {
 	subscribers *otter.Cache[string, *subscribers]       // by tenant
 	senders     *otter.Cache[string, *sender]            // by tenant
 	receivers   *otter.Cache[receiverVersion, *receiver] // by endpoint and version
+	types       *otter.Cache[knownType, *webhook.OwnType]
 }
 
 // subscribers are what Accept needs of a tenant: its endpoints, without what is sealed.
@@ -63,7 +65,16 @@ func newCaches(bodyBytes int) caches {
 			MaximumWeight: maxSubscriptions,
 			Weigher:       func(_ string, s *subscribers) uint32 { return uint32(1 + len(s.endpoints)) },
 		}),
-		senders:   otter.Must(&otter.Options[string, *sender]{MaximumSize: maxSenders}),
+		senders: otter.Must(&otter.Options[string, *sender]{MaximumSize: maxSenders}),
+		types: otter.Must(&otter.Options[knownType, *webhook.OwnType]{
+			MaximumWeight: maxTypeBytes,
+			Weigher: func(k knownType, own *webhook.OwnType) uint32 {
+				if own == nil {
+					return uint32(entryOverhead + len(k.name))
+				}
+				return uint32(2*entryOverhead + len(k.name) + len(own.Schema))
+			},
+		}),
 		receivers: otter.Must(&otter.Options[receiverVersion, *receiver]{MaximumSize: maxReceivers}),
 	}
 }

@@ -208,8 +208,12 @@ func (g *ingestion) accept(ctx context.Context, a *acceptance) error {
 	if damaged := damagedOf(a.tenants); damaged != nil {
 		return damaged
 	}
+	own, err := g.typesOf(ctx, a)
+	if err != nil {
+		return err
+	}
 	for i := range g.rows {
-		g.prepare(a, &g.rows[i])
+		g.prepare(a, &g.rows[i], own[g.rows[i].Position])
 	}
 	a.results = make([]result[*webhook.Receipt], len(a.in))
 	if err := a.accept(ctx); err != nil {
@@ -258,10 +262,10 @@ func (g *ingestion) tenants() []string {
 	return out
 }
 
-func (g *ingestion) prepare(a *acceptance, row *outboxRow) {
+func (g *ingestion) prepare(a *acceptance, row *outboxRow, own *webhook.OwnType) {
 	var p *webhook.Publication
 	err := safely(func() (err error) {
-		p, err = g.publication(a, row)
+		p, err = g.publication(a, row, own)
 		return err
 	})
 	switch {
@@ -272,7 +276,7 @@ func (g *ingestion) prepare(a *acceptance, row *outboxRow) {
 	}
 }
 
-func (g *ingestion) publication(a *acceptance, row *outboxRow) (*webhook.Publication, error) {
+func (g *ingestion) publication(a *acceptance, row *outboxRow, own *webhook.OwnType) (*webhook.Publication, error) {
 	if row.TooLarge {
 		return nil, webhook.Errorf(webhook.CodeTooLarge, "the event exceeds %d bytes", g.rowBytes())
 	}
@@ -284,7 +288,7 @@ func (g *ingestion) publication(a *acceptance, row *outboxRow) (*webhook.Publica
 		return nil, notFound("tenant", row.TenantID)
 	}
 	row.Data, row.Attributes = row.DataText, row.AttributesText
-	return g.Prepare(&row.OutboxRow, tenant.tenant)
+	return g.Prepare(&row.OutboxRow, tenant.tenant, own)
 }
 
 func (g *ingestion) reject(row *outboxRow, err error) {

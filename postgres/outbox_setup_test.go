@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -51,6 +52,15 @@ func (salePrice) Validate(_, eventType string, data []byte) error {
 	return nil
 }
 
+func (salePrice) ValidateOwn(own *webhook.OwnType, data []byte) error {
+	if own.Schema != nil && !bytes.Contains(data, []byte(`"n"`)) {
+		return webhook.Errorf(webhook.CodeSchemaViolation, "data has no n")
+	}
+	return nil
+}
+
+func (salePrice) CheckSchema([]byte) error { return nil }
+
 const rowBytes = 10_000
 
 // How long a state is waited for, and how often looked for.
@@ -75,8 +85,8 @@ func step(t *testing.T, change ...func(*store.Ingestion)) store.Ingestion {
 	known := dialects(t)
 	in := store.Ingestion{
 		Rows: 256, RowBytes: rowBytes, Dialects: slices.Sorted(maps.Keys(known)),
-		Prepare: func(row *webhook.OutboxRow, tenant *webhook.Tenant) (*webhook.Publication, error) {
-			return row.Publication(tenant, known[tenant.Dialect], salePrice{}, now())
+		Prepare: func(row *webhook.OutboxRow, tenant *webhook.Tenant, own *webhook.OwnType) (*webhook.Publication, error) {
+			return row.Publication(tenant, known[tenant.Dialect], own, salePrice{}, now())
 		},
 	}
 	for _, f := range change {

@@ -133,14 +133,14 @@ func TestIngest_EventID(t *testing.T) {
 	row := webhook.OutboxRow{TenantID: "acme", Type: "order.confirmed", Data: []byte("1"), CreatedAt: now()}
 	id := "order-2"
 	row.EventID, row.Key = &id, publication("acme", "").Event.Key
-	again, err := row.Publication(&webhook.Tenant{ID: "acme"}, dialects(t)["standard"], salePrice{}, now())
+	again, err := row.Publication(&webhook.Tenant{ID: "acme"}, dialects(t)["standard"], nil, salePrice{}, now())
 	require.NoError(t, err)
 	require.True(t, b.publish(again).Repeated)
 
 	// An id that Waybill made is the producer's before the event is stored.
 	made := b.call(`'acme', 'order.confirmed', '3'`)
 	row.EventID, row.Data, row.Key = &made, []byte("3"), publication("acme", "").Event.Key
-	ahead, err := row.Publication(&webhook.Tenant{ID: "acme"}, dialects(t)["standard"], salePrice{}, now())
+	ahead, err := row.Publication(&webhook.Tenant{ID: "acme"}, dialects(t)["standard"], nil, salePrice{}, now())
 	require.NoError(t, err)
 	require.False(t, b.publish(ahead).Repeated)
 	require.Equal(t, store.Ingested{Repeated: 1}, b.drain())
@@ -221,11 +221,11 @@ func TestIngest_ConnectionLost(t *testing.T) {
 	b.exec(`SELECT publish('acme', 'a', n::text::json) FROM generate_series(1, 100) n`)
 	in := step(t)
 	prepare, rows := in.Prepare, 0
-	in.Prepare = func(row *webhook.OutboxRow, tenant *webhook.Tenant) (*webhook.Publication, error) {
+	in.Prepare = func(row *webhook.OutboxRow, tenant *webhook.Tenant, own *webhook.OwnType) (*webhook.Publication, error) {
 		if rows++; rows == 50 {
 			b.exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND state = 'idle in transaction'`, b.Schema())
 		}
-		return prepare(row, tenant)
+		return prepare(row, tenant, own)
 	}
 	_, err := b.IngestOutbox(t.Context(), in)
 	requireCode(t, webhook.CodeUnavailable, err)
@@ -243,8 +243,8 @@ func TestIngest_Poison(t *testing.T) {
 	b.exec(`SELECT publish('acme', 'a', n::text::json) FROM generate_series(1, 10) n`)
 	in := step(t)
 	prepare := in.Prepare
-	in.Prepare = func(row *webhook.OutboxRow, tenant *webhook.Tenant) (*webhook.Publication, error) {
-		p, err := prepare(row, tenant)
+	in.Prepare = func(row *webhook.OutboxRow, tenant *webhook.Tenant, own *webhook.OwnType) (*webhook.Publication, error) {
+		p, err := prepare(row, tenant, own)
 		switch string(row.Data) {
 		case "3":
 			panic("three")
@@ -293,7 +293,7 @@ func TestIngest_UnknownDialect(t *testing.T) {
 	require.Equal(t, store.Ingested{Published: 1}, b.drain(without))
 	// The tenant was created between the claim and the preparation.
 	require.Zero(t, b.drain(func(in *store.Ingestion) {
-		in.Prepare = func(*webhook.OutboxRow, *webhook.Tenant) (*webhook.Publication, error) {
+		in.Prepare = func(*webhook.OutboxRow, *webhook.Tenant, *webhook.OwnType) (*webhook.Publication, error) {
 			return nil, webhook.Errorf(webhook.CodeUnavailable, "not here")
 		}
 	}))

@@ -202,12 +202,12 @@ func TestPublish_Bulk(t *testing.T) {
 
 	in := step(t)
 	next, prepare := 1, in.Prepare
-	in.Prepare = func(row *webhook.OutboxRow, tenant *webhook.Tenant) (*webhook.Publication, error) {
+	in.Prepare = func(row *webhook.OutboxRow, tenant *webhook.Tenant, own *webhook.OwnType) (*webhook.Publication, error) {
 		if want := fmt.Sprintf(`{"n" : %d}`, next); want != string(row.Data) {
 			return nil, fmt.Errorf("%s came instead of %s", row.Data, want)
 		}
 		next++
-		return prepare(row, tenant)
+		return prepare(row, tenant, own)
 	}
 	out, err := drain(t.Context(), b.Store, in)
 	require.NoError(t, err)

@@ -123,6 +123,7 @@ var (
 	_ store.Notices        = (*Store)(nil)
 	_ store.Health         = (*Store)(nil)
 	_ store.OnceKeys       = (*Store)(nil)
+	_ store.EventTypes     = (*Store)(nil)
 	_ store.Recoveries     = (*Store)(nil)
 )
 

@@ -13,7 +13,7 @@ import (
 	"waybill/webhook"
 )
 
-const tenantColumns = `id, name, dialect, contact_email, url, allow_unknown_types, express, retry, max_endpoints, metadata, created_at, version`
+const tenantColumns = `id, name, dialect, contact_email, url, allow_unknown_types, express, retry, max_endpoints, metadata, created_at, version, types_version`
 
 type tenantRow struct {
 	webhook.Tenant

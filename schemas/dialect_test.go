@@ -85,7 +85,7 @@ func TestDialects_Examples(t *testing.T) {
 					ID: "evt_1", Type: et.Type, Data: et.Example.Data, Attributes: et.Example.Attributes,
 					OccurredAt: time2026,
 				}
-				require.NoError(t, e.Validate(&webhook.Tenant{}, d))
+				require.NoError(t, e.Validate(&webhook.Tenant{}, d, nil))
 				require.NotEmpty(t, d.Render(&e).Data(), "the envelope carries data")
 			})
 		}

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 
-	"github.com/maypok86/otter/v2"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
@@ -66,11 +66,11 @@ func CompileOwn(schema []byte) (*OwnSchema, []Violation) {
 // Check is Schema.Check. Data that would cost too much to check is a violation: it is too large for a schema that checks each of
 // its values so often.
 func (o *OwnSchema) Check(data []byte) []Violation {
-	v, units, wrong := o.read(data)
+	v, _, wrong := o.read(data)
 	if wrong != nil {
 		return wrong
 	}
-	return o.check(v, units)
+	return o.check(v)
 }
 
 // read decodes data and tells what its check costs.
@@ -90,7 +90,7 @@ func (o *OwnSchema) read(data []byte) (v any, units int, wrong []Violation) {
 	return v, size * o.weight, nil
 }
 
-func (o *OwnSchema) check(v any, units int) []Violation {
+func (o *OwnSchema) check(v any) []Violation {
 	found, err := o.schema.findIn(v)
 	if err != nil {
 		return []Violation{{"data", "cannot be checked"}}
@@ -129,36 +129,32 @@ func measureData(v any, depth int) (int, error) {
 	return n, nil
 }
 
-// maxCached is how many subschemas the compiled schemas of all tenants together may have: about 2 KiB each.
-const maxCached = 20_000
+// maxKept is how many subschemas the compiled schemas of all tenants together may have: about 2 KiB each.
+const maxKept = 20_000
 
 // Own checks data against schemas that tenants wrote. It keeps the compiled ones, within a bound.
 type Own struct {
-	compiled *otter.Cache[[sha256.Size]byte, *OwnSchema]
+	mu         sync.Mutex
+	compiled   map[[sha256.Size]byte]*OwnSchema
+	subschemas int
 	// large lets few large checks run at a time, because of the memory that each may take.
 	large chan struct{}
 }
 
 // NewOwn returns an Own that keeps nothing yet.
 func NewOwn() *Own {
-	return &Own{
-		compiled: otter.Must(&otter.Options[[sha256.Size]byte, *OwnSchema]{
-			MaximumWeight: maxCached,
-			Weigher:       func(_ [sha256.Size]byte, s *OwnSchema) uint32 { return uint32(s.subschemas + 1) },
-		}),
-		large: make(chan struct{}, 2),
-	}
+	return &Own{compiled: map[[sha256.Size]byte]*OwnSchema{}, large: make(chan struct{}, 2)}
 }
 
 // Check is OwnSchema.Check with a schema whose SHA-256 is sum.
 func (o *Own) Check(sum [sha256.Size]byte, schema, data []byte) []Violation {
-	s, ok := o.compiled.GetIfPresent(sum)
+	s, ok := o.find(sum)
 	if !ok {
 		var wrong []Violation
 		if s, wrong = CompileOwn(schema); wrong != nil { // an earlier version took it
 			return []Violation{{"data", "cannot be checked, because the schema of its event type is refused by now: store it again"}}
 		}
-		o.compiled.Set(sum, s)
+		o.keep(sum, s)
 	}
 	v, units, wrong := s.read(data)
 	if wrong != nil {
@@ -168,5 +164,26 @@ func (o *Own) Check(sum [sha256.Size]byte, schema, data []byte) []Violation {
 		o.large <- struct{}{}
 		defer func() { <-o.large }()
 	}
-	return s.check(v, units)
+	return s.check(v)
+}
+
+func (o *Own) find(sum [sha256.Size]byte) (*OwnSchema, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s, ok := o.compiled[sum]
+	return s, ok
+}
+
+// keep begins anew when there is no room, which is rare: the schemas that are in use are compiled again.
+func (o *Own) keep(sum [sha256.Size]byte, s *OwnSchema) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if _, ok := o.compiled[sum]; ok {
+		return
+	}
+	if o.subschemas += s.subschemas; o.subschemas > maxKept {
+		clear(o.compiled)
+		o.subschemas = s.subschemas
+	}
+	o.compiled[sum] = s
 }

@@ -17,9 +17,9 @@ type Ingestion struct {
 	// Dialects are the names of the dialects that Prepare knows. Rows of tenants with another dialect are left to other
 	// processes.
 	Dialects []string
-	// Prepare makes a row's publication. After CodeUnavailable the row stays in the outbox; any other error puts it into
+	// Prepare makes a row's publication. own is the tenant's own event type of the row's, if it has it. After CodeUnavailable the row stays in the outbox; any other error puts it into
 	// quarantine. It must not block.
-	Prepare func(*webhook.OutboxRow, *webhook.Tenant) (*webhook.Publication, error)
+	Prepare func(row *webhook.OutboxRow, tenant *webhook.Tenant, own *webhook.OwnType) (*webhook.Publication, error)
 }
 
 // Ingested counts the results of the rows of one step.

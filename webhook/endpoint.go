@@ -124,6 +124,8 @@ type Limits struct {
 	AllowUnknownTypes bool
 	// Operator says that the tenant gets operational events.
 	Operator bool
+	// OwnTypes are the names of the tenant's own event types. They count as the dialect's do, where it has a catalogue.
+	OwnTypes []string
 	// Stored is the endpoint before a change; nil at its creation. Values that were accepted before stay valid under newer
 	// rules.
 	Stored *Endpoint
@@ -247,12 +249,18 @@ func validatePattern(l Limits, field, pattern string, found *problems) {
 		found.addf(field, "is longer than the %d bytes of an event type", MaxTypeBytes)
 	case l.getsSome(pattern):
 	case d.HasCatalogue() && !l.AllowUnknownTypes:
-		if !slices.ContainsFunc(d.EventTypes, func(t EventType) bool { return matchType(pattern, t.Type) }) {
-			found.addf(field, "%q is not an event type of the dialect %s, nor a prefix of one", pattern, d.Name)
+		if !l.knows(pattern) {
+			found.addf(field, "%q is not an event type of the dialect %s or of the tenant, nor a prefix of one", pattern, d.Name)
 		}
 	case !wild && !d.carries(pattern):
 		found.addf(field, "%q is in no group that the envelope of the dialect %s has a place for", pattern, d.Name)
 	}
+}
+
+// knows reports whether the pattern covers a type of the dialect's catalogue or of the tenant's own.
+func (l *Limits) knows(pattern string) bool {
+	return slices.ContainsFunc(l.Dialect.EventTypes, func(t EventType) bool { return matchType(pattern, t.Type) }) ||
+		slices.ContainsFunc(l.OwnTypes, func(own string) bool { return matchType(pattern, own) })
 }
 
 // RequestTimeout returns the timeout in force for the endpoint.

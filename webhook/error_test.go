@@ -41,7 +41,7 @@ func TestValidate_ListsAtMostTwentyFields(t *testing.T) {
 			e.Attributes[fmt.Sprint(i, strings.Repeat("x", 300))] = "x"
 		}
 	})
-	found := fields(t, e.Validate(&webhook.Tenant{}, dialect(t, "standard")))
+	found := fields(t, e.Validate(&webhook.Tenant{}, dialect(t, "standard"), nil))
 	require.Len(t, found, webhook.MaxFieldErrors)
 	require.Equal(t, []string{"id", "attributes"}, found[:2])
 }

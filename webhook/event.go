@@ -44,9 +44,10 @@ type Event struct {
 // and a leading dot, because ".." is removed from a path.
 var eventIDPattern = regexp.MustCompile(`^[A-Za-z0-9_:+=@~-][A-Za-z0-9_.:+=@~-]*$`)
 
-// Validate checks the event against the general limits and the dialect's catalogue and attributes. The error is CodeInvalid
-// or CodeUnknownEventType. NewPublication checks the schema of the data.
-func (e *Event) Validate(t *Tenant, d *Dialect) error {
+// Validate checks the event against the general limits, the catalogue and the dialect's attributes. own is the event's type where
+// the dialect's catalogue does not list it, but the tenant's own; nil otherwise. The error is CodeInvalid or CodeUnknownEventType.
+// NewPublication checks the schema of the data.
+func (e *Event) Validate(t *Tenant, d *Dialect, own *OwnType) error {
 	var found problems
 	if len(e.ID) > MaxEventIDBytes || !eventIDPattern.MatchString(e.ID) {
 		found.addf("id", "is 1 to %d letters, digits and _ . : + = @ ~ -, no dot first, not %q", MaxEventIDBytes, e.ID)
@@ -69,9 +70,10 @@ func (e *Event) Validate(t *Tenant, d *Dialect) error {
 	if err := found.err("event"); err != nil {
 		return err
 	}
-	if _, known := d.EventType(e.Type); !known && !t.gets(e.Type) && d.HasCatalogue() && !t.AllowUnknownTypes {
-		err := Errorf(CodeUnknownEventType, "%q is not an event type of the dialect %s; GET /v1/dialects lists them", e.Type, d.Name)
-		err.Fields = []FieldError{{Field: "type", Detail: "is not in the dialect's catalogue"}}
+	if _, known := d.EventType(e.Type); !known && !t.gets(e.Type) && own == nil && d.HasCatalogue() && !t.AllowUnknownTypes {
+		err := Errorf(CodeUnknownEventType, "%q is not an event type of the dialect %s, nor the tenant's own; GET /v1/tenants/%s/event-types lists them",
+			e.Type, d.Name, e.TenantID)
+		err.Fields = []FieldError{{Field: "type", Detail: "is not in the catalogue"}}
 		return err
 	}
 	if !d.carries(e.Type) {

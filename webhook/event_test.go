@@ -69,7 +69,7 @@ func TestEvent_Validate(t *testing.T) {
 		{func(e *webhook.Event) { *e = webhook.Event{} }, []string{"id", "type", "data", "occurred_at"}},
 	} {
 		e := event(tc.change)
-		require.Equal(t, tc.want, fields(t, e.Validate(&webhook.Tenant{}, dialect(t, "standard"))), "%+v", e)
+		require.Equal(t, tc.want, fields(t, e.Validate(&webhook.Tenant{}, dialect(t, "standard"), nil)), "%+v", e)
 	}
 }
 
@@ -83,14 +83,14 @@ func TestEvent_Validate_Attributes(t *testing.T) {
 		e := event(func(e *webhook.Event) {
 			e.Type, e.Attributes = "member.joined", map[string]string{"auction_id": value}
 		})
-		err := e.Validate(&webhook.Tenant{}, d)
+		err := e.Validate(&webhook.Tenant{}, d, nil)
 		require.Equal(t, ok, err == nil, "%q", value)
 		if !ok {
 			require.Equal(t, []string{"attributes.auction_id"}, fields(t, err))
 		}
 	}
 	e := event(func(e *webhook.Event) { e.Type = "member.joined" })
-	require.ErrorContains(t, e.Validate(&webhook.Tenant{}, d), "attributes.auction_id is required by the dialect auction-excellence")
+	require.ErrorContains(t, e.Validate(&webhook.Tenant{}, d, nil), "attributes.auction_id is required by the dialect auction-excellence")
 }
 
 // TestEvent_Validate_ID holds the form of ids that a dialect promises.
@@ -103,29 +103,29 @@ func TestEvent_Validate_ID(t *testing.T) {
 		"order-4711": {"id"}, "EVT_1": {"id"}, "xevt_1": {"id"}, "evt-1": {"id"},
 	} {
 		e := event(func(e *webhook.Event) { e.ID, e.Type = id, "item.sold" })
-		require.Equal(t, want, fields(t, e.Validate(&webhook.Tenant{}, d)), id)
+		require.Equal(t, want, fields(t, e.Validate(&webhook.Tenant{}, d, nil)), id)
 	}
 	e := event(func(e *webhook.Event) { e.ID, e.Type = "order-4711", "item.sold" })
-	require.ErrorContains(t, e.Validate(&webhook.Tenant{}, d), "id must match the event_id_pattern of the dialect rheo, ^evt_, which \"order-4711\" does not")
-	require.NoError(t, e.Validate(&webhook.Tenant{AllowUnknownTypes: true}, dialect(t, "standard")))
+	require.ErrorContains(t, e.Validate(&webhook.Tenant{}, d, nil), "id must match the event_id_pattern of the dialect rheo, ^evt_, which \"order-4711\" does not")
+	require.NoError(t, e.Validate(&webhook.Tenant{AllowUnknownTypes: true}, dialect(t, "standard"), nil))
 }
 
 func TestEvent_Validate_Catalogue(t *testing.T) {
 	t.Parallel()
 	d := dialect(t, "tradevine")
 	known := event(func(e *webhook.Event) { e.Type = "product.created" })
-	require.NoError(t, known.Validate(&webhook.Tenant{}, d))
+	require.NoError(t, known.Validate(&webhook.Tenant{}, d, nil))
 
 	unknown := event(func(e *webhook.Event) { e.Type = "product.sold" })
-	err := unknown.Validate(&webhook.Tenant{}, d)
+	err := unknown.Validate(&webhook.Tenant{}, d, nil)
 	require.Equal(t, webhook.CodeUnknownEventType, webhook.ErrorCode(err))
 	var e *webhook.Error
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, "type", e.Fields[0].Field)
-	require.NoError(t, unknown.Validate(&webhook.Tenant{AllowUnknownTypes: true}, d))
+	require.NoError(t, unknown.Validate(&webhook.Tenant{AllowUnknownTypes: true}, d, nil))
 
 	homeless := event(func(e *webhook.Event) { e.Type = "customer.created" })
-	err = homeless.Validate(&webhook.Tenant{AllowUnknownTypes: true}, d)
+	err = homeless.Validate(&webhook.Tenant{AllowUnknownTypes: true}, d, nil)
 	require.Equal(t, []string{"type"}, fields(t, err), "the body would not carry its data")
 }
 
@@ -170,5 +170,5 @@ func TestIDFromIdempotencyKey(t *testing.T) {
 	require.Regexp(t, `^evt_[0-9a-f]{32}$`, id)
 	require.Equal(t, id, webhook.IDFromIdempotencyKey("order 4711 / é"))
 	require.NotEqual(t, id, webhook.IDFromIdempotencyKey("order 4711 / e"))
-	require.NoError(t, event(func(e *webhook.Event) { e.ID = id }).Validate(&webhook.Tenant{}, dialect(t, "standard")))
+	require.NoError(t, event(func(e *webhook.Event) { e.ID = id }).Validate(&webhook.Tenant{}, dialect(t, "standard"), nil))
 }

@@ -10,7 +10,10 @@ import (
 )
 
 // asked remembers whose schema was asked for.
-type asked struct{ dialect, eventType string }
+type asked struct {
+	noSchemas
+	dialect, eventType string
+}
 
 func (a *asked) Validate(dialect, eventType string, _ []byte) error {
 	a.dialect, a.eventType = dialect, eventType
@@ -25,10 +28,10 @@ func TestNewPublication_Operational(t *testing.T) {
 	for _, eventType := range webhook.OperationalTypes {
 		e := &webhook.Event{ID: "evt_1", Type: eventType, OccurredAt: now, Data: []byte(`{}`)}
 		var a asked
-		_, err := webhook.NewPublication(e, &webhook.Tenant{ID: "ops", Operator: true}, d, &a, nil, now)
+		_, err := webhook.NewPublication(e, &webhook.Tenant{ID: "ops", Operator: true}, d, nil, &a, nil, now)
 		require.NoError(t, err)
-		require.Equal(t, asked{webhook.Operational, eventType}, a)
-		_, err = webhook.NewPublication(e, &webhook.Tenant{ID: "acme"}, d, &a, nil, now)
+		require.Equal(t, asked{dialect: webhook.Operational, eventType: eventType}, a)
+		_, err = webhook.NewPublication(e, &webhook.Tenant{ID: "acme"}, d, nil, &a, nil, now)
 		require.Equal(t, webhook.CodeUnknownEventType, webhook.ErrorCode(err))
 	}
 }

@@ -24,9 +24,10 @@ type OutboxRow struct {
 	CreatedAt time.Time `db:"created_at"`
 }
 
-// Publication checks the row as the API checks a request, and makes its publication. now is the time of ingestion. The
+// Publication checks the row as the API checks a request, and makes its publication. own is as in Event.Validate. now is the time of
+// ingestion. The
 // error is CodeInvalid, CodeUnknownEventType or CodeSchemaViolation.
-func (r *OutboxRow) Publication(t *Tenant, d *Dialect, s Schemas, now time.Time) (*Publication, error) {
+func (r *OutboxRow) Publication(t *Tenant, d *Dialect, own *OwnType, s Schemas, now time.Time) (*Publication, error) {
 	e := &Event{Key: r.Key, TenantID: r.TenantID, ID: r.Key.String(), Type: r.Type, OccurredAt: r.CreatedAt.UTC(), Data: r.Data}
 	if r.EventID != nil {
 		e.ID = *r.EventID
@@ -45,7 +46,7 @@ func (r *OutboxRow) Publication(t *Tenant, d *Dialect, s Schemas, now time.Time)
 	if err := found.err("event"); err != nil {
 		return nil, err
 	}
-	p, err := NewPublication(e, t, d, s, r.OccurredAt, now)
+	p, err := NewPublication(e, t, d, own, s, r.OccurredAt, now)
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,9 @@ import (
 // noSchemas takes any data.
 type noSchemas struct{}
 
-func (noSchemas) Validate(string, string, []byte) error { return nil }
+func (noSchemas) Validate(string, string, []byte) error      { return nil }
+func (noSchemas) ValidateOwn(*webhook.OwnType, []byte) error { return nil }
+func (noSchemas) CheckSchema([]byte) error                   { return nil }
 
 func outboxRow() *webhook.OutboxRow {
 	return &webhook.OutboxRow{
@@ -24,7 +26,7 @@ func outboxRow() *webhook.OutboxRow {
 
 func publicationOf(t *testing.T, row *webhook.OutboxRow) (*webhook.Publication, error) {
 	t.Helper()
-	return row.Publication(&webhook.Tenant{ID: "acme"}, dialect(t, "standard"), noSchemas{}, row.CreatedAt.Add(time.Hour))
+	return row.Publication(&webhook.Tenant{ID: "acme"}, dialect(t, "standard"), nil, noSchemas{}, row.CreatedAt.Add(time.Hour))
 }
 
 func TestOutboxRow_Publication(t *testing.T) {

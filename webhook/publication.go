@@ -25,15 +25,21 @@ type Publication struct {
 
 // Schemas checks data against the JSON Schema of its event type.
 type Schemas interface {
-	// Validate takes the name of a dialect, or Operational. It answers CodeSchemaViolation with the fields, and nil when the type has no schema.
+	// Validate checks data of a type of a dialect's catalogue, or of Operational. It answers CodeSchemaViolation with the fields, and
+	// nil when the type has no schema.
 	Validate(dialect, eventType string, data []byte) error
+	// ValidateOwn is Validate for a tenant's own type. Its checks have bounds, so data that is too large or nested too deep for the
+	// schema is a violation too.
+	ValidateOwn(own *OwnType, data []byte) error
+	// CheckSchema checks a schema that a tenant wrote. It answers CodeInvalid with the places that are wrong or beyond the bounds.
+	CheckSchema(schema []byte) error
 }
 
 // NewPublication checks an event by its tenant's dialect, writes its UUIDs in lower case and renders the body, whose bytes
-// are final from then on. asked is the time of the event as the producer gave it; nil: left out. now is the time of
-// acceptance. The error is CodeInvalid, CodeUnknownEventType or CodeSchemaViolation.
-func NewPublication(e *Event, t *Tenant, d *Dialect, s Schemas, asked *time.Time, now time.Time) (*Publication, error) {
-	if err := e.Validate(t, d); err != nil {
+// are final from then on. own is as in Event.Validate. asked is the time of the event as the producer gave it; nil: left out. now
+// is the time of acceptance. The error is CodeInvalid, CodeUnknownEventType or CodeSchemaViolation.
+func NewPublication(e *Event, t *Tenant, d *Dialect, own *OwnType, s Schemas, asked *time.Time, now time.Time) (*Publication, error) {
+	if err := e.Validate(t, d, own); err != nil {
 		return nil, err
 	}
 	var earlier [sha256.Size]byte
@@ -47,6 +53,10 @@ func NewPublication(e *Event, t *Tenant, d *Dialect, s Schemas, asked *time.Time
 	}
 	if known {
 		if err := s.Validate(catalogue, e.Type, e.Data); err != nil {
+			return nil, err
+		}
+	} else if own != nil {
+		if err := s.ValidateOwn(own, e.Data); err != nil {
 			return nil, err
 		}
 	}

@@ -45,6 +45,8 @@ type Tenant struct {
 	// Version increases with every change of the tenant or of one of its endpoints, so that a stale cache entry is
 	// detected.
 	Version int64 `json:"-" db:"version"`
+	// TypesVersion increases with every change of the tenant's own event types; 0: it never had one.
+	TypesVersion int64 `json:"-" db:"types_version"`
 }
 
 // TenantLimits bound the resources of a tenant.

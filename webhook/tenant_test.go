@@ -133,7 +133,9 @@ func TestPublication_Recipients(t *testing.T) {
 // anyData is webhook.Schemas without a schema.
 type anyData struct{}
 
-func (anyData) Validate(string, string, []byte) error { return nil }
+func (anyData) Validate(string, string, []byte) error      { return nil }
+func (anyData) ValidateOwn(*webhook.OwnType, []byte) error { return nil }
+func (anyData) CheckSchema([]byte) error                   { return nil }
 
 // TestNewPublication_UUIDs publishes an attribute of the format uuid in upper case: it is stored, compared and sent in lower
 // case, and matches what filters were stored as before.
@@ -143,7 +145,7 @@ func TestNewPublication_UUIDs(t *testing.T) {
 	publish := func(auction string) *webhook.Publication {
 		given := map[string]string{"auction_id": auction, "Lot": "A-17"}
 		e := event(func(e *webhook.Event) { e.Type, e.Attributes = "member.joined", given })
-		p, err := webhook.NewPublication(e, &webhook.Tenant{}, d, anyData{}, nil, at)
+		p, err := webhook.NewPublication(e, &webhook.Tenant{}, d, nil, anyData{}, nil, at)
 		require.NoError(t, err)
 		require.Equal(t, auction, given["auction_id"], "the map may be shared")
 		return p

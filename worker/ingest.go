@@ -132,13 +132,13 @@ func (i *Ingester) count(done store.Ingested) {
 }
 
 // prepare checks a row as the API checks a request. A row that causes a panic goes into quarantine.
-func (i *Ingester) prepare(row *webhook.OutboxRow, t *webhook.Tenant) (p *webhook.Publication, err error) {
+func (i *Ingester) prepare(row *webhook.OutboxRow, t *webhook.Tenant, own *webhook.OwnType) (p *webhook.Publication, err error) {
 	d, ok := i.opts.Dialects[t.Dialect]
 	if !ok { // another process, with another catalogue, created the tenant
 		return nil, webhook.Errorf(webhook.CodeUnavailable, "the dialect %q is not loaded here", t.Dialect)
 	}
 	err = safely(i.opts.Logger, func() (err error) {
-		p, err = row.Publication(t, d, i.opts.Schemas, i.opts.Now().UTC().Truncate(time.Microsecond))
+		p, err = row.Publication(t, d, own, i.opts.Schemas, i.opts.Now().UTC().Truncate(time.Microsecond))
 		return err
 	})
 	return p, err

@@ -83,6 +83,12 @@ func (anyData) Validate(_, _ string, data []byte) error {
 	return nil
 }
 
+func (a anyData) ValidateOwn(own *webhook.OwnType, data []byte) error {
+	return a.Validate("", own.Type, data)
+}
+
+func (anyData) CheckSchema([]byte) error { return nil }
+
 func ingester(t *testing.T, m *memOutbox) *prometheus.Registry {
 	t.Helper()
 	data, err := fs.ReadFile(schemas.Dialects(), "rheo.json")
@@ -153,12 +159,12 @@ func TestIngester_Prepare(t *testing.T) {
 	row := &webhook.OutboxRow{Key: key(1), TenantID: "acme", Type: "item.sold", Data: []byte(`{}`)}
 	tenant := &webhook.Tenant{ID: "acme", Dialect: "rheo"}
 	code := func() webhook.Code {
-		_, err := in.Prepare(row, tenant)
+		_, err := in.Prepare(row, tenant, nil)
 		return webhook.ErrorCode(err)
 	}
 	require.Equal(t, webhook.CodeInvalid, code(), "of no time")
 	row.CreatedAt = time.Now()
-	p, err := in.Prepare(row, tenant)
+	p, err := in.Prepare(row, tenant, nil)
 	require.NoError(t, err)
 	require.Equal(t, key(1).String(), p.Event.ID)
 	row.Data = []byte(`"bad"`)

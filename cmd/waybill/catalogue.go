@@ -19,6 +19,7 @@ type catalogue struct {
 	dialects    map[string]*webhook.Dialect
 	operational []webhook.EventType
 	schemas     map[typeOf]*schemas.Schema
+	own         *schemas.Own
 }
 
 // typeOf names an event type of a dialect.
@@ -27,7 +28,7 @@ type typeOf struct{ dialect, eventType string }
 // loadCatalogue reads the dialects that come with Waybill and then those of dir, "" for none: a file there adds a
 // dialect or replaces the one of the same name. Every error names file and field.
 func loadCatalogue(dir string) (*catalogue, error) {
-	c := &catalogue{dialects: map[string]*webhook.Dialect{}, schemas: map[typeOf]*schemas.Schema{}}
+	c := &catalogue{dialects: map[string]*webhook.Dialect{}, schemas: map[typeOf]*schemas.Schema{}, own: schemas.NewOwn()}
 	if err := c.load(schemas.Dialects(), "dialects"); err != nil {
 		return nil, err
 	}
@@ -115,13 +116,40 @@ func (c *catalogue) Validate(dialect, eventType string, data []byte) error {
 	if !ok {
 		return nil
 	}
-	wrong := s.Check(data)
+	return broken(eventType, s.Check(data))
+}
+
+// ValidateOwn is Validate for a tenant's own type.
+func (c *catalogue) ValidateOwn(own *webhook.OwnType, data []byte) error {
+	if own.Schema == nil {
+		return nil
+	}
+	return broken(own.Type, c.own.Check(own.SchemaSum, own.Schema, data))
+}
+
+// CheckSchema checks a schema that a tenant wrote.
+func (c *catalogue) CheckSchema(schema []byte) error {
+	_, wrong := schemas.CompileOwn(schema)
+	if len(wrong) == 0 {
+		return nil
+	}
+	return webhook.NewInvalid("event type", fieldsOf(wrong)...)
+}
+
+// broken returns the error for data that breaks its schema; nil when nothing is wrong.
+func broken(eventType string, wrong []schemas.Violation) error {
 	if len(wrong) == 0 {
 		return nil
 	}
 	err := webhook.Errorf(webhook.CodeSchemaViolation, "data of %s breaks its schema: %s %s", eventType, wrong[0].Path, wrong[0].Detail)
-	for _, w := range wrong {
-		err.Fields = append(err.Fields, webhook.FieldError{Field: w.Path, Detail: w.Detail})
-	}
+	err.Fields = fieldsOf(wrong)
 	return err
+}
+
+func fieldsOf(wrong []schemas.Violation) []webhook.FieldError {
+	fields := make([]webhook.FieldError, len(wrong))
+	for i, w := range wrong {
+		fields[i] = webhook.FieldError{Field: w.Path, Detail: w.Detail}
+	}
+	return fields
 }

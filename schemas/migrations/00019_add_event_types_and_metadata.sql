@@ -1,14 +1,16 @@
 -- +goose Up
-ALTER TABLE tenants ADD COLUMN metadata json;      -- {"name": "value"}; null: none
+ALTER TABLE tenants
+    ADD COLUMN metadata      json,                 -- {"name": "value"}; null: none
+    ADD COLUMN types_version bigint NOT NULL DEFAULT 0; -- grows with every change of the tenant's event types; 0: there never was one
 ALTER TABLE endpoints ADD COLUMN metadata json;
 
 -- event_types is a tenant's own catalogue, on top of its dialect's.
 CREATE TABLE event_types (
     tenant_id   text NOT NULL REFERENCES tenants (id),
     type        text NOT NULL,
-    description text NOT NULL DEFAULT '',
+    description text NOT NULL,
     schema      json,                      -- JSON Schema of data; null: any
-    example     json,                      -- webhook.Example; null: none
+    example     bytea,                     -- webhook.Example as JSON; null: none
     deprecated  boolean NOT NULL DEFAULT false,
     created_at  timestamptz NOT NULL,
     updated_at  timestamptz NOT NULL,
