@@ -118,7 +118,7 @@ func (s *Server) example(ctx context.Context, c *call, eventType string) (*webho
 	}
 }
 
-// defaultTestType is the first type of the catalogues that the endpoint subscribes to.
+// defaultTestType is the first type of a catalogue that the endpoint subscribes to.
 func (s *Server) defaultTestType(ctx context.Context, c *call, e *webhook.Endpoint) (string, error) {
 	own, err := s.ownTypeNames(ctx, c)
 	if err != nil {

@@ -27,10 +27,10 @@ func (b *bundle) putType(tenant string, own *webhook.OwnType) bool {
 	return created
 }
 
-// known returns the event type as a publication finds it now.
-func (b *bundle) known(tenant, name string) *webhook.OwnType {
+// known returns the event type as a publication of the tenant "acme" finds it now.
+func (b *bundle) known(name string) *webhook.OwnType {
 	b.t.Helper()
-	t, err := b.Tenant(b.t.Context(), tenant)
+	t, err := b.Tenant(b.t.Context(), "acme")
 	require.NoError(b.t, err)
 	own, err := b.KnownType(b.t.Context(), t, name)
 	require.NoError(b.t, err)
@@ -119,26 +119,26 @@ func TestKnownType(t *testing.T) {
 	b.tenant("acme")
 	elsewhere := &bundle{t: t, Store: postgrestest.Open(t, b.opts)}
 	for _, process := range []*bundle{b, elsewhere} {
-		require.Nil(t, process.known("acme", "parcel.moved"))
+		require.Nil(t, process.known("parcel.moved"))
 	}
 	one := ownType("parcel.moved")
 	one.SetSchema([]byte(`{"type":"object"}`))
 	b.putType("acme", one)
 	for _, process := range []*bundle{b, elsewhere} {
-		known := process.known("acme", "parcel.moved")
+		known := process.known("parcel.moved")
 		require.Equal(t, one.SchemaSum, known.SchemaSum)
-		require.Same(t, known, process.known("acme", "parcel.moved"), "not read again")
-		require.Nil(t, process.known("acme", "parcel.unknown"))
+		require.Same(t, known, process.known("parcel.moved"), "not read again")
+		require.Nil(t, process.known("parcel.unknown"))
 	}
 	two := ownType("parcel.moved")
 	two.SetSchema([]byte(`{"type":"array"}`))
 	b.putType("acme", two)
 	for _, process := range []*bundle{b, elsewhere} {
-		require.Equal(t, two.SchemaSum, process.known("acme", "parcel.moved").SchemaSum)
+		require.Equal(t, two.SchemaSum, process.known("parcel.moved").SchemaSum)
 	}
 	require.NoError(t, b.DeleteOwnType(t.Context(), "acme", "parcel.moved"))
 	for _, process := range []*bundle{b, elsewhere} {
-		require.Nil(t, process.known("acme", "parcel.moved"))
+		require.Nil(t, process.known("parcel.moved"))
 	}
 }
 
@@ -148,9 +148,9 @@ func TestKnownType_StaysWhileTheTenantChanges(t *testing.T) {
 	b := setup(t)
 	b.tenant("acme")
 	b.putType("acme", ownType("parcel.moved"))
-	known := b.known("acme", "parcel.moved")
+	known := b.known("parcel.moved")
 	b.endpoint("acme")
-	require.Same(t, known, b.known("acme", "parcel.moved"))
+	require.Same(t, known, b.known("parcel.moved"))
 }
 
 // Rows of the outbox are checked against the tenant's own types as they are when they are ingested.

@@ -6,7 +6,7 @@ import (
 	"waybill/webhook"
 )
 
-// EventTypes keeps the event types that tenants have on top of their dialects' catalogues.
+// EventTypes keeps the event types that tenants have on top of those of their dialects.
 type EventTypes interface {
 	// KnownType returns an event type as a publication needs it: without description and example. nil: the tenant has none of this
 	// name. It reads the database only when the type is not known at t.TypesVersion, and not at all for a tenant without own types.
