@@ -291,8 +291,8 @@ func TestStore_ReadOnlyDatabase(t *testing.T) {
 	u.RawQuery = q.Encode()
 	o := b.opts
 	o.URL = u.String()
-	err = postgrestest.Open(t, o).CreateTenant(t.Context(), &webhook.Tenant{ID: "x", CreatedAt: now()}, webhook.Secret{}, nil)
-	requireCode(t, webhook.CodeUnavailable, err)
+	// A transaction of lib/pq asks for more than the default.
+	requireCode(t, webhook.CodeUnavailable, postgrestest.Open(t, o).RevokeAPIKey(t.Context(), "acme", webhook.KeyID{}, now()))
 }
 
 func TestClose_EndsTheCalls(t *testing.T) {
