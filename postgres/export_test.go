@@ -18,13 +18,13 @@ import (
 )
 
 // WaitAccepting returns when n calls of Accept wait for the next transaction.
-func WaitAccepting(t *testing.T, s *Store, n int) {
+func WaitAccepting(t testing.TB, s *Store, n int) {
 	t.Helper()
 	require.Eventually(t, func() bool { return s.accepts.waitingRequests() == n }, 20*time.Second, time.Millisecond)
 }
 
 // WaitRecording returns when n calls of RecordAttempt wait for the next transaction.
-func WaitRecording(t *testing.T, s *Store, n int) {
+func WaitRecording(t testing.TB, s *Store, n int) {
 	t.Helper()
 	require.Eventually(t, func() bool { return s.records.waitingRequests() == n }, 20*time.Second, time.Millisecond)
 }
@@ -33,7 +33,7 @@ func WaitRecording(t *testing.T, s *Store, n int) {
 func ForgetBodies(s *Store) { s.caches.bodies.InvalidateAll() }
 
 // SendingRun makes one run of the calls of Sending, and returns those that were served and how many wait for the next run.
-func SendingRun(t *testing.T, s *Store, in []store.Target) (served []*store.Sending, again int) {
+func SendingRun(t testing.TB, s *Store, in []store.Target) (served []*store.Sending, again int) {
 	t.Helper()
 	results, err := s.sendingGroup(t.Context(), in)
 	require.NoError(t, err)
@@ -49,7 +49,7 @@ func SendingRun(t *testing.T, s *Store, in []store.Target) (served []*store.Send
 }
 
 // AcceptRun makes one run of the calls of Accept, and returns their errors.
-func AcceptRun(t *testing.T, s *Store, in []*webhook.Publication) []error {
+func AcceptRun(t testing.TB, s *Store, in []*webhook.Publication) []error {
 	t.Helper()
 	results, err := s.acceptGroup(t.Context(), in)
 	require.NoError(t, err)
@@ -124,15 +124,51 @@ func TrimQuery(rows int) (string, []any) {
 	return trimQuarantine, []any{rows, defaultQuarantineBytes, defaultQuarantineAge.Milliseconds(), 1}
 }
 
-// RecordQuery returns the statement that records an attempt, and its arguments.
-func RecordQuery(r *store.Record) (string, []any) {
+// RecordQuery returns the statement that records attempts that were delivered, and its arguments.
+func RecordQuery(records ...*store.Record) (string, []any) {
 	var rows newAttempts
-	rows.add(r)
+	for _, r := range records {
+		rows.add(r)
+	}
 	return recordAttempts, rows.args()
 }
 
+// RecordRun makes one run of the calls of RecordAttempt.
+func RecordRun(t testing.TB, s *Store, in []*store.Record) []*store.Recorded {
+	t.Helper()
+	results, err := s.recordGroup(t.Context(), in)
+	require.NoError(t, err)
+	out := make([]*store.Recorded, len(results))
+	for i, r := range results {
+		require.NoError(t, r.err)
+		out[i] = r.out
+	}
+	return out
+}
+
+// WALBytes returns how many bytes a statement writes to the log of the database, without images of whole pages.
+func WALBytes(t testing.TB, s *Store, query string, args []any) int {
+	t.Helper()
+	plan := explain(t, s, "ANALYZE, WAL", query, args)
+	return plan.WALBytes - plan.WALImages*8192
+}
+
 // Buffers returns how many pages a query reads, by the plan that is made for any arguments.
-func Buffers(t *testing.T, s *Store, query string, args []any) int {
+func Buffers(t testing.TB, s *Store, query string, args []any) int {
+	t.Helper()
+	plan := explain(t, s, "ANALYZE, BUFFERS", query, args)
+	return plan.Hit + plan.Read
+}
+
+type explained struct {
+	Hit       int `json:"Shared Hit Blocks"`
+	Read      int `json:"Shared Read Blocks"`
+	WALBytes  int `json:"WAL Bytes"`
+	WALImages int `json:"WAL FPI"`
+}
+
+// explain runs a query by the plan that is made for any arguments, and returns what it took.
+func explain(t testing.TB, s *Store, options, query string, args []any) *explained {
 	t.Helper()
 	literals := make([]string, len(args))
 	for i, arg := range args {
@@ -151,18 +187,13 @@ func Buffers(t *testing.T, s *Store, query string, args []any) int {
 	_, err = conn.ExecContext(t.Context(), `PREPARE measured AS `+query)
 	require.NoError(t, err)
 	var out []string
-	err = conn.SelectContext(t.Context(), &out, `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE measured (`+strings.Join(literals, ", ")+`)`)
+	err = conn.SelectContext(t.Context(), &out, `EXPLAIN (`+options+`, FORMAT JSON) EXECUTE measured (`+strings.Join(literals, ", ")+`)`)
 	require.NoError(t, err)
 	_, err = conn.ExecContext(t.Context(), `DEALLOCATE measured`)
 	require.NoError(t, err)
-	var plans []struct {
-		Plan struct {
-			Hit  int `json:"Shared Hit Blocks"`
-			Read int `json:"Shared Read Blocks"`
-		}
-	}
+	var plans []struct{ Plan explained }
 	require.NoError(t, json.Unmarshal([]byte(strings.Join(out, "\n")), &plans))
-	return plans[0].Plan.Hit + plans[0].Plan.Read
+	return &plans[0].Plan
 }
 
 // ReconcilerStatements are those that look for stalled deliveries.
@@ -202,7 +233,7 @@ func FinishIndexes(ctx context.Context, s *Store, small int64) error {
 var placeholder = regexp.MustCompile(`\$\d+`)
 
 // ExplainGeneric returns the plan that a connection of the store makes for a query without knowing its arguments.
-func ExplainGeneric(t *testing.T, s *Store, query string) string {
+func ExplainGeneric(t testing.TB, s *Store, query string) string {
 	t.Helper()
 	conn, err := s.db.Connx(t.Context())
 	require.NoError(t, err)
@@ -224,7 +255,7 @@ func ExplainGeneric(t *testing.T, s *Store, query string) string {
 }
 
 // Setting returns a setting of the server as a connection of the store has it.
-func Setting(t *testing.T, s *Store, name string) string {
+func Setting(t testing.TB, s *Store, name string) string {
 	t.Helper()
 	var value string
 	require.NoError(t, s.get(t.Context(), &value, `SELECT current_setting($1)`, name))

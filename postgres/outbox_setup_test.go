@@ -25,7 +25,7 @@ import (
 )
 
 // dialects returns those that the tests ingest with.
-func dialects(t *testing.T) map[string]*webhook.Dialect {
+func dialects(t testing.TB) map[string]*webhook.Dialect {
 	t.Helper()
 	out := map[string]*webhook.Dialect{}
 	for _, name := range []string{"standard", "rheo", "auction-excellence"} {
@@ -80,7 +80,7 @@ func keywords(t *testing.T, text string) string {
 }
 
 // step returns what the ingester asks for in each step; change may alter it.
-func step(t *testing.T, change ...func(*store.Ingestion)) store.Ingestion {
+func step(t testing.TB, change ...func(*store.Ingestion)) store.Ingestion {
 	t.Helper()
 	known := dialects(t)
 	in := store.Ingestion{

@@ -21,7 +21,7 @@ import (
 // bundle is a store with a schema of its own, and a second way into it.
 type bundle struct {
 	*postgres.Store
-	t    *testing.T
+	t    testing.TB
 	opts postgres.Options
 	db   *sqlx.DB
 
@@ -29,7 +29,7 @@ type bundle struct {
 	accepted []store.Dispatch
 }
 
-func setup(t *testing.T, change ...func(*postgres.Options)) *bundle {
+func setup(t testing.TB, change ...func(*postgres.Options)) *bundle {
 	t.Helper()
 	b := &bundle{t: t}
 	change = append([]func(*postgres.Options){func(o *postgres.Options) {
@@ -45,7 +45,7 @@ func setup(t *testing.T, change ...func(*postgres.Options)) *bundle {
 	return b
 }
 
-func rawDB(t *testing.T, schema string) *sqlx.DB {
+func rawDB(t testing.TB, schema string) *sqlx.DB {
 	t.Helper()
 	u, err := url.Parse(postgrestest.URL(t))
 	require.NoError(t, err)

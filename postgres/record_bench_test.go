@@ -1,0 +1,56 @@
+package postgres_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"waybill/postgres"
+	"waybill/store"
+	"waybill/webhook"
+)
+
+// BenchmarkRecordAttempt is what the happy path pays: groups of first attempts that were delivered, to eight endpoints. It also
+// reports what one group writes to the log of the database.
+func BenchmarkRecordAttempt(bench *testing.B) {
+	for _, size := range []int{1, 64} {
+		bench.Run(fmt.Sprintf("group of %d", size), func(bench *testing.B) {
+			b := setup(bench)
+			b.tenant("acme")
+			var endpoints []webhook.EndpointID
+			for range 8 {
+				endpoints = append(endpoints, b.endpoint("acme").ID)
+			}
+			groups := make([][]*store.Record, bench.N+1)
+			for i := range groups {
+				groups[i] = b.pendingRecords(endpoints, size)
+			}
+			query, args := postgres.RecordQuery(groups[bench.N]...)
+			wal := postgres.WALBytes(bench, b.Store, query, args)
+			bench.ResetTimer()
+			for _, group := range groups[:bench.N] {
+				postgres.RecordRun(bench, b.Store, group)
+			}
+			bench.ReportMetric(float64(bench.Elapsed().Microseconds())/float64(bench.N)/1000, "ms/group")
+			bench.ReportMetric(float64(wal), "wal-bytes/group")
+		})
+	}
+}
+
+// pendingRecords inserts n deliveries of acme, and returns the record of each one's first attempt, delivered.
+func (b *bundle) pendingRecords(endpoints []webhook.EndpointID, n int) []*store.Record {
+	b.t.Helper()
+	out := make([]*store.Record, n)
+	tx := b.db.MustBegin()
+	for i := range out {
+		id := webhook.NewID[webhook.DeliveryID](uuid.Must(uuid.NewV7()))
+		tx.MustExec(`
+			INSERT INTO deliveries (id, tenant_id, event_key, event_id, event_type, endpoint_id, created_at, updated_at)
+			VALUES ($1::uuid, 'acme', $1::uuid, $1::text, 'order.confirmed', $2, now(), now())`, id.UUID(), endpoints[i%len(endpoints)])
+		out[i] = record("acme", id, 1, webhook.StatusDelivered)
+	}
+	require.NoError(b.t, tx.Commit())
+	return out
+}
