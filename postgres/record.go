@@ -4,84 +4,88 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"waybill/store"
 	"waybill/webhook"
 )
-
-// ofDeletedEndpoint is evaluated for failed attempts only, so the happy path does not pay for it. An attempt that was in
-// flight when its endpoint was deleted is followed by no other attempt.
-const ofDeletedEndpoint = `r.status = 'retrying' AND EXISTS (SELECT FROM endpoints e WHERE e.id = d.endpoint_id AND e.deleted_at IS NOT NULL)`
-
-// recordAttempts updates each delivery and inserts the attempts of those that were updated, so that no attempt is recorded
-// twice.
-const recordAttempts = `
-	WITH r AS (
-		SELECT * FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::uuid[],
-			$8::timestamptz[], $9::bigint[], $10::integer[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
-			$16::bytea[], $17::boolean[], $18::boolean[])
-			AS r (delivery_id, tenant_id, number, status, next_attempt_at, at, id, started_at, duration_ms, status_code, outcome,
-				error_class, error, request_headers, response_headers, response_body, response_truncated, manual)
-	), moved AS (
-		UPDATE deliveries d SET
-			attempts = r.number,
-			status = CASE WHEN d.status = 'canceled' AND r.status <> 'delivered' THEN d.status
-				WHEN ` + ofDeletedEndpoint + ` THEN 'canceled' ELSE r.status END,
-			reason = CASE WHEN d.status = 'canceled' AND r.status <> 'delivered' THEN d.reason
-				WHEN ` + ofDeletedEndpoint + ` THEN 'the endpoint was deleted' ELSE '' END,
-			next_attempt_at = CASE WHEN d.status <> 'canceled' AND r.status = 'retrying' AND NOT (` + ofDeletedEndpoint + `) THEN r.next_attempt_at END,
-			held_at = NULL,
-			failed_at = CASE WHEN r.status <> 'delivered' THEN coalesce(d.failed_at, r.at) ELSE d.failed_at END,
-			last_attempt_at = r.started_at, last_duration_ms = r.duration_ms, last_status_code = r.status_code,
-			last_error_class = r.error_class, last_error = r.error,
-			updated_at = r.at
-		FROM r WHERE d.id = r.delivery_id AND d.tenant_id || '' = r.tenant_id AND d.attempts < r.number
-		RETURNING d.id, d.event_id, d.event_type, d.endpoint_id, d.status, d.attempts, d.next_attempt_at, d.reason, d.created_at,
-			d.updated_at, d.test, d.held_at, d.queue_due_at, d.last_attempt_at, d.last_duration_ms, d.last_status_code, d.last_error_class,
-			d.last_error, r.id AS attempt_id, r.started_at, r.duration_ms, r.status_code, r.outcome, r.error_class, r.error,
-			r.request_headers, r.response_headers, r.response_body, r.response_truncated, r.manual
-	), inserted AS (
-		INSERT INTO attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_class, error,
-			request_headers, response_headers, response_body, response_truncated, manual)
-		SELECT attempt_id, id, attempts, started_at, duration_ms, status_code, outcome, error_class, error,
-			coalesce(request_headers, '{}')::json, coalesce(response_headers, '{}')::json, response_body, response_truncated, manual
-		FROM moved
-	)
-	SELECT ` + deliveryColumns + ` FROM moved`
 
 // RecordAttempt implements store.Attempts. Concurrent calls share a transaction.
 func (s *Store) RecordAttempt(ctx context.Context, r *store.Record) (*store.Recorded, error) {
 	return s.records.do(ctx, r)
 }
 
+// recordGroup records what was delivered first, with a statement that costs little, unless an attempt of the group failed. The
+// statement for failures does everything, so it also takes the rest. Each statement is its own transaction, which saves two round
+// trips. When its answer is lost and it runs again, it finds the deliveries already updated.
 func (s *Store) recordGroup(ctx context.Context, in []*store.Record) ([]result[*store.Recorded], error) {
 	results := make([]result[*store.Recorded], len(in))
-	indexes := oncePerDelivery(in, results)
-	var rows newAttempts
-	for _, i := range indexes {
-		rows.add(in[i])
+	open := oncePerDelivery(in, results)
+	delivered := func(i int) bool { return in[i].Status == webhook.StatusDelivered }
+	statements := []func(context.Context, int, []*store.Record) ([]recordedRow, error){s.recordAny}
+	if !slices.ContainsFunc(open, func(i int) bool { return !delivered(i) }) {
+		statements = append([]func(context.Context, int, []*store.Record) ([]recordedRow, error){s.recordDelivered}, statements...)
 	}
-	// The statement is its own transaction, which saves two round trips. When its answer is lost and it runs again, it
-	// finds the deliveries already updated.
-	var moved []deliveryRow
-	if err := s.selectHot(ctx, &moved, recordAttempts, rows.args()...); err != nil {
-		return nil, failed("record attempts", err)
-	}
-	byID := make(map[webhook.DeliveryID]*store.Recorded, len(moved))
-	for i := range moved {
-		byID[moved[i].ID] = &store.Recorded{Delivery: *moved[i].delivery()}
-	}
-	for _, i := range indexes {
-		r := in[i]
-		if results[i].out = byID[r.Attempt.DeliveryID]; results[i].out != nil {
-			continue
+	for _, record := range statements {
+		if len(open) == 0 {
+			break
 		}
-		d, err := s.Delivery(ctx, r.TenantID, r.Attempt.DeliveryID)
-		if results[i].err = err; err == nil {
-			results[i].out = &store.Recorded{Delivery: *d}
+		records := make([]*store.Record, len(open))
+		for n, i := range open {
+			records[n] = in[i]
 		}
+		err := s.writers.use(func(writer int) error {
+			rows, err := record(ctx, writer, records)
+			open = takeRecorded(in, open, rows, results)
+			return err
+		})
+		if err != nil {
+			return nil, failed("record attempts", err)
+		}
+	}
+	for _, i := range open {
+		results[i].out, results[i].err = s.unrecorded(ctx, in[i])
 	}
 	return results, nil
+}
+
+// takeRecorded fills in the results of the records that were made, and returns the indexes of the others.
+func takeRecorded(in []*store.Record, indexes []int, rows []recordedRow, results []result[*store.Recorded]) []int {
+	byID := make(map[webhook.DeliveryID]*store.Recorded, len(rows))
+	for i := range rows {
+		byID[rows[i].ID] = rows[i].recorded()
+	}
+	return slices.DeleteFunc(indexes, func(i int) bool {
+		results[i].out = byID[in[i].Attempt.DeliveryID]
+		return results[i].out != nil
+	})
+}
+
+// unrecorded returns the delivery of an attempt that changed nothing.
+func (s *Store) unrecorded(ctx context.Context, r *store.Record) (*store.Recorded, error) {
+	d, err := s.Delivery(ctx, r.TenantID, r.Attempt.DeliveryID)
+	if err != nil {
+		return nil, err
+	}
+	return &store.Recorded{Delivery: *d}, nil
+}
+
+// recordedRow is a delivery after the record, with its endpoint's streak where the attempt failed.
+type recordedRow struct {
+	deliveryRow
+	Failures      *int       `db:"streak_failures"`
+	Since         *time.Time `db:"streak_since"`
+	LastFailureAt *time.Time `db:"streak_last_failure_at"`
+	// Told counts the operational events that were published.
+	Told *int `db:"told"`
+}
+
+func (r *recordedRow) recorded() *store.Recorded {
+	out := &store.Recorded{Delivery: *r.delivery()}
+	if r.Failures != nil {
+		out.Streak = &webhook.Streak{Failures: *r.Failures, Since: r.Since, LastFailureAt: r.LastFailureAt}
+	}
+	return out
 }
 
 // oncePerDelivery returns the indexes of the records to write now, one of each delivery, in the order in which every
@@ -104,38 +108,4 @@ func oncePerDelivery(in []*store.Record, results []result[*store.Recorded]) []in
 		first = append(first, i)
 	}
 	return first
-}
-
-type newAttempts struct {
-	delivery, tenant, number, status, nextAttempt, at, id, started, duration, statusCode, outcome, errorClass, errorText,
-	requestHeaders, responseHeaders, responseBody, truncated, manual arrayBuilder
-}
-
-func (c *newAttempts) add(r *store.Record) {
-	a := &r.Attempt
-	c.delivery.addID(a.DeliveryID)
-	c.tenant.addText(r.TenantID)
-	c.number.addInt(int64(a.Number))
-	c.status.addText(string(r.Status))
-	c.nextAttempt.addOptionalTime(r.NextAttemptAt)
-	c.at.addTime(r.At)
-	c.id.addID(a.ID)
-	c.started.addTime(a.StartedAt)
-	c.duration.addInt(a.DurationMS)
-	c.statusCode.addInt(int64(a.StatusCode))
-	c.outcome.addText(string(a.Outcome))
-	c.errorClass.addText(string(a.ErrorClass))
-	c.errorText.addText(cleanText(a.Error)) // it may quote bytes that a receiver sent
-	c.requestHeaders.addStrings(a.RequestHeaders)
-	c.responseHeaders.addStrings(a.ResponseHeaders)
-	c.responseBody.addBytes(a.ResponseBody)
-	c.truncated.addBool(a.ResponseTruncated)
-	c.manual.addBool(a.Manual)
-}
-
-func (c *newAttempts) args() []any {
-	return []any{
-		&c.delivery, &c.tenant, &c.number, &c.status, &c.nextAttempt, &c.at, &c.id, &c.started, &c.duration, &c.statusCode, &c.outcome,
-		&c.errorClass, &c.errorText, &c.requestHeaders, &c.responseHeaders, &c.responseBody, &c.truncated, &c.manual,
-	}
 }
