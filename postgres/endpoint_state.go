@@ -15,9 +15,9 @@ func (s *Store) DisableEndpoint(ctx context.Context, tenant string, id webhook.E
 		if e.DisabledAt != nil {
 			return false
 		}
-		e.DisabledAt, e.DisabledBy, e.DisabledReason, e.UpdatedAt = &change.At, cleanText(change.By), cleanText(change.Reason), change.At
+		disable(e, change)
 		return true
-	})
+	}, func(tx *sqlx.Tx, e *webhook.Endpoint) error { return s.storeDisabled(ctx, tx, e, nil) })
 }
 
 // EnableEndpoint implements store.Endpoints.
@@ -28,12 +28,15 @@ func (s *Store) EnableEndpoint(ctx context.Context, tenant string, id webhook.En
 		}
 		e.DisabledAt, e.DisabledBy, e.DisabledReason, e.UpdatedAt = nil, "", "", change.At
 		return true
-	})
+	}, func(tx *sqlx.Tx, e *webhook.Endpoint) error { return s.storeEnabled(ctx, tx, e, cleanText(change.By)) })
 }
 
-// setEnabled writes what change did to the endpoint. A recovery is due exactly when the endpoint is enabled: deliveries
-// that it did not reach before the endpoint was disabled again stay held.
-func (s *Store) setEnabled(ctx context.Context, tenant string, id webhook.EndpointID, what string, change func(*webhook.Endpoint) bool) (*webhook.Endpoint, bool, error) {
+func disable(e *webhook.Endpoint, change webhook.Change) {
+	e.DisabledAt, e.DisabledBy, e.DisabledReason, e.UpdatedAt = &change.At, cleanText(change.By), cleanText(change.Reason), change.At
+}
+
+// setEnabled stores what change did to the endpoint, while nobody else can change it.
+func (s *Store) setEnabled(ctx context.Context, tenant string, id webhook.EndpointID, what string, change func(*webhook.Endpoint) bool, save func(*sqlx.Tx, *webhook.Endpoint) error) (*webhook.Endpoint, bool, error) {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	// When many attempts find that the receiver is gone, all except the first return here and do not wait for the tenant's
@@ -50,11 +53,7 @@ func (s *Store) setEnabled(ctx context.Context, tenant string, id webhook.Endpoi
 		if changed = change(e); !changed {
 			return nil
 		}
-		e.Version++
-		_, err := tx.ExecContext(ctx, `
-			UPDATE endpoints SET disabled_at = $2, disabled_reason = $3, recovery_due = $2::timestamptz IS NULL, wake_due = true, updated_at = $4,
-				version = $5, disabled_by = $6 WHERE id = $1`, id, e.DisabledAt, e.DisabledReason, e.UpdatedAt, e.Version, e.DisabledBy)
-		return err
+		return save(tx, e)
 	})
 	if err != nil {
 		return nil, false, err
@@ -70,6 +69,9 @@ func (s *Store) DeleteEndpoint(ctx context.Context, tenant string, id webhook.En
 			if err := check(e); err != nil {
 				return refusal{err}
 			}
+		}
+		if _, err := tx.ExecContext(ctx, forgetStreak, id); err != nil {
+			return err
 		}
 		_, err := tx.ExecContext(ctx, `
 			UPDATE endpoints SET deleted_at = clock_timestamp(), updated_at = $2, url = '', filter = NULL, description = '', metadata = NULL, headers_sealed = NULL,
