@@ -49,6 +49,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	if in.Manual {
 		leaveSchedule(r, verdict, s.Delivery.NextAttemptAt)
 	}
+	r.Attempt.URL = s.Endpoint.URL
 	r.Attempt.RequestHeaders = recordedRequest(headers, s.Endpoint)
 	after, err := persist(ctx, a.recordTimeout, func(ctx context.Context) (*store.Recorded, error) {
 		return a.store.RecordAttempt(ctx, r)

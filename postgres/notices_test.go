@@ -264,6 +264,8 @@ func TestForgetNotices(t *testing.T) {
 	require.True(t, b.told(b.notice(e)))
 	forgets(0)
 	require.NoError(t, b.DeleteEndpoint(t.Context(), "acme", e.ID, now()))
+	require.Zero(t, b.count(`SELECT count(*) FROM endpoint_notices`))
+	b.exhaust(e, 1, now()) // recorded while the endpoint was being deleted
 	forgets(1)
 
 	alone := b.contact("alone")

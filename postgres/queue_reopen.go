@@ -78,13 +78,13 @@ func (s *Store) ReopenDelivery(ctx context.Context, tenant string, id webhook.De
 func (d *toReopen) refusal(e *endpointState) error {
 	switch {
 	case d.Test:
-		return webhook.Errorf(webhook.CodeConflict, "the delivery is a test: test the endpoint again")
+		return webhook.Errorf(webhook.CodeConflict, "the delivery is a test; test the endpoint again")
 	case e.Deleted:
 		return webhook.Errorf(webhook.CodeConflict, "the endpoint was deleted")
 	case !d.Status.Settled() && !d.Queued:
 		return store.ErrOwnedByWorkflow
 	case e.Disabled:
-		return webhook.Errorf(webhook.CodeConflict, "the endpoint is disabled: enable it first")
+		return webhook.Errorf(webhook.CodeConflict, "the endpoint is disabled; enable it first")
 	case !d.Stored:
 		return webhook.Errorf(webhook.CodeConflict, "the event is no longer stored")
 	case d.Status.Settled() && d.Attempts >= webhook.MaxAttempts:
