@@ -148,6 +148,19 @@ func TestEnsurePartitions_WhileSomebodyReads(t *testing.T) {
 		pq.QuoteIdentifier(b.Schema()), last))
 }
 
+// Who asks for a partition that exists needs not wait for one that is being created.
+func TestCreatePartition_looksFirst(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.beginBlocking(`SELECT pg_advisory_xact_lock(hashtext('waybill.ensure_partitions'), hashtext(current_schema()))`)
+	create := func(month string) (there bool) {
+		require.NoError(t, b.db.Get(&there, `SELECT create_partition('events', to_date($1, 'YYYY_MM'))`, month))
+		return there
+	}
+	require.True(t, create(months()[0]))
+	require.False(t, create("2099_01"), "another process is at it")
+}
+
 // What the default partition has of a month is moved as long as that is quick.
 func TestEnsurePartitions_LeavesManyRowsWhereTheyAre(t *testing.T) {
 	t.Parallel()
@@ -185,9 +198,10 @@ func TestStore_RoleWithoutRights(t *testing.T) {
 	b.exec(`GRANT USAGE ON SCHEMA ` + schema + ` TO ` + role)
 	b.exec(`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ` + schema + ` TO ` + role)
 	b.exec(`GRANT EXECUTE ON FUNCTION create_partition(text, date) TO ` + role)
+	b.exec(`GRANT EXECUTE ON FUNCTION publish(text, text, json, text, timestamptz, json) TO ` + role)
 	b.exec(`DROP TABLE events_` + months()[3])
 	o := b.opts
-	o.URL = postgrestest.URLAs(t, "app_"+b.Schema(), "app", b.Schema())
+	o.URL, o.OperatorTenant = postgrestest.URLAs(t, "app_"+b.Schema(), "app", b.Schema()), "ops"
 	app := postgrestest.Open(t, o)
 	b.call(`'acme', 'a', '1'`)
 	b.call(`'acme', 'not a type', '1'`)
@@ -205,6 +219,8 @@ func TestStore_RoleWithoutRights(t *testing.T) {
 		}
 	}
 	_, err = app.UpdateEndpoint(t.Context(), "acme", e.ID, func(e *webhook.Endpoint) error { e.Description = "mine"; return nil })
+	require.NoError(t, err)
+	_, err = app.RecordAttempt(t.Context(), record("acme", d.ID, 1000, webhook.StatusExhausted))
 	require.NoError(t, err)
 	_, err = app.SweepDeliveries(t.Context(), 0, 10)
 	require.NoError(t, err)

@@ -105,6 +105,31 @@ func TestRecordAttempt_streakCountsOnce(t *testing.T) {
 	require.Equal(t, 1, b.count(`SELECT sum(delivered) FROM delivery_stats`))
 }
 
+// An endpoint that works, or worked until the outage of now, says when it did.
+func TestEndpoint_lastSuccess(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	e := b.endpoint("acme")
+	last := func() *time.Time {
+		found, err := b.Endpoint(t.Context(), "acme", e.ID)
+		require.NoError(t, err)
+		page, err := b.Endpoints(t.Context(), "acme", store.EndpointFilter{Page: store.Page{Limit: 10}})
+		require.NoError(t, err)
+		require.Equal(t, found.LastSuccessAt, page.Items[0].LastSuccessAt)
+		return found.LastSuccessAt
+	}
+	require.Nil(t, last())
+	at := now().Add(-time.Hour)
+	records := b.attempts(e, at, "++")
+	postgres.RecordRun(t, b.Store, records)
+	want := records[1].Attempt.StartedAt.Add(12 * time.Millisecond)
+	require.Equal(t, &want, last())
+	postgres.RecordRun(t, b.Store, b.attempts(e, at.Add(time.Minute), "-------------------------"))
+	want = records[1].At.Truncate(5 * time.Minute)
+	require.Equal(t, &want, last())
+}
+
 // A test of an endpoint says nothing about how its deliveries fare.
 func TestRecordAttempt_testsCountNowhere(t *testing.T) {
 	t.Parallel()
