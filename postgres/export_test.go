@@ -133,6 +133,14 @@ func RecordQuery(records ...*store.Record) (string, []any) {
 	return recordDelivered, rows.args(7)
 }
 
+// RecordAnyQuery returns the statement that records attempts of any outcome, and its arguments.
+func RecordAnyQuery(r *store.Record) (string, []any) {
+	var rows newAttempts
+	rows.add(r)
+	rows.addOutcome(r)
+	return recordAny, append(rows.args(7), rows.outcomeArgs()...)
+}
+
 // RecordRun makes one run of the calls of RecordAttempt.
 func RecordRun(t testing.TB, s *Store, in []*store.Record) []*store.Recorded {
 	t.Helper()

@@ -102,6 +102,12 @@ func TestRecordAttempts_ReadsNoMoreWhileTheTenantGrows(t *testing.T) {
 	got, err := b.Delivery(t.Context(), "acme", d.ID)
 	require.NoError(t, err)
 	require.Equal(t, webhook.StatusDelivered, got.Status, "what was measured did its work")
+	d = b.delivery()
+	query, args = postgres.RecordAnyQuery(record("acme", d.ID, 1, webhook.StatusExhausted))
+	require.Less(t, postgres.Buffers(t, b.Store, query, args), mostPages)
+	got, err = b.Delivery(t.Context(), "acme", d.ID)
+	require.NoError(t, err)
+	require.Equal(t, webhook.StatusExhausted, got.Status)
 }
 
 // Deliveries that wait for a deleted endpoint are found without reading all deliveries of the endpoint, on partitions
