@@ -17,7 +17,7 @@ const (
 	// lost. Each telling is a signal of a run that a mail server may keep for days.
 	noticeLease   = 10 * time.Minute
 	workingEvery  = 15 * time.Second
-	forgetEvery   = time.Minute
+	forgetEvery   = 20 * time.Second
 	noticesToLook = 1000
 	// noticeKept is how long a notice waits for a process that sends mail.
 	noticeKept = 7 * 24 * time.Hour
