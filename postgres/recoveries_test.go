@@ -224,7 +224,7 @@ func TestRecovery_MakesDeliveriesOfMissedEvents(t *testing.T) {
 		e.EventTypes, e.Filter = []string{"order.*"}, map[string][]string{"auction_id": {upper}}
 	})
 	got := b.publish(publication("acme", "", with(lower)))
-	require.Len(t, got.Deliveries, 0, "the publication of this test knows no dialect")
+	require.Empty(t, got.Deliveries, "the publication of this test knows no dialect")
 	require.Zero(t, must(b.CountRecovery(t.Context(), recovery(e.ID))).Matched)
 
 	r := b.start(recovery(e.ID, missedToo))
