@@ -19,16 +19,19 @@ const (
 	DefaultHeartbeatEvery = 5 * time.Second
 )
 
-// Options are the dependencies and the settings of Activities. Store, Engine, Transport and Dialects are required.
+// Options are the dependencies and the settings of Activities. Store, Queues, Engine, Transport and Dialects are required.
 type Options struct {
 	Store     Store
+	Queues    Queues
 	Engine    Engine
 	Transport *Transport
+	// Recoveries moves recoveries on; nil: there are none.
+	Recoveries Recoveries
 	// Dialects are all dialects that tenants may have, by name.
 	Dialects map[string]*webhook.Dialect
 
-	// Failpoint is called at "before-post", "after-response" (before the record) and "after-record" (before the return), for
-	// tests that kill the process there.
+	// Failpoint is called at "before-post", "after-response" (before the record), "after-record" (before the return) and
+	// "before-auto-disable" (after the record of the failure that disables the endpoint), for tests that kill the process there.
 	Failpoint func(name string)
 	// Logger gets what goes wrong; nil: nothing is logged.
 	Logger *slog.Logger
@@ -55,36 +58,45 @@ type Options struct {
 	// HeartbeatEvery is the time between heartbeats of an isolated attempt, well under the activity's heartbeat timeout; 0:
 	// DefaultHeartbeatEvery.
 	HeartbeatEvery time.Duration
+	// DrainTime is how long a drain begins attempts, and DrainPoll how often it looks for what has become due; 0: DefaultDrainTime
+	// and DefaultDrainPoll.
+	DrainTime, DrainPoll time.Duration
 }
 
 // Activities are the methods that Register registers with a worker. They are safe for concurrent use.
 type Activities struct {
-	store     Store
-	engine    Engine
-	transport *Transport
-	dialects  map[string]*webhook.Dialect
-	bulkhead  *bulkhead
-	metrics   *metrics
-	failpoint func(name string)
-	log       *slog.Logger
-	now       func() time.Time
-	newUUID   func() [16]byte
+	store      Store
+	queues     Queues
+	recoveries Recoveries
+	engine     Engine
+	transport  *Transport
+	dialects   map[string]*webhook.Dialect
+	bulkhead   *bulkhead
+	metrics    *metrics
+	failpoint  func(name string)
+	log        *slog.Logger
+	now        func() time.Time
+	newUUID    func() [16]byte
 
 	queue          string
 	patience       time.Duration
 	inFlight       *inFlight
 	recordTimeout  time.Duration
 	heartbeatEvery time.Duration
+
+	drainTime, drainPoll time.Duration
 }
 
 // New returns Activities. Registering the metrics twice with one Registerer panics.
 func New(o Options) *Activities {
 	o.setDefaults()
 	return &Activities{
-		store:     o.Store,
-		engine:    o.Engine,
-		transport: o.Transport,
-		dialects:  o.Dialects,
+		store:      o.Store,
+		queues:     o.Queues,
+		recoveries: o.Recoveries,
+		engine:     o.Engine,
+		transport:  o.Transport,
+		dialects:   o.Dialects,
 		bulkhead: newBulkhead(
 			laneLimit{o.FastLimit, o.FastWait, fastQueue}, laneLimit{o.IsolatedLimit, o.IsolatedWait, o.IsolatedLimit}, o.Now),
 		metrics:        newMetrics(o.Registerer),
@@ -97,6 +109,8 @@ func New(o Options) *Activities {
 		inFlight:       newInFlight(),
 		recordTimeout:  o.RecordTimeout,
 		heartbeatEvery: o.HeartbeatEvery,
+		drainTime:      o.DrainTime,
+		drainPoll:      o.DrainPoll,
 	}
 }
 
@@ -120,4 +134,6 @@ func (o *Options) setDefaults() {
 	o.Patience = cmp.Or(o.Patience, DefaultPatience)
 	o.RecordTimeout = cmp.Or(o.RecordTimeout, DefaultRecordTimeout)
 	o.HeartbeatEvery = cmp.Or(o.HeartbeatEvery, DefaultHeartbeatEvery)
+	o.DrainTime = cmp.Or(o.DrainTime, DefaultDrainTime)
+	o.DrainPoll = cmp.Or(o.DrainPoll, DefaultDrainPoll)
 }

@@ -24,7 +24,7 @@ func (a *Activities) Attempt(ctx context.Context, in AttemptInput) (*AttemptResu
 		return nil, ctx.Err()
 	}
 	if activity.IsActivity(ctx) && !activity.GetInfo(ctx).IsLocalActivity {
-		defer a.heartbeat(ctx)()
+		defer a.beat(ctx, nil)()
 	}
 	for {
 		at := a.begin(ctx, &in)
@@ -52,9 +52,12 @@ func (a *Activities) answer(ctx context.Context, what string, lane Lane, out *At
 	}
 }
 
-// heartbeat sends heartbeats until the returned function is called. When a process dies, the server then gives its attempts
-// to another process before they time out.
-func (a *Activities) heartbeat(ctx context.Context) (stop func()) {
+// beat sends heartbeats with details, nil for none, until the returned function is called. When a process dies, the server then
+// gives its attempts to another process before they time out.
+func (a *Activities) beat(ctx context.Context, details func() []any) (stop func()) {
+	if details == nil {
+		details = func() []any { return nil }
+	}
 	done := make(chan struct{})
 	var beating sync.WaitGroup
 	beating.Go(func() {
@@ -63,7 +66,7 @@ func (a *Activities) heartbeat(ctx context.Context) (stop func()) {
 		for {
 			select {
 			case <-ticker.C:
-				activity.RecordHeartbeat(ctx)
+				activity.RecordHeartbeat(ctx, details()...)
 			case <-done:
 				return
 			}
@@ -86,7 +89,7 @@ func (a *Activities) attempt(ctx context.Context, in *AttemptInput) (*AttemptRes
 	for range looks {
 		s, err := a.store.Sending(ctx, target)
 		if webhook.ErrorCode(err) == webhook.CodeNotFound {
-			return &AttemptResult{Status: webhook.StatusCanceled, Reason: "the event is no longer stored"}, nil
+			return a.forgotten(ctx, in)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read what to send: %w", err)
@@ -102,18 +105,33 @@ func (a *Activities) attempt(ctx context.Context, in *AttemptInput) (*AttemptRes
 				return nil, err
 			}
 			return a.notSent(ctx, in, d, nil)
-		case s.Endpoint.DisabledAt == nil:
+		case s.Delivery.Queued && in.Queue == nil:
+			return a.notSent(ctx, in, &s.Delivery, s.Endpoint)
+		case s.Delivery.Test || s.Endpoint.DisabledAt == nil:
 			return a.send(ctx, in, s, taken)
+		case in.Queue != nil: // its drain finds the endpoint disabled too, and holds what waits
+			return a.notSent(ctx, in, &s.Delivery, s.Endpoint)
 		}
 		d, err := a.store.HoldDelivery(ctx, in.Tenant, in.DeliveryID, a.now())
 		if err != nil {
 			return nil, fmt.Errorf("hold a delivery: %w", err)
 		}
-		if d.Status == webhook.StatusHeld || d.Status.Settled() {
+		if d.Status == webhook.StatusHeld || d.Status.Settled() || d.Queued {
 			return a.notSent(ctx, in, d, s.Endpoint)
 		}
 	}
 	return nil, webhook.Errorf(webhook.CodeUnavailable, "the endpoint keeps being disabled and enabled")
+}
+
+// forgotten ends a delivery whose event retention removed. The queue would otherwise find it again and again.
+func (a *Activities) forgotten(ctx context.Context, in *AttemptInput) (*AttemptResult, error) {
+	const reason = "the event is no longer stored"
+	if in.Queue != nil {
+		if _, err := a.cancel(ctx, in.Tenant, in.DeliveryID, reason); err != nil && webhook.ErrorCode(err) != webhook.CodeNotFound {
+			return nil, err
+		}
+	}
+	return &AttemptResult{Status: webhook.StatusCanceled, Reason: reason}, nil
 }
 
 // takeover is the longest time, on a healthy system, from the death of a process until another makes its attempts.
@@ -158,7 +176,7 @@ func (a *Activities) recordedBefore(ctx context.Context, in *AttemptInput, d *we
 
 // resultOf returns the result that the delivery's stored state implies.
 func (a *Activities) resultOf(d *webhook.Delivery) *AttemptResult {
-	out := &AttemptResult{Status: d.Status}
+	out := &AttemptResult{Status: d.Status, Queued: d.Queued && !d.Status.Settled()}
 	if d.Status == webhook.StatusHeld || d.Status == webhook.StatusCanceled {
 		out.Reason = d.Reason
 	}

@@ -59,7 +59,7 @@ func (a *Activities) Follow(ctx context.Context, in AttemptInput) (*AttemptResul
 	if at == nil {
 		return nil, a.translate(ctx, "follow", webhook.Errorf(webhook.CodeNotFound, "this process does not know the attempt"))
 	}
-	defer a.heartbeat(ctx)()
+	defer a.beat(ctx, nil)()
 	select {
 	case <-at.done:
 		a.inFlight.forget(keyOf(&in), at)

@@ -15,17 +15,28 @@ type Store interface {
 	CancelDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, reason string, at time.Time) (*webhook.Delivery, error)
 	Delivery(ctx context.Context, tenant string, id webhook.DeliveryID) (*webhook.Delivery, error)
 
-	Endpoint(ctx context.Context, tenant string, id webhook.EndpointID) (*webhook.Endpoint, error)
-	HeldDeliveries(ctx context.Context, tenant string, endpoint webhook.EndpointID, after webhook.DeliveryID, limit int) ([]store.HeldDelivery, error)
-	ReleaseDeliveries(ctx context.Context, tenant string, endpoint webhook.EndpointID, ids []webhook.DeliveryID, at time.Time) error
 	CancelDeliveriesOfDeleted(ctx context.Context, tenant string, endpoint webhook.EndpointID, reason string, at time.Time, limit int) ([]store.HeldDelivery, bool, error)
-	RecoveryDone(ctx context.Context, tenant string, endpoint webhook.EndpointID, version int64) error
+}
+
+// Queues is what a drain needs of store.Queues.
+type Queues interface {
+	ClaimQueued(ctx context.Context, tenant string, endpoint webhook.EndpointID, holder string, lease time.Duration, limit int) ([]store.Queued, error)
+	ReleaseQueued(ctx context.Context, holder string, ids []webhook.DeliveryID) error
+	PostponeQueued(ctx context.Context, holder string, ids []webhook.DeliveryID, least, most time.Duration) error
+	QueueState(ctx context.Context, tenant string, endpoint webhook.EndpointID, most int) (*store.QueueState, error)
+	HoldQueued(ctx context.Context, tenant string, endpoint webhook.EndpointID, at time.Time, limit int) (more bool, err error)
+	QueueWoken(ctx context.Context, tenant string, endpoint webhook.EndpointID, version int64) error
+}
+
+// Recoveries is what a drain needs of store.Recoveries.
+type Recoveries interface {
+	AdvanceRecovery(ctx context.Context, tenant string, endpoint webhook.EndpointID, limit int) (sent int, next time.Duration, err error)
 }
 
 // Engine is what the activities need of the engine.
 type Engine interface {
 	DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, error)
 	EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, error)
+	DisableFailing(ctx context.Context, tenant string, id webhook.EndpointID, rule *webhook.AutoDisable, at time.Time) (*webhook.Endpoint, error)
 	TellCanceled(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error
-	WakeDelivery(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID) error
 }

@@ -28,6 +28,15 @@ type AttemptInput struct {
 	Manual bool `json:"manual,omitempty"`
 	// Scheduled is how many of the attempts before this one the retry policy counts; 0: all, that is Number-1.
 	Scheduled int `json:"scheduled,omitempty"`
+	// Queue is set where the endpoint's queue makes the attempt, in this process, under a lease. Policy and Scheduled are then
+	// those of this moment, not of the input.
+	Queue *QueuedAttempt `json:"-"`
+}
+
+// QueuedAttempt is what the queue knows of a delivery that it attempts.
+type QueuedAttempt struct {
+	// Uncounted is how many of the attempts before this one the retry policy does not count.
+	Uncounted int
 }
 
 // position is the attempt's number as the retry policy counts it.
@@ -47,6 +56,8 @@ type AttemptResult struct {
 	FollowOn string `json:"follow_on,omitempty"`
 	// Status is the delivery's new status.
 	Status webhook.Status `json:"status,omitempty"`
+	// Queued says that the delivery belongs to its endpoint's queue, which makes its next attempts.
+	Queued bool `json:"queued,omitempty"`
 	// Reason says why the delivery is held or canceled.
 	Reason string `json:"reason,omitempty"`
 	// Delay is the time from now to the next attempt while retrying or spilled.
@@ -73,35 +84,55 @@ type SetStatusInput struct {
 	Reason     string             `json:"reason"`
 	// Attempts is how many attempts the caller knows.
 	Attempts int `json:"attempts,omitempty"`
+	// HoldEnded says that the delivery is to be canceled because it was held for too long. One that belongs to its endpoint's queue is
+	// left to the queue.
+	HoldEnded bool `json:"hold_ended,omitempty"`
 }
 
 // SetStatusResult is the delivery's state afterwards.
 type SetStatusResult struct {
 	Status webhook.Status `json:"status"`
 	Reason string         `json:"reason,omitempty"`
+	// Queued says that the delivery belongs to its endpoint's queue.
+	Queued bool `json:"queued,omitempty"`
 	// Missing are the attempts that the log has and the caller does not know.
 	Missing []webhook.AttemptSummary `json:"missing,omitempty"`
 }
 
-// WakeInput asks to wake one page of an endpoint's held deliveries.
-type WakeInput struct {
+// DrainInput asks to make the attempts that wait in an endpoint's queue.
+type DrainInput struct {
 	Tenant     string             `json:"tenant"`
 	EndpointID webhook.EndpointID `json:"endpoint_id"`
-	// After is the last delivery of the page before; zero for the first page.
-	After webhook.DeliveryID `json:"after"`
-	Limit int                `json:"limit"`
-	// Version is the endpoint's version at the first page; 0 on the first page.
-	Version int64 `json:"version,omitempty"`
+	// Window is how many attempts may be in flight at the start; 0: as few as for a receiver that nothing is known of.
+	Window int `json:"window,omitempty"`
 }
 
-// WakeResult is the result of one page.
-type WakeResult struct {
-	Last    webhook.DeliveryID `json:"last"`
-	Version int64              `json:"version"`
-	// Woken is how many deliveries the page had.
-	Woken int `json:"woken"`
-	// Done: no page follows, because this was the last, or because the endpoint was changed, disabled or deleted.
-	Done bool `json:"done,omitempty"`
+// QueueEnd says why a queue has nothing to do any more.
+type QueueEnd string
+
+// The ends of a queue.
+const (
+	QueueEmpty    QueueEnd = "empty"    // nothing waits
+	QueueDisabled QueueEnd = "disabled" // the endpoint is disabled, and what waits is held
+	QueueDeleted  QueueEnd = "deleted"  // the endpoint was deleted, and what waited is canceled
+)
+
+// DrainResult is what a drain did, and what comes next.
+type DrainResult struct {
+	// Window is how many attempts may be in flight at the start of the next drain.
+	Window int `json:"window"`
+	// Attempts is how many attempts were made, and Delivered how many of them delivered.
+	Attempts  int `json:"attempts,omitempty"`
+	Delivered int `json:"delivered,omitempty"`
+	// Waiting is how many deliveries wait, counted up to 100,000.
+	Waiting int `json:"waiting,omitempty"`
+	// End is "" while the queue has something to do.
+	End QueueEnd `json:"end,omitempty"`
+	// Next is how long until the next drain has something to do, and Why says what it waits for, for people to read.
+	Next time.Duration `json:"next,omitempty"`
+	Why  string        `json:"why,omitempty"`
+	// Host is the endpoint's, for people to read; "" when no attempt failed.
+	Host string `json:"host,omitempty"`
 }
 
 // SetEnabledInput asks to disable or enable an endpoint for a person who signaled a workflow.

@@ -13,6 +13,7 @@ type metrics struct {
 	spilled  prometheus.Counter
 	busy     prometheus.Counter
 	panics   prometheus.Counter
+	queued   prometheus.Counter
 }
 
 // newMetrics registers the metrics with r, unless it is nil, and creates every label value, so that zero is visible.
@@ -35,8 +36,11 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "waybill_attempt_panics_total", Help: "Attempts that ended in a panic of Waybill itself; they are made again.",
 		}),
 	}
+	m.queued = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "waybill_queue_attempts_total", Help: "Attempts that endpoints' queues made: of deliveries that were held or opened again.",
+	})
 	if r != nil {
-		r.MustRegister(m.attempts, m.duration, m.spilled, m.busy, m.panics)
+		r.MustRegister(m.attempts, m.duration, m.spilled, m.busy, m.panics, m.queued)
 	}
 	for _, lane := range []Lane{LaneFast, LaneIsolated} {
 		m.duration.WithLabelValues(string(lane))

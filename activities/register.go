@@ -10,7 +10,7 @@ type registry interface {
 // Register registers the activities under the names that workflows and recorded histories use.
 func Register(r registry, a *Activities) {
 	for name, f := range map[string]any{
-		"Attempt": a.Attempt, "Follow": a.Follow, "Wake": a.Wake, NameSetStatus: a.SetStatus, NameSetEnabled: a.SetEnabled,
+		"Attempt": a.Attempt, "Follow": a.Follow, "Drain": a.Drain, NameSetStatus: a.SetStatus, NameSetEnabled: a.SetEnabled,
 	} {
 		r.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}

@@ -41,16 +41,17 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 		HeadersSuffice: d.Response == webhook.ResponseHeaders,
 	})
 	taken.answered(&answer)
-	verdict := d.Judge(in.Policy, in.DeliveryID, in.position(), answer.reply())
+	plan := planOf(in, s, d)
+	verdict := d.Judge(plan.policy, in.DeliveryID, plan.position, answer.reply())
 	a.metrics.attempt(in.Lane, &answer, verdict)
 
 	a.failpoint("after-response")
 	r := a.recordOf(in, verdict, &answer, started)
-	if in.Manual {
+	if plan.uncounted {
 		leaveSchedule(r, verdict, s.Delivery.NextAttemptAt)
 	}
-	r.Attempt.URL = s.Endpoint.URL
-	r.Attempt.RequestHeaders = recordedRequest(headers, s.Endpoint)
+	r.Queued, r.Uncounted, r.AutoDisable = in.Queue != nil, plan.uncounted, plan.autoDisable
+	r.Attempt.URL, r.Attempt.RequestHeaders = s.Endpoint.URL, recordedRequest(headers, s.Endpoint)
 	after, err := persist(ctx, a.recordTimeout, func(ctx context.Context) (*store.Recorded, error) {
 		return a.store.RecordAttempt(ctx, r)
 	})
@@ -58,8 +59,12 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 		return nil, fmt.Errorf("record an attempt: %w", err)
 	}
 	a.failpoint("after-record")
-	if verdict.Gone {
+	switch {
+	case verdict.Gone:
 		a.disable(ctx, in)
+	case plan.autoDisable.Reached(after.Streak):
+		a.failpoint("before-auto-disable")
+		a.disableFailing(ctx, in, plan.autoDisable)
 	}
 	out := a.resultOf(&after.Delivery)
 	out.Attempt = &r.Attempt.AttemptSummary
@@ -136,6 +141,17 @@ func (a *Activities) disable(ctx context.Context, in *AttemptInput) {
 	})
 	if err != nil {
 		a.log.Warn("an endpoint that is gone could not be disabled", "tenant", in.Tenant, "endpoint", in.EndpointID, "error", err)
+	}
+}
+
+// disableFailing disables an endpoint whose streak has reached its rule. When it fails, the next failure repeats it, or the
+// reconciler does.
+func (a *Activities) disableFailing(ctx context.Context, in *AttemptInput, rule *webhook.AutoDisable) {
+	_, err := persist(ctx, a.recordTimeout, func(ctx context.Context) (*webhook.Endpoint, error) {
+		return a.engine.DisableFailing(ctx, in.Tenant, in.EndpointID, rule, a.now())
+	})
+	if err != nil {
+		a.log.Warn("an endpoint that keeps failing could not be disabled", "tenant", in.Tenant, "endpoint", in.EndpointID, "error", err)
 	}
 }
 

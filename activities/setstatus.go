@@ -27,7 +27,7 @@ func (a *Activities) setStatus(ctx context.Context, in *SetStatusInput) (*SetSta
 	case webhook.StatusHeld:
 		d, err = a.store.HoldDelivery(ctx, in.Tenant, in.DeliveryID, a.now())
 	case webhook.StatusCanceled:
-		d, err = a.cancel(ctx, in.Tenant, in.DeliveryID, in.Reason)
+		d, err = a.cancelHeld(ctx, in)
 	default:
 		err = webhook.Errorf(webhook.CodeInvalid, "a delivery is not made %q", in.Status)
 	}
@@ -35,13 +35,25 @@ func (a *Activities) setStatus(ctx context.Context, in *SetStatusInput) (*SetSta
 		return nil, fmt.Errorf("make a delivery %s: %w", in.Status, err)
 	}
 	now := a.resultOf(d)
-	out := &SetStatusResult{Status: now.Status, Reason: now.Reason}
+	out := &SetStatusResult{Status: now.Status, Reason: now.Reason, Queued: now.Queued}
 	if d.Attempts > in.Attempts {
 		if out.Missing, err = a.recorded(ctx, in.DeliveryID, in.Attempts+1); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
+}
+
+// cancelHeld cancels a delivery, unless the cause is the end of a hold and the delivery belongs to its endpoint's queue by now, for
+// which other holds end.
+func (a *Activities) cancelHeld(ctx context.Context, in *SetStatusInput) (*webhook.Delivery, error) {
+	if in.HoldEnded {
+		d, err := a.store.Delivery(ctx, in.Tenant, in.DeliveryID)
+		if err != nil || d.Queued {
+			return d, err
+		}
+	}
+	return a.cancel(ctx, in.Tenant, in.DeliveryID, in.Reason)
 }
 
 // recorded returns a delivery's attempts from a number on. It returns none when retention removed the event in the

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -45,11 +46,8 @@ type fakeStore struct {
 	onHold            func() (*webhook.Delivery, error)
 	onCancel          func(reason string) (*webhook.Delivery, error)
 	onDelivery        func() (*webhook.Delivery, error)
-	onEndpoint        func() (*webhook.Endpoint, error)
 	onCancelOfDeleted func(limit int) ([]store.HeldDelivery, bool, error)
-	onHeld            func(after webhook.DeliveryID, limit int) ([]store.HeldDelivery, error)
-	onRelease         func(ids []webhook.DeliveryID) error
-	onDone            func(version int64) error
+	streak            *webhook.Streak
 }
 
 func (s *fakeStore) Sending(_ context.Context, in store.Target) (*store.Sending, error) {
@@ -78,11 +76,11 @@ func (s *fakeStore) RecordAttempt(ctx context.Context, r *store.Record) (*store.
 		if err != nil {
 			return nil, err
 		}
-		return &store.Recorded{Delivery: *d}, nil
+		return &store.Recorded{Delivery: *d, Streak: s.streak}, nil
 	}
 	d := s.sending.Delivery
 	d.Status, d.Attempts, d.NextAttemptAt = r.Status, r.Attempt.Number, r.NextAttemptAt
-	return &store.Recorded{Delivery: d}, nil
+	return &store.Recorded{Delivery: d, Streak: s.streak}, nil
 }
 
 func (s *fakeStore) RecordedAttempts(_ context.Context, _ webhook.DeliveryID, from int) ([]webhook.AttemptSummary, error) {
@@ -101,31 +99,15 @@ func (s *fakeStore) Delivery(context.Context, string, webhook.DeliveryID) (*webh
 	return s.onDelivery()
 }
 
-func (s *fakeStore) Endpoint(context.Context, string, webhook.EndpointID) (*webhook.Endpoint, error) {
-	return s.onEndpoint()
-}
-
-func (s *fakeStore) HeldDeliveries(_ context.Context, _ string, _ webhook.EndpointID, after webhook.DeliveryID, limit int) ([]store.HeldDelivery, error) {
-	return s.onHeld(after, limit)
-}
-
-func (s *fakeStore) ReleaseDeliveries(_ context.Context, _ string, _ webhook.EndpointID, ids []webhook.DeliveryID, _ time.Time) error {
-	return s.onRelease(ids)
-}
-
 func (s *fakeStore) CancelDeliveriesOfDeleted(_ context.Context, _ string, _ webhook.EndpointID, _ string, _ time.Time, limit int) ([]store.HeldDelivery, bool, error) {
 	return s.onCancelOfDeleted(limit)
-}
-
-func (s *fakeStore) RecoveryDone(_ context.Context, _ string, _ webhook.EndpointID, version int64) error {
-	return s.onDone(version)
 }
 
 // fakeEngine writes down what it is told. A func field that is set says what a method answers.
 type fakeEngine struct {
 	mu        sync.Mutex
 	told      []string
-	onWake    func(eventID string) error
+	onTell    func(eventID string) error
 	onDisable func() error
 	onEnable  func() error
 }
@@ -152,17 +134,20 @@ func (e *fakeEngine) EnableEndpoint(context.Context, string, webhook.EndpointID,
 	return nil, nil
 }
 
-func (e *fakeEngine) WakeDelivery(_ context.Context, _, eventID string, _ webhook.EndpointID) error {
-	if e.onWake != nil {
-		if err := e.onWake(eventID); err != nil {
-			return err
-		}
+func (e *fakeEngine) DisableFailing(_ context.Context, _ string, _ webhook.EndpointID, rule *webhook.AutoDisable, _ time.Time) (*webhook.Endpoint, error) {
+	e.tell(fmt.Sprintf("disable failing: %d", rule.Failures))
+	if e.onDisable != nil {
+		return nil, e.onDisable()
 	}
-	e.tell("wake " + eventID)
-	return nil
+	return nil, nil
 }
 
 func (e *fakeEngine) TellCanceled(_ context.Context, _, eventID string, _ webhook.EndpointID, reason string) error {
+	if e.onTell != nil {
+		if err := e.onTell(eventID); err != nil {
+			return err
+		}
+	}
 	e.tell("canceled " + eventID + ": " + reason)
 	return nil
 }

@@ -18,9 +18,6 @@ import (
 	"waybill/workflows"
 )
 
-// DefaultRecoveryRate is how many held deliveries a recovery wakes per second.
-const DefaultRecoveryRate = 100
-
 // Client starts, signals, updates and queries the workflows. Its errors are webhook.Error. CodeNotFound: no such workflow
 // is known; for a signal or an update: none is running. CodeInvalid: Temporal refuses the content of a start or a signal.
 // CodeUnavailable: Temporal does not answer.
@@ -35,10 +32,8 @@ type Options struct {
 	Namespace string
 	// TaskQueue is where workflows are started; "": workflows.TaskQueue.
 	TaskQueue string
-	// Endpoints is where DisableEndpoint and EnableEndpoint write.
+	// Endpoints is where DisableEndpoint, DisableFailing, EnableEndpoint and DeleteEndpoint write.
 	Endpoints Endpoints
-	// RecoveryRate is how many held deliveries a recovery wakes per second; 0: DefaultRecoveryRate.
-	RecoveryRate int
 	// Failpoint is called at "after-disable", when the database has the change and the workflows have not, for tests that
 	// kill the process there; nil: nothing is called.
 	Failpoint func(name string)
@@ -47,7 +42,6 @@ type Options struct {
 
 func (o *Options) setDefaults() {
 	o.TaskQueue = cmp.Or(o.TaskQueue, workflows.TaskQueue)
-	o.RecoveryRate = cmp.Or(o.RecoveryRate, DefaultRecoveryRate)
 	if o.Failpoint == nil {
 		o.Failpoint = func(string) {}
 	}
@@ -89,17 +83,6 @@ func (c *Client) start(ctx context.Context, in *workflows.EventDeliveryInput, re
 	return startError("start a workflow", err)
 }
 
-// StartRecovery starts EndpointRecovery for an endpoint. It is no error when one is already running.
-func (c *Client) StartRecovery(ctx context.Context, tenant string, endpoint webhook.EndpointID) error {
-	_, err := c.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID:                                       workflows.EndpointRecoveryID(tenant, endpoint),
-		TaskQueue:                                c.opts.TaskQueue,
-		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            "wakes the held deliveries of " + endpoint.String(),
-	}, workflows.EndpointRecoveryType, &workflows.EndpointRecoveryInput{Tenant: tenant, EndpointID: endpoint, PerSecond: c.opts.RecoveryRate})
-	return startError("start a recovery", err)
-}
-
 func startError(what string, err error) error {
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &started) {
@@ -131,9 +114,9 @@ func (c *Client) TellCanceled(ctx context.Context, tenant, eventID string, endpo
 	return c.signal(ctx, tenant, eventID, workflows.SignalCancelDelivery, workflows.EndpointSignal{EndpointID: endpoint.String(), Reason: reason})
 }
 
-// WakeDelivery tells the event's workflow that an endpoint is enabled, so that the held delivery continues. CodeNotFound:
-// no such workflow is running.
-func (c *Client) WakeDelivery(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID) error {
+// TellHandedOver tells the event's workflow that the endpoint's queue has taken over a delivery that the workflow holds: it asks the
+// database and finds that. CodeNotFound: no such workflow is running.
+func (c *Client) TellHandedOver(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID) error {
 	return c.signal(ctx, tenant, eventID, workflows.SignalEnableEndpoint, workflows.EndpointSignal{EndpointID: endpoint.String(), Informed: true})
 }
 

@@ -14,11 +14,12 @@ import (
 	"waybill/workflows"
 )
 
-// Endpoints is what the engine needs of store.Endpoints.
+// Endpoints is what the engine needs of store.Endpoints and store.Streaks.
 type Endpoints interface {
 	DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, bool, error)
 	EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, bool, error)
 	DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time, checks ...func(*webhook.Endpoint) error) error
+	DisableFailing(ctx context.Context, tenant string, id webhook.EndpointID, rule *webhook.AutoDisable, at time.Time) (*webhook.Endpoint, bool, error)
 }
 
 // DisableEndpoint disables an endpoint, for a person, a signal or a receiver that is gone. The database is the truth, and
@@ -35,41 +36,58 @@ func (c *Client) DisableEndpoint(ctx context.Context, tenant string, id webhook.
 	return e, nil
 }
 
-// EnableEndpoint enables an endpoint, for a person or a signal, and starts its recovery in the background.
+// DisableFailing disables an endpoint if its streak still reaches the rule, and then does what DisableEndpoint does. A success or an
+// enabling that came before prevents it, which is no error.
+func (c *Client) DisableFailing(ctx context.Context, tenant string, id webhook.EndpointID, rule *webhook.AutoDisable, at time.Time) (*webhook.Endpoint, error) {
+	e, changed, err := c.opts.Endpoints.DisableFailing(ctx, tenant, id, rule, at)
+	if err != nil {
+		return nil, fmt.Errorf("disable an endpoint that keeps failing: %w", err)
+	}
+	if changed {
+		c.opts.Failpoint("after-disable")
+		c.log.Info("an endpoint that keeps failing is disabled", "tenant", tenant, "endpoint", id, "reason", e.DisabledReason)
+		c.endpointDisabled(tenant, id, e.DisabledReason)
+	}
+	return e, nil
+}
+
+// EnableEndpoint enables an endpoint, for a person or a signal, and wakes its queue in the background, which sends what is held.
 func (c *Client) EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, error) {
 	e, changed, err := c.opts.Endpoints.EnableEndpoint(ctx, tenant, id, change)
 	if err != nil {
 		return nil, fmt.Errorf("enable an endpoint: %w", err)
 	}
 	if changed {
-		c.recoverEndpoint(tenant, id)
+		c.wakeQueue(tenant, id)
 	}
 	return e, nil
 }
 
-// DeleteEndpoint deletes an endpoint and starts its recovery in the background, which cancels the deliveries that wait for
-// it.
+// DeleteEndpoint deletes an endpoint and wakes its queue in the background, which cancels the deliveries that wait for it.
 func (c *Client) DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time, checks ...func(*webhook.Endpoint) error) error {
 	if err := c.opts.Endpoints.DeleteEndpoint(ctx, tenant, id, at, checks...); err != nil {
 		return fmt.Errorf("delete an endpoint: %w", err)
 	}
-	c.recoverEndpoint(tenant, id)
+	c.wakeQueue(tenant, id)
 	return nil
 }
 
-// endpointDisabled tells the running workflows of an endpoint in the background, by one of Temporal's own batch jobs. The
-// signal only makes them show the delivery as held sooner, because each attempt reads the database before it sends.
+// endpointDisabled tells the running workflows of an endpoint in the background: its queue, and the events' by one of Temporal's own
+// batch jobs. The signal only makes them show the delivery as held sooner, because each attempt reads the database before it
+// sends.
 func (c *Client) endpointDisabled(tenant string, id webhook.EndpointID, reason string) {
+	c.wakeQueue(tenant, id)
 	go c.tell("the workflows of a disabled endpoint learn of it with their next attempt", tenant, id, func(ctx context.Context) error {
 		input, err := converter.GetDefaultDataConverter().ToPayloads(workflows.EndpointSignal{EndpointID: id.String(), Reason: reason, Informed: true})
 		if err != nil {
 			return fmt.Errorf("encode a signal: %w", err)
 		}
 		_, err = c.temporal.WorkflowService().StartBatchOperation(ctx, &workflowservice.StartBatchOperationRequest{
-			Namespace:       c.opts.Namespace,
-			JobId:           uuid.NewString(),
-			Reason:          "endpoint disabled: " + reason,
-			VisibilityQuery: fmt.Sprintf("%s = '%s' AND ExecutionStatus = 'Running'", workflows.AttributeEndpoints.GetName(), id),
+			Namespace: c.opts.Namespace,
+			JobId:     uuid.NewString(),
+			Reason:    "endpoint disabled: " + reason,
+			VisibilityQuery: fmt.Sprintf("WorkflowType = '%s' AND %s = '%s' AND ExecutionStatus = 'Running'",
+				workflows.EventDeliveryType, workflows.AttributeEndpoints.GetName(), id),
 			Operation: &workflowservice.StartBatchOperationRequest_SignalOperation{SignalOperation: &batchpb.BatchOperationSignal{
 				Signal: workflows.SignalDisableEndpoint, Input: input, Identity: "waybill",
 			}},
@@ -84,11 +102,11 @@ const (
 	tellPause   = time.Second
 )
 
-// recoverEndpoint starts the endpoint's recovery in the background. When that fails, the upkeep starts it later: the
-// database keeps the request.
-func (c *Client) recoverEndpoint(tenant string, id webhook.EndpointID) {
-	go c.tell("an endpoint's recovery is left to the worker", tenant, id, func(ctx context.Context) error {
-		return c.StartRecovery(ctx, tenant, id)
+// wakeQueue wakes the endpoint's queue in the background. When that fails, the upkeep wakes it later: the database keeps the
+// request.
+func (c *Client) wakeQueue(tenant string, id webhook.EndpointID) {
+	go c.tell("an endpoint's queue is left to the upkeep", tenant, id, func(ctx context.Context) error {
+		return c.WakeQueue(ctx, tenant, id)
 	})
 }
 

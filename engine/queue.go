@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
 	"waybill/webhook"
 	"waybill/workflows"
@@ -15,6 +16,12 @@ func (c *Client) WakeQueue(ctx context.Context, tenant string, endpoint webhook.
 	id := workflows.EndpointQueueID(tenant, endpoint)
 	_, err := c.temporal.SignalWithStartWorkflow(ctx, id, workflows.SignalWake, nil, client.StartWorkflowOptions{
 		ID: id, TaskQueue: c.opts.TaskQueue, StaticSummary: "what waits for " + endpoint.String(),
+		TypedSearchAttributes: temporal.NewSearchAttributes(workflows.AttributeTenant.ValueSet(tenant)),
 	}, workflows.EndpointQueueType, &workflows.EndpointQueueInput{Tenant: tenant, EndpointID: endpoint})
 	return startError("wake a queue", err)
+}
+
+// IsQueueRunning reports whether the queue's workflow exists and is not closed.
+func (c *Client) IsQueueRunning(ctx context.Context, tenant string, endpoint webhook.EndpointID) (bool, error) {
+	return c.isRunning(ctx, workflows.EndpointQueueID(tenant, endpoint))
 }

@@ -20,9 +20,13 @@ const listPage = 1000
 // IsRunning reports whether the workflow of an event exists and is not closed. CodeInvalid: the engine refuses the event's
 // id.
 func (c *Client) IsRunning(ctx context.Context, tenant, eventID string) (bool, error) {
-	out, err := c.temporal.DescribeWorkflowExecution(ctx, workflows.EventDeliveryID(tenant, eventID), "")
+	return c.isRunning(ctx, workflows.EventDeliveryID(tenant, eventID))
+}
+
+func (c *Client) isRunning(ctx context.Context, id string) (bool, error) {
+	out, err := c.temporal.DescribeWorkflowExecution(ctx, id, "")
 	if refused(err) {
-		return false, webhook.Errorf(webhook.CodeInvalid, "the delivery engine refuses the event").WithCause(fmt.Errorf("describe a workflow: %w", err))
+		return false, webhook.Errorf(webhook.CodeInvalid, "the delivery engine refuses the id").WithCause(fmt.Errorf("describe a workflow: %w", err))
 	}
 	err = translate("describe a workflow", err)
 	if webhook.ErrorCode(err) == webhook.CodeNotFound {

@@ -76,7 +76,7 @@ func TestSignals_Refused(t *testing.T) {
 		server := mocks.NewClient(t)
 		server.On("SignalWorkflow", mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(answer)
 		c := engine.NewClient(server, engine.Options{})
-		require.Equal(t, want, webhook.ErrorCode(c.WakeDelivery(t.Context(), "acme", "order-1", webhook.NewID[webhook.EndpointID]([16]byte{1}))))
+		require.Equal(t, want, webhook.ErrorCode(c.TellHandedOver(t.Context(), "acme", "order-1", webhook.NewID[webhook.EndpointID]([16]byte{1}))))
 		require.Equal(t, want, webhook.ErrorCode(c.TellCanceled(t.Context(), "acme", "order-1", webhook.NewID[webhook.EndpointID]([16]byte{1}), "gone")))
 	}
 }

@@ -13,9 +13,9 @@ import (
 // record takes the last two in the same order, and never waits for the first.
 
 const (
-	// updateEnabled wakes the queue, which drains or holds what waits. A recovery is due exactly when the endpoint is enabled.
+	// updateEnabled wakes the queue, which drains or holds what waits.
 	updateEnabled = `
-		UPDATE endpoints SET disabled_at = $2, disabled_reason = $3, recovery_due = $2::timestamptz IS NULL, wake_due = true, updated_at = $4,
+		UPDATE endpoints SET disabled_at = $2, disabled_reason = $3, wake_due = true, updated_at = $4,
 			version = $5, disabled_by = $6
 		WHERE id = $1`
 

@@ -169,6 +169,8 @@ func TestSwitchEndpoint(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, changed)
 	require.Equal(t, off, again, "the first reason and time stay")
+	require.Len(t, b.due(), 1, "what waits in its queue is to be held")
+	require.NoError(t, b.QueueWoken(t.Context(), "acme", e.ID, off.Version))
 	require.Empty(t, b.due())
 
 	on, changed, err := b.EnableEndpoint(t.Context(), "acme", e.ID, webhook.Change{At: at})
@@ -203,12 +205,13 @@ func TestDeleteEndpoint(t *testing.T) {
 	requireCode(t, webhook.CodeNotFound, b.DeleteEndpoint(t.Context(), "acme", e.ID, now()))
 	require.Equal(t, 1, b.count(`SELECT count(*) FROM endpoints WHERE id = $1 AND deleted_at IS NOT NULL AND url = ''
 		AND headers_sealed IS NULL AND secret_sealed IS NULL AND filter IS NULL AND metadata IS NULL`, e.ID))
-	require.Len(t, b.due(), 1, "held deliveries are to be woken")
+	require.Len(t, b.due(), 1, "what waits for it is to be canceled")
 }
 
+// due lists the endpoints whose queues are to be woken.
 func (b *bundle) due() []store.EndpointRef {
 	b.t.Helper()
-	due, err := b.EndpointsToRecover(b.t.Context(), webhook.EndpointID{}, 100)
+	due, err := b.QueuesToWake(b.t.Context(), webhook.EndpointID{}, 100)
 	require.NoError(b.t, err)
 	return due
 }

@@ -66,8 +66,8 @@ var HotStatements = map[string]string{
 	"claim": claimDispatches, "dispatches": selectDispatches, "deliveries": selectDispatchDeliveries, "delete dispatches": deleteDispatches,
 	"count": countDispatches, "set aside": selectSetAside, "count set aside": countSetAside, "release": releaseDispatches, "versions": selectTenantVersions, "claimed ids": selectClaimedIDs, "receipts": selectReceipts,
 	"generated": selectGenerated, "claim outbox": claimOutbox, "delete outbox": deleteOutbox, "quarantine outbox": quarantineOutbox, "trim": trimQuarantine,
-	"delivery": selectDelivery, "cancel": cancelDelivery, "hold": holdDelivery, "release deliveries": releaseDeliveries,
-	"to reopen": selectToReopen, "reopen": reopenDelivery, "hasten": hastenDelivery, "release queued": releaseQueued,
+	"delivery": selectDelivery, "cancel": cancelDelivery, "hold": holdDelivery,
+	"to reopen": selectToReopen, "reopen": reopenDelivery, "hasten": hastenDelivery, "release queued": releaseQueued, "postpone queued": postponeQueued,
 	"event's deliveries": selectEventDeliveries, "owners": selectOwners, "attempts": selectAttempts, "attempt": selectAttempt,
 	"recorded attempt": selectRecordedAttempts, "progress": selectProgress,
 	"advance a recovery": advanceUnsent, "withdraw": withdrawDeliveries, "missed": selectMissed, "end of missed": selectMissedEnd,
@@ -198,7 +198,7 @@ func Buffers(t testing.TB, s *Store, query string, args []any) int {
 
 // ReconcilerStatements are those that look for stalled deliveries.
 var ReconcilerStatements = map[string]string{
-	"sweep": sweepDeliveries, "stalled": selectStalled, "count": countStalled, "recover": recoverForgotten, "unknown": selectUnknownEvents,
+	"sweep": sweepDeliveries, "stalled": selectStalled, "count": countStalled, "unknown": selectUnknownEvents,
 }
 
 // QueueStatements are those of the endpoint queues.

@@ -44,12 +44,12 @@ func calls(ctx context.Context, s *postgres.Store, d webhook.ReceiptDelivery) ma
 			_, err := s.Deliveries(ctx, "acme", store.DeliveryFilter{Page: store.Page{Limit: 1}})
 			return err
 		},
-		"Attempts":       func() error { _, err := s.Attempts(ctx, "acme", d.ID, store.Page{Limit: 1}); return err },
-		"APIKeyByHash":   func() error { _, err := s.APIKeyByHash(ctx, []byte("x")); return err },
-		"UnknownEvents":  func() error { _, err := s.UnknownEvents(ctx, nil); return err },
-		"CountStalled":   func() error { _, err := s.CountStalled(ctx, store.StallRule{}); return err },
-		"IngestOutbox":   func() error { _, err := s.IngestOutbox(ctx, store.Ingestion{Rows: 1}); return err },
-		"HeldDeliveries": func() error { _, err := s.HeldDeliveries(ctx, "acme", d.EndpointID, d.ID, 1); return err },
+		"Attempts":      func() error { _, err := s.Attempts(ctx, "acme", d.ID, store.Page{Limit: 1}); return err },
+		"APIKeyByHash":  func() error { _, err := s.APIKeyByHash(ctx, []byte("x")); return err },
+		"UnknownEvents": func() error { _, err := s.UnknownEvents(ctx, nil); return err },
+		"CountStalled":  func() error { _, err := s.CountStalled(ctx, store.StallRule{}); return err },
+		"IngestOutbox":  func() error { _, err := s.IngestOutbox(ctx, store.Ingestion{Rows: 1}); return err },
+		"QueuesToWake":  func() error { _, err := s.QueuesToWake(ctx, d.EndpointID, 1); return err },
 	}
 }
 

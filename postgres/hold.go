@@ -6,6 +6,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -31,8 +32,9 @@ const (
 			SELECT d.id FROM held h JOIN deliveries d ON d.id = h.id WHERE d.status || '' = 'held' ORDER BY d.id FOR UPDATE OF d
 		), adopted AS (
 			UPDATE deliveries d SET ` + handOver + ` FROM locked WHERE d.id = locked.id
+			RETURNING d.tenant_id, d.event_id, d.endpoint_id
 		)
-		SELECT count(*) FROM held`
+		SELECT tenant_id, event_id, endpoint_id FROM adopted`
 )
 
 // Holding a delivery and enabling its endpoint both lock the endpoint's row. If the hold is first, the queue that enabling wakes
@@ -64,12 +66,10 @@ func (s *Store) HoldDelivery(ctx context.Context, tenant string, id webhook.Deli
 }
 
 // AdoptHeld implements store.Queues.
-func (s *Store) AdoptHeld(ctx context.Context, limit int) (more bool, err error) {
-	var found []int
-	if err := s.selectHot(ctx, &found, adoptHeld, limit); err != nil {
-		return false, failed("adopt held deliveries", err)
-	}
-	return found[len(found)-1] == limit, nil
+func (s *Store) AdoptHeld(ctx context.Context, limit int) ([]store.AdoptedDelivery, error) {
+	var adopted []store.AdoptedDelivery
+	err := s.selectHot(ctx, &adopted, adoptHeld, limit)
+	return adopted, failed("adopt held deliveries", err)
 }
 
 // endpointState is whether an endpoint sends, and why it does not.

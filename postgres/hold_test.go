@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -65,20 +66,21 @@ func TestAdoptHeld(t *testing.T) {
 	b := setup(t)
 	b.tenant("acme")
 	e := b.endpoint("acme")
+	var held []store.AdoptedDelivery
 	for range 3 {
-		b.held(e.ID)
+		held = append(held, store.AdoptedDelivery{TenantID: "acme", EventID: b.held(e.ID).EventID, EndpointID: e.ID})
 	}
-	more, err := b.AdoptHeld(t.Context(), 2)
-	require.NoError(t, err)
-	require.False(t, more)
+	adopt := func() []store.AdoptedDelivery {
+		adopted, err := b.AdoptHeld(t.Context(), 2)
+		require.NoError(t, err)
+		return adopted
+	}
+	require.Empty(t, adopt(), "the queue has them")
 	b.exec(`UPDATE deliveries SET queue_due_at = NULL`)
 	require.Zero(t, b.state(e.ID).Waiting)
-	more, err = b.AdoptHeld(t.Context(), 2)
-	require.NoError(t, err)
-	require.True(t, more)
-	more, err = b.AdoptHeld(t.Context(), 2)
-	require.NoError(t, err)
-	require.False(t, more)
+	require.ElementsMatch(t, held[:2], adopt())
+	require.Equal(t, held[2:], adopt())
+	require.Empty(t, adopt())
 	require.Equal(t, 3, b.state(e.ID).Waiting)
 }
 

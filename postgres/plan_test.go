@@ -234,7 +234,6 @@ func TestReconcilerStatements_Plan(t *testing.T) {
 	for name, conditions := range map[string][]string{
 		"sweep":   {`Index Cond: \(\(id > sweep."position"\) AND \(id < uuid_floor`},
 		"stalled": {`_due_\S+ [^\n]*\n\s*Index Cond: \(\(next_attempt_at < `, `_held_since_\S+ [^\n]*\n\s*Index Cond: \(\(held_at < `},
-		"recover": {`Index Cond: \(endpoint_id > h.endpoint_id\)`},
 	} {
 		for _, condition := range conditions {
 			require.Regexp(t, condition, postgres.ExplainGeneric(t, b.Store, postgres.ReconcilerStatements[name]), name)

@@ -9,15 +9,14 @@ import (
 )
 
 const (
-	// maxWaiting is how far QueueState counts.
-	maxWaiting = 100_000
-
 	selectQueueState = `
 		SELECT e.deleted_at IS NOT NULL AS deleted, e.disabled_at IS NOT NULL AS disabled, e.version,
 			(SELECT count(*) FROM (SELECT FROM deliveries d WHERE d.endpoint_id = e.id AND d.queue_due_at IS NOT NULL LIMIT $3) AS owned) AS waiting,
 			(SELECT greatest(extract(epoch FROM d.queue_due_at - clock_timestamp()) * 1000, 0)::bigint FROM deliveries d
 				WHERE d.endpoint_id = e.id AND d.queue_due_at IS NOT NULL ORDER BY d.queue_due_at LIMIT 1) AS due_in_ms,
-			EXISTS (SELECT FROM recoveries r WHERE r.endpoint_id = e.id AND r.phase <> 'ended') AS recovering
+			EXISTS (SELECT FROM recoveries r WHERE r.endpoint_id = e.id AND r.phase <> 'ended') AS recovering,
+			e.disabled_at IS NOT NULL AND EXISTS (SELECT FROM deliveries d
+				WHERE d.endpoint_id = e.id AND d.queue_due_at > clock_timestamp() AND d.held_at IS NULL AND d.queue_lease IS NOT NULL) AS leased
 		FROM endpoints e WHERE e.id = $1 AND e.tenant_id || '' = $2`
 
 	selectQueuesToWake = `SELECT tenant_id, id FROM endpoints WHERE wake_due AND id > $1 ORDER BY id LIMIT $2`
@@ -54,12 +53,12 @@ const (
 )
 
 // QueueState implements store.Queues.
-func (s *Store) QueueState(ctx context.Context, tenant string, endpoint webhook.EndpointID) (*store.QueueState, error) {
+func (s *Store) QueueState(ctx context.Context, tenant string, endpoint webhook.EndpointID, most int) (*store.QueueState, error) {
 	var rows []struct {
 		store.QueueState
 		DueInMS *int64 `db:"due_in_ms"`
 	}
-	if err := s.selectHot(ctx, &rows, selectQueueState, endpoint, tenant, maxWaiting); err != nil {
+	if err := s.selectHot(ctx, &rows, selectQueueState, endpoint, tenant, most); err != nil {
 		return nil, failed("read the state of a queue", err)
 	}
 	if len(rows) == 0 {

@@ -42,6 +42,16 @@ const (
 		)
 		UPDATE deliveries d SET queue_lease = NULL, queue_due_at = coalesce(least(d.next_attempt_at, now()), now())
 		FROM locked WHERE d.id = locked.id`
+
+	// postponeQueued doubles the time since the delivery's last change, which neither a claim nor this changes.
+	postponeQueued = `
+		WITH locked AS MATERIALIZED (
+			SELECT d.id FROM unnest($2::uuid[]) AS postponed (id) JOIN deliveries d ON d.id = postponed.id
+			WHERE d.queue_lease = $1::uuid ORDER BY d.id FOR UPDATE OF d
+		)
+		UPDATE deliveries d SET queue_lease = NULL, queue_due_at = now() + least(greatest(now() - d.updated_at,
+			$3::bigint * interval '1 millisecond'), $4::bigint * interval '1 millisecond')
+		FROM locked WHERE d.id = locked.id`
 )
 
 // ClaimQueued implements store.Queues. A claim whose answer is lost is due again when its lease ends.
@@ -57,4 +67,12 @@ func (s *Store) ReleaseQueued(ctx context.Context, holder string, ids []webhook.
 		return nil
 	}
 	return failed("release what was claimed", s.execHot(ctx, releaseQueued, holder, idsOf(ids)))
+}
+
+// PostponeQueued implements store.Queues.
+func (s *Store) PostponeQueued(ctx context.Context, holder string, ids []webhook.DeliveryID, least, most time.Duration) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return failed("postpone what was claimed", s.execHot(ctx, postponeQueued, holder, idsOf(ids), least.Milliseconds(), most.Milliseconds()))
 }

@@ -22,10 +22,10 @@ const (
 			next_attempt_at = $2, queue_due_at = $2, queue_lease = NULL, recovery_id = NULL, updated_at = $2
 		WHERE id = $1`
 
-	// hastenDelivery keeps a delivery's place in the order where it is due already.
+	// hastenDelivery keeps a delivery's place in the order where it is due already, and the schedule, which the attempt that is asked
+	// for does not change.
 	hastenDelivery = `
-		UPDATE deliveries SET asked = true, queue_due_at = least(queue_due_at, $2), queue_lease = NULL,
-			next_attempt_at = CASE WHEN held_at IS NULL THEN least(next_attempt_at, $2) END, updated_at = $2
+		UPDATE deliveries SET asked = true, queue_due_at = least(queue_due_at, $2), queue_lease = NULL, updated_at = $2
 		WHERE id = $1`
 )
 

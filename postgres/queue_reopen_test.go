@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -59,12 +60,12 @@ func TestReopenDelivery_hastens(t *testing.T) {
 	b.record(record("acme", id, 1, webhook.StatusExhausted))
 	_, err := b.ReopenDelivery(t.Context(), "acme", id, now())
 	require.NoError(t, err)
-	b.exec(`UPDATE deliveries SET queue_due_at = now() + interval '1 hour', next_attempt_at = now() + interval '1 hour', asked = false`)
+	due := now().Add(time.Hour)
+	b.exec(`UPDATE deliveries SET queue_due_at = $1, next_attempt_at = $1, asked = false`, due)
 	require.Empty(t, b.claimQueue(e.ID, 1))
-	at := now()
-	d, err := b.ReopenDelivery(t.Context(), "acme", id, at)
+	d, err := b.ReopenDelivery(t.Context(), "acme", id, now())
 	require.NoError(t, err)
-	require.Equal(t, &at, d.NextAttemptAt)
+	require.Equal(t, &due, d.NextAttemptAt, "the schedule goes on as if nothing had been asked")
 	claimed := b.claimQueue(e.ID, 1)
 	require.Len(t, claimed, 1)
 	require.True(t, claimed[0].Asked)

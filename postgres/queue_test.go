@@ -40,7 +40,7 @@ func (b *bundle) claimQueue(id webhook.EndpointID, limit int) []store.Queued {
 
 func (b *bundle) state(id webhook.EndpointID) *store.QueueState {
 	b.t.Helper()
-	state, err := b.QueueState(b.t.Context(), "acme", id)
+	state, err := b.QueueState(b.t.Context(), "acme", id, 1000)
 	require.NoError(b.t, err)
 	return state
 }
@@ -179,9 +179,9 @@ func TestQueueState(t *testing.T) {
 	b.tenant("other")
 	e := b.endpoint("acme")
 	require.Equal(t, &store.QueueState{Version: 1}, b.state(e.ID))
-	_, err := b.QueueState(t.Context(), "other", e.ID)
+	_, err := b.QueueState(t.Context(), "other", e.ID, 1)
 	requireCode(t, webhook.CodeNotFound, err)
-	_, err = b.QueueState(t.Context(), "acme", newEndpointID())
+	_, err = b.QueueState(t.Context(), "acme", newEndpointID(), 1)
 	requireCode(t, webhook.CodeNotFound, err)
 	b.held(e.ID)
 	state := b.state(e.ID)

@@ -62,26 +62,6 @@ const (
 	countStalled = `
 		SELECT (SELECT count(*) FROM (SELECT ` + overdue + ` LIMIT 10000) AS late) +
 			(SELECT count(*) FROM (SELECT ` + heldTooLong + ` LIMIT 10000) AS held)`
-
-	// recoverForgotten steps from endpoint to endpoint that holds deliveries, not from delivery to delivery. It reads the
-	// time of the hold only for endpoints that should hold nothing. It uses a scalar subquery, because the planner would
-	// turn EXISTS into a join.
-	recoverForgotten = `
-		WITH RECURSIVE holding AS (
-			(SELECT endpoint_id FROM deliveries WHERE held_at IS NOT NULL ORDER BY endpoint_id LIMIT 1)
-			UNION ALL
-			SELECT next.endpoint_id FROM holding h CROSS JOIN LATERAL (
-				SELECT d.endpoint_id FROM deliveries d WHERE d.held_at IS NOT NULL AND d.endpoint_id > h.endpoint_id ORDER BY d.endpoint_id LIMIT 1
-			) AS next
-		), enabled AS MATERIALIZED (
-			SELECT e.id FROM holding h JOIN endpoints e ON e.id = h.endpoint_id
-			WHERE (e.disabled_at IS NULL OR e.deleted_at IS NOT NULL) AND NOT e.recovery_due
-		)
-		UPDATE endpoints e SET recovery_due = true FROM enabled
-		WHERE e.id = enabled.id AND (e.disabled_at IS NULL OR e.deleted_at IS NOT NULL) AND NOT e.recovery_due
-			AND (SELECT true FROM deliveries d WHERE d.endpoint_id = enabled.id AND d.held_at IS NOT NULL AND d.status || '' = 'held'
-				AND d.held_at < now() - $1::bigint * interval '1 millisecond' LIMIT 1)
-		RETURNING e.tenant_id, e.id`
 )
 
 // sweeps are the rows of reconciler_sweeps.
@@ -129,11 +109,4 @@ func stallArgs(rule store.StallRule) []any {
 		holds.addInt(hold.Milliseconds())
 	}
 	return []any{rule.After.Milliseconds(), dialects, holds}
-}
-
-// RecoverForgotten implements store.Reconciliation.
-func (s *Store) RecoverForgotten(ctx context.Context, after time.Duration) ([]store.EndpointRef, error) {
-	var marked []store.EndpointRef
-	err := s.selectHot(ctx, &marked, recoverForgotten, after.Milliseconds())
-	return marked, failed("recover forgotten endpoints", err)
 }

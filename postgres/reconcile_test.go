@@ -208,37 +208,6 @@ func TestStalledDeliveries_Held(t *testing.T) {
 	n, err := b.CountStalled(t.Context(), forGood)
 	require.NoError(t, err)
 	require.Zero(t, n, "held for good")
-
-	// Released, it is due; a recovery that finds no workflow leaves it to be found.
-	_, _, err = b.EnableEndpoint(t.Context(), "acme", e.ID, webhook.Change{At: now()})
-	require.NoError(t, err)
-	require.NoError(t, b.ReleaseDeliveries(t.Context(), "acme", e.ID, []webhook.DeliveryID{over.ID, waiting.ID}, now().Add(-grace-time.Minute)))
-	require.Empty(t, b.stalled(), "not yet started")
-	_, err = b.db.Exec(`DELETE FROM dispatches`)
-	require.NoError(t, err)
-	require.ElementsMatch(t, []webhook.DeliveryID{over.ID, waiting.ID}, b.stalled())
-}
-
-func TestRecoverForgotten(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.tenant("acme")
-	disabled, forgotten, fresh, idle := b.endpoint("acme"), b.endpoint("acme"), b.endpoint("acme"), b.endpoint("acme")
-	for _, e := range []*webhook.Endpoint{disabled, forgotten, fresh} {
-		b.held(e.ID)
-	}
-	_, err := b.db.Exec(`UPDATE deliveries SET held_at = held_at - interval '1 day' WHERE endpoint_id <> $1`, fresh.ID)
-	require.NoError(t, err)
-	_, err = b.db.Exec(`UPDATE endpoints SET disabled_at = NULL WHERE id IN ($1, $2)`, forgotten.ID, fresh.ID)
-	require.NoError(t, err)
-	marked, err := b.RecoverForgotten(t.Context(), grace)
-	require.NoError(t, err)
-	require.Equal(t, []store.EndpointRef{{TenantID: "acme", ID: forgotten.ID}}, marked)
-	require.Equal(t, marked, b.due())
-	marked, err = b.RecoverForgotten(t.Context(), grace)
-	require.NoError(t, err)
-	require.Empty(t, marked, "it is on its way")
-	require.NotEqual(t, idle.ID, forgotten.ID)
 }
 
 func TestClaimReconciler(t *testing.T) {

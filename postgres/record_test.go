@@ -132,9 +132,9 @@ func TestRecordAttempt_EndsTheHolding(t *testing.T) {
 	e := b.endpoint("acme")
 	d := b.held(e.ID)
 	b.exec(`UPDATE deliveries SET queue_due_at = NULL`)
-	require.Len(t, b.heldOf("acme", e.ID), 1)
+	require.Len(t, b.heldOf(e.ID), 1)
 	require.Equal(t, webhook.StatusRetrying, b.record(record("acme", d.ID, 1, webhook.StatusRetrying)).Status)
-	require.Empty(t, b.heldOf("acme", e.ID))
+	require.Empty(t, b.heldOf(e.ID))
 }
 
 func TestRecordAttempt_OfAnotherTenant(t *testing.T) {

@@ -115,7 +115,6 @@ var (
 	_ store.Dispatches     = (*Store)(nil)
 	_ store.Outbox         = (*Store)(nil)
 	_ store.Quarantine     = (*Store)(nil)
-	_ store.HeldRecoveries = (*Store)(nil)
 	_ store.Queues         = (*Store)(nil)
 	_ store.Streaks        = (*Store)(nil)
 	_ store.Reconciliation = (*Store)(nil)

@@ -41,11 +41,10 @@ type Endpoints interface {
 	// DisableEndpoint stops all attempts to an endpoint and reports whether anything changed. One that is already disabled
 	// keeps its first reason and time.
 	DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, bool, error)
-	// EnableEndpoint allows attempts to an endpoint again and reports whether anything changed. It requests a recovery:
-	// EndpointsToRecover lists the endpoint until RecoveryDone.
+	// EnableEndpoint allows attempts to an endpoint again and reports whether anything changed. QueuesToWake lists the
+	// endpoint until QueueWoken, as it does after the others that change who sends to it.
 	EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, bool, error)
-	// DeleteEndpoint deletes URL, headers and secret of an endpoint, and requests a recovery, which cancels the deliveries
-	// that wait for it. checks are asked while nobody else can change the endpoint; their error is returned unchanged and nothing is
+	// DeleteEndpoint deletes URL, headers and secret of an endpoint, whose queue then cancels the deliveries that wait for it. checks are asked while nobody else can change the endpoint; their error is returned unchanged and nothing is
 	// deleted.
 	DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time, checks ...func(*webhook.Endpoint) error) error
 	// EndpointSecret returns the endpoint's own signing secret; the zero secret when the tenant's secret signs.
@@ -68,29 +67,8 @@ type FailingEndpoint struct {
 	Rule webhook.AutoDisable
 }
 
-// HeldDelivery identifies a delivery to wake, or a canceled one whose workflow must be told.
+// HeldDelivery identifies a canceled delivery whose workflow must be told.
 type HeldDelivery struct {
 	ID      webhook.DeliveryID `db:"id"`
 	EventID string             `db:"event_id"`
-}
-
-// HeldRecoveries serves the recovery of endpoints that were enabled or deleted.
-type HeldRecoveries interface {
-	// EndpointsToRecover lists, by id, the endpoints that were enabled or deleted and whose recovery has not ended, from
-	// the one after after; zero for the first page.
-	EndpointsToRecover(ctx context.Context, after webhook.EndpointID, limit int) ([]EndpointRef, error)
-	// HeldDeliveries lists an endpoint's held deliveries by id, from the one after after; zero for the first page. It works
-	// for deleted endpoints too.
-	HeldDeliveries(ctx context.Context, tenant string, endpoint webhook.EndpointID, after webhook.DeliveryID, limit int) ([]HeldDelivery, error)
-	// ReleaseDeliveries makes held deliveries pending, or retrying where an attempt was made, unless the endpoint is
-	// disabled again. Their next attempt is due at once. Deliveries that are not held, or not of this endpoint, are not
-	// changed.
-	ReleaseDeliveries(ctx context.Context, tenant string, endpoint webhook.EndpointID, ids []webhook.DeliveryID, at time.Time) error
-	// CancelDeliveriesOfDeleted cancels deliveries of a deleted endpoint that are held or wait for their next attempt,
-	// limit at a time, and returns them. more: the call must be repeated, because others wait, or because an attempt that
-	// began before the deletion may still be recorded.
-	CancelDeliveriesOfDeleted(ctx context.Context, tenant string, endpoint webhook.EndpointID, reason string, at time.Time, limit int) (canceled []HeldDelivery, more bool, err error)
-	// RecoveryDone ends the recovery that EnableEndpoint or DeleteEndpoint requested, if the endpoint has not changed since
-	// version. A deleted endpoint cannot change, so any version ends it.
-	RecoveryDone(ctx context.Context, tenant string, endpoint webhook.EndpointID, version int64) error
 }

@@ -26,13 +26,16 @@ type QueueState struct {
 	Deleted, Disabled bool
 	// Version is the endpoint's, for QueueWoken.
 	Version int64
-	// Waiting is how many deliveries the queue owns, counted up to 100,000.
+	// Waiting is how many deliveries the queue owns, counted up to what was asked for.
 	Waiting int
 	// DueIn is how long until the first may be attempted, by the database's clock, 0 when one is due; nil when none waits. A
 	// leased delivery is due when its lease ends.
 	DueIn *time.Duration
 	// Recovering says that a recovery of the endpoint is running, or was canceled and is still being taken out of the queue.
 	Recovering bool
+	// Leased says that the endpoint is disabled and somebody holds a lease that has not ended, so that the record of an attempt may
+	// follow.
+	Leased bool
 }
 
 // Queues keeps what waits for an endpoint and belongs to no event's workflow (design, section 3, "Two owners"): deliveries that
@@ -45,8 +48,11 @@ type Queues interface {
 	ClaimQueued(ctx context.Context, tenant string, endpoint webhook.EndpointID, holder string, lease time.Duration, limit int) ([]Queued, error)
 	// ReleaseQueued ends the leases of deliveries that holder did not attempt. They are due at once.
 	ReleaseQueued(ctx context.Context, holder string, ids []webhook.DeliveryID) error
-	// QueueState works for deleted endpoints too. CodeNotFound: the tenant never had the endpoint.
-	QueueState(ctx context.Context, tenant string, endpoint webhook.EndpointID) (*QueueState, error)
+	// PostponeQueued ends the leases of deliveries that holder could not attempt because of a fault of ours. Each is due again after as
+	// long as it has not changed, at least least and at most most, so that the pause grows with every try.
+	PostponeQueued(ctx context.Context, holder string, ids []webhook.DeliveryID, least, most time.Duration) error
+	// QueueState counts what waits up to most. It works for deleted endpoints too. CodeNotFound: the tenant never had the endpoint.
+	QueueState(ctx context.Context, tenant string, endpoint webhook.EndpointID, most int) (*QueueState, error)
 	// HoldQueued makes held what waits in the queue of a disabled endpoint and is not leased, limit at a time. more: call it again.
 	HoldQueued(ctx context.Context, tenant string, endpoint webhook.EndpointID, at time.Time, limit int) (more bool, err error)
 	// CancelDeliveriesOfDeleted cancels deliveries of a deleted endpoint that are held, queued or wait for their next attempt,
@@ -69,11 +75,19 @@ type Queues interface {
 	// left as it is. CodeConflict: the endpoint is disabled or deleted, the event is no longer stored, the delivery is a test, or it
 	// has webhook.MaxAttempts. ErrOwnedByWorkflow: it is not settled and its event's workflow owns it.
 	ReopenDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, at time.Time) (*webhook.Delivery, error)
-	// AdoptHeld gives held deliveries to the queue that a process of an earlier version left to the workflow, limit at a time.
-	AdoptHeld(ctx context.Context, limit int) (more bool, err error)
+	// AdoptHeld gives held deliveries to the queue that a process of an earlier version left to the workflow, limit at a time, and
+	// returns them, so that their workflows can be told.
+	AdoptHeld(ctx context.Context, limit int) ([]AdoptedDelivery, error)
 	// ExpireHeld cancels deliveries that are held for longer than their dialect's hold time, limit at a time. Dialects that hold
 	// without limit are left out of holds.
 	ExpireHeld(ctx context.Context, holds map[string]time.Duration, at time.Time, limit int) (more bool, err error)
+}
+
+// AdoptedDelivery is a delivery whose event's workflow still takes it for its own.
+type AdoptedDelivery struct {
+	TenantID   string             `db:"tenant_id"`
+	EventID    string             `db:"event_id"`
+	EndpointID webhook.EndpointID `db:"endpoint_id"`
 }
 
 // ErrOwnedByWorkflow says that a delivery must be told through its event's workflow.

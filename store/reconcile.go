@@ -65,9 +65,6 @@ type Reconciliation interface {
 	StalledDeliveries(ctx context.Context, rule StallRule, after Stalled, limit int) ([]Stalled, error)
 	// CountStalled counts what StalledDeliveries lists, up to 10,000 that are overdue and as many that are held too long.
 	CountStalled(ctx context.Context, rule StallRule) (int, error)
-	// RecoverForgotten requests the recovery of endpoints that have held a delivery for longer than after although they are
-	// enabled or deleted and no recovery is due. It returns them.
-	RecoverForgotten(ctx context.Context, after time.Duration) ([]EndpointRef, error)
 	// EventState returns an event as the log has it, with today's retry policies; CodeNotFound when it is not stored.
 	EventState(ctx context.Context, key webhook.EventKey) (*EventState, error)
 	// UnknownEvents returns those of the events that are not stored.

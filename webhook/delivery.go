@@ -25,7 +25,7 @@ func (s Status) Settled() bool {
 
 // SettledText says why a settled delivery does not do what a person asks, and what helps.
 func (s Status) SettledText() string {
-	return "the delivery is " + string(s) + " already, and no attempt follows; to send the event again, publish it under another id"
+	return "the delivery is " + string(s) + " already, and no attempt follows by itself; to send it again, POST .../deliveries/{delivery}/retry"
 }
 
 // Outcome is how one attempt ended.

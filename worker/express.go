@@ -92,7 +92,7 @@ func (d *Dispatcher) startLeftovers(ctx context.Context) {
 }
 
 // attempt makes the first attempts at the same time and writes their results into the workflow's input. It reports whether
-// every delivery is settled, so that no workflow is needed.
+// every delivery is settled, or belongs to its endpoint's queue, so that no workflow is needed.
 func (x *Express) attempt(ctx context.Context, in *workflows.EventDeliveryInput, log *slog.Logger) (settled bool) {
 	slots := int64(min(len(in.Deliveries), expressAttempts))
 	if err := x.slots.Acquire(ctx, slots); err != nil {
@@ -106,15 +106,15 @@ func (x *Express) attempt(ctx context.Context, in *workflows.EventDeliveryInput,
 	x.attemptOne(ctx, in, &in.Deliveries[0], log)
 	attempts.Wait()
 	for i := range in.Deliveries {
-		if !in.Deliveries[i].Status.Settled() {
+		if d := &in.Deliveries[i]; !d.Status.Settled() && !d.Queued {
 			return false
 		}
 	}
 	return true
 }
 
-// attemptOne makes one attempt. It leaves the delivery to the workflow unchanged when no attempt was made: the endpoint is
-// disabled, it has no free slot, or an internal fault occurred, such as a panic.
+// attemptOne makes one attempt. It leaves the delivery to the workflow unchanged when no attempt was made: the endpoint has no free
+// slot, or an internal fault occurred, such as a panic.
 func (x *Express) attemptOne(ctx context.Context, in *workflows.EventDeliveryInput, d *workflows.DeliveryState, log *slog.Logger) {
 	var out *activities.AttemptResult
 	err := safely(log, func() (err error) {
@@ -130,8 +130,8 @@ func (x *Express) attemptOne(ctx context.Context, in *workflows.EventDeliveryInp
 		d.Lane, d.Delay = activities.LaneIsolated, out.Delay
 	case out.FollowOn != "":
 		d.FollowOn = out.FollowOn
-	case out.Attempt != nil || out.Status.Settled():
-		d.Status, d.Reason, d.Delay = out.Status, out.Reason, out.Delay
+	case out.Attempt != nil || out.Status.Settled() || out.Queued:
+		d.Status, d.Reason, d.Delay, d.Queued = out.Status, out.Reason, out.Delay, out.Queued
 		if out.Attempt != nil {
 			d.Attempts = []webhook.AttemptSummary{*out.Attempt}
 		}

@@ -48,8 +48,8 @@ func TestExpress(t *testing.T) {
 			Lane: activities.LaneIsolated, Delay: time.Second,
 		}},
 		"a fault of ours": {always(activities.AttemptResult{}, errDown), &workflows.DeliveryState{Lane: activities.LaneFast}},
-		// The workflow asks anew: a signal to go on may come before it has started.
-		"held": {always(activities.AttemptResult{Status: webhook.StatusHeld}, nil), &workflows.DeliveryState{Lane: activities.LaneFast}},
+		"handed over":     {always(activities.AttemptResult{Status: webhook.StatusHeld, Queued: true}, nil), nil},
+		"neither":         {always(activities.AttemptResult{Status: webhook.StatusHeld}, nil), &workflows.DeliveryState{Lane: activities.LaneFast}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -24,7 +24,9 @@ type Counter interface {
 // UpkeepStore is what the upkeep needs of the store.
 type UpkeepStore interface {
 	store.Partitions
-	EndpointsToRecover(ctx context.Context, after webhook.EndpointID, limit int) ([]store.EndpointRef, error)
+	QueuesToWake(ctx context.Context, after webhook.EndpointID, limit int) ([]store.EndpointRef, error)
+	AdoptHeld(ctx context.Context, limit int) ([]store.AdoptedDelivery, error)
+	ExpireHeld(ctx context.Context, holds map[string]time.Duration, at time.Time, limit int) (more bool, err error)
 	CountSetAside(ctx context.Context, most int) (int, error)
 	ForgetLostDispatches(ctx context.Context) error
 	store.OnceKeys
@@ -37,9 +39,22 @@ type Starter interface {
 	Start(ctx context.Context, in *workflows.EventDeliveryInput) error
 }
 
-// RecoveryStarter is what the upkeep needs of the engine.
-type RecoveryStarter interface {
-	StartRecovery(ctx context.Context, tenant string, endpoint webhook.EndpointID) error
+// QueueWaker is what the upkeep needs of the engine.
+type QueueWaker interface {
+	WakeQueue(ctx context.Context, tenant string, endpoint webhook.EndpointID) error
+}
+
+// Teller is what the upkeep needs of the engine besides.
+type Teller interface {
+	QueueWaker
+	TellHandedOver(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID) error
+}
+
+// ReconcilerLog is what the reconciler needs of the store.
+type ReconcilerLog interface {
+	store.Reconciliation
+	OverdueQueues(ctx context.Context, after time.Duration, from webhook.EndpointID, limit int) ([]store.EndpointRef, error)
+	FailingEndpoints(ctx context.Context, after time.Duration, from webhook.EndpointID, limit int) ([]store.FailingEndpoint, error)
 }
 
 // NoticeStore is what Notices needs of store.Notices.
@@ -57,8 +72,10 @@ type NoticeWaker interface {
 
 // Restarter is what the reconciler needs of the engine.
 type Restarter interface {
+	QueueWaker
+	IsQueueRunning(ctx context.Context, tenant string, endpoint webhook.EndpointID) (bool, error)
+	DisableFailing(ctx context.Context, tenant string, id webhook.EndpointID, rule *webhook.AutoDisable, at time.Time) (*webhook.Endpoint, error)
 	IsRunning(ctx context.Context, tenant, eventID string) (bool, error)
 	Restart(ctx context.Context, in *workflows.EventDeliveryInput) error
-	WakeDelivery(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID) error
 	RunningEvents(ctx context.Context, before time.Time, token []byte) (events []store.EventRef, next []byte, err error)
 }

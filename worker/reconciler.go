@@ -29,12 +29,14 @@ const (
 	// failureLines is how many failed repairs one round logs.
 	failureLines = 20
 	stalledPage  = 500
+	endpointPage = 500
 	sweepPage    = 2000
 )
 
 // Reconciler finds stalled deliveries and restarts their workflow if it is lost: somebody terminated it, or Temporal's
 // database was restored from a backup. A delivery whose workflow is running is only late, and the Reconciler does not touch
-// it. The Reconciler also reports running workflows whose event is not stored. One process at a time does the work.
+// it. It does the same for the endpoints' queues, and disables the endpoints that keep failing where the process that saw the last
+// failure died. The Reconciler also reports running workflows whose event is not stored. One process at a time does the work.
 type Reconciler struct {
 	opts     ReconcilerOptions
 	holder   string
@@ -50,7 +52,7 @@ type Reconciler struct {
 
 // ReconcilerOptions are the dependencies and the settings of a Reconciler.
 type ReconcilerOptions struct {
-	Log       store.Reconciliation
+	Log       ReconcilerLog
 	Restarter Restarter
 	Dialects  map[string]*webhook.Dialect
 	// After is how long a delivery may be late; 0: DefaultReconcileAfter.
@@ -73,12 +75,7 @@ func NewReconciler(o ReconcilerOptions) *Reconciler {
 	r := &Reconciler{
 		opts: o, holder: uuid.NewString(), metrics: newReconcilerMetrics(o.Registerer),
 		interval: min(max(o.After/5, minReconcileInterval), maxReconcileInterval),
-		rule:     store.StallRule{After: o.After, Holds: map[string]time.Duration{}},
-	}
-	for name, d := range o.Dialects {
-		if d.HoldFor > 0 {
-			r.rule.Holds[name] = d.HoldFor.Std()
-		}
+		rule:     store.StallRule{After: o.After, Holds: holdsOf(o.Dialects)},
 	}
 	return r
 }
@@ -92,8 +89,8 @@ func (r *Reconciler) Run(ctx context.Context) {
 // stop the others. The sweep comes last, because the first one of a large database takes long.
 func (r *Reconciler) round(ctx context.Context) error {
 	stages := []stage{
-		{"endpoints that hold deliveries", r.recoverForgotten}, {"stalled deliveries", r.repair}, {"orphan workflows", r.findOrphans},
-		{"sweep", r.sweep},
+		{"endpoints that keep failing", r.disableFailing}, {"endpoint queues", r.wakeQueues}, {"stalled deliveries", r.repair},
+		{"orphan workflows", r.findOrphans}, {"sweep", r.sweep},
 	}
 	// The lease covers the longest round and the wait for the next.
 	mine, err := r.opts.Log.ClaimReconciler(ctx, r.holder, r.interval+time.Duration(len(stages))*r.opts.StageTimeout)
@@ -130,16 +127,6 @@ func (r *Reconciler) run(ctx context.Context, s stage) error {
 		return nil
 	}
 	return fmt.Errorf("%s: %w", s.name, err)
-}
-
-// recoverForgotten finds enabled endpoints that hold deliveries, and requests their recovery, which the upkeep starts.
-func (r *Reconciler) recoverForgotten(ctx context.Context) error {
-	marked, err := r.opts.Log.RecoverForgotten(ctx, r.opts.After)
-	for _, e := range marked {
-		r.metrics.repaired.Inc()
-		r.opts.Logger.Warn("an endpoint that is not disabled holds deliveries; recovering it", "tenant", e.TenantID, "endpoint", e.ID)
-	}
-	return err
 }
 
 // repair checks the stalled deliveries, longest overdue first, and continues where the last round stopped.
@@ -185,9 +172,7 @@ func (r *Reconciler) repair(ctx context.Context) error {
 
 // repairEvent restarts the workflow of a delivery's event if it is not running and the event still needs one.
 func (r *Reconciler) repairEvent(ctx context.Context, d *store.Stalled) error {
-	ctx, cancel := context.WithTimeout(ctx, repairTimeout)
-	defer cancel()
-	return safely(r.opts.Logger, func() error { return r.restart(ctx, d) })
+	return r.limited(ctx, func(ctx context.Context) error { return r.restart(ctx, d) })
 }
 
 func (r *Reconciler) restart(ctx context.Context, d *store.Stalled) error {
@@ -221,31 +206,7 @@ func (r *Reconciler) restart(ctx context.Context, d *store.Stalled) error {
 	}
 	r.metrics.repaired.Inc()
 	log.Warn("a stalled delivery had no workflow; restarted it")
-	return r.wakeReleased(ctx, state)
-}
-
-// wakeReleased wakes the deliveries that were released after before was read and before the new workflow started. The
-// workflow's input says that they are held, and no wake could reach it before it existed.
-func (r *Reconciler) wakeReleased(ctx context.Context, before *store.EventState) error {
-	if len(before.HeldAt) == 0 {
-		return nil
-	}
-	now, err := r.opts.Log.EventState(ctx, before.EventKey)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, d := range now.Log {
-		_, was := before.HeldAt[d.ID]
-		if _, is := now.HeldAt[d.ID]; !was || is {
-			continue
-		}
-		err := r.opts.Restarter.WakeDelivery(ctx, now.TenantID, now.EventID, d.EndpointID)
-		if webhook.ErrorCode(err) != webhook.CodeNotFound {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // sweep sweeps page by page until none is left.

@@ -14,10 +14,10 @@ func newReconcilerMetrics(to prometheus.Registerer) reconcilerMetrics {
 			Name: "waybill_reconciler_stalled", Help: "Stalled deliveries: their next attempt, or the end of their hold, is overdue.",
 		}),
 		repaired: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "waybill_reconciler_repaired_total", Help: "Events whose lost workflow was restarted, and endpoints whose recovery was.",
+			Name: "waybill_reconciler_repaired_total", Help: "Events whose lost workflow was restarted, endpoints whose lost queue was, and failing endpoints that were disabled late.",
 		}),
 		failed: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "waybill_reconciler_failed_total", Help: "Failed tries to repair an event. The log names the event.",
+			Name: "waybill_reconciler_failed_total", Help: "Failed tries to repair an event or an endpoint. The log names it.",
 		}),
 		orphans: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "waybill_reconciler_orphan_workflows", Help: "Running workflows whose event is not stored.",

@@ -25,14 +25,18 @@ import (
 
 // memLog is a log in memory with the workflows that belong to it. An event that was restarted is not stalled any more.
 type memLog struct {
-	mu        sync.Mutex
-	states    map[webhook.EventKey]*store.EventState
-	stalled   []store.Stalled
-	running   map[string]bool // by event id
-	forgotten []store.EndpointRef
-	unswept   int
-	holder    string
-	fail      error // of the workflows
+	mu      sync.Mutex
+	states  map[webhook.EventKey]*store.EventState
+	stalled []store.Stalled
+	running map[string]bool // by event id
+	// overdue are endpoints whose queue is overdue, and queues those whose queue is running. failing are to be disabled.
+	overdue  []store.EndpointRef
+	queues   map[webhook.EndpointID]bool
+	failing  []store.FailingEndpoint
+	disabled []webhook.EndpointID
+	unswept  int
+	holder   string
+	fail     error // of the workflows
 	// bad are events, by id, whose repair fails so; nil: it panics.
 	bad       map[string]error
 	lookedFor []string // by Lives
@@ -42,12 +46,13 @@ type memLog struct {
 	stuck  int
 	refuse bool
 	tokens []string
+	// badQueues fail WakeQueue.
+	badQueues map[webhook.EndpointID]error
 	// badPages fail UnknownEvents, by the first event id.
 	badPages map[string]error
 
 	restarted []*workflows.EventDeliveryInput
 	woken     []webhook.EndpointID
-	onRestart func()
 	asked     int
 }
 
@@ -103,12 +108,42 @@ func (m *memLog) CountStalled(context.Context, store.StallRule) (int, error) {
 	return len(m.stalled), nil
 }
 
-func (m *memLog) RecoverForgotten(context.Context, time.Duration) ([]store.EndpointRef, error) {
+func (m *memLog) OverdueQueues(_ context.Context, _ time.Duration, from webhook.EndpointID, limit int) ([]store.EndpointRef, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	marked := m.forgotten
-	m.forgotten = nil
-	return marked, nil
+	at := slices.IndexFunc(m.overdue, func(e store.EndpointRef) bool { return e.ID == from }) + 1
+	return slices.Clone(m.overdue[at:min(at+limit, len(m.overdue))]), nil
+}
+
+func (m *memLog) FailingEndpoints(context.Context, time.Duration, webhook.EndpointID, int) ([]store.FailingEndpoint, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.failing), nil
+}
+
+func (m *memLog) IsQueueRunning(_ context.Context, _ string, endpoint webhook.EndpointID) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.queues[endpoint], m.fail
+}
+
+func (m *memLog) WakeQueue(_ context.Context, _ string, endpoint webhook.EndpointID) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.badQueues[endpoint]; err != nil {
+		return err
+	}
+	m.woken = append(m.woken, endpoint)
+	m.overdue = slices.DeleteFunc(m.overdue, func(e store.EndpointRef) bool { return e.ID == endpoint })
+	return nil
+}
+
+func (m *memLog) DisableFailing(_ context.Context, _ string, endpoint webhook.EndpointID, rule *webhook.AutoDisable, _ time.Time) (*webhook.Endpoint, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.disabled = append(m.disabled, endpoint)
+	m.failing = slices.DeleteFunc(m.failing, func(e store.FailingEndpoint) bool { return e.ID == endpoint && e.Rule == *rule })
+	return nil, nil
 }
 
 func (m *memLog) EventState(_ context.Context, key webhook.EventKey) (*store.EventState, error) {
@@ -151,16 +186,6 @@ func (m *memLog) Restart(_ context.Context, in *workflows.EventDeliveryInput) er
 	}
 	m.restarted = append(m.restarted, in)
 	m.stalled = slices.DeleteFunc(m.stalled, func(d store.Stalled) bool { return d.EventKey == in.EventKey })
-	if m.onRestart != nil {
-		m.onRestart()
-	}
-	return nil
-}
-
-func (m *memLog) WakeDelivery(_ context.Context, _, _ string, endpoint webhook.EndpointID) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.woken = append(m.woken, endpoint)
 	return nil
 }
 
@@ -219,7 +244,7 @@ func shows(r *prometheus.Registry, stalled, repaired, orphans int) func() bool {
 		# HELP waybill_reconciler_orphan_workflows Running workflows whose event is not stored.
 		# TYPE waybill_reconciler_orphan_workflows gauge
 		waybill_reconciler_orphan_workflows %d
-		# HELP waybill_reconciler_repaired_total Events whose lost workflow was restarted, and endpoints whose recovery was.
+		# HELP waybill_reconciler_repaired_total Events whose lost workflow was restarted, endpoints whose lost queue was, and failing endpoints that were disabled late.
 		# TYPE waybill_reconciler_repaired_total counter
 		waybill_reconciler_repaired_total %d
 		# HELP waybill_reconciler_stalled Stalled deliveries: their next attempt, or the end of their hold, is overdue.

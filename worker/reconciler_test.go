@@ -53,24 +53,53 @@ func metric(t *testing.T, r *prometheus.Registry, name string) float64 {
 	return 0
 }
 
-// The recovery of an endpoint may come between what a new workflow is told and its start.
-func TestReconciler_WakesWhatWasReleasedMeanwhile(t *testing.T) {
+// A queue that is lost is started anew. One that runs is only slow; it is woken and not counted. One that cannot be woken keeps none of
+// the others from it.
+func TestReconciler_Queues(t *testing.T) {
 	t.Parallel()
 	m := newLog()
-	m.add(1, webhook.StatusHeld, webhook.StatusHeld)
-	m.onRestart = func() {
-		after := m.add(1, webhook.StatusPending, webhook.StatusHeld)
-		m.stalled = nil
-		require.Len(t, after.HeldAt, 1)
+	for n := range 8 {
+		m.overdue = append(m.overdue, endpoint(n+1))
 	}
+	m.queues = map[webhook.EndpointID]bool{endpoint(2).ID: true}
+	m.badQueues = map[webhook.EndpointID]error{endpoint(1).ID: errRefused}
 	r := reconcile(t, m)
-	eventually(t, shows(r, 0, 1, 0))
+	eventually(t, shows(r, 0, 6, 0))
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	in := m.restarted[0]
-	require.Equal(t, webhook.StatusHeld, in.Deliveries[0].Status)
-	require.WithinDuration(t, time.Now().Add(71*time.Hour), in.Deliveries[0].NextAttemptAt, time.Minute, "the hold is not prolonged")
-	require.Equal(t, []webhook.EndpointID{in.Deliveries[0].EndpointID}, m.woken)
+	require.Contains(t, m.woken, endpoint(2).ID)
+	require.Equal(t, []store.EndpointRef{endpoint(1)}, m.overdue)
+	require.Positive(t, metric(t, r, "waybill_reconciler_failed_total"))
+}
+
+// An endpoint whose last failure was recorded by a process that died is disabled all the same.
+func TestReconciler_DisablesWhatKeepsFailing(t *testing.T) {
+	t.Parallel()
+	m := newLog()
+	m.failing = []store.FailingEndpoint{
+		{EndpointRef: endpoint(1), Rule: webhook.AutoDisable{Failures: 3}}, {EndpointRef: endpoint(2), Rule: webhook.AutoDisable{Failures: 4}},
+	}
+	r := reconcile(t, m)
+	eventually(t, shows(r, 0, 2, 0))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	require.Equal(t, []webhook.EndpointID{endpoint(1).ID, endpoint(2).ID}, m.disabled)
+}
+
+// What belongs to a queue does not need the event's workflow, and a new one does not get it.
+func TestReconciler_LeavesToTheQueue(t *testing.T) {
+	t.Parallel()
+	m := newLog()
+	s := m.add(1, webhook.StatusRetrying, webhook.StatusRetrying)
+	s.Queued = map[webhook.DeliveryID]bool{s.Deliveries[0].ID: true}
+	all := m.add(2, webhook.StatusRetrying)
+	all.Queued = map[webhook.DeliveryID]bool{all.Deliveries[0].ID: true}
+	r := reconcile(t, m)
+	eventually(t, shows(r, 1, 1, 0))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	require.Len(t, m.restarted[0].Deliveries, 1)
+	require.Equal(t, s.Deliveries[1].ID, m.restarted[0].Deliveries[0].ID)
 }
 
 func TestReconciler_EngineDown(t *testing.T) {
@@ -91,20 +120,19 @@ func TestReconciler_EngineDown(t *testing.T) {
 	eventually(t, shows(r, 0, 1, 0))
 }
 
-func TestReconciler_ReportsOrphansAndForgottenEndpoints(t *testing.T) {
+func TestReconciler_ReportsOrphans(t *testing.T) {
 	t.Parallel()
 	m := newLog()
 	for n := range 30 {
 		m.running[fmt.Sprintf("orphan-%d", n)] = true
 	}
 	m.running["order-1"] = true
-	m.forgotten = []store.EndpointRef{{TenantID: "acme"}}
 	r := reconcile(t, m)
-	eventually(t, shows(r, 0, 1, 30))
+	eventually(t, shows(r, 0, 0, 30))
 	m.mu.Lock()
 	clear(m.running)
 	m.mu.Unlock()
-	eventually(t, shows(r, 0, 1, 0))
+	eventually(t, shows(r, 0, 0, 0))
 	require.Empty(t, m.restarted)
 }
 

@@ -21,19 +21,23 @@ import (
 
 // memDispatches keeps dispatches in memory. A claimed event stays claimed until it is deleted or released.
 type memDispatches struct {
-	mu        sync.Mutex
-	waiting   []store.Dispatch
-	claimed   map[webhook.EventKey]store.Dispatch
-	deleted   []webhook.EventKey
-	released  []store.Release
-	limits    []int
-	recover   []store.EndpointRef
-	fail      error
-	created   int // calls of EnsurePartitions
-	forgot    int // calls of ForgetLostDispatches
-	trimmed   int // calls of TrimQuarantine
-	uncounted int // pages of statistics that CompactStats leaves
+	mu       sync.Mutex
+	waiting  []store.Dispatch
+	claimed  map[webhook.EventKey]store.Dispatch
+	deleted  []webhook.EventKey
+	released []store.Release
+	limits   []int
+	wake     []store.EndpointRef
+	fail     error
+	created  int // calls of EnsurePartitions
+	forgot   int // calls of ForgetLostDispatches
+	trimmed  int // calls of TrimQuarantine
+	// unowned are the events whose deliveries AdoptHeld adopts, tooLong the pages that ExpireHeld has left, and holds what it was told.
+	unowned   []string
+	tooLong   int
+	holds     map[string]time.Duration
 	expired   int // idempotency keys that are left to forget
+	uncounted int // pages of statistics that CompactStats leaves
 }
 
 func newDispatches() *memDispatches {
@@ -75,12 +79,30 @@ func (o *memDispatches) ReleaseDispatches(_ context.Context, releases []store.Re
 	return o.fail
 }
 
-// EndpointsToRecover expects o.recover in the order of its ids.
-func (o *memDispatches) EndpointsToRecover(_ context.Context, after webhook.EndpointID, limit int) ([]store.EndpointRef, error) {
+func (o *memDispatches) AdoptHeld(context.Context, int) ([]store.AdoptedDelivery, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	from := slices.IndexFunc(o.recover, func(e store.EndpointRef) bool { return e.ID == after }) + 1
-	return o.recover[from:min(from+limit, len(o.recover))], o.fail
+	var adopted []store.AdoptedDelivery
+	for _, id := range o.unowned {
+		adopted = append(adopted, store.AdoptedDelivery{TenantID: "acme", EventID: id})
+	}
+	o.unowned = nil
+	return adopted, o.fail
+}
+
+func (o *memDispatches) ExpireHeld(_ context.Context, holds map[string]time.Duration, _ time.Time, _ int) (bool, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.tooLong, o.holds = max(o.tooLong-1, 0), holds
+	return o.tooLong > 0, o.fail
+}
+
+// QueuesToWake expects o.wake in the order of its ids.
+func (o *memDispatches) QueuesToWake(_ context.Context, after webhook.EndpointID, limit int) ([]store.EndpointRef, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	from := slices.IndexFunc(o.wake, func(e store.EndpointRef) bool { return e.ID == after }) + 1
+	return o.wake[from:min(from+limit, len(o.wake))], o.fail
 }
 
 func (o *memDispatches) CountSetAside(context.Context, int) (int, error) {
@@ -147,12 +169,13 @@ func (o *memDispatches) has(deleted, released int) func() bool {
 type fakeStarter struct {
 	mu      sync.Mutex
 	started []*workflows.EventDeliveryInput
-	recover []store.EndpointRef
+	woken   []store.EndpointRef
+	told    []string
 	down    bool
 	gate    chan struct{} // when set, a start waits for it
-	// fault, when set, is asked for the error of each start, and recoveryFault for that of each recovery. It may panic.
-	fault         func(*workflows.EventDeliveryInput) error
-	recoveryFault func(webhook.EndpointID) error
+	// fault, when set, is asked for the error of each start, and wakeFault for that of each wake. It may panic.
+	fault     func(*workflows.EventDeliveryInput) error
+	wakeFault func(webhook.EndpointID) error
 }
 
 var (
@@ -178,18 +201,25 @@ func (f *fakeStarter) Start(_ context.Context, in *workflows.EventDeliveryInput)
 	return nil
 }
 
-func (f *fakeStarter) StartRecovery(_ context.Context, tenant string, id webhook.EndpointID) error {
+func (f *fakeStarter) WakeQueue(_ context.Context, tenant string, id webhook.EndpointID) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.down {
 		return errDown
 	}
-	if f.recoveryFault != nil {
-		if err := f.recoveryFault(id); err != nil {
+	if f.wakeFault != nil {
+		if err := f.wakeFault(id); err != nil {
 			return err
 		}
 	}
-	f.recover = append(f.recover, store.EndpointRef{TenantID: tenant, ID: id})
+	f.woken = append(f.woken, store.EndpointRef{TenantID: tenant, ID: id})
+	return nil
+}
+
+func (f *fakeStarter) TellHandedOver(_ context.Context, _, eventID string, _ webhook.EndpointID) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.told = append(f.told, eventID)
 	return nil
 }
 

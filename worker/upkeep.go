@@ -13,13 +13,9 @@ import (
 
 // Intervals of the upkeep.
 const (
-	recoveryInterval = time.Second
-	recoveryPage     = 500
-	// recoveryPause is how long startRecoveries skips an endpoint after it started the recovery; failurePause is the same
-	// after a start that failed.
-	recoveryPause = 5 * time.Second
-	failurePause  = 30 * time.Second
 	setAsideEvery = 15 * time.Second
+	holdsEvery    = 5 * time.Second
+	holdsPage     = 500
 	// maxSetAside is how far dispatches that are set aside are counted for the metric.
 	maxSetAside       = 10_000
 	partitionInterval = time.Minute // it only reads the catalog while no partition is missing
@@ -31,20 +27,19 @@ const (
 
 // Upkeep does periodic work that at least one process must do. Several may do it at the same time.
 type Upkeep struct {
-	opts             UpkeepOptions
-	setAside         prometheus.Gauge
-	failedRecoveries prometheus.Counter
-
-	// after is the last endpoint of the round before; the next round of recoveries begins after it.
-	after webhook.EndpointID
-	// pauses says until when endpoints are skipped.
-	pauses map[webhook.EndpointID]time.Time
+	opts     UpkeepOptions
+	setAside prometheus.Gauge
+	wakes    *queueWakes
+	// holds is how long each dialect holds a delivery; one that holds without limit is left out.
+	holds map[string]time.Duration
 }
 
 // UpkeepOptions are the dependencies and the settings of an Upkeep.
 type UpkeepOptions struct {
-	Store   UpkeepStore
-	Starter RecoveryStarter
+	Store  UpkeepStore
+	Teller Teller
+	// Dialects say how long deliveries are held.
+	Dialects map[string]*webhook.Dialect
 	// Registerer registers the metrics; nil: they are not exported.
 	Registerer prometheus.Registerer
 	Logger     *slog.Logger
@@ -53,18 +48,26 @@ type UpkeepOptions struct {
 // NewUpkeep returns an Upkeep that does nothing before Run.
 func NewUpkeep(o UpkeepOptions) *Upkeep {
 	u := &Upkeep{
-		opts: o, pauses: map[webhook.EndpointID]time.Time{},
+		opts: o, wakes: newQueueWakes(o), holds: holdsOf(o.Dialects),
 		setAside: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "waybill_dispatches_set_aside", Help: "Events that cannot be dispatched and wait for a person, counted up to 10,000: see GET /v1/dispatches.",
 		}),
-		failedRecoveries: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "waybill_recovery_starts_failed_total", Help: "Recoveries of endpoints that could not be started. The log names the endpoint.",
-		}),
 	}
 	if o.Registerer != nil {
-		o.Registerer.MustRegister(u.setAside, u.failedRecoveries)
+		o.Registerer.MustRegister(u.setAside, u.wakes.woken, u.wakes.failed)
 	}
 	return u
+}
+
+// holdsOf returns how long each dialect holds a delivery. One that holds without limit is left out.
+func holdsOf(dialects map[string]*webhook.Dialect) map[string]time.Duration {
+	holds := map[string]time.Duration{}
+	for name, d := range dialects {
+		if d.HoldFor > 0 {
+			holds[name] = d.HoldFor.Std()
+		}
+	}
+	return holds
 }
 
 // Run works until the context is done.
@@ -76,7 +79,9 @@ func (u *Upkeep) Run(ctx context.Context) {
 	go every(ctx, onceInterval, reporting(ctx, log, "idempotency keys could not be deleted; still trying", u.forgetOnce))
 	go every(ctx, statsInterval, reporting(ctx, log, "statistics could not be added up; still trying", u.compactStats))
 	go every(ctx, setAsideEvery, reporting(ctx, log, "dispatches that are set aside could not be counted; still trying", u.countSetAside))
-	every(ctx, recoveryInterval, reporting(ctx, log, "recoveries could not be started; still trying", u.startRecoveries))
+	go every(ctx, holdsEvery, reporting(ctx, log, "held deliveries could not be given to their endpoints' queues; still trying", u.adoptHeld))
+	go every(ctx, holdsEvery, reporting(ctx, log, "deliveries that are held too long could not be canceled; still trying", u.expireHeld))
+	every(ctx, wakeInterval, reporting(ctx, log, "queues could not be woken; still trying", u.wakes.round))
 }
 
 // trimQuarantine deletes the rows that have become too old. The limits on rows and bytes apply when a row enters.
@@ -87,13 +92,7 @@ func (u *Upkeep) trimQuarantine(ctx context.Context) error {
 
 // forgetOnce deletes the expired keys in pages, so that no transaction is long.
 func (u *Upkeep) forgetOnce(ctx context.Context) error {
-	for more := true; more && ctx.Err() == nil; {
-		var err error
-		if more, err = u.opts.Store.ForgetOnce(ctx, store.OnceFor, oncePage); err != nil {
-			return err
-		}
-	}
-	return nil
+	return untilDone(ctx, func() (more bool, err error) { return u.opts.Store.ForgetOnce(ctx, store.OnceFor, oncePage) })
 }
 
 func (u *Upkeep) countSetAside(ctx context.Context) error {
@@ -105,55 +104,36 @@ func (u *Upkeep) countSetAside(ctx context.Context) error {
 	return nil
 }
 
-// startRecoveries starts the recoveries that enabling or deleting an endpoint could not start: the process died, or
-// Temporal was down. An endpoint is due until its recovery ends, so startRecoveries lists all that are due and skips those
-// that it has just started.
-func (u *Upkeep) startRecoveries(ctx context.Context) error {
-	var down outage
-	for ctx.Err() == nil {
-		due, err := u.opts.Store.EndpointsToRecover(ctx, u.after, recoveryPage)
+// adoptHeld gives to the queues what a process of an earlier version held, and tells the workflows, which would otherwise wait for the
+// end of the hold.
+func (u *Upkeep) adoptHeld(ctx context.Context) error {
+	return untilDone(ctx, func() (more bool, err error) {
+		adopted, err := u.opts.Store.AdoptHeld(ctx, holdsPage)
 		if err != nil {
+			return false, err
+		}
+		var down outage
+		for _, d := range adopted {
+			err := u.opts.Teller.TellHandedOver(ctx, d.TenantID, d.EventID, d.EndpointID)
+			if down.ends(err) {
+				return false, err
+			}
+		}
+		return len(adopted) == holdsPage, nil
+	})
+}
+
+// expireHeld cancels what is held for longer than its dialect says.
+func (u *Upkeep) expireHeld(ctx context.Context) error {
+	return untilDone(ctx, func() (more bool, err error) { return u.opts.Store.ExpireHeld(ctx, u.holds, time.Now(), holdsPage) })
+}
+
+// untilDone calls page until there is no more.
+func untilDone(ctx context.Context, page func() (more bool, err error)) error {
+	for ctx.Err() == nil {
+		if more, err := page(); err != nil || !more {
 			return err
-		}
-		for _, e := range due {
-			u.after = e.ID // an endpoint that fails must not block the start of every round
-			if time.Now().Before(u.pauses[e.ID]) {
-				continue
-			}
-			if err := u.startRecovery(ctx, e); down.ends(err) {
-				return err
-			}
-		}
-		if len(due) < recoveryPage {
-			u.after = webhook.EndpointID{}
-			u.forgetPauses()
-			return nil
 		}
 	}
 	return nil
-}
-
-func (u *Upkeep) startRecovery(ctx context.Context, e store.EndpointRef) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	err := u.opts.Starter.StartRecovery(ctx, e.TenantID, e.ID)
-	switch webhook.ErrorCode(err) {
-	case "":
-		u.pauses[e.ID] = time.Now().Add(recoveryPause)
-	case webhook.CodeUnavailable: // the next round tries again
-	default:
-		u.pauses[e.ID] = time.Now().Add(failurePause)
-		u.failedRecoveries.Inc()
-		u.opts.Logger.Warn("the recovery of an endpoint cannot be started; trying again", "tenant", e.TenantID, "endpoint", e.ID, "error", err)
-	}
-	return err
-}
-
-// forgetPauses removes the pauses that are over, so that the map does not grow.
-func (u *Upkeep) forgetPauses() {
-	for id, until := range u.pauses {
-		if time.Now().After(until) {
-			delete(u.pauses, id)
-		}
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -18,7 +19,10 @@ import (
 func upkeep(t *testing.T, d *memDispatches, s *fakeStarter) (*lines, *prometheus.Registry) {
 	t.Helper()
 	log, r := &lines{}, prometheus.NewRegistry()
-	background(t, worker.NewUpkeep(worker.UpkeepOptions{Store: d, Starter: s, Registerer: r, Logger: log.logger()}).Run)
+	background(t, worker.NewUpkeep(worker.UpkeepOptions{
+		Store: d, Teller: s, Registerer: r, Logger: log.logger(),
+		Dialects: map[string]*webhook.Dialect{"holds": {HoldFor: webhook.Duration(time.Hour)}, "holds for good": {}},
+	}).Run)
 	return log, r
 }
 
@@ -26,55 +30,61 @@ func endpoint(n int) store.EndpointRef {
 	return store.EndpointRef{TenantID: "acme", ID: webhook.NewID[webhook.EndpointID]([16]byte{14: byte(n >> 8), 15: byte(n)})}
 }
 
-func (f *fakeStarter) recovered(e store.EndpointRef) func() bool {
+func (f *fakeStarter) wokeUp(e store.EndpointRef) func() bool {
 	return func() bool {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		return slices.Contains(f.recover, e)
+		return slices.Contains(f.woken, e)
 	}
 }
 
 func TestUpkeep(t *testing.T) {
 	t.Parallel()
 	dispatches, starter := newDispatches(), &fakeStarter{down: true}
-	dispatches.recover = []store.EndpointRef{endpoint(7)}
+	dispatches.wake = []store.EndpointRef{endpoint(7)}
+	dispatches.unowned, dispatches.tooLong = []string{"held-1", "held-2", "held-3"}, 3
 	dispatches.expired, dispatches.uncounted = 2500, 3
 	upkeep(t, dispatches, starter)
 	eventually(t, func() bool {
 		dispatches.mu.Lock()
 		defer dispatches.mu.Unlock()
-		return dispatches.created > 0 && dispatches.forgot > 0 && dispatches.trimmed > 0 && dispatches.expired == 0 && dispatches.uncounted == 0
+		return dispatches.created > 0 && dispatches.forgot > 0 && dispatches.trimmed > 0 && dispatches.expired == 0 && dispatches.uncounted == 0 &&
+			dispatches.unowned == nil && dispatches.tooLong == 0
 	})
+	require.Equal(t, map[string]time.Duration{"holds": time.Hour}, dispatches.holds)
 	starter.setDown(false)
-	eventually(t, starter.recovered(endpoint(7)))
+	eventually(t, starter.wokeUp(endpoint(7)))
+	starter.mu.Lock()
+	defer starter.mu.Unlock()
+	require.Equal(t, []string{"held-1", "held-2", "held-3"}, starter.told)
 }
 
-// However many recoveries are due and under way, the last one is started, and each is asked for once, not in every round.
-func TestUpkeep_ManyRecoveries(t *testing.T) {
+// However many queues are to be woken, the last one is, and each once, not in every round.
+func TestUpkeep_ManyQueues(t *testing.T) {
 	t.Parallel()
 	dispatches, starter := newDispatches(), &fakeStarter{}
 	for n := range 1200 {
-		dispatches.recover = append(dispatches.recover, endpoint(n+1))
+		dispatches.wake = append(dispatches.wake, endpoint(n+1))
 	}
 	upkeep(t, dispatches, starter)
-	eventually(t, starter.recovered(endpoint(1200)))
+	eventually(t, starter.wokeUp(endpoint(1200)))
 	dispatches.mu.Lock()
-	dispatches.recover = append(dispatches.recover, endpoint(1201))
+	dispatches.wake = append(dispatches.wake, endpoint(1201))
 	dispatches.mu.Unlock()
-	eventually(t, starter.recovered(endpoint(1201)))
+	eventually(t, starter.wokeUp(endpoint(1201)))
 	starter.mu.Lock()
 	defer starter.mu.Unlock()
-	require.Len(t, starter.recover, 1201)
+	require.Len(t, starter.woken, 1201)
 }
 
-// Endpoints whose recovery cannot be started keep none of the others from theirs.
+// Endpoints whose queue cannot be woken keep none of the others from it.
 func TestUpkeep_BadEndpoints(t *testing.T) {
 	t.Parallel()
 	dispatches, starter := newDispatches(), &fakeStarter{}
 	for n := range 8 {
-		dispatches.recover = append(dispatches.recover, endpoint(n+1))
+		dispatches.wake = append(dispatches.wake, endpoint(n+1))
 	}
-	starter.recoveryFault = func(id webhook.EndpointID) error {
+	starter.wakeFault = func(id webhook.EndpointID) error {
 		switch {
 		case id == endpoint(1).ID:
 			return errRefused
@@ -85,14 +95,14 @@ func TestUpkeep_BadEndpoints(t *testing.T) {
 	}
 	log, r := upkeep(t, dispatches, starter)
 	for n := 5; n <= 8; n++ {
-		eventually(t, starter.recovered(endpoint(n)))
+		eventually(t, starter.wokeUp(endpoint(n)))
 	}
 	require.Contains(t, log.String(), "endpoint="+endpoint(1).ID.String())
 	require.NoError(t, testutil.GatherAndCompare(r, strings.NewReader(`
-		# HELP waybill_recovery_starts_failed_total Recoveries of endpoints that could not be started. The log names the endpoint.
-		# TYPE waybill_recovery_starts_failed_total counter
-		waybill_recovery_starts_failed_total 1
-		`), "waybill_recovery_starts_failed_total"))
+		# HELP waybill_queue_wakes_failed_total Endpoints' queues that could not be woken. The log names the endpoint.
+		# TYPE waybill_queue_wakes_failed_total counter
+		waybill_queue_wakes_failed_total 1
+		`), "waybill_queue_wakes_failed_total"))
 }
 
 func TestUpkeep_CountsWhatIsSetAside(t *testing.T) {

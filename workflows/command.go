@@ -27,6 +27,8 @@ type command struct {
 	reason string
 	// manual: a person asked for the attempt, so the retry policy does not count it.
 	manual bool
+	// holdEnded: the delivery was held for too long.
+	holdEnded bool
 	// ifHeld: the endpoint was enabled during an attempt. The attempt is repeated if it comes back held.
 	ifHeld bool
 	// thenAttempt: a retry was asked for as well (before change one-command).
@@ -53,6 +55,8 @@ func (d *delivery) refuses(name string) error {
 	switch {
 	case d.state.Status.Settled():
 		return refusal(webhook.CodeConflict, d.state.Status.SettledText())
+	case d.state.Queued && name == SignalRetryNow:
+		return refusal(webhook.CodeConflict, d.queuedText())
 	case d.pending != nil && d.pending.kind == commandCancel && !switches(name):
 		return refusal(webhook.CodeConflict, "the delivery is about to be canceled")
 	case name != SignalRetryNow:
@@ -82,8 +86,8 @@ func (d *delivery) ask(name, reason string) (*command, error) {
 	if err := d.refuses(name); err != nil {
 		return nil, err
 	}
-	if d.pending != nil && d.pending.kind == commandCancel {
-		return nil, nil // a cancel ends the delivery, whether the endpoint is enabled or not
+	if d.state.Queued || d.pending != nil && d.pending.kind == commandCancel {
+		return nil, nil // its queue obeys; a cancel ends the delivery, whether the endpoint is enabled or not
 	}
 	switch name {
 	case SignalCancelDelivery:
@@ -144,6 +148,8 @@ func (d *delivery) obeyed(err error) {
 	case d.state.Status.Settled():
 		d.pending.end(refusal(webhook.CodeConflict, d.state.Status.SettledText()))
 		d.pending = nil
+	case d.state.Queued:
+		d.handOver()
 	case d.pending.ifHeld && d.state.Status != webhook.StatusHeld:
 		d.pending = nil
 	default:
@@ -154,7 +160,7 @@ func (d *delivery) obeyed(err error) {
 // askAsBefore replaces ask in workflows that began before a change of what signals mean. It reports whether it handled the
 // signal.
 func (d *delivery) askAsBefore(ctx workflow.Context, name, reason string) bool {
-	if d.state.Status.Settled() {
+	if d.state.Queued || d.state.Status.Settled() {
 		return false
 	}
 	holding := d.pending != nil && d.pending.kind == commandHold

@@ -26,11 +26,16 @@ type delivery struct {
 	shown string
 }
 
-// run makes attempts until the delivery is settled, the workflow is canceled, or the event is draining.
+// run makes attempts until the delivery is settled or handed over, the workflow is canceled, or the event is draining.
 func (d *delivery) run(ctx workflow.Context) {
-	for !d.state.Status.Settled() && d.step(ctx) {
+	for !d.hasEnded() && d.step(ctx) {
 		d.event.show(ctx, d)
 	}
+}
+
+// hasEnded reports whether the workflow has nothing more to do for the delivery.
+func (d *delivery) hasEnded() bool {
+	return d.state.Status.Settled() || d.state.Queued && !d.isAsked()
 }
 
 // step waits for the next command and obeys it. It returns false when the coroutine must stop.
@@ -93,7 +98,7 @@ func (d *delivery) release() {
 // due returns the command that is due by time; none before.
 func (d *delivery) due() *command {
 	if d.state.Status == webhook.StatusHeld {
-		return &command{kind: commandCancel, reason: fmt.Sprintf("held for longer than %s", d.event.in.HoldFor)}
+		return &command{kind: commandCancel, holdEnded: true, reason: fmt.Sprintf("held for longer than %s", d.event.in.HoldFor)}
 	}
 	return &command{kind: commandAttempt}
 }
@@ -101,12 +106,12 @@ func (d *delivery) due() *command {
 func (d *delivery) obey(ctx workflow.Context, c *command) error {
 	switch c.kind {
 	case commandCancel:
-		return d.setStatus(ctx, webhook.StatusCanceled, c.reason)
+		return d.setStatus(ctx, webhook.StatusCanceled, c.reason, c.holdEnded)
 	case commandHold:
 		if c.thenAttempt {
 			d.pending = &command{kind: commandAttempt}
 		}
-		return d.setStatus(ctx, webhook.StatusHeld, c.reason)
+		return d.setStatus(ctx, webhook.StatusHeld, c.reason, false)
 	default:
 		return d.attempt(ctx, c.manual)
 	}
@@ -166,7 +171,9 @@ func (d *delivery) take(ctx workflow.Context, out *activities.AttemptResult) {
 	schedule := d.state.resumesAt()
 	d.state.Status, d.state.Reason = out.Status, out.Reason
 	d.state.NextAttemptAt, d.state.ResumeAt = time.Time{}, time.Time{}
+	d.state.Queued = out.Queued && !out.Status.Settled() && changed(ctx, changeHeldToQueue)
 	switch {
+	case d.state.Queued:
 	case out.Status == webhook.StatusRetrying && out.Attempt != nil && out.Attempt.Manual && len(out.Missing) == 0:
 		d.state.NextAttemptAt = schedule
 	case out.Status == webhook.StatusRetrying:
@@ -192,22 +199,23 @@ func (s *DeliveryState) resumesAt() time.Time {
 }
 
 // setStatus writes a status that no attempt led to. The database decides: it does not hold a delivery whose endpoint is
-// enabled, and does not cancel a settled one.
-func (d *delivery) setStatus(ctx workflow.Context, status webhook.Status, reason string) error {
+// enabled, and does not cancel a settled one. holdEnded says that the cause is the end of a hold.
+func (d *delivery) setStatus(ctx workflow.Context, status webhook.Status, reason string, holdEnded bool) error {
 	if status == webhook.StatusHeld && d.state.Status == webhook.StatusHeld {
 		return nil
 	}
 	in := activities.SetStatusInput{
 		Tenant: d.event.in.Tenant, DeliveryID: d.state.ID, Status: status, Reason: reason, Attempts: d.state.made(),
+		HoldEnded: holdEnded,
 	}
 	var out activities.SetStatusResult
 	ctx = housekeeping(ctx, fmt.Sprintf("set %s %s", d.name(), status))
 	if err := workflow.ExecuteActivity(ctx, activities.NameSetStatus, in).Get(ctx, &out); err != nil {
 		return err
 	}
-	if out.Status == webhook.StatusPending || out.Status == webhook.StatusRetrying {
+	if !out.Queued && (out.Status == webhook.StatusPending || out.Status == webhook.StatusRetrying) {
 		return nil // nothing changed: the wait continues
 	}
-	d.take(ctx, &activities.AttemptResult{Status: out.Status, Reason: out.Reason, Missing: out.Missing})
+	d.take(ctx, &activities.AttemptResult{Status: out.Status, Reason: out.Reason, Queued: out.Queued, Missing: out.Missing})
 	return nil
 }

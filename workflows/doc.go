@@ -1,4 +1,4 @@
-// Package workflows holds all that a recorded history depends on: the workflows EventDelivery and EndpointRecovery, their
+// Package workflows holds all that a recorded history depends on: the workflows EventDelivery and EndpointQueue, their
 // names, inputs, signals, updates and queries. Package engine is their client.
 //
 // A change that would replay an old history differently goes behind workflow.GetVersion. Its change id and reason are

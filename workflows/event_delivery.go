@@ -9,7 +9,8 @@ import (
 )
 
 // EventDelivery delivers one event: a coroutine for each delivery attempts, judges, waits and attempts again until the
-// delivery is settled. A receiver's failure is a result, not an error. The workflow fails with an error of type exhausted,
+// delivery is settled, or handed over to its endpoint's queue because the endpoint is disabled. A receiver's failure is a result,
+// not an error. The workflow fails with an error of type exhausted,
 // whose detail is the result, when a delivery is exhausted, and with one of type invalid_input when Waybill cannot have
 // made its input.
 func EventDelivery(ctx workflow.Context, in *EventDeliveryInput) (*EventDeliveryResult, error) {
@@ -35,7 +36,8 @@ type event struct {
 	shown []webhook.Status
 	// draining makes every delivery stop at its next wait, because the history is long and a new run must begin.
 	draining bool
-	// settingEnabled counts the running activities that disable or enable endpoints for a person's signal.
+	// settingEnabled counts the running coroutines that disable or enable endpoints, or cancel what was handed over, for a person's
+	// signal.
 	settingEnabled int
 }
 
@@ -71,7 +73,7 @@ func (e *event) setup(ctx workflow.Context) error {
 	return nil
 }
 
-// run drives the deliveries until all are settled. When the history has grown long, it hands what is left to a new run
+// run drives the deliveries until all have ended. When the history has grown long, it hands what is left to a new run
 // of the same workflow.
 func (e *event) run(ctx workflow.Context) (*EventDeliveryResult, error) {
 	for {
@@ -80,7 +82,7 @@ func (e *event) run(ctx workflow.Context) (*EventDeliveryResult, error) {
 		switch {
 		case ctx.Err() != nil:
 			return nil, e.cancelRest(ctx)
-		case e.settled():
+		case e.ended():
 			return e.result().end(ctx)
 		case !e.isAsked():
 			return nil, workflow.NewContinueAsNewError(ctx, EventDelivery, e.continuation())
@@ -94,7 +96,7 @@ func (e *event) run(ctx workflow.Context) (*EventDeliveryResult, error) {
 func (e *event) drive(ctx workflow.Context) {
 	wg := workflow.NewWaitGroup(ctx)
 	for _, d := range e.deliveries {
-		if d.state.Status.Settled() {
+		if d.hasEnded() {
 			continue
 		}
 		wg.Add(1)
@@ -117,14 +119,14 @@ func (e *event) awaitHandlers(ctx workflow.Context) {
 
 func (e *event) isAsked() bool { return slices.ContainsFunc(e.deliveries, (*delivery).isAsked) }
 
-func (e *event) settled() bool {
-	return !slices.ContainsFunc(e.deliveries, func(d *delivery) bool { return !d.state.Status.Settled() })
+func (e *event) ended() bool {
+	return !slices.ContainsFunc(e.deliveries, func(d *delivery) bool { return !d.hasEnded() })
 }
 
 func (e *event) result() *EventDeliveryResult {
 	r := &EventDeliveryResult{}
 	for _, d := range e.deliveries {
-		r.add(d.state.Status)
+		r.add(&d.state)
 	}
 	return r
 }
@@ -157,10 +159,10 @@ func (e *event) cancelRest(ctx workflow.Context) error {
 	reason := ctx.Err()
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	for _, d := range e.deliveries {
-		if d.state.Status.Settled() {
+		if d.hasEnded() {
 			continue
 		}
-		if err := d.setStatus(ctx, webhook.StatusCanceled, "the workflow was canceled"); err != nil {
+		if err := d.setStatus(ctx, webhook.StatusCanceled, "the workflow was canceled", false); err != nil {
 			return err
 		}
 	}

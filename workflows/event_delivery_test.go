@@ -12,7 +12,6 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
-	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
 	"waybill/activities"
@@ -248,28 +247,4 @@ func TestEventDelivery_InputHasNoSecrets(t *testing.T) {
 		require.NotContains(t, strings.ToLower(string(payload.GetData())), word)
 	}
 	require.Less(t, len(payload.GetData()), 1024)
-}
-
-func TestEndpointRecovery(t *testing.T) {
-	t.Parallel()
-	var suite testsuite.WorkflowTestSuite
-	env := suite.NewTestWorkflowEnvironment()
-	env.SetStartTime(began)
-	workflows.Register(env)
-	var a *activities.Activities
-	activities.Register(env, a)
-	var pages []activities.WakeInput
-	env.OnActivity(a.Wake, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.WakeInput) (*activities.WakeResult, error) {
-		pages = append(pages, in)
-		n := len(pages)
-		return &activities.WakeResult{Last: deliveryID(100 * n), Version: 7, Woken: 100, Done: n == 3}, nil
-	})
-	env.ExecuteWorkflow(workflows.EndpointRecoveryType, &workflows.EndpointRecoveryInput{Tenant: "acme", EndpointID: endpointID(1), PerSecond: 100})
-	require.NoError(t, env.GetWorkflowError())
-	require.Equal(t, 2*time.Second, env.Now().Sub(began), "a page a second")
-	require.Equal(t, []activities.WakeInput{
-		{Tenant: "acme", EndpointID: endpointID(1), Limit: 100},
-		{Tenant: "acme", EndpointID: endpointID(1), Limit: 100, After: deliveryID(100), Version: 7},
-		{Tenant: "acme", EndpointID: endpointID(1), Limit: 100, After: deliveryID(200), Version: 7},
-	}, pages)
 }

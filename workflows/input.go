@@ -50,15 +50,18 @@ func (in *EventDeliveryInput) check() error {
 	return nil
 }
 
+// maxWindow is the largest window that an input may have; the activity has a lower limit of its own.
+const maxWindow = 10_000
+
 // check returns what is wrong with an input.
-func (in *EndpointRecoveryInput) check() error {
+func (in *EndpointQueueInput) check() error {
 	switch {
 	case in == nil:
 		return errors.New("the input is null")
 	case in.Tenant == "" || in.EndpointID.IsZero():
 		return errors.New("tenant and endpoint_id must not be empty")
-	case in.PerSecond < 0 || in.PerSecond > MaxRecoveryRate:
-		return fmt.Errorf("per_second is %d, not from 0 to %d", in.PerSecond, MaxRecoveryRate)
+	case in.Window < 0 || in.Window > maxWindow:
+		return fmt.Errorf("window is %d, not from 0 to %d", in.Window, maxWindow)
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func TestEventDelivery_ForgedInput(t *testing.T) {
 
 func TestWorkflows_WithoutInput(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{workflows.EventDeliveryType, workflows.EndpointRecoveryType} {
+	for _, name := range []string{workflows.EventDeliveryType, workflows.EndpointQueueType} {
 		for args, started := range map[string][]any{"none": nil, "null": {nil}, "a text": {"x"}} {
 			s := newStory(t, "rheo")
 			s.env.ExecuteWorkflow(name, started...)
@@ -67,26 +67,26 @@ func TestWorkflows_WithoutInput(t *testing.T) {
 // So does an input that is null, which no check of a member sees.
 func TestWorkflows_NullInput(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{workflows.EventDeliveryType, workflows.EndpointRecoveryType} {
+	for _, name := range []string{workflows.EventDeliveryType, workflows.EndpointQueueType} {
 		s := newStory(t, "rheo")
 		s.env.ExecuteWorkflow(name, nil)
 		requireForged(t, s)
 	}
 }
 
-func TestEndpointRecovery_ForgedInput(t *testing.T) {
+func TestEndpointQueue_ForgedInput(t *testing.T) {
 	t.Parallel()
-	for name, in := range map[string]workflows.EndpointRecoveryInput{
+	for name, in := range map[string]workflows.EndpointQueueInput{
 		"empty":       {},
-		"no tenant":   {EndpointID: endpointID(1), PerSecond: 1},
-		"no endpoint": {Tenant: "acme", PerSecond: 1},
-		"negative":    {Tenant: "acme", EndpointID: endpointID(1), PerSecond: -1},
-		"too fast":    {Tenant: "acme", EndpointID: endpointID(1), PerSecond: workflows.MaxRecoveryRate + 1},
+		"no tenant":   {EndpointID: endpointID(1), Window: 1},
+		"no endpoint": {Tenant: "acme", Window: 1},
+		"negative":    {Tenant: "acme", EndpointID: endpointID(1), Window: -1},
+		"too fast":    {Tenant: "acme", EndpointID: endpointID(1), Window: 10_001},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newStory(t, "rheo") // which has no activity that wakes
-			s.env.ExecuteWorkflow(workflows.EndpointRecoveryType, &in)
+			s := newStory(t, "rheo") // which has no activity that drains
+			s.env.ExecuteWorkflow(workflows.EndpointQueueType, &in)
 			requireForged(t, s)
 		})
 	}

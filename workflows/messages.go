@@ -53,6 +53,8 @@ type DeliveryState struct {
 	ManualBefore int `json:"manual_before,omitempty"`
 	// Host is the endpoint's, for people to read; "" until an attempt fails.
 	Host string `json:"host,omitempty"`
+	// Queued says that the delivery was handed over to its endpoint's queue. Its status is that of then.
+	Queued bool `json:"queued,omitempty"`
 }
 
 // EndpointSignal is what every signal and every update carries, as plain JSON, so that temporal and tctl can send it.
@@ -71,17 +73,6 @@ type HistoryAnswer struct {
 	webhook.History
 	// Parts are the workflow ids of the children that carry the deliveries of a large event.
 	Parts []string `json:"parts,omitempty"`
-}
-
-// EndpointRecoveryInput starts EndpointRecovery.
-type EndpointRecoveryInput struct {
-	Tenant     string             `json:"tenant"`
-	EndpointID webhook.EndpointID `json:"endpoint_id"`
-	// PerSecond is how many held deliveries are woken a second.
-	PerSecond int `json:"per_second"`
-	// After and Version are where the next run continues after continue-as-new.
-	After   webhook.DeliveryID `json:"after"`
-	Version int64              `json:"version,omitempty"`
 }
 
 // EndpointQueueInput starts EndpointQueue.
@@ -108,4 +99,30 @@ type EndpointNoticesResult struct {
 	Mails int `json:"mails"`
 	// GivenUp says that one was given up, because the mail server refused it for too long.
 	GivenUp bool `json:"given_up,omitempty"`
+}
+
+// EndpointQueueResult is what a run of EndpointQueue did.
+type EndpointQueueResult struct {
+	// Sent counts the attempts of the run, and Delivered those that delivered.
+	Sent      int `json:"sent"`
+	Delivered int `json:"delivered"`
+	// End says why the queue ended.
+	End activities.QueueEnd `json:"end"`
+}
+
+// QueueStatus is the answer of queue_status.
+type QueueStatus struct {
+	EndpointID webhook.EndpointID `json:"endpoint_id"`
+	// Draining says that attempts are being made. The numbers are then those of the end of the last drain.
+	Draining bool `json:"draining"`
+	// Window is how many attempts may be in flight at a time; 0: none was made yet.
+	Window int `json:"window"`
+	// Waiting is how many deliveries wait, counted up to 100,000.
+	Waiting int `json:"waiting"`
+	// Sent counts the attempts of this run, and Delivered those that delivered.
+	Sent      int `json:"sent"`
+	Delivered int `json:"delivered"`
+	// NextAt is when something is due, and Why says what the queue waits for; none while it drains.
+	NextAt *time.Time `json:"next_at,omitempty"`
+	Why    string     `json:"why,omitempty"`
 }

@@ -21,10 +21,9 @@ const (
 
 // Workflow types.
 const (
-	EventDeliveryType    = "EventDelivery"
-	EndpointRecoveryType = "EndpointRecovery"
-	EndpointQueueType    = "EndpointQueue"
-	EndpointNoticesType  = "EndpointNotices"
+	EventDeliveryType   = "EventDelivery"
+	EndpointQueueType   = "EndpointQueue"
+	EndpointNoticesType = "EndpointNotices"
 )
 
 // Signals of EventDelivery, and updates of the same names; each takes an EndpointSignal, an update answers an UpdateAnswer.
@@ -47,6 +46,9 @@ const (
 	QueryStatus = "delivery_status"
 )
 
+// QueryQueueStatus is the query of EndpointQueue; it answers a QueueStatus.
+const QueryQueueStatus = "queue_status"
+
 // Search attributes, registered when the namespace is set up.
 var (
 	AttributeTenant    = temporal.NewSearchAttributeKeyKeyword("WaybillTenant")
@@ -66,11 +68,6 @@ func ProcessQueue(process string) string { return IsolatedQueue + "/" + process 
 
 // EventDeliveryID is the workflow id of an event.
 func EventDeliveryID(tenant, eventID string) string { return tenant + "/" + eventID }
-
-// EndpointRecoveryID is the workflow id of an endpoint's recovery. Event ids have no slash, so it cannot be an event's.
-func EndpointRecoveryID(tenant string, endpoint webhook.EndpointID) string {
-	return fmt.Sprintf("%s/recovery/%s", tenant, endpoint)
-}
 
 // EndpointQueueID is the workflow id of an endpoint's queue. Event ids have no slash, so it cannot be an event's.
 func EndpointQueueID(tenant string, endpoint webhook.EndpointID) string {

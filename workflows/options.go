@@ -6,6 +6,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	"waybill/activities"
 	"waybill/webhook"
 )
 
@@ -28,6 +29,22 @@ func isolatedLane(ctx workflow.Context, endpoint webhook.EndpointID, summary str
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:           IsolatedQueue,
 		StartToCloseTimeout: attemptTimeout,
+		HeartbeatTimeout:    15 * time.Second,
+		RetryPolicy:         infrastructureRetries(),
+		Priority:            temporal.Priority{FairnessKey: endpoint.String()},
+		Summary:             summary,
+	})
+}
+
+// drainTimeout covers one drain: its time, and that of the attempts in flight at its end.
+const drainTimeout = activities.DefaultDrainTime + attemptTimeout
+
+// draining is for the attempts of an endpoint's queue, which share the isolated lane with those of workflows. Its heartbeats tell
+// the server soon that a process has died.
+func draining(ctx workflow.Context, endpoint webhook.EndpointID, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           IsolatedQueue,
+		StartToCloseTimeout: drainTimeout,
 		HeartbeatTimeout:    15 * time.Second,
 		RetryPolicy:         infrastructureRetries(),
 		Priority:            temporal.Priority{FairnessKey: endpoint.String()},

@@ -42,6 +42,7 @@ func runParts(ctx workflow.Context, in *EventDeliveryInput) (*EventDeliveryResul
 		sum.Delivered += r.Delivered
 		sum.Exhausted += r.Exhausted
 		sum.Canceled += r.Canceled
+		sum.Held += r.Held
 	}
 	if len(failed) > 0 {
 		return sum, errors.Join(failed...)

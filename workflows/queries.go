@@ -41,7 +41,7 @@ func (d *delivery) history() webhook.DeliveryHistory {
 	h := webhook.DeliveryHistory{
 		ID: d.state.ID, EndpointID: d.state.EndpointID, Status: d.state.Status, Reason: d.state.Reason,
 	}
-	if d.state.Status == webhook.StatusRetrying {
+	if d.state.Status == webhook.StatusRetrying && !d.state.Queued {
 		next := d.state.NextAttemptAt
 		h.NextAttemptAt = &next
 	}
@@ -68,7 +68,10 @@ func (d *delivery) line() string {
 			fmt.Fprintf(&b, ", last: %s", last.ErrorClass)
 		}
 	}
-	if d.state.Status == webhook.StatusRetrying {
+	switch {
+	case d.state.Queued:
+		b.WriteString(", in its endpoint's queue")
+	case d.state.Status == webhook.StatusRetrying:
 		fmt.Fprintf(&b, ", next at %s", d.state.NextAttemptAt.UTC().Format(time.RFC3339))
 	}
 	if d.state.Reason != "" {

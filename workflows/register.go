@@ -8,6 +8,6 @@ import (
 // Register registers the workflows under their fixed names.
 func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(EventDelivery, workflow.RegisterOptions{Name: EventDeliveryType})
-	r.RegisterWorkflowWithOptions(EndpointRecovery, workflow.RegisterOptions{Name: EndpointRecoveryType})
 	r.RegisterWorkflowWithOptions(EndpointNotices, workflow.RegisterOptions{Name: EndpointNoticesType})
+	r.RegisterWorkflowWithOptions(EndpointQueue, workflow.RegisterOptions{Name: EndpointQueueType})
 }

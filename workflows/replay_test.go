@@ -22,13 +22,16 @@ import (
 var recorded = []string{
 	"canceled-delivery", "canceled-workflow", "continued-as-new", "delivered", "delivered-after-retries", "delivered-to-ten",
 	"disabled-while-waiting", "exhausted", "fault-of-ours", "followed", "held", "held-then-enabled", "held-too-long", "in-parts",
-	"recovery", "retry-now", "retrying", "spilled", "switched-by-a-person",
+	"retry-now", "retrying", "spilled", "switched-by-a-person",
 
 	"before-hold-and-retry", "before-retry-of-held", "before-signal-to-all", "before-silenced",
 	"canceled-updated", "disabled-updated", "exhausted-failed", "forged-input", "held-not-retried", "in-waves", "held-rather-than-retried",
 	"retry-now-manual", "retry-now-updated", "several-statuses", "strange-signal", "timer-canceled", "signals-to-part", "fault-waited", "disabled-each",
 
 	"notices-fault", "notices-gathering", "notices-nothing", "notices-refused", "notices-sent", "notices-waited", "notices-woken",
+	"held-to-queue", "held-to-queue-and-exhausted", "held-to-queue-canceled", "held-to-queue-while-retrying",
+	"queue-continued", "queue-deleted", "queue-disabled", "queue-draining", "queue-emptied", "queue-of-nobody", "queue-sleeping", "queue-slept",
+	"queue-switched", "queue-woken",
 }
 
 func TestReplay(t *testing.T) {

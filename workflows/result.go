@@ -19,10 +19,15 @@ type EventDeliveryResult struct {
 	Delivered int `json:"delivered"`
 	Exhausted int `json:"exhausted,omitempty"`
 	Canceled  int `json:"canceled,omitempty"`
+	// Held counts the deliveries that were handed over to their endpoints' queues. The log says what became of them.
+	Held int `json:"held,omitempty"`
 }
 
-func (r *EventDeliveryResult) add(s webhook.Status) {
-	switch s {
+func (r *EventDeliveryResult) add(d *DeliveryState) {
+	if d.Queued {
+		r.Held++
+	}
+	switch d.Status {
 	case webhook.StatusDelivered:
 		r.Delivered++
 	case webhook.StatusExhausted:
@@ -32,12 +37,12 @@ func (r *EventDeliveryResult) add(s webhook.Status) {
 	}
 }
 
-// end returns the result or the error of an event whose deliveries are settled.
+// end returns the result or the error of an event whose deliveries have ended.
 func (r *EventDeliveryResult) end(ctx workflow.Context) (*EventDeliveryResult, error) {
 	if r.Exhausted == 0 || !changed(ctx, changeExhaustedFails) {
 		return r, nil
 	}
-	text := fmt.Sprintf("exhausted: %d of %d deliveries", r.Exhausted, r.Delivered+r.Exhausted+r.Canceled)
+	text := fmt.Sprintf("exhausted: %d of %d deliveries", r.Exhausted, r.Delivered+r.Exhausted+r.Canceled+r.Held)
 	return nil, temporal.NewNonRetryableApplicationError(text, ErrorTypeExhausted, nil, r)
 }
 

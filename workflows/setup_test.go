@@ -61,6 +61,10 @@ type story struct {
 	updates  int
 	// host is what the real activity would say of the endpoints of failed attempts.
 	host string
+	// queues says that what is held goes to the endpoint's queue, which activities of an earlier version did not do.
+	queues bool
+	// adopted says that what an earlier version held belongs to the queue.
+	adopted bool
 }
 
 func loadDialect(t *testing.T, name string) *webhook.Dialect {
@@ -152,7 +156,7 @@ func (s *story) attempt(_ context.Context, in activities.AttemptInput) (*activit
 		return &activities.AttemptResult{Status: webhook.StatusCanceled, Reason: reason}, nil
 	}
 	if reason, is := s.disabled[in.EndpointID]; is {
-		return &activities.AttemptResult{Status: webhook.StatusHeld, Reason: reason, Host: s.host}, nil
+		return &activities.AttemptResult{Status: webhook.StatusHeld, Reason: reason, Host: s.host, Queued: s.queues}, nil
 	}
 	status := ok
 	if s.answer != nil {
@@ -181,10 +185,15 @@ func (s *story) setStatus(_ context.Context, in activities.SetStatusInput) (*act
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.set = append(s.set, in)
+	if in.HoldEnded && s.adopted {
+		return &activities.SetStatusResult{Status: webhook.StatusHeld, Queued: true}, nil
+	}
 	if in.Status == webhook.StatusHeld && s.disabled[s.inputs[in.DeliveryID].EndpointID] == "" {
 		return &activities.SetStatusResult{Status: webhook.StatusRetrying}, nil
 	}
-	return &activities.SetStatusResult{Status: in.Status, Reason: in.Reason}, nil
+	return &activities.SetStatusResult{
+		Status: in.Status, Reason: in.Reason, Queued: s.queues && in.Status == webhook.StatusHeld,
+	}, nil
 }
 
 func (s *story) setEnabled(_ context.Context, in activities.SetEnabledInput) error {

@@ -95,6 +95,9 @@ func (d *delivery) detail() string {
 
 // outlook says what comes next, and what a person can do about it.
 func (d *delivery) outlook() string {
+	if d.state.Queued {
+		return d.queuedText()
+	}
 	at := d.state.NextAttemptAt.UTC().Format(time.RFC3339)
 	switch d.state.Status {
 	case webhook.StatusRetrying:
@@ -105,7 +108,7 @@ func (d *delivery) outlook() string {
 		}
 		return fmt.Sprintf("canceled at %s unless the endpoint is enabled: mend the receiver, then update %s", at, SignalEnableEndpoint)
 	case webhook.StatusExhausted:
-		return "no attempt follows: mend the receiver, then publish the event under another id"
+		return "no attempt follows by itself: mend the receiver, then " + d.retryCall() + " sends it again"
 	case webhook.StatusPending:
 		if !d.state.NextAttemptAt.IsZero() {
 			return "the endpoint is busy, first attempt at " + at

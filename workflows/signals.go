@@ -67,6 +67,8 @@ func (e *event) obey(ctx workflow.Context, name string, s EndpointSignal) {
 		workflow.GetLogger(ctx).Warn("A signal names no endpoint of this event.", "signal", name, "endpoint", s.EndpointID)
 	case switches(name) && !s.Informed:
 		e.setEndpoints(ctx, name, s, meant)
+	case name == SignalCancelDelivery && slices.ContainsFunc(meant, func(d *delivery) bool { return d.state.Queued }):
+		e.cancelMeant(ctx, name, s, meant)
 	default:
 		e.note(ctx, meant, name, s.Reason)
 	}

@@ -85,6 +85,11 @@ func (e *event) update(ctx workflow.Context, name string, in converter.RawValue)
 			return nil, err
 		}
 	}
+	if name == SignalCancelDelivery {
+		if err := e.cancelQueued(ctx, s.Reason, meant); err != nil {
+			return nil, err
+		}
+	}
 	var asked []*command
 	for _, d := range meant {
 		// A delivery that refuses is settled or has a stronger command; the answer shows its state.

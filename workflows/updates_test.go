@@ -143,7 +143,7 @@ func TestEventDelivery_UpdateOfASettledDelivery(t *testing.T) {
 	var u *updated
 	s.at(time.Second, func() { u = s.update(workflows.SignalRetryNow, endpointID(1).String()) })
 	s.at(2*time.Second, func() { requireRefused(t, u, webhook.CodeConflict, "is delivered already") })
-	s.at(2*time.Second, func() { requireRefused(t, u, webhook.CodeConflict, "publish it under another id") })
+	s.at(2*time.Second, func() { requireRefused(t, u, webhook.CodeConflict, "to send it again") })
 	s.deliver(s.event(2))
 }
 

@@ -17,6 +17,7 @@ const (
 	changeFaultsWait      = "faults-wait"
 	changeSignalsToPart   = "signals-to-part"
 	changeEachEndpoint    = "each-endpoint"
+	changeHeldToQueue     = "held-to-queue"
 )
 
 // Change is a change of what a workflow does.
@@ -39,6 +40,7 @@ func Changes() []Change {
 		{changeFaultsWait, "a delivery with a fault of ours kept the whole event from continuing as new, and forgot that its endpoint was enabled"},
 		{changeSignalsToPart, "each signal to a large event went to all of its parts, so that some hundred of them exceeded its history"},
 		{changeEachEndpoint, "a disable_endpoint or enable_endpoint of every endpoint ended at the first that failed"},
+		{changeHeldToQueue, "each held delivery kept its workflow open, for days or for good; it belongs to its endpoint's queue now"},
 	}
 }
 

@@ -84,7 +84,6 @@ type config struct {
 	// Express makes first attempts without a workflow, for every tenant.
 	Express       bool          `env:"WAYBILL_EXPRESS"`
 	Starts        int           `env:"WAYBILL_STARTS" envDefault:"32"`
-	RecoveryRate  int           `env:"WAYBILL_RECOVERY_RATE" envDefault:"100"`
 	DrainTimeout  time.Duration `env:"WAYBILL_DRAIN_TIMEOUT" envDefault:"25s"`
 	ReadTimeout   time.Duration `env:"WAYBILL_READ_TIMEOUT" envDefault:"30s"`
 	HeaderTimeout time.Duration `env:"WAYBILL_HEADER_TIMEOUT" envDefault:"10s"`

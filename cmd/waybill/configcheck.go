@@ -13,7 +13,6 @@ import (
 
 	"waybill/postgres"
 	"waybill/webhook"
-	"waybill/workflows"
 )
 
 // settings are the checked and parsed configuration.
@@ -114,7 +113,6 @@ func (c *config) checkNumbers(wrong func(variable, format string, args ...any)) 
 		{"WAYBILL_MAX_INFLIGHT_BYTES", c.MaxInflightBytes, 1 << 20, 16 << 30},
 		{"WAYBILL_MAX_BACKLOG", int64(c.MaxBacklog), 0, 10_000_000}, // counting so many takes a second
 		{"WAYBILL_STARTS", int64(c.Starts), 1, 1000},
-		{"WAYBILL_RECOVERY_RATE", int64(c.RecoveryRate), 1, workflows.MaxRecoveryRate},
 	} {
 		if n.value < n.least || n.value > n.most {
 			wrong(n.variable, "is from %d to %d, not %d", n.least, n.most, n.value)

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// An attempt that a person asks for comes on top of the retry policy; a settled delivery takes none.
+// An attempt that a person asks for comes on top of the retry policy. A settled delivery is sent again, with the whole policy.
 func TestDelivery_RetryNow(t *testing.T) {
 	t.Parallel()
 	tn := newTenant(t, shared(t), "standard", fields{"retry": fields{"schedule": []string{"1h"}}})
@@ -29,9 +29,22 @@ func TestDelivery_RetryNow(t *testing.T) {
 	for _, a := range tn.history(t, sent.ID).Deliveries[0].Attempts {
 		require.Equal(t, a.Number > 1, a.Manual, "attempt %d", a.Number)
 	}
-	tn.call(t, "POST", tn.path+"/deliveries/"+d+"/retry", nil).isProblem(t, 409, "conflict")
 	tn.call(t, "POST", tn.path+"/deliveries/"+d+"/cancel", nil).isProblem(t, 409, "conflict")
-	r.wait(t, 4)
+
+	r.answers(fails(1)...)
+	tn.call(t, "POST", tn.path+"/deliveries/"+d+"/retry", nil).is(t, 202, nil)
+	again := tn.waitDelivery(t, d, "retrying", 5)
+	require.WithinDuration(t, time.Now().Add(time.Hour), *again.NextAttemptAt, time.Minute, "the whole policy again")
+	tn.call(t, "POST", tn.path+"/deliveries/"+d+"/retry", nil).is(t, 202, nil)
+	tn.waitDelivery(t, d, "delivered", 6)
+	got := r.wait(t, 6)
+	requireBytes(t, string(got[0].body), got[5].body)
+	require.Equal(t, got[0].header.Get("Webhook-Id"), got[5].header.Get("Webhook-Id"))
+	attempts := tn.attempts(t, d)
+	require.Len(t, attempts, 6)
+	for _, a := range attempts {
+		require.Equal(t, a.Number > 1, a.Manual, "attempt %d", a.Number)
+	}
 }
 
 // What is held waits for its endpoint: an attempt that is asked for is refused, with the reason.
@@ -44,7 +57,7 @@ func TestDelivery_RetryHeld(t *testing.T) {
 	d := tn.publish(t, `{"type":"order.confirmed","data":1}`, 1).Deliveries[0].ID
 	tn.waitDelivery(t, d, "held", 0)
 	p := tn.call(t, "POST", tn.path+"/deliveries/"+d+"/retry", nil).isProblem(t, 409, "conflict")
-	require.Contains(t, p.Detail, "the endpoint is disabled; enable it")
+	require.Contains(t, p.Detail, "the endpoint is disabled; enable it first")
 	r.wait(t, 0)
 }
 

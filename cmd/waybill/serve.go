@@ -62,7 +62,7 @@ func serve(ctx context.Context, s *settings, log *slog.Logger, what parts) (err 
 		return err
 	}
 	p.engine = engine.NewClient(temporal, engine.Options{
-		Namespace: s.TemporalNamespace, Endpoints: p.store, RecoveryRate: s.RecoveryRate, Failpoint: p.failpoint, Logger: log,
+		Namespace: s.TemporalNamespace, Endpoints: p.store, Failpoint: p.failpoint, Logger: log,
 	})
 	var background sync.WaitGroup
 	// The signal does not stop the work at once, because the last requests must be answered first.
@@ -137,7 +137,9 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 		Now: p.clock.now,
 	})
 	background.Go(func() { ingester.Run(ctx) })
-	upkeep := worker.NewUpkeep(worker.UpkeepOptions{Store: p.store, Starter: p.engine, Registerer: p.metrics, Logger: p.log})
+	upkeep := worker.NewUpkeep(worker.UpkeepOptions{
+		Store: p.store, Teller: p.engine, Dialects: p.catalogue.dialects, Registerer: p.metrics, Logger: p.log,
+	})
 	background.Go(func() { upkeep.Run(ctx) })
 	background.Go(func() { p.watchNotices(ctx, mail != nil) })
 	reconciler := worker.NewReconciler(worker.ReconcilerOptions{
@@ -192,7 +194,7 @@ func (p *process) newActivities(queue string) (*activities.Activities, error) {
 		return nil, fmt.Errorf("prepare outbound calls: %w", err)
 	}
 	return activities.New(activities.Options{
-		Store: p.store, Engine: p.engine, Transport: transport, Dialects: p.catalogue.dialects,
+		Store: p.store, Queues: p.store, Recoveries: p.store, Engine: p.engine, Transport: transport, Dialects: p.catalogue.dialects,
 		Queue: queue, Failpoint: p.failpoint, Logger: p.log, Registerer: p.metrics, Now: p.clock.now, NewUUID: p.clock.newUUID,
 	}), nil
 }

@@ -2,7 +2,7 @@
 // that an event can be in, from a real Temporal server with scripted activities. A deliberate change behind
 // workflow.GetVersion adds stories under new names. A file that is there stays, because workflows with such histories may be
 // running: its story is not recorded again. The files before-... show what signals did before change strict-signals; no code of
-// today records them.
+// today records them. Those in which a held delivery stays with its event show what activities did before change held-to-queue.
 //
 // It needs a test stack: make stack, and in another shell: . .waybill/test.env && go run ./scripts/histories
 package main

@@ -31,9 +31,12 @@ type story struct {
 	// open records the workflow while it runs; continues means that it does not end with its first run.
 	open, continues bool
 	holdFor         time.Duration
-	recovery        bool
 	// mail answers the n-th try, from 1, to send a mail; nil: the story is not one of EndpointNotices.
 	mail func(n int) (activities.NoticeResult, error)
+	// drain answers the n-th drain, from 1, of an endpoint's queue; nil: the story is an event's.
+	drain func(n int) (*activities.DrainResult, error)
+	// queues says that what is held goes to the endpoint's queue.
+	queues bool
 	// forge makes the input one that Waybill would not.
 	forge func(in *workflows.EventDeliveryInput)
 }
@@ -82,9 +85,9 @@ func (s *story) start(ctx context.Context, c client.Client, workflowID string) (
 	if s.mail != nil {
 		return s.startNotices(ctx, c, options)
 	}
-	if s.recovery {
-		return c.ExecuteWorkflow(ctx, options, workflows.EndpointRecoveryType, &workflows.EndpointRecoveryInput{
-			Tenant: "acme", EndpointID: webhook.NewID[webhook.EndpointID](fixed(1)), PerSecond: 10,
+	if s.drain != nil {
+		return c.ExecuteWorkflow(ctx, options, workflows.EndpointQueueType, &workflows.EndpointQueueInput{
+			Tenant: "acme", EndpointID: webhook.NewID[webhook.EndpointID](fixed(1)),
 		})
 	}
 	in := &workflows.EventDeliveryInput{
@@ -110,7 +113,7 @@ func (s *story) register(r worker.ActivityRegistry) {
 		return &out, err
 	}, named("Attempt"))
 	r.RegisterActivityWithOptions(func(_ context.Context, in activities.SetStatusInput) (*activities.SetStatusResult, error) {
-		return &activities.SetStatusResult{Status: in.Status, Reason: in.Reason}, nil
+		return &activities.SetStatusResult{Status: in.Status, Reason: in.Reason, Queued: s.queues && in.Status == webhook.StatusHeld}, nil
 	}, named(activities.NameSetStatus))
 	r.RegisterActivityWithOptions(func(_ context.Context, in activities.SetEnabledInput) error {
 		if s.setEnabled == nil {
@@ -122,11 +125,10 @@ func (s *story) register(r worker.ActivityRegistry) {
 		out := result(in, 200, webhook.StatusDelivered, 0)
 		return &out, nil
 	}, named("Follow"))
-	var pages atomic.Int32
-	r.RegisterActivityWithOptions(func(context.Context, activities.WakeInput) (*activities.WakeResult, error) {
-		n := int(pages.Add(1))
-		return &activities.WakeResult{Last: webhook.NewID[webhook.DeliveryID](fixed(10 * n)), Version: 1, Woken: 10, Done: n == 3}, nil
-	}, named("Wake"))
+	var drains atomic.Int32
+	r.RegisterActivityWithOptions(func(context.Context, activities.DrainInput) (*activities.DrainResult, error) {
+		return s.drain(int(drains.Add(1)))
+	}, named("Drain"))
 }
 
 // result is what the real activity would say of an answer.
@@ -198,7 +200,9 @@ func after(status webhook.Status, signal string, informed bool) func(context.Con
 	}
 }
 
-func stories() []*story { return slices.Concat(firstStories(), changedStories(), noticeStories()) }
+func stories() []*story {
+	return slices.Concat(firstStories(), changedStories(), noticeStories(), queueStories())
+}
 
 // firstStories are those that were recorded before any change.
 func firstStories() []*story {
@@ -238,6 +242,5 @@ func firstStories() []*story {
 		}},
 		{name: "in-parts", deliveries: workflows.MaxDeliveries + 1, attempt: failing(0, 0)},
 		{name: "continued-as-new", deliveries: 60, attempt: exhausting(31, 10*time.Millisecond), continues: true},
-		{name: "recovery", recovery: true},
 	}
 }

@@ -1,0 +1,252 @@
+package activities
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"go.temporal.io/sdk/activity"
+
+	"waybill/store"
+	"waybill/webhook"
+)
+
+// Defaults of Options, and limits of a drain.
+const (
+	// DefaultDrainTime is how long a drain begins attempts. One that has more to do is followed by another.
+	DefaultDrainTime = time.Minute
+	// DefaultDrainPoll is how often a drain that waits for its attempts, or for less than that, looks for what has become due.
+	DefaultDrainPoll = time.Second
+
+	// drainLease is longer than the longest attempt, with the time to read and to record. What is leased is attempted at once.
+	drainLease = webhook.MaxTimeout + time.Minute
+	// drainGrace is how long a drain whose time is over waits for its attempts. Slower ones end without it, so that one receiver
+	// that hangs does not stop the queue.
+	drainGrace = 5 * time.Second
+	// settleAgain is when a queue looks again that has to wait for what others have in flight.
+	settleAgain = 2 * time.Second
+
+	// mostWaiting is how far what waits is counted for people, once a drain.
+	mostWaiting = 100_000
+
+	cancelPage       = 500
+	holdPage         = 1000
+	recoveryPage     = 256
+	roomWait         = 20 * time.Millisecond
+	minDrainWait     = 50 * time.Millisecond
+	maxReleaseTime   = 2 * time.Second
+	faultsInRow      = 8
+	firstFaultPause  = time.Second
+	maxFaultPause    = 30 * time.Second
+	leastFaultAgain  = 10 * time.Second
+	latestFaultAgain = time.Hour
+)
+
+// Drain makes the attempts that are due in an endpoint's queue, oldest first, and returns when nothing is due, the endpoint is
+// disabled or deleted, or its time is over. What waits for a disabled endpoint is then held, and what waits for a deleted one
+// canceled. CodeNotFound: the tenant never had the endpoint.
+func (a *Activities) Drain(ctx context.Context, in DrainInput) (*DrainResult, error) {
+	d := a.newDrain(ctx, &in)
+	if activity.IsActivity(ctx) {
+		defer a.beat(ctx, d.details)()
+	}
+	var out *DrainResult
+	err := safely(func() (err error) {
+		out, err = d.run(ctx)
+		return err
+	})
+	return out, a.translate(ctx, "drain", err)
+}
+
+// drain is one run of Drain. One goroutine uses it, except for beat.
+type drain struct {
+	a  *Activities
+	in *DrainInput
+	// holder is who the leases of this run belong to.
+	holder string
+	until  time.Time
+	// stop is closed when the worker stops; nil outside of an activity.
+	stop   <-chan struct{}
+	window window
+	out    DrainResult
+	beat   drainBeat
+
+	inFlight int
+	ended    chan drained
+	// unsent are leased deliveries that were not attempted, and faulty those that cannot be for a fault of ours.
+	unsent, faulty []webhook.DeliveryID
+	// faults counts those in a row. Nothing is claimed before resume.
+	faults int
+	resume time.Time
+	// down is the error of a database that does not answer, which ends the run.
+	down error
+	// state is the queue's when it was last looked at; known says that QueueWoken was called.
+	state *store.QueueState
+	known bool
+}
+
+// drained is how an attempt of the queue ended.
+type drained struct {
+	id         webhook.DeliveryID
+	out        *AttemptResult
+	err        error
+	generation int
+}
+
+func (a *Activities) newDrain(ctx context.Context, in *DrainInput) *drain {
+	most := a.bulkhead.limits[LaneIsolated].slots
+	d := &drain{
+		a: a, in: in, holder: uuid.UUID(a.newUUID()).String(), until: a.now().Add(a.drainTime),
+		window: newWindow(in.Window, most), ended: make(chan drained, most),
+	}
+	if activity.IsActivity(ctx) {
+		d.stop = activity.GetWorkerStopChannel(ctx)
+	}
+	return d
+}
+
+func (d *drain) run(ctx context.Context) (*DrainResult, error) {
+	defer d.giveBack(ctx)
+	if err := d.goOn(ctx); err != nil {
+		return nil, err
+	}
+	for !d.isOver(ctx) {
+		full, err := d.fill(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if full {
+			d.awaitRoom(ctx)
+			continue
+		}
+		next, moved, err := d.look(ctx)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case moved:
+		case d.state.Deleted || d.state.Disabled:
+			d.awaitAll(ctx)
+			return d.settle(ctx)
+		case d.inFlight > 0:
+			d.await(ctx, min(max(next, minDrainWait), d.a.drainPoll), d.inFlight)
+		case next < 0:
+			return d.result(ctx, QueueEmpty, 0, "")
+		case next <= d.a.drainPoll:
+			d.await(ctx, max(next, minDrainWait), 0)
+		default:
+			return d.result(ctx, "", next, d.whyWait())
+		}
+	}
+	d.awaitAll(ctx)
+	if err := cmp.Or(ctx.Err(), d.down); err != nil {
+		return nil, err
+	}
+	return d.result(ctx, "", 0, "")
+}
+
+// isOver reports whether no further attempt may begin in this run.
+func (d *drain) isOver(ctx context.Context) bool {
+	select {
+	case <-d.stop:
+		return true
+	default:
+		return ctx.Err() != nil || d.down != nil || !d.a.now().Before(d.until)
+	}
+}
+
+// fill begins as many attempts as there is room for. It reports whether there is none any more, so that others may be due.
+func (d *drain) fill(ctx context.Context) (full bool, err error) {
+	if err := d.release(ctx); err != nil {
+		return false, err
+	}
+	if left := d.resume.Sub(d.a.now()); left > 0 {
+		d.await(ctx, min(left, d.a.drainPoll), 0)
+		return true, nil
+	}
+	room := d.room()
+	if room <= 0 {
+		return true, nil
+	}
+	rows, err := d.a.queues.ClaimQueued(ctx, d.in.Tenant, d.in.EndpointID, d.holder, drainLease, room)
+	if err != nil {
+		return false, fmt.Errorf("claim what is due: %w", err)
+	}
+	for i := range rows {
+		d.begin(ctx, &rows[i])
+	}
+	return len(rows) == room, nil
+}
+
+// room is how many attempts may begin.
+func (d *drain) room() int { return d.window.size - d.inFlight }
+
+// begin begins the next attempt of a delivery.
+func (d *drain) begin(ctx context.Context, row *store.Queued) {
+	at := d.a.begin(ctx, &AttemptInput{
+		Tenant: d.in.Tenant, EventKey: row.EventKey, DeliveryID: row.ID, EndpointID: d.in.EndpointID, Number: row.Attempts + 1,
+		Lane: LaneIsolated, Manual: row.Asked, Queue: &QueuedAttempt{Uncounted: row.Uncounted},
+	})
+	d.inFlight++
+	id, generation := row.ID, d.window.generation
+	go func() {
+		<-at.done
+		d.ended <- drained{id, at.out, at.err, generation}
+	}()
+}
+
+// take learns from an attempt that has ended.
+func (d *drain) take(r drained) {
+	d.inFlight--
+	full := (*fullError)(nil)
+	switch {
+	case r.err == nil && r.out.Attempt != nil:
+		d.made(r)
+	case r.err == nil && r.out.Status.Settled(): // by somebody else
+	case r.err == nil:
+		d.unsent = append(d.unsent, r.id)
+	case errors.As(r.err, &full):
+		d.a.metrics.busy.Inc()
+		d.unsent = append(d.unsent, r.id)
+		d.pause(max(full.retryAfter, d.a.drainPoll))
+	case webhook.ErrorCode(r.err) == webhook.CodeUnavailable:
+		d.unsent = append(d.unsent, r.id)
+		d.down = r.err
+	default:
+		d.fault(r)
+	}
+}
+
+func (d *drain) made(r drained) {
+	d.faults = 0
+	d.out.Attempts++
+	if r.out.Status == webhook.StatusDelivered {
+		d.out.Delivered++
+	} else if r.out.Host != "" {
+		d.out.Host = r.out.Host
+	}
+	d.a.metrics.queued.Inc()
+	d.pause(d.window.take(r.generation, r.out.Attempt))
+	d.beat.set(d.out.Attempts, d.out.Delivered, d.window.size)
+}
+
+// fault gives a delivery back that cannot be attempted for a fault of ours, such as a secret that no key opens. Its pause grows with
+// every try. Where one follows the other, all of the queue pauses.
+func (d *drain) fault(r drained) {
+	d.a.log.Error("the queue cannot attempt a delivery; trying again later", "tenant", d.in.Tenant, "endpoint", d.in.EndpointID,
+		"delivery", r.id, "error", r.err)
+	d.faulty = append(d.faulty, r.id)
+	if d.faults++; d.faults >= faultsInRow {
+		d.pause(min(firstFaultPause<<min(d.faults-faultsInRow, 10), maxFaultPause))
+	}
+}
+
+// pause lets nothing be claimed for a time.
+func (d *drain) pause(wait time.Duration) {
+	if until := d.a.now().Add(wait); wait > 0 && until.After(d.resume) {
+		d.resume = until
+	}
+}
