@@ -56,6 +56,7 @@ func scenarios() []scenario {
 	all = append(all, disableWaiting(), sqlKillServe(), rollingRestart(), thousandsWaiting())
 	all = append(all, autoDisableScenarios()...)
 	all = append(all, queueScenarios()...)
+	all = append(all, smtpDown())
 	return append(all, engineScenarios()...)
 }
 
