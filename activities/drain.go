@@ -21,8 +21,12 @@ const (
 	// DefaultDrainPoll is how often a drain that waits for its attempts, or for less than that, looks for what has become due.
 	DefaultDrainPoll = time.Second
 
-	// drainLease is longer than the longest attempt, with the time to read and to record. What is leased is attempted at once.
-	drainLease = webhook.MaxTimeout + time.Minute
+	// drainLease is how long what a process that dies has claimed waits for another. It is renewed while an attempt is under way,
+	// when a third of it is over.
+	drainLease = 30 * time.Second
+	// lastLease is for attempts that outlive their drain, and are renewed no more. It is longer than the longest attempt, with the time
+	// to read and to record.
+	lastLease = webhook.MaxTimeout + time.Minute
 	// drainGrace is how long a drain whose time is over waits for its attempts. Slower ones end without it, so that one receiver
 	// that hangs does not stop the queue.
 	drainGrace = 5 * time.Second
@@ -74,7 +78,8 @@ type drain struct {
 	out    DrainResult
 	beat   drainBeat
 
-	inFlight int
+	// inFlight are the deliveries that are being attempted, and when their leases began.
+	inFlight map[webhook.DeliveryID]time.Time
 	ended    chan drained
 	// unsent are leased deliveries that were not attempted, and faulty those that cannot be for a fault of ours.
 	unsent, faulty []webhook.DeliveryID
@@ -100,7 +105,7 @@ func (a *Activities) newDrain(ctx context.Context, in *DrainInput) *drain {
 	most := a.bulkhead.limits[LaneIsolated].slots
 	d := &drain{
 		a: a, in: in, holder: uuid.UUID(a.newUUID()).String(), until: a.now().Add(a.drainTime),
-		window: newWindow(in.Window, most), ended: make(chan drained, most),
+		window: newWindow(in.Window, most), inFlight: map[webhook.DeliveryID]time.Time{}, ended: make(chan drained, most),
 	}
 	if activity.IsActivity(ctx) {
 		d.stop = activity.GetWorkerStopChannel(ctx)
@@ -131,8 +136,8 @@ func (d *drain) run(ctx context.Context) (*DrainResult, error) {
 		case d.state.Deleted || d.state.Disabled:
 			d.awaitAll(ctx)
 			return d.settle(ctx)
-		case d.inFlight > 0:
-			d.await(ctx, min(max(next, minDrainWait), d.a.drainPoll), d.inFlight)
+		case len(d.inFlight) > 0:
+			d.await(ctx, min(max(next, minDrainWait), d.a.drainPoll), len(d.inFlight))
 		case next < 0:
 			return d.result(ctx, QueueEmpty, 0, "")
 		case next <= d.a.drainPoll:
@@ -163,6 +168,7 @@ func (d *drain) fill(ctx context.Context) (full bool, err error) {
 	if err := d.release(ctx); err != nil {
 		return false, err
 	}
+	d.renew(ctx)
 	if left := d.resume.Sub(d.a.now()); left > 0 {
 		d.await(ctx, min(left, d.a.drainPoll), 0)
 		return true, nil
@@ -182,7 +188,7 @@ func (d *drain) fill(ctx context.Context) (full bool, err error) {
 }
 
 // room is how many attempts may begin.
-func (d *drain) room() int { return d.window.size - d.inFlight }
+func (d *drain) room() int { return d.window.size - len(d.inFlight) }
 
 // begin begins the next attempt of a delivery.
 func (d *drain) begin(ctx context.Context, row *store.Queued) {
@@ -190,7 +196,7 @@ func (d *drain) begin(ctx context.Context, row *store.Queued) {
 		Tenant: d.in.Tenant, EventKey: row.EventKey, DeliveryID: row.ID, EndpointID: d.in.EndpointID, Number: row.Attempts + 1,
 		Lane: LaneIsolated, Manual: row.Asked, Queue: &QueuedAttempt{Uncounted: row.Uncounted},
 	})
-	d.inFlight++
+	d.inFlight[row.ID] = d.a.now()
 	id, generation := row.ID, d.window.generation
 	go func() {
 		<-at.done
@@ -200,7 +206,7 @@ func (d *drain) begin(ctx context.Context, row *store.Queued) {
 
 // take learns from an attempt that has ended.
 func (d *drain) take(r drained) {
-	d.inFlight--
+	delete(d.inFlight, r.id)
 	full := (*fullError)(nil)
 	switch {
 	case r.err == nil && r.out.Attempt != nil:

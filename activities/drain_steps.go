@@ -2,11 +2,16 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"go.temporal.io/sdk/activity"
+
+	"waybill/webhook"
 )
 
 // look reads what waits and moves on a recovery. It returns how long until something is due, negative when nothing waits, and whether
@@ -70,7 +75,7 @@ func (d *drain) settle(ctx context.Context) (*DrainResult, error) {
 			return nil, fmt.Errorf("hold what waits: %w", err)
 		}
 	}
-	if d.inFlight > 0 || d.state.Leased {
+	if len(d.inFlight) > 0 || d.state.Leased {
 		version := d.state.Version
 		if err := d.readState(ctx); err != nil {
 			return nil, err
@@ -160,14 +165,37 @@ func (d *drain) release(ctx context.Context) error {
 	return nil
 }
 
-// giveBack releases at the end of a run. When it fails, the leases end by themselves.
+// renew keeps the leases of attempts that take long. When it fails, the leases end, and the attempts may be made twice.
+func (d *drain) renew(ctx context.Context) {
+	var old []webhook.DeliveryID
+	now := d.a.now()
+	for id, since := range d.inFlight {
+		if now.Sub(since) >= drainLease/3 {
+			old = append(old, id)
+			d.inFlight[id] = now
+		}
+	}
+	if len(old) == 0 {
+		return
+	}
+	if err := d.a.queues.RenewQueued(ctx, d.holder, old, drainLease); err != nil {
+		d.a.log.Warn("leases of a queue could not be renewed", "tenant", d.in.Tenant, "endpoint", d.in.EndpointID, "error", err)
+	}
+}
+
+// giveBack releases at the end of a run, and leaves their leases to the attempts that go on. When it fails, the leases end by
+// themselves.
 func (d *drain) giveBack(ctx context.Context) {
-	if len(d.unsent)+len(d.faulty) == 0 {
+	if len(d.unsent)+len(d.faulty)+len(d.inFlight) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxReleaseTime)
 	defer cancel()
-	if err := d.release(ctx); err != nil {
+	err := d.release(ctx)
+	if len(d.inFlight) > 0 {
+		err = errors.Join(err, d.a.queues.RenewQueued(ctx, d.holder, slices.Collect(maps.Keys(d.inFlight)), lastLease))
+	}
+	if err != nil {
 		d.a.log.Warn("leases of a queue could not be given back; they end by themselves", "tenant", d.in.Tenant, "endpoint", d.in.EndpointID, "error", err)
 	}
 }
@@ -176,7 +204,7 @@ func (d *drain) giveBack(ctx context.Context) {
 func (d *drain) awaitRoom(ctx context.Context) {
 	timer := time.NewTimer(roomWait)
 	defer timer.Stop()
-	for !d.isOver(ctx) && d.inFlight > 0 && d.room() < max(1, d.window.size/2) {
+	for !d.isOver(ctx) && len(d.inFlight) > 0 && d.room() < max(1, d.window.size/2) {
 		select {
 		case r := <-d.ended:
 			d.take(r)
@@ -184,6 +212,7 @@ func (d *drain) awaitRoom(ctx context.Context) {
 			if d.room() > 0 {
 				return
 			}
+			d.renew(ctx)
 			timer.Reset(roomWait)
 		case <-d.stop:
 		case <-ctx.Done():
@@ -214,7 +243,7 @@ func (d *drain) await(ctx context.Context, wait time.Duration, attempts int) {
 func (d *drain) awaitAll(ctx context.Context) {
 	timer := time.NewTimer(drainGrace)
 	defer timer.Stop()
-	for d.inFlight > 0 {
+	for len(d.inFlight) > 0 {
 		select {
 		case r := <-d.ended:
 			d.take(r)

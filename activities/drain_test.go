@@ -276,6 +276,31 @@ func TestActivities_Drain_onlyBadRows(t *testing.T) {
 	require.Less(t, len(q.postponed), 50)
 }
 
+// The lease of an attempt that takes long is renewed, by the clock of the process.
+func TestActivities_Drain_renewsLeases(t *testing.T) {
+	t.Parallel()
+	var offset atomic.Int64
+	var q *memQueue
+	b, q := setupQueue(t, func(http.ResponseWriter, *http.Request) {
+		for end := time.Now().Add(bounded); time.Now().Before(end); time.Sleep(time.Millisecond) {
+			q.mu.Lock()
+			renewed := q.renewed
+			q.mu.Unlock()
+			if renewed > 0 {
+				return
+			}
+			offset.Store(int64(11 * time.Second))
+		}
+	}, func(o *activities.Options) {
+		o.Now = func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }
+		o.DrainTime = time.Hour
+	})
+	q.add(queued(1)...)
+	out := drain(t, b, 1)
+	require.Equal(t, 1, out.Delivered)
+	require.Positive(t, q.renewed)
+}
+
 // A database that does not answer ends the drain, which Temporal repeats.
 func TestActivities_Drain_databaseDown(t *testing.T) {
 	t.Parallel()

@@ -21,6 +21,7 @@ type Store interface {
 // Queues is what a drain needs of store.Queues.
 type Queues interface {
 	ClaimQueued(ctx context.Context, tenant string, endpoint webhook.EndpointID, holder string, lease time.Duration, limit int) ([]store.Queued, error)
+	RenewQueued(ctx context.Context, holder string, ids []webhook.DeliveryID, lease time.Duration) error
 	ReleaseQueued(ctx context.Context, holder string, ids []webhook.DeliveryID) error
 	PostponeQueued(ctx context.Context, holder string, ids []webhook.DeliveryID, least, most time.Duration) error
 	QueueState(ctx context.Context, tenant string, endpoint webhook.EndpointID, most int) (*store.QueueState, error)

@@ -36,6 +36,7 @@ type memQueue struct {
 	postponed []webhook.DeliveryID
 	down      bool
 	claimed   []webhook.DeliveryID
+	renewed   int
 	most      int // leased at a time
 	// pages are what a recovery moves, one at a time.
 	pages [][]*memRow
@@ -119,6 +120,17 @@ func (q *memQueue) end(holder string, ids []webhook.DeliveryID, due time.Time) {
 			r.holder, r.due = "", due
 		}
 	}
+}
+
+func (q *memQueue) RenewQueued(_ context.Context, holder string, ids []webhook.DeliveryID, lease time.Duration) error {
+	q.end(holder, ids, time.Now().Add(lease))
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, id := range ids {
+		q.rows[id].holder = holder
+		q.renewed++
+	}
+	return nil
 }
 
 func (q *memQueue) ReleaseQueued(_ context.Context, holder string, ids []webhook.DeliveryID) error {

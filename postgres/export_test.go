@@ -67,7 +67,7 @@ var HotStatements = map[string]string{
 	"count": countDispatches, "set aside": selectSetAside, "count set aside": countSetAside, "release": releaseDispatches, "versions": selectTenantVersions, "claimed ids": selectClaimedIDs, "receipts": selectReceipts,
 	"generated": selectGenerated, "claim outbox": claimOutbox, "delete outbox": deleteOutbox, "quarantine outbox": quarantineOutbox, "trim": trimQuarantine,
 	"delivery": selectDelivery, "cancel": cancelDelivery, "hold": holdDelivery,
-	"to reopen": selectToReopen, "reopen": reopenDelivery, "hasten": hastenDelivery, "release queued": releaseQueued, "postpone queued": postponeQueued,
+	"to reopen": selectToReopen, "reopen": reopenDelivery, "hasten": hastenDelivery, "release queued": releaseQueued, "postpone queued": postponeQueued, "renew queued": renewQueued,
 	"event's deliveries": selectEventDeliveries, "owners": selectOwners, "attempts": selectAttempts, "attempt": selectAttempt,
 	"recorded attempt": selectRecordedAttempts, "progress": selectProgress,
 	"advance a recovery": advanceUnsent, "withdraw": withdrawDeliveries, "missed": selectMissed, "end of missed": selectMissedEnd,

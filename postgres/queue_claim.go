@@ -34,6 +34,13 @@ const (
 		)
 		SELECT id, event_key, event_id, event_type, attempts, uncounted, asked FROM claimed WHERE NOT settled ORDER BY due_at, id`
 
+	renewQueued = `
+		WITH locked AS MATERIALIZED (
+			SELECT d.id FROM unnest($2::uuid[]) AS renewed (id) JOIN deliveries d ON d.id = renewed.id
+			WHERE d.queue_lease = $1::uuid ORDER BY d.id FOR UPDATE OF d
+		)
+		UPDATE deliveries d SET queue_due_at = now() + $3::bigint * interval '1 millisecond' FROM locked WHERE d.id = locked.id`
+
 	// releaseQueued gives the deliveries back their place in the order.
 	releaseQueued = `
 		WITH locked AS MATERIALIZED (
@@ -59,6 +66,14 @@ func (s *Store) ClaimQueued(ctx context.Context, tenant string, endpoint webhook
 	var claimed []store.Queued
 	err := s.selectHot(ctx, &claimed, claimQueued, endpoint, tenant, holder, lease.Milliseconds(), limit)
 	return claimed, failed("claim what is queued", err)
+}
+
+// RenewQueued implements store.Queues.
+func (s *Store) RenewQueued(ctx context.Context, holder string, ids []webhook.DeliveryID, lease time.Duration) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return failed("renew what was claimed", s.execHot(ctx, renewQueued, holder, idsOf(ids), lease.Milliseconds()))
 }
 
 // ReleaseQueued implements store.Queues.

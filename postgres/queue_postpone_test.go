@@ -37,6 +37,30 @@ func TestPostponeQueued(t *testing.T) {
 	require.Empty(t, b.claimQueue(e.ID, 3))
 }
 
+// A holder keeps what it attempts for longer; what another holds, or nobody any more, stays as it is.
+func TestRenewQueued(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	e := b.endpoint("acme")
+	id := b.held(e.ID).ID
+	b.enable(e.ID)
+	holder := uuid.NewString()
+	_, err := b.ClaimQueued(t.Context(), "acme", e.ID, holder, time.Second, 1)
+	require.NoError(t, err)
+	renew := func(holder string) {
+		require.NoError(t, b.RenewQueued(t.Context(), holder, []webhook.DeliveryID{id}, time.Hour))
+	}
+	renew(uuid.NewString())
+	require.Less(t, *b.state(e.ID).DueIn, time.Minute)
+	renew(holder)
+	require.InDelta(t, time.Hour, *b.state(e.ID).DueIn, float64(20*time.Second))
+	require.NoError(t, b.ReleaseQueued(t.Context(), holder, []webhook.DeliveryID{id}))
+	renew(holder)
+	require.Zero(t, *b.state(e.ID).DueIn)
+	require.NoError(t, b.RenewQueued(t.Context(), holder, nil, time.Hour))
+}
+
 // The queue of a disabled endpoint shows that an attempt is under way until its lease has ended.
 func TestQueueState_leased(t *testing.T) {
 	t.Parallel()

@@ -46,6 +46,8 @@ type Queues interface {
 	// overlap. It claims nothing while the endpoint is disabled or deleted. A claimed delivery that was held is pending or
 	// retrying again.
 	ClaimQueued(ctx context.Context, tenant string, endpoint webhook.EndpointID, holder string, lease time.Duration, limit int) ([]Queued, error)
+	// RenewQueued moves the ends of leases that holder still has: the attempts are under way.
+	RenewQueued(ctx context.Context, holder string, ids []webhook.DeliveryID, lease time.Duration) error
 	// ReleaseQueued ends the leases of deliveries that holder did not attempt. They are due at once.
 	ReleaseQueued(ctx context.Context, holder string, ids []webhook.DeliveryID) error
 	// PostponeQueued ends the leases of deliveries that holder could not attempt because of a fault of ours. Each is due again after as
