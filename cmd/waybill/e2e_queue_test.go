@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -98,6 +99,38 @@ func TestQueue_HoldsAndDrains(t *testing.T) {
 	require.Empty(t, order, "each arrived once")
 	require.Greater(t, early, events/2-64, "the oldest first, but for those that are on their way at the same time")
 	o.finds(t, ofTenant+"'Running'", "")
+}
+
+// A process that is killed while it drains loses nothing. Another goes on once its leases have ended.
+func TestQueue_Killed(t *testing.T) {
+	t.Parallel()
+	g := ownGroup(t, groupOptions{})
+	s := g.own(t, "serve")
+	tn := newTenant(t, s, "standard", nil)
+	r := newReceiver(t, reply{after: 200 * time.Millisecond})
+	e := tn.endpoint(t, r, nil)
+	tn.call(t, "POST", tn.path+"/endpoints/"+e.ID+"/disable", nil).is(t, 200, nil)
+	const events = 300
+	tn.publishMany(t, events)
+	tn.waitCount(t, "held", events)
+	tn.call(t, "POST", tn.path+"/endpoints/"+e.ID+"/enable", nil).is(t, 200, nil)
+	await(t, patience, "the queue to be on its way", func() error {
+		if got := len(r.got()); got < 20 {
+			return fmt.Errorf("%d have come", got)
+		}
+		return nil
+	})
+	s.kill(t)
+	r.answers(reply{})
+	s.restart(t)
+	tn.waitCount(t, "delivered", events)
+	seen := map[string]bool{}
+	got := r.got()
+	for _, a := range got {
+		seen[a.header.Get("Webhook-Id")] = true
+	}
+	require.Len(t, seen, events)
+	require.LessOrEqual(t, len(got), events+32, "twice only what was under way")
 }
 
 // A queue whose workflow is terminated by hand is brought back by the reconciler. Nobody else tells that it is gone.
