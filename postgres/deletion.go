@@ -20,7 +20,7 @@ const (
 			(SELECT id FROM deliveries WHERE endpoint_id = $2 AND queue_due_at IS NOT NULL ORDER BY queue_due_at, id LIMIT $6)
 			ORDER BY id LIMIT $6
 		), locked AS MATERIALIZED (
-			SELECT d.id, d.queue_due_at IS NOT NULL AND d.held_at IS NULL AS queued FROM waiting w JOIN deliveries d ON d.id = w.id
+			SELECT d.id, d.queue_due_at IS NOT NULL AS queued FROM waiting w JOIN deliveries d ON d.id = w.id
 			WHERE d.tenant_id || '' = $3 AND d.status || '' IN ('pending', 'retrying', 'held') ORDER BY d.id FOR UPDATE OF d
 		), canceled AS (
 			UPDATE deliveries d SET status = 'canceled', reason = $4, held_at = NULL, next_attempt_at = NULL, queue_due_at = NULL, queue_lease = NULL,
