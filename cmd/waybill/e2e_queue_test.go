@@ -35,7 +35,7 @@ func (tn *tenant) publishMany(t *testing.T, n int) []string {
 // waitCount waits until so many of a tenant's deliveries have a status.
 func (tn *tenant) waitCount(t *testing.T, status string, n int) {
 	t.Helper()
-	await(t, 2*patience, fmt.Sprintf("%d deliveries to be %s", n, status), func() error {
+	await(t, 3*patience, fmt.Sprintf("%d deliveries to be %s", n, status), func() error {
 		got := 0
 		next := "?limit=100&status=" + status
 		for next != "" {
@@ -110,7 +110,7 @@ func TestQueue_Killed(t *testing.T) {
 	r := newReceiver(t, reply{after: 200 * time.Millisecond})
 	e := tn.endpoint(t, r, nil)
 	tn.call(t, "POST", tn.path+"/endpoints/"+e.ID+"/disable", nil).is(t, 200, nil)
-	const events = 300
+	const events = 200
 	tn.publishMany(t, events)
 	tn.waitCount(t, "held", events)
 	tn.call(t, "POST", tn.path+"/endpoints/"+e.ID+"/enable", nil).is(t, 200, nil)
