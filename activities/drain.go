@@ -124,6 +124,9 @@ func (d *drain) run(ctx context.Context) (*DrainResult, error) {
 			return nil, err
 		}
 		if full {
+			if err := d.learn(ctx); err != nil {
+				return nil, err
+			}
 			d.awaitRoom(ctx)
 			continue
 		}

@@ -20,11 +20,8 @@ func (d *drain) look(ctx context.Context) (next time.Duration, moved bool, err e
 	if err := d.readState(ctx); err != nil || d.state.Deleted || d.state.Disabled {
 		return 0, false, err
 	}
-	if !d.known {
-		if err := d.woken(ctx); err != nil {
-			return 0, false, err
-		}
-		d.known = true
+	if err := d.know(ctx); err != nil {
+		return 0, false, err
 	}
 	next = -1
 	if d.state.DueIn != nil {
@@ -41,6 +38,29 @@ func (d *drain) look(ctx context.Context) (next time.Duration, moved bool, err e
 		next = page
 	}
 	return next, sent > 0, nil
+}
+
+// learn says once in a run that has no time to look that the queue is awake. Otherwise the upkeep would wake it until it is done.
+func (d *drain) learn(ctx context.Context) error {
+	if d.known {
+		return nil
+	}
+	if err := d.readState(ctx); err != nil || d.state.Deleted || d.state.Disabled {
+		return err
+	}
+	return d.know(ctx)
+}
+
+// know says once that the queue knows of the endpoint's state, which was just read and lets it go on.
+func (d *drain) know(ctx context.Context) error {
+	if d.known {
+		return nil
+	}
+	if err := d.woken(ctx); err != nil {
+		return err
+	}
+	d.known = true
+	return nil
 }
 
 func (d *drain) readState(ctx context.Context) (err error) {

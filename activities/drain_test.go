@@ -44,6 +44,7 @@ func TestActivities_Drain(t *testing.T) {
 		require.Equal(t, q.endpoint.URL, r.Attempt.URL)
 	}
 	require.Equal(t, []int64{7}, q.woken, "once it is known that the queue drains")
+	require.Less(t, q.claimedThen, 100, "long before it is empty, so that nobody wakes it meanwhile")
 	require.NoError(t, testutil.GatherAndCompare(b.registry, strings.NewReader(`
 		# HELP waybill_queue_attempts_total Attempts that endpoints' queues made: of deliveries that were held or opened again.
 		# TYPE waybill_queue_attempts_total counter

@@ -27,6 +27,8 @@ type memQueue struct {
 	deleted  bool
 	version  int64
 	woken    []int64
+	// claimedThen is how many rows were claimed when QueueWoken was last called.
+	claimedThen int
 	records  []*store.Record
 	// canceled are the pages that a deleted endpoint's cancel finds; just says that a record may still come.
 	canceled [][]store.HeldDelivery
@@ -174,7 +176,7 @@ func (q *memQueue) HoldQueued(_ context.Context, _ string, _ webhook.EndpointID,
 func (q *memQueue) QueueWoken(_ context.Context, _ string, _ webhook.EndpointID, version int64) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.woken = append(q.woken, version)
+	q.woken, q.claimedThen = append(q.woken, version), len(q.claimed)
 	return nil
 }
 

@@ -38,12 +38,15 @@ type queue struct {
 	wakes workflow.ReceiveChannel
 	// switches are the signals that disable and enable the endpoint.
 	switches []switchChannel
+	// switched says that one of them was obeyed while a drain was under way, which may not have seen it.
+	switched bool
 	// window is how many attempts may be in flight in the next drain.
 	window int
 	// sent and delivered count the attempts of this run.
 	sent, delivered int
-	waiting         int
-	host            string
+	// waiting is how many wait; nil: no drain of this run has counted them.
+	waiting *int
+	host    string
 	// next is when something is due, and why what the queue waits for; zero and "" while it drains.
 	next time.Time
 	why  string
@@ -57,13 +60,13 @@ func (q *queue) run(ctx workflow.Context) (*EndpointQueueResult, error) {
 		// A drain sees all that the wakes before it tell.
 		for q.wakes.ReceiveAsync(nil) {
 		}
+		q.switched = false
 		q.next, q.why = time.Time{}, ""
 		q.show(ctx)
 		out, err := q.drain(ctx)
 		if err != nil {
 			return nil, err
 		}
-		q.take(out)
 		switch {
 		case q.isWoken():
 		case out.End != "":
@@ -82,7 +85,7 @@ func (q *queue) run(ctx workflow.Context) (*EndpointQueueResult, error) {
 }
 
 // isWoken reports whether a signal has come that no drain has seen.
-func (q *queue) isWoken() bool { return q.wakes.Len() > 0 || q.isSwitched() }
+func (q *queue) isWoken() bool { return q.wakes.Len() > 0 || q.switched || q.isSwitched() }
 
 // drain makes what is due. A fault of ours that retries of the activity do not cure, such as a database that an operator must mend,
 // ends neither the queue nor what waits in it.
@@ -90,10 +93,19 @@ func (q *queue) drain(ctx workflow.Context) (*activities.DrainResult, error) {
 	var a *activities.Activities
 	var out activities.DrainResult
 	in := activities.DrainInput{Tenant: q.in.Tenant, EndpointID: q.in.EndpointID, Window: q.window}
-	err := workflow.ExecuteActivity(draining(ctx, q.in.EndpointID, "attempts to "+q.name()), a.Drain, in).Get(ctx, &out)
+	made := workflow.ExecuteActivity(draining(ctx, q.in.EndpointID, "attempts to "+q.name()), a.Drain, in)
+	// A drain takes up to a minute, and whoever disables the endpoint by a signal waits for no drain.
+	for workflow.Await(ctx, func() bool { return made.IsReady() || q.isSwitched() }) == nil && !made.IsReady() {
+		q.switched = true
+		if err := q.obeySwitches(ctx); err != nil {
+			return nil, err
+		}
+	}
+	err := made.Get(ctx, &out)
 	var refused *temporal.ApplicationError
 	switch {
 	case err == nil:
+		q.take(&out)
 		return &out, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
@@ -101,11 +113,11 @@ func (q *queue) drain(ctx workflow.Context) (*activities.DrainResult, error) {
 		return nil, err
 	}
 	workflow.GetLogger(ctx).Error("A queue is stuck on an internal fault and will be tried again.", "endpoint", q.in.EndpointID, "error", err)
-	return &activities.DrainResult{Window: q.window, Waiting: q.waiting, Next: faultPause, Why: "a fault of Waybill itself, which its log shows"}, nil
+	return &activities.DrainResult{Next: faultPause, Why: "a fault of Waybill itself, which its log shows"}, nil
 }
 
 func (q *queue) take(out *activities.DrainResult) {
-	q.window, q.waiting = out.Window, out.Waiting
+	q.window, q.waiting = out.Window, &out.Waiting
 	q.sent += out.Attempts
 	q.delivered += out.Delivered
 	if out.Host != "" {

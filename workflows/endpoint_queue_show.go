@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -48,12 +49,16 @@ func (q *queue) details() string {
 	if q.host != "" {
 		text = fmt.Sprintf("%s (%s)", quoted(q.host), q.in.EndpointID)
 	}
+	waiting := "not counted before the first drain ends"
+	if q.waiting != nil {
+		waiting = strconv.Itoa(*q.waiting)
+	}
 	if q.next.IsZero() {
-		text += ": **draining**, the numbers are those of the end of the last drain"
+		text += ": **draining**, the numbers are those of the end of the last drain; those of this one are in the heartbeat of its activity"
 	} else {
 		text += fmt.Sprintf(": **sleeping** until %s: %s; signal %s looks at once", q.next.UTC().Format(time.RFC3339), q.why, SignalWake)
 	}
-	text += fmt.Sprintf("\n\n- deliveries that wait: %d\n- attempts of this run: %d, of which delivered: %d\n", q.waiting, q.sent, q.delivered)
+	text += fmt.Sprintf("\n\n- deliveries that wait: %s\n- attempts of this run: %d, of which delivered: %d\n", waiting, q.sent, q.delivered)
 	if q.window > 0 {
 		text += fmt.Sprintf("- attempts at a time: up to %d\n", q.window)
 	}

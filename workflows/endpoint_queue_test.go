@@ -28,8 +28,9 @@ type queueStory struct {
 	inputs []activities.DrainInput
 	at     []time.Duration
 	timers []time.Duration
-	// enabling is what SetEnabled was asked.
+	// enabling is what SetEnabled was asked, and enabled is called after it.
 	enabling []activities.SetEnabledInput
+	enabled  func()
 }
 
 func newQueueStory(t *testing.T, drain func(n int, in activities.DrainInput) (*activities.DrainResult, error)) *queueStory {
@@ -49,6 +50,9 @@ func newQueueStory(t *testing.T, drain func(n int, in activities.DrainInput) (*a
 	s.env.OnActivity(activities.NameSetEnabled, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in activities.SetEnabledInput) error {
 			s.enabling = append(s.enabling, in)
+			if s.enabled != nil {
+				s.enabled()
+			}
 			return nil
 		}).Maybe()
 	s.env.SetOnTimerScheduledListener(func(_ string, duration time.Duration) { s.timers = append(s.timers, duration) })
@@ -117,9 +121,9 @@ func TestEndpointQueue(t *testing.T) {
 		}
 	})
 	s.env.RegisterDelayedCallback(func() {
-		next := began.Add(time.Minute)
+		next, waiting := began.Add(time.Minute), 15
 		require.Equal(t, &workflows.QueueStatus{
-			EndpointID: endpointID(1), Window: 16, Waiting: 15, Sent: 1500, Delivered: 1485, NextAt: &next, Why: "retries",
+			EndpointID: endpointID(1), Window: 16, Waiting: &waiting, Sent: 1500, Delivered: 1485, NextAt: &next, Why: "retries",
 		}, s.status())
 		m := s.metadata()
 		require.Contains(t, m.GetCurrentDetails(), "`hooks.example.com` ("+endpointID(1).String()+"): **sleeping** until 2026-05-27T14:33:00Z: retries; signal wake looks at once")
@@ -204,7 +208,6 @@ func TestEndpointQueue_Switches(t *testing.T) {
 		case 0:
 			return &activities.DrainResult{Window: 4, Waiting: 1, Next: time.Hour}, nil
 		case 1:
-			s.env.SetContinueAsNewSuggested(true) // which must not lose what comes now
 			s.env.SignalWorkflow(workflows.SignalEnableEndpoint, workflows.EndpointSignal{EndpointID: workflows.AllEndpoints})
 			return &activities.DrainResult{Window: 4, Waiting: 1, End: activities.QueueDisabled}, nil
 		default:
@@ -224,6 +227,31 @@ func TestEndpointQueue_Switches(t *testing.T) {
 		{Tenant: "acme", EndpointID: endpointID(1), Reason: "be cause"}, {Tenant: "acme", EndpointID: endpointID(1), Enabled: true},
 	}, s.enabling)
 	require.Equal(t, activities.QueueEmpty, s.result().End)
+}
+
+// A drain takes up to a minute. Whoever disables the endpoint by a signal does not wait for it.
+func TestEndpointQueue_SwitchedWhileDraining(t *testing.T) {
+	t.Parallel()
+	s := newQueueStory(t, nil)
+	disabled := make(chan struct{})
+	s.drain = func(n int, _ activities.DrainInput) (*activities.DrainResult, error) {
+		if n > 1 { // the drain may have ended for another reason, so the queue looks once more
+			return &activities.DrainResult{Window: 4, Waiting: 1, End: activities.QueueDisabled}, nil
+		}
+		s.env.SignalWorkflow(workflows.SignalDisableEndpoint, workflows.EndpointSignal{EndpointID: endpointID(1).String(), Reason: "enough"})
+		select {
+		case <-disabled:
+		case <-time.After(20 * time.Second):
+			t.Error("the endpoint is not disabled while the drain is under way")
+		}
+		require.Equal(t, &workflows.QueueStatus{EndpointID: endpointID(1), Draining: true}, s.status(), "nothing is counted yet")
+		require.Contains(t, s.metadata().GetCurrentDetails(), "- deliveries that wait: not counted before the first drain ends\n")
+		return &activities.DrainResult{Window: 4, Waiting: 1, End: activities.QueueDisabled}, nil
+	}
+	s.enabled = func() { close(disabled) }
+	s.run(queueInput())
+	require.Equal(t, []activities.SetEnabledInput{{Tenant: "acme", EndpointID: endpointID(1), Reason: "enough"}}, s.enabling)
+	require.Equal(t, activities.QueueDisabled, s.result().End)
 }
 
 func TestEndpointQueue_Ends(t *testing.T) {

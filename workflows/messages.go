@@ -115,10 +115,10 @@ type QueueStatus struct {
 	EndpointID webhook.EndpointID `json:"endpoint_id"`
 	// Draining says that attempts are being made. The numbers are then those of the end of the last drain.
 	Draining bool `json:"draining"`
-	// Window is how many attempts may be in flight at a time; 0: none was made yet.
-	Window int `json:"window"`
-	// Waiting is how many deliveries wait, counted up to 100,000.
-	Waiting int `json:"waiting"`
+	// Window is how many attempts may be in flight at a time, and Waiting how many deliveries wait, counted up to 100,000. Both are
+	// missing during the first drain of a run, which lasts a minute at most: they are not known before it ends.
+	Window  int  `json:"window,omitempty"`
+	Waiting *int `json:"waiting,omitempty"`
 	// Sent counts the attempts of this run, and Delivered those that delivered.
 	Sent      int `json:"sent"`
 	Delivered int `json:"delivered"`
