@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	htmltemplate "html/template"
+	"net/mail"
 	"regexp"
 	"strings"
 	texttemplate "text/template"
@@ -82,8 +83,15 @@ func (p *noticePlan) mailID(from string) string {
 	if began != nil {
 		at = began.UnixMicro()
 	}
-	_, domain, _ := strings.Cut(strings.TrimRight(from, "> "), "@")
-	return fmt.Sprintf("%s.%d.%d.%s@%s", p.notice.EndpointID, p.notice.Mails+1, at, p.kind, domain)
+	return fmt.Sprintf("%s.%d.%d.%s@%s", p.notice.EndpointID, p.notice.Mails+1, at, p.kind, domainOf(from))
+}
+
+// domainOf is the domain of a sender, whose name may have an @ of its own.
+func domainOf(from string) string {
+	if sender, err := mail.ParseAddress(from); err == nil {
+		from = sender.Address
+	}
+	return from[strings.LastIndex(from, "@")+1:]
 }
 
 // linkPattern finds links in texts of others. Their path and query may be secrets.

@@ -420,3 +420,12 @@ func TestNotices_UnknownDialect(t *testing.T) {
 	require.ErrorContains(t, err, "the tenant's dialect is not loaded")
 	require.Empty(t, b.store.told)
 }
+
+// The name of a sender may have an @, which is none of the Message-ID's.
+func TestSendNotice_IDAndNameOfSender(t *testing.T) {
+	t.Parallel()
+	b := noticeSetup(t, "standard", inbox.Options{}, func(o *activities.NoticesOptions) { o.From = `"Ops @ home" <waybill@example.net>` })
+	b.exhausted(1)
+	b.send(t)
+	require.Regexp(t, `^<ep_[0-9a-f]+\.1\.[0-9]+\.trouble@example\.net>$`, b.inbox.Mails()[0].Header.Get("Message-ID"))
+}

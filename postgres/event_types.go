@@ -26,7 +26,10 @@ const (
 
 	selectType = `SELECT type, description, schema, example, deprecated, created_at, updated_at FROM event_types WHERE tenant_id = $1 AND type = $2`
 
-	selectTypes = `SELECT type, description, deprecated, created_at, updated_at FROM event_types WHERE tenant_id = $1 AND type > $2 ORDER BY type LIMIT $3`
+	// selectTypes is in the order of bytes, as the dialect's types that the same list shows, whatever order the database is made with.
+	selectTypes = `
+		SELECT type, description, deprecated, created_at, updated_at FROM event_types
+		WHERE tenant_id = $1 AND type COLLATE "C" > $2 ORDER BY type COLLATE "C" LIMIT $3`
 )
 
 type ownTypeRow struct {

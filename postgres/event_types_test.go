@@ -37,6 +37,27 @@ func (b *bundle) known(name string) *webhook.OwnType {
 	return own
 }
 
+// A database whose texts are in the order of a language neither loses types between pages nor shows any twice.
+func TestEventTypes_OrderOfLanguage(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.exec(`ALTER TABLE event_types ALTER COLUMN type TYPE text COLLATE "en-x-icu"`)
+	want := []string{"Order.sent", "order", "order.a", "order1", "order_b", "orders"}
+	for _, name := range want {
+		b.putType("acme", ownType(name))
+	}
+	var got []string
+	for after := ""; len(got) < len(want); {
+		page, err := b.OwnTypes(t.Context(), "acme", store.Page{After: after, Limit: 1})
+		require.NoError(t, err)
+		require.Len(t, page, 1, "%v", got)
+		after = page[0].Type
+		got = append(got, after)
+	}
+	require.Equal(t, want, got)
+}
+
 func TestEventTypes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

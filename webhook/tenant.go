@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"cmp"
+	"net/mail"
 	"net/url"
 	"reflect"
 	"regexp"
@@ -71,14 +72,21 @@ func (t *Tenant) MaxEndpoints(d *Dialect) int {
 
 var (
 	tenantIDPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	emailPattern    = regexp.MustCompile(`^[^@\s<>]+@[^@\s<>]+\.[^@\s<>]+$`)
+	// emailPattern asks for a domain with a dot, which the grammar of addresses does not.
+	emailPattern = regexp.MustCompile(`^[^@\s<>]+@[^@\s<>\[\]]+\.[^@\s<>\[\]]+$`)
 )
+
+// isEmailAddress reports whether mail can be sent to text: an address alone, without a name, quotes or a comment.
+func isEmailAddress(text string) bool {
+	parsed, err := mail.ParseAddress(text)
+	return err == nil && parsed.Address == text && len(text) <= 254 && emailPattern.MatchString(text) && IsLine(text)
+}
 
 // IsTenantID reports whether text can be the id of a tenant.
 func IsTenantID(text string) bool { return tenantIDPattern.MatchString(text) }
 
 // Validate checks the fields that do not depend on the dialect. stored is the tenant before a change; nil at its creation.
-// A stored retry policy stays valid under newer rules. The error is CodeInvalid and lists every wrong field.
+// A stored name, contact and retry policy stay valid under newer rules. The error is CodeInvalid and lists every wrong field.
 func (t *Tenant) Validate(stored *Tenant) error {
 	var found problems
 	if !IsTenantID(t.ID) {
@@ -93,7 +101,7 @@ func (t *Tenant) Validate(stored *Tenant) error {
 	if t.Dialect == "" {
 		found.addf("dialect", `is required, for example "standard"`)
 	}
-	if t.ContactEmail != "" && (len(t.ContactEmail) > 254 || !emailPattern.MatchString(t.ContactEmail) || !IsLine(t.ContactEmail)) {
+	if (stored == nil || t.ContactEmail != stored.ContactEmail) && t.ContactEmail != "" && !isEmailAddress(t.ContactEmail) {
 		found.addf("contact_email", "is not an e-mail address: %q", t.ContactEmail)
 	}
 	if t.URL != "" && !isTenantURL(t.URL) {

@@ -32,6 +32,14 @@ func TestTenant_Validate(t *testing.T) {
 		{func(x *webhook.Tenant) { x.ContactEmail = "Ops <ops@acme.example>" }, []string{"contact_email"}},
 		{func(x *webhook.Tenant) { x.ContactEmail = "ops@acme" }, []string{"contact_email"}},
 		{func(x *webhook.Tenant) { x.ContactEmail = "ops@acme.example\r\nBcc: a@b.example" }, []string{"contact_email"}},
+		{func(x *webhook.Tenant) { x.ContactEmail = "o'ps+webhooks@sub.acme.example" }, nil},
+		{func(x *webhook.Tenant) { x.ContactEmail = "öps@acme.example" }, nil},
+		{func(x *webhook.Tenant) { x.ContactEmail = "ops,dev@acme.example" }, []string{"contact_email"}},
+		{func(x *webhook.Tenant) { x.ContactEmail = "ops@acme.example,dev.example" }, []string{"contact_email"}},
+		{func(x *webhook.Tenant) { x.ContactEmail = "ops..dev@acme.example" }, []string{"contact_email"}},
+		{func(x *webhook.Tenant) { x.ContactEmail = `"o\"ps"@acme.example` }, []string{"contact_email"}},
+		{func(x *webhook.Tenant) { x.ContactEmail = "ops@acme.example(dev)" }, []string{"contact_email"}},
+		{func(x *webhook.Tenant) { x.ContactEmail = "ops@[127.0.0.1]" }, []string{"contact_email"}},
 		{func(x *webhook.Tenant) { x.URL = "https://acme.example" }, nil},
 		{func(x *webhook.Tenant) { x.URL = "https://acme.example:8443/shop?a=b" }, nil},
 		{func(x *webhook.Tenant) { x.URL = "https://acme.example/" + strings.Repeat("x", 179) }, nil},
@@ -54,6 +62,17 @@ func TestTenant_Validate(t *testing.T) {
 		tc.change(&x)
 		require.Equal(t, tc.want, fields(t, x.Validate(nil)), "%+v", x)
 	}
+}
+
+// A contact that an earlier version took does not keep anything else from being changed.
+func TestTenant_Validate_StoredContact(t *testing.T) {
+	t.Parallel()
+	stored := webhook.Tenant{ID: "acme", Name: "Acme", Dialect: "standard", ContactEmail: "ops,dev@acme.example"}
+	changed := stored
+	changed.Name = "Acme 2"
+	require.NoError(t, changed.Validate(&stored))
+	changed.ContactEmail = "dev,ops@acme.example"
+	require.Equal(t, []string{"contact_email"}, fields(t, changed.Validate(&stored)))
 }
 
 func TestTenant_MaxEndpoints(t *testing.T) {

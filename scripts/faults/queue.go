@@ -121,7 +121,7 @@ func (w *waiting) reaching(ctx context.Context, status string, tooMany int) erro
 
 // judge has the oracle judge what was held. What was done to the processes, the scenario's own run knows.
 func (h *heldBack) judge(ctx context.Context, r *run, v *verdict) error {
-	if err := h.run.close(); err != nil {
+	if err := h.close(); err != nil {
 		return err
 	}
 	h.kills, h.windows = r.kills, r.windows
