@@ -42,7 +42,7 @@ type Recovery struct {
 	Until time.Time `json:"until" db:"until"`
 	// Statuses are those of the deliveries to send again: exhausted, canceled or both.
 	Statuses []Status `json:"statuses" db:"-"`
-	// EventTypes are patterns as in Endpoint.EventTypes; empty: all.
+	// EventTypes are patterns as in Endpoint.EventTypes; nil: all.
 	EventTypes []string `json:"event_types,omitempty" db:"-"`
 	// Missed also makes deliveries for events that the endpoint has none of, as it subscribes now.
 	Missed bool `json:"missed" db:"missed"`
@@ -98,6 +98,9 @@ func (r *Recovery) Validate(now time.Time) error {
 		found.addf("until", "is not after since, so that nothing could match")
 	}
 	r.validateStatuses(&found)
+	if r.EventTypes != nil && len(r.EventTypes) == 0 {
+		found.addf("event_types", "is empty, so that nothing could match; leave it out for all types")
+	}
 	if len(r.EventTypes) > MaxEventTypes {
 		found.addf("event_types", "names %d types; at most %d fit", len(r.EventTypes), MaxEventTypes)
 	}

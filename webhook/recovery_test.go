@@ -32,6 +32,7 @@ func TestRecovery_Validate(t *testing.T) {
 		"wrong patterns":      {func(r *webhook.Recovery) { r.EventTypes = []string{"a.*.b", "", "*.a", "a*"} }, []string{"event_types[0]", "event_types[1]", "event_types[2]", "event_types[3]"}},
 		"as many as possible": {func(r *webhook.Recovery) { r.EventTypes = slices.Repeat([]string{"a"}, webhook.MaxEventTypes) }, nil},
 		"too many types":      {func(r *webhook.Recovery) { r.EventTypes = slices.Repeat([]string{"a"}, webhook.MaxEventTypes+1) }, []string{"event_types"}},
+		"no type":             {func(r *webhook.Recovery) { r.EventTypes = []string{} }, []string{"event_types"}},
 		"long type":           {func(r *webhook.Recovery) { r.EventTypes = []string{strings.Repeat("a", webhook.MaxTypeBytes) + ".*"} }, nil},
 		"too long":            {func(r *webhook.Recovery) { r.EventTypes = []string{strings.Repeat("a", webhook.MaxTypeBytes+1) + ".*"} }, []string{"event_types[0]"}},
 		"too fast":            {func(r *webhook.Recovery) { r.Rate = 10_001 }, []string{"rate"}},
