@@ -135,6 +135,9 @@ func (t *Transport) send(ctx context.Context, cancel func(), r Request, x *excha
 		return x.failure(ctx, err)
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode < 100 { // net/http takes 000 to 099, which are no status codes
+		return Response{ErrorClass: webhook.ErrorProtocol, Error: "the answer is not valid HTTP: its status code is below 100"}
+	}
 	out := Response{
 		StatusCode: resp.StatusCode,
 		RetryAfter: parseRetryAfter(resp.Header.Get("Retry-After"), time.Now()),

@@ -89,6 +89,8 @@ func TestTransport_Send_classifiesFailures(t *testing.T) {
 		"a protocol switch":               {play: write("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"), status: 101},
 		"a body until the end":            {play: write("HTTP/1.0 200 OK\r\n\r\nabc"), status: 200},
 		"a few 1xx before the answer":     {play: write("HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n"), status: 204},
+		"a status code that is none":      {play: write("HTTP/1.1 099 Whatever\r\nContent-Length: 0\r\n\r\n"), class: webhook.ErrorProtocol, text: "below 100"},
+		"a status code of zeros":          {play: write("HTTP/1.1 000 Whatever\r\nContent-Length: 0\r\n\r\n"), class: webhook.ErrorProtocol, text: "below 100"},
 		"an answer with an unknown class": {play: write("HTTP/1.1 799 Whatever\r\nContent-Length: 0\r\n\r\n"), status: 799},
 	} {
 		t.Run(name, func(t *testing.T) {

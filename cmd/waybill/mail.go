@@ -18,11 +18,15 @@ func (s *settings) checkMail(wrong func(variable, format string, args ...any)) {
 		wrong("WAYBILL_PUBLIC_URL", "is an http or https URL without user name, query and fragment, such as https://waybill.example.com")
 	}
 	if s.SMTPHost == "" {
-		for variable, value := range map[string]string{
-			"WAYBILL_SMTP_USER": s.SMTPUser, "WAYBILL_SMTP_PASSWORD": s.SMTPPassword, "WAYBILL_SMTP_FROM": s.SMTPFrom,
+		for _, given := range []struct {
+			variable string
+			set      bool
+		}{
+			{"WAYBILL_SMTP_PORT", s.SMTPPort != 0}, {"WAYBILL_SMTP_USER", s.SMTPUser != ""},
+			{"WAYBILL_SMTP_PASSWORD", s.SMTPPassword != ""}, {"WAYBILL_SMTP_FROM", s.SMTPFrom != ""},
 		} {
-			if value != "" {
-				wrong(variable, "is set without WAYBILL_SMTP_HOST, so that no mail would be sent")
+			if given.set {
+				wrong(given.variable, "is set without WAYBILL_SMTP_HOST, so that no mail would be sent")
 			}
 		}
 		return
