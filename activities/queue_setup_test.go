@@ -29,7 +29,7 @@ type memQueue struct {
 	woken    []int64
 	// claimedThen is how many rows were claimed when QueueWoken was last called.
 	claimedThen int
-	records  []*store.Record
+	records     []*store.Record
 	// canceled are the pages that a deleted endpoint's cancel finds; just says that a record may still come.
 	canceled [][]store.HeldDelivery
 	just     int
