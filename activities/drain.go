@@ -197,7 +197,7 @@ func (d *drain) room() int { return d.window.size - len(d.inFlight) }
 func (d *drain) begin(ctx context.Context, row *store.Queued) {
 	at := d.a.begin(ctx, &AttemptInput{
 		Tenant: d.in.Tenant, EventKey: row.EventKey, DeliveryID: row.ID, EndpointID: d.in.EndpointID, Number: row.Attempts + 1,
-		Lane: LaneIsolated, Manual: row.Asked, Queue: &QueuedAttempt{Uncounted: row.Uncounted},
+		Lane: LaneIsolated, Manual: row.Asked, Queue: &QueuedAttempt{Uncounted: row.Uncounted, Holder: d.holder},
 	})
 	d.inFlight[row.ID] = d.a.now()
 	id, generation := row.ID, d.window.generation
@@ -236,6 +236,9 @@ func (d *drain) made(r drained) {
 		d.out.Delivered++
 	} else if r.out.Host != "" {
 		d.out.Host = r.out.Host
+	}
+	if r.out.holder != d.holder && !r.out.Status.Settled() {
+		d.unsent = append(d.unsent, r.id) // it was under way, or recorded, before this lease began, which is still to be used
 	}
 	d.a.metrics.queued.Inc()
 	d.pause(d.window.take(r.generation, r.out.Attempt))

@@ -41,6 +41,7 @@ func TestActivities_Drain(t *testing.T) {
 	require.LessOrEqual(t, q.most, 8)
 	for _, r := range q.records {
 		require.True(t, r.Queued)
+		require.NotEmpty(t, r.Holder)
 		require.Equal(t, q.endpoint.URL, r.Attempt.URL)
 	}
 	require.Equal(t, []int64{7}, q.woken, "once it is known that the queue drains")

@@ -37,6 +37,8 @@ type AttemptInput struct {
 type QueuedAttempt struct {
 	// Uncounted is how many of the attempts before this one the retry policy does not count.
 	Uncounted int
+	// Holder has the lease.
+	Holder string
 }
 
 // position is the attempt's number as the retry policy counts it.
@@ -68,6 +70,8 @@ type AttemptResult struct {
 	Missing []webhook.AttemptSummary `json:"missing,omitempty"`
 	// Host is the endpoint's host, for people to read; "" when the attempt delivered.
 	Host string `json:"host,omitempty"`
+	// holder has the lease that the attempt was made under, in this process; "": it was not made in a queue.
+	holder string
 }
 
 // Registered names of activities that differ from the names of their methods, because recorded histories have them.
@@ -84,9 +88,9 @@ type SetStatusInput struct {
 	Reason     string             `json:"reason"`
 	// Attempts is how many attempts the caller knows.
 	Attempts int `json:"attempts,omitempty"`
-	// HoldEnded says that the delivery is to be canceled because it was held for too long. One that belongs to its endpoint's queue is
-	// left to the queue.
-	HoldEnded bool `json:"hold_ended,omitempty"`
+	// UnlessQueued leaves a delivery that belongs to its endpoint's queue to the queue: it was held for too long, which the queue sees
+	// to, or the database had it canceled and a person has opened it again since.
+	UnlessQueued bool `json:"unless_queued,omitempty"`
 }
 
 // SetStatusResult is the delivery's state afterwards.

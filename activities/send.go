@@ -51,6 +51,9 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 		leaveSchedule(r, verdict, s.Delivery.NextAttemptAt)
 	}
 	r.Queued, r.Uncounted, r.AutoDisable = in.Queue != nil, plan.uncounted, plan.autoDisable
+	if in.Queue != nil {
+		r.Holder = in.Queue.Holder
+	}
 	r.Attempt.URL, r.Attempt.RequestHeaders = s.Endpoint.URL, recordedRequest(headers, s.Endpoint)
 	after, err := persist(ctx, a.recordTimeout, func(ctx context.Context) (*store.Recorded, error) {
 		return a.store.RecordAttempt(ctx, r)
@@ -67,7 +70,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 		a.disableFailing(ctx, in, plan.autoDisable)
 	}
 	out := a.resultOf(&after.Delivery)
-	out.Attempt = &r.Attempt.AttemptSummary
+	out.Attempt, out.holder = &r.Attempt.AttemptSummary, r.Holder
 	if out.Status != webhook.StatusDelivered {
 		out.Host = hostOf(s.Endpoint)
 	}

@@ -27,7 +27,7 @@ func (a *Activities) setStatus(ctx context.Context, in *SetStatusInput) (*SetSta
 	case webhook.StatusHeld:
 		d, err = a.store.HoldDelivery(ctx, in.Tenant, in.DeliveryID, a.now())
 	case webhook.StatusCanceled:
-		d, err = a.cancelHeld(ctx, in)
+		d, err = a.cancelOwned(ctx, in)
 	default:
 		err = webhook.Errorf(webhook.CodeInvalid, "a delivery is not made %q", in.Status)
 	}
@@ -44,10 +44,9 @@ func (a *Activities) setStatus(ctx context.Context, in *SetStatusInput) (*SetSta
 	return out, nil
 }
 
-// cancelHeld cancels a delivery, unless the cause is the end of a hold and the delivery belongs to its endpoint's queue by now, for
-// which other holds end.
-func (a *Activities) cancelHeld(ctx context.Context, in *SetStatusInput) (*webhook.Delivery, error) {
-	if in.HoldEnded {
+// cancelOwned cancels a delivery, unless it is to be left to its endpoint's queue, which has it by now.
+func (a *Activities) cancelOwned(ctx context.Context, in *SetStatusInput) (*webhook.Delivery, error) {
+	if in.UnlessQueued {
 		d, err := a.store.Delivery(ctx, in.Tenant, in.DeliveryID)
 		if err != nil || d.Queued {
 			return d, err

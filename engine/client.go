@@ -111,7 +111,7 @@ func refused(err error) bool {
 // TellCanceled tells the event's workflow that the delivery to an endpoint was canceled in the database. CodeNotFound: no
 // such workflow is running.
 func (c *Client) TellCanceled(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error {
-	return c.signal(ctx, tenant, eventID, workflows.SignalCancelDelivery, workflows.EndpointSignal{EndpointID: endpoint.String(), Reason: reason})
+	return c.signal(ctx, tenant, eventID, workflows.SignalCancelDelivery, workflows.EndpointSignal{EndpointID: endpoint.String(), Reason: reason, Informed: true})
 }
 
 // TellHandedOver tells the event's workflow that the endpoint's queue has taken over a delivery that the workflow holds: it asks the

@@ -19,10 +19,10 @@ func (c *Client) RetryNow(ctx context.Context, tenant, eventID string, endpoint 
 	return c.update(ctx, tenant, eventID, workflows.SignalRetryNow, workflows.EndpointSignal{EndpointID: endpoint.String(), Reason: reason})
 }
 
-// CancelDelivery makes the workflow cancel the delivery to an endpoint. An attempt in flight ends first. The errors are
+// CancelDelivery tells the workflow that the delivery to an endpoint was canceled in the database. An attempt in flight ends first. The errors are
 // those of RetryNow.
 func (c *Client) CancelDelivery(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error {
-	return c.update(ctx, tenant, eventID, workflows.SignalCancelDelivery, workflows.EndpointSignal{EndpointID: endpoint.String(), Reason: reason})
+	return c.update(ctx, tenant, eventID, workflows.SignalCancelDelivery, workflows.EndpointSignal{EndpointID: endpoint.String(), Reason: reason, Informed: true})
 }
 
 // update asks the event's workflow, or the part of a large event that it names.

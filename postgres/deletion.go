@@ -10,7 +10,7 @@ import (
 
 const (
 	// cancelDeliveriesOfDeleted finds the deliveries that wait for an endpoint with the indexes deliveries_held, deliveries_waiting
-	// and deliveries_queued.
+	// and deliveries_queued. What a process of an earlier version settled without telling the queue is taken out of it.
 	cancelDeliveriesOfDeleted = `
 		WITH waiting AS MATERIALIZED (
 			(SELECT id FROM deliveries WHERE endpoint_id = $2 AND held_at IS NOT NULL ORDER BY id LIMIT $6)
@@ -20,16 +20,21 @@ const (
 			(SELECT id FROM deliveries WHERE endpoint_id = $2 AND queue_due_at IS NOT NULL ORDER BY queue_due_at, id LIMIT $6)
 			ORDER BY id LIMIT $6
 		), locked AS MATERIALIZED (
-			SELECT d.id, d.queue_due_at IS NOT NULL AS queued FROM waiting w JOIN deliveries d ON d.id = w.id
-			WHERE d.tenant_id || '' = $3 AND d.status || '' IN ('pending', 'retrying', 'held') ORDER BY d.id FOR UPDATE OF d
+			SELECT d.id, d.queue_due_at IS NOT NULL AS queued, d.status NOT IN ('pending', 'retrying', 'held') AS settled
+			FROM waiting w JOIN deliveries d ON d.id = w.id
+			WHERE d.tenant_id || '' = $3 AND (d.status || '' IN ('pending', 'retrying', 'held') OR d.queue_due_at IS NOT NULL)
+				AND EXISTS (SELECT FROM endpoints e WHERE e.id = $2 AND e.tenant_id = $3 AND e.deleted_at IS NOT NULL)
+			ORDER BY d.id FOR UPDATE OF d
 		), canceled AS (
 			UPDATE deliveries d SET status = 'canceled', reason = $4, held_at = NULL, next_attempt_at = NULL, queue_due_at = NULL, queue_lease = NULL,
 				asked = false, updated_at = $5
-			FROM locked WHERE d.id = locked.id
-				AND EXISTS (SELECT FROM endpoints e WHERE e.id = $2 AND e.tenant_id = $3 AND e.deleted_at IS NOT NULL)
+			FROM locked WHERE d.id = locked.id AND NOT locked.settled
 			RETURNING d.id, d.event_id, d.endpoint_id, d.tenant_id, d.test, d.updated_at, locked.queued
+		), settled AS (
+			UPDATE deliveries d SET queue_due_at = NULL, queue_lease = NULL, asked = false
+			FROM locked WHERE d.id = locked.id AND locked.settled RETURNING d.id, d.event_id
 		), counted AS (` + countCanceled + `)
-		SELECT id, event_id, queued FROM canceled`
+		SELECT id, event_id, queued FROM canceled UNION ALL SELECT id, event_id, true FROM settled`
 
 	// selectJustDeleted reports whether the endpoint was deleted so recently that a record which read it before may not be
 	// committed yet.

@@ -85,6 +85,25 @@ func TestRecordAttempt_ofADeletedEndpoint(t *testing.T) {
 	require.Equal(t, webhook.StatusDelivered, b.record(record("acme", delivered, 1, webhook.StatusDelivered)).Status)
 }
 
+// What a process of an earlier version settled without telling the queue does not stop the others, and leaves the queue.
+func TestCancelDeliveriesOfDeleted_SettledInTheQueue(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	e := b.endpoint("acme")
+	settled, waiting := b.held(e.ID).ID, b.held(e.ID).ID
+	b.exec(`UPDATE deliveries SET status = 'canceled', held_at = NULL WHERE id = $1`, settled)
+	require.NoError(t, b.DeleteEndpoint(t.Context(), "acme", e.ID, now()))
+	for tries := 0; b.find(waiting).Status != webhook.StatusCanceled; tries++ {
+		require.Less(t, tries, 5)
+		_, more, err := b.CancelDeliveriesOfDeleted(t.Context(), "acme", e.ID, "the endpoint was deleted", now(), 1)
+		require.NoError(t, err)
+		require.True(t, more)
+	}
+	require.Zero(t, b.state(e.ID).Waiting)
+	require.Equal(t, "out of order", b.find(settled).Reason, "only what waits is canceled")
+}
+
 // The clock of the process that deletes may be wrong by an hour: that neither ends the wait for records nor makes it an hour.
 func TestCancelDeliveriesOfDeleted_WrongClock(t *testing.T) {
 	t.Parallel()

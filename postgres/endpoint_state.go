@@ -70,16 +70,17 @@ func (s *Store) DeleteEndpoint(ctx context.Context, tenant string, id webhook.En
 				return refusal{err}
 			}
 		}
+		// Its recoveries before its streak: who takes deliveries out of a recovery may wait for a record, which waits for the streak.
+		if err := s.endRecoveriesOf(ctx, tx, tenant, id); err != nil {
+			return err
+		}
 		if _, err := tx.ExecContext(ctx, forgetStreak, id); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, `
 			UPDATE endpoints SET deleted_at = clock_timestamp(), updated_at = $2, url = '', filter = NULL, description = '', metadata = NULL, headers_sealed = NULL,
 				secret_sealed = NULL, wake_due = true, version = version + 1 WHERE id = $1`, id, at)
-		if err != nil {
-			return err
-		}
-		return s.endRecoveriesOf(ctx, tx, tenant, id)
+		return err
 	})
 	return err
 }

@@ -14,9 +14,13 @@ import (
 // order of the ids; a claim does not wait.
 
 const (
+	// sincePublication makes a delivery of the queue due at once, at its place in the order of publication, also where the clock of the
+	// process that accepted its event is ahead of the database's.
+	sincePublication = `least(d.created_at, now())`
+
 	// handOver gives a held delivery of an event's workflow to the endpoint's queue. It is due since its publication, so that the
 	// queue drains the oldest first, and its schedule goes on where it was: the workflow does not count manual attempts.
-	handOver = `queue_due_at = d.created_at, queue_lease = NULL,
+	handOver = `queue_due_at = ` + sincePublication + `, queue_lease = NULL,
 		uncounted = CASE WHEN d.queue_due_at IS NULL THEN (SELECT count(*) FROM attempts a WHERE a.delivery_id = d.id AND a.manual) ELSE d.uncounted END`
 
 	// holdDelivery also hands over what a process of an earlier version held.

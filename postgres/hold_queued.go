@@ -8,7 +8,7 @@ import (
 )
 
 // holdQueued finds what to hold with the index deliveries_queued_active. It waits for records that are under way, so that nothing
-// which they leave in the queue is missed.
+// which they leave in the queue is missed. What a process of an earlier version settled without telling the queue is taken out of it.
 const holdQueued = `
 	WITH off AS MATERIALIZED (
 		SELECT id, disabled_reason FROM endpoints
@@ -20,12 +20,14 @@ const holdQueued = `
 			ORDER BY queue_due_at, id LIMIT $4
 		) AS d
 	), locked AS MATERIALIZED (
-		SELECT d.id FROM waiting w JOIN deliveries d ON d.id = w.id
-		WHERE d.queue_due_at IS NOT NULL AND (d.queue_lease IS NULL OR d.queue_due_at <= now()) AND d.status || '' IN ('pending', 'retrying')
+		SELECT d.id, d.status NOT IN ('pending', 'retrying') AS settled FROM waiting w JOIN deliveries d ON d.id = w.id
+		WHERE d.queue_due_at IS NOT NULL AND (d.queue_lease IS NULL OR d.queue_due_at <= now()) AND d.held_at IS NULL
 		ORDER BY d.id FOR UPDATE OF d
 	), held AS (
 		UPDATE deliveries d SET status = 'held', held_at = $3, reason = off.disabled_reason, next_attempt_at = NULL, updated_at = $3, ` + handOver + `
-		FROM locked, off WHERE d.id = locked.id
+		FROM locked, off WHERE d.id = locked.id AND NOT locked.settled
+	), settled AS (
+		UPDATE deliveries d SET queue_due_at = NULL, queue_lease = NULL, asked = false FROM locked WHERE d.id = locked.id AND locked.settled
 	)
 	SELECT count(*) FROM waiting`
 

@@ -16,16 +16,17 @@ const (
 			d.queue_lease IS NOT NULL AND d.queue_due_at > now() AS leased, EXISTS (SELECT FROM events e WHERE e.id = d.event_key) AS stored
 		FROM deliveries d WHERE d.id = $1 FOR UPDATE OF d`
 
-	// reopenDelivery gives a settled delivery the whole retry policy again.
+	// reopenDelivery gives a settled delivery the whole retry policy again. When it is due is by the database's clock, because that
+	// of this process may be ahead.
 	reopenDelivery = `
 		UPDATE deliveries SET status = CASE WHEN attempts = 0 THEN 'pending' ELSE 'retrying' END, reason = '', uncounted = attempts, asked = true,
-			next_attempt_at = $2, queue_due_at = $2, queue_lease = NULL, recovery_id = NULL, updated_at = $2
+			next_attempt_at = now(), queue_due_at = now(), queue_lease = NULL, recovery_id = NULL, updated_at = $2
 		WHERE id = $1`
 
 	// hastenDelivery keeps a delivery's place in the order where it is due already, and the schedule, which the attempt that is asked
 	// for does not change.
 	hastenDelivery = `
-		UPDATE deliveries SET asked = true, queue_due_at = least(queue_due_at, $2), queue_lease = NULL, updated_at = $2
+		UPDATE deliveries SET asked = true, queue_due_at = least(queue_due_at, now()), queue_lease = NULL, updated_at = $2
 		WHERE id = $1`
 )
 
@@ -87,7 +88,7 @@ func (d *toReopen) refusal(e *endpointState) error {
 		return webhook.Errorf(webhook.CodeConflict, "the endpoint is disabled; enable it first")
 	case !d.Stored:
 		return webhook.Errorf(webhook.CodeConflict, "the event is no longer stored")
-	case d.Status.Settled() && d.Attempts >= webhook.MaxAttempts:
+	case d.Attempts >= webhook.MaxAttempts:
 		return webhook.Errorf(webhook.CodeConflict, "the delivery has %d attempts, which is the limit", d.Attempts)
 	}
 	return nil

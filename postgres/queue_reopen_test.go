@@ -32,7 +32,7 @@ func TestReopenDelivery(t *testing.T) {
 		d, err := b.ReopenDelivery(t.Context(), "acme", id, at)
 		require.NoError(t, err)
 		require.Equal(t, want, d.Status)
-		require.Equal(t, &at, d.NextAttemptAt)
+		require.WithinDuration(t, at, *d.NextAttemptAt, 10*time.Second)
 		require.Empty(t, d.Reason)
 		require.True(t, d.Queued)
 
@@ -97,5 +97,8 @@ func TestReopenDelivery_refuses(t *testing.T) {
 	}
 	b.exec(`UPDATE deliveries SET attempts = 999`)
 	require.NoError(t, reopen(), "one below the limit")
+	b.exec(`UPDATE deliveries SET attempts = 1000`)
+	requireCode(t, webhook.CodeConflict, reopen())
+	b.exec(`UPDATE deliveries SET attempts = 999`)
 	require.Equal(t, 1, b.state(e.ID).Waiting)
 }

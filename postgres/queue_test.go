@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/lib/pq"
 	"github.com/stretchr/testify/require"
 
 	"waybill/postgres/postgrestest"
@@ -237,6 +238,17 @@ func TestHoldQueued(t *testing.T) {
 	require.Equal(t, webhook.StatusHeld, b.find(ids[0]).Status, "its holder is dead")
 	b.enable(e.ID)
 	require.Equal(t, ids, idsOfQueued(b.claimQueue(e.ID, 10)))
+
+	// A process of an earlier version cancels without telling the queue.
+	b.exec(`UPDATE deliveries SET status = 'canceled', queue_lease = NULL WHERE id = ANY ($1::uuid[])`, pq.Array([]string{ids[0].UUID(), ids[1].UUID()}))
+	b.exec(`UPDATE deliveries SET queue_lease = NULL, queue_due_at = now()`)
+	b.disable(e.ID, "at last")
+	for tries := 1; hold("acme", 1); tries++ {
+		require.Less(t, tries, 10, "settled ones must not stop the others")
+	}
+	require.Equal(t, webhook.StatusHeld, b.find(ids[3]).Status)
+	require.Equal(t, 2, b.state(e.ID).Waiting)
+	require.Equal(t, webhook.StatusCanceled, b.find(ids[0]).Status)
 }
 
 func TestQueuesToWake(t *testing.T) {

@@ -8,17 +8,19 @@ import (
 
 const (
 	// judged locks the deliveries and decides what becomes of each. kept: it keeps its status and its schedule, because its event's
-	// workflow, which does not own it any more, made an attempt that failed, or because it is settled. gone and off: its endpoint is
-	// deleted, or disabled.
+	// workflow, which does not own it any more, made an attempt that failed, because the lease of the attempt has ended and it was
+	// leased again, held or opened again since, or because it is settled. gone and off: its endpoint is deleted, or disabled. next: when the queue makes the next
+	// attempt, by the database's clock, because those of the processes may differ; a manual attempt leaves the schedule as it was.
 	//
 	// An attempt whose number is not above the delivery's was recorded by another run of it. Where two owners made attempts, both
 	// have the same number; then its id tells, and it gets the next number.
 	judged = `
 		WITH r AS (
-			SELECT * FROM unnest(` + recordedArgs + `, $21::text[], $22::timestamptz[], $23::boolean[], $24::integer[], $25::bigint[])
-				AS r (` + recordedNames + `, verdict, next_attempt_at, queued, max_failures, max_span_ms)
+			SELECT * FROM unnest(` + recordedArgs + `, $21::text[], $22::timestamptz[], $23::boolean[], $24::integer[], $25::bigint[], $26::uuid[])
+				AS r (` + recordedNames + `, verdict, next_attempt_at, queued, max_failures, max_span_ms, holder)
 		), before AS MATERIALIZED (
-			SELECT r.*, d.status AS was, d.attempts AS made, d.queue_due_at IS NOT NULL AND NOT r.queued AS late,
+			SELECT r.*, d.status AS was, d.attempts AS made, d.queue_due_at IS NOT NULL AND (NOT r.queued OR d.queue_lease IS DISTINCT FROM r.holder AND r.holder IS NOT NULL) AS late,
+				d.next_attempt_at AS scheduled,
 				e.deleted_at IS NOT NULL AS gone, e.disabled_at IS NOT NULL AND e.deleted_at IS NULL AND NOT d.test AS off, e.disabled_reason,
 				e.url AS endpoint_url
 			FROM r JOIN deliveries d ON d.id = r.delivery_id LEFT JOIN endpoints e ON e.id = d.endpoint_id
@@ -29,7 +31,8 @@ const (
 			SELECT *, was = 'delivered' OR verdict <> 'delivered' AND (late OR was IN ('exhausted', 'canceled')) AS kept FROM before
 		), judged AS MATERIALIZED (
 			SELECT *, CASE WHEN kept THEN was WHEN verdict = 'retrying' AND gone THEN 'canceled' WHEN verdict = 'retrying' AND queued AND off THEN 'held'
-				ELSE verdict END AS becomes
+				ELSE verdict END AS becomes,
+				CASE WHEN queued AND uncounted THEN greatest(scheduled, now()) WHEN queued THEN now() + (next_attempt_at - at) ELSE next_attempt_at END AS next
 			FROM kept
 		)`
 
@@ -41,10 +44,10 @@ const (
 			status = r.becomes,
 			reason = CASE WHEN r.kept THEN d.reason WHEN r.becomes = 'canceled' THEN 'the endpoint was deleted'
 				WHEN r.becomes = 'held' THEN r.disabled_reason ELSE '' END,
-			next_attempt_at = CASE WHEN r.kept THEN d.next_attempt_at WHEN r.becomes = 'retrying' THEN r.next_attempt_at END,
+			next_attempt_at = CASE WHEN r.kept THEN d.next_attempt_at WHEN r.becomes = 'retrying' THEN r.next END,
 			held_at = CASE WHEN r.kept THEN d.held_at WHEN r.becomes = 'held' THEN r.at END,
-			queue_due_at = CASE WHEN r.kept THEN d.queue_due_at WHEN r.becomes = 'held' THEN d.created_at
-				WHEN r.queued AND r.becomes = 'retrying' THEN r.next_attempt_at END,
+			queue_due_at = CASE WHEN r.kept THEN d.queue_due_at WHEN r.becomes = 'held' THEN ` + sincePublication + `
+				WHEN r.queued AND r.becomes = 'retrying' THEN r.next END,
 			queue_lease = CASE WHEN r.kept THEN d.queue_lease END,
 			asked = r.kept AND d.asked,
 			uncounted = d.uncounted + (r.uncounted OR r.kept AND r.late)::integer,
@@ -64,7 +67,7 @@ const (
 		RETURNING 1`
 
 	// recordAny records attempts of any outcome, with what follows from failures. recordAnyTelling also publishes operational events
-	// to the tenant $26. Locks are taken in the order of every statement that writes these tables: deliveries, streaks, statistics,
+	// to the tenant $27. Locks are taken in the order of every statement that writes these tables: deliveries, streaks, statistics,
 	// notices, each in the order of its key.
 	recordAnyWrites = judged + `, moved AS (` + moveJudged + `
 		), inserted AS (` + insertMoved + `

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"waybill/store"
@@ -43,7 +44,7 @@ func TestRecordAttempt_queued(t *testing.T) {
 	r.NextAttemptAt = &next
 	d := b.record(r)
 	require.Equal(t, webhook.StatusRetrying, d.Status)
-	require.Equal(t, &next, d.NextAttemptAt)
+	require.WithinDuration(t, next, *d.NextAttemptAt, 10*time.Second)
 	require.True(t, d.Queued)
 	again := b.claimQueue(e.ID, 10)
 	require.Len(t, again, 1, "its lease has ended")
@@ -145,6 +146,37 @@ func TestRecordAttempt_settledMeanwhile(t *testing.T) {
 	d = b.record(queued(id, 4, webhook.StatusDelivered))
 	require.Equal(t, 5, d.Attempts, "another attempt, which had the same number")
 	require.Equal(t, 1, b.count(`SELECT sum(delivered) FROM delivery_stats`))
+}
+
+// A delivery that was canceled and opened again while its last attempt was under way has its whole policy again, and its attempt.
+func TestRecordAttempt_openedAgainMeanwhile(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	e := b.endpoint("acme")
+	id := b.reopened(e)
+	before := queued(id, 2, webhook.StatusExhausted)
+	before.Holder = uuid.NewString()
+	_, err := b.CancelDelivery(t.Context(), "acme", id, "enough", now())
+	require.NoError(t, err)
+	_, err = b.ReopenDelivery(t.Context(), "acme", id, now())
+	require.NoError(t, err)
+	holder := uuid.NewString()
+	claimed, err := b.ClaimQueued(t.Context(), "acme", e.ID, holder, lease, 10)
+	require.NoError(t, err)
+	require.Len(t, claimed, 1)
+	d := b.record(before)
+	require.Equal(t, webhook.StatusRetrying, d.Status)
+	require.Equal(t, 2, d.Attempts)
+	require.Empty(t, b.claimQueue(e.ID, 10), "the lease of the other stays")
+	require.NoError(t, b.ReleaseQueued(t.Context(), holder, idsOfQueued(claimed)))
+	claimed, err = b.ClaimQueued(t.Context(), "acme", e.ID, holder, lease, 10)
+	require.NoError(t, err)
+	require.Equal(t, 2, claimed[0].Uncounted)
+	require.True(t, claimed[0].Asked)
+	r := queued(id, 3, webhook.StatusExhausted)
+	r.Holder = holder
+	require.Equal(t, webhook.StatusExhausted, b.record(r).Status)
 }
 
 func TestRecordAttempt_URL(t *testing.T) {

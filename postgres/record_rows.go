@@ -37,7 +37,7 @@ type newAttempts struct {
 	delivery, tenant, number, at, id, started, duration, statusCode, outcome, errorClass, errorText, requestHeaders, responseHeaders,
 	responseBody, truncated, manual, url, uncounted, bucket arrayBuilder
 	// Of failed attempts only.
-	status, nextAttempt, queued, maxFailures, maxSpan arrayBuilder
+	status, nextAttempt, queued, maxFailures, maxSpan, holder arrayBuilder
 }
 
 func (c *newAttempts) add(r *store.Record) {
@@ -68,6 +68,11 @@ func (c *newAttempts) addOutcome(r *store.Record) {
 	c.status.addText(string(r.Status))
 	c.nextAttempt.addOptionalTime(r.NextAttemptAt)
 	c.queued.addBool(r.Queued)
+	if r.Holder == "" {
+		c.holder.addNull()
+	} else {
+		c.holder.addText(r.Holder)
+	}
 	if r.AutoDisable == nil || r.AutoDisable.Off {
 		c.maxFailures.addNull()
 		c.maxSpan.addNull()
@@ -85,5 +90,5 @@ func (c *newAttempts) args(writer int) []any {
 }
 
 func (c *newAttempts) outcomeArgs() []any {
-	return []any{&c.status, &c.nextAttempt, &c.queued, &c.maxFailures, &c.maxSpan}
+	return []any{&c.status, &c.nextAttempt, &c.queued, &c.maxFailures, &c.maxSpan, &c.holder}
 }

@@ -39,6 +39,8 @@ type Record struct {
 	At            time.Time
 	// Queued says that the endpoint's queue made the attempt, and Uncounted that its retry policy does not count it.
 	Queued, Uncounted bool
+	// Holder is whose lease the attempt of the queue was made under; "": that is not looked at.
+	Holder string
 	// AutoDisable is the rule in force for the endpoint; nil: none.
 	AutoDisable *webhook.AutoDisable
 }
@@ -58,7 +60,8 @@ type Attempts interface {
 	// RecordAttempt stores the attempt and its delivery's new state, and returns the delivery as it is after the commit. A
 	// delivery that was canceled in the meantime stays canceled unless the attempt delivered it; an attempt whose number is
 	// not above the delivery's changes nothing. An attempt of the event's workflow that ends after the delivery went to the queue
-	// is counted and may deliver it, but leaves its status and schedule otherwise.
+	// is counted and may deliver it, but leaves its status and schedule otherwise. So does one of the queue whose lease has ended and
+	// whose delivery was leased by another, held or opened again since.
 	RecordAttempt(ctx context.Context, r *Record) (*Recorded, error)
 	// RecordedAttempts returns a delivery's attempts from a number on, in order.
 	RecordedAttempts(ctx context.Context, delivery webhook.DeliveryID, from int) ([]webhook.AttemptSummary, error)

@@ -29,6 +29,8 @@ type command struct {
 	manual bool
 	// holdEnded: the delivery was held for too long.
 	holdEnded bool
+	// informed: the database has canceled the delivery already, and a person may have opened it again since.
+	informed bool
 	// ifHeld: the endpoint was enabled during an attempt. The attempt is repeated if it comes back held.
 	ifHeld bool
 	// thenAttempt: a retry was asked for as well (before change one-command).
@@ -82,7 +84,7 @@ func (s *DeliveryState) manual() int {
 
 // ask sets the pending command to what a signal or an update asks for, unless a stronger one is pending, and returns it;
 // nil when there is nothing to obey.
-func (d *delivery) ask(name, reason string) (*command, error) {
+func (d *delivery) ask(name, reason string, informed bool) (*command, error) {
 	if err := d.refuses(name); err != nil {
 		return nil, err
 	}
@@ -91,7 +93,7 @@ func (d *delivery) ask(name, reason string) (*command, error) {
 	}
 	switch name {
 	case SignalCancelDelivery:
-		return d.setPending(&command{kind: commandCancel, reason: reason}), nil
+		return d.setPending(&command{kind: commandCancel, reason: reason, informed: informed}), nil
 	case SignalDisableEndpoint:
 		return d.setPending(&command{kind: commandHold, reason: reason}), nil
 	case SignalRetryNow:
@@ -106,6 +108,7 @@ func (d *delivery) setPending(c *command) *command {
 	if d.pending != nil {
 		if d.pending.kind == c.kind && !d.pending.ifHeld && d.pending.thenAttempt == c.thenAttempt {
 			d.pending.manual = d.pending.manual || c.manual
+			d.pending.informed = d.pending.informed && c.informed
 			return d.pending
 		}
 		d.pending.end(refusal(webhook.CodeConflict, "another command came in between"))

@@ -106,7 +106,7 @@ func (d *delivery) due() *command {
 func (d *delivery) obey(ctx workflow.Context, c *command) error {
 	switch c.kind {
 	case commandCancel:
-		return d.setStatus(ctx, webhook.StatusCanceled, c.reason, c.holdEnded)
+		return d.setStatus(ctx, webhook.StatusCanceled, c.reason, c.holdEnded || c.informed)
 	case commandHold:
 		if c.thenAttempt {
 			d.pending = &command{kind: commandAttempt}
@@ -199,14 +199,15 @@ func (s *DeliveryState) resumesAt() time.Time {
 }
 
 // setStatus writes a status that no attempt led to. The database decides: it does not hold a delivery whose endpoint is
-// enabled, and does not cancel a settled one. holdEnded says that the cause is the end of a hold.
-func (d *delivery) setStatus(ctx workflow.Context, status webhook.Status, reason string, holdEnded bool) error {
+// enabled, and does not cancel a settled one, nor, with unlessQueued, one that
+// its endpoint's queue has by now.
+func (d *delivery) setStatus(ctx workflow.Context, status webhook.Status, reason string, unlessQueued bool) error {
 	if status == webhook.StatusHeld && d.state.Status == webhook.StatusHeld {
 		return nil
 	}
 	in := activities.SetStatusInput{
 		Tenant: d.event.in.Tenant, DeliveryID: d.state.ID, Status: status, Reason: reason, Attempts: d.state.made(),
-		HoldEnded: holdEnded,
+		UnlessQueued: unlessQueued,
 	}
 	var out activities.SetStatusResult
 	ctx = housekeeping(ctx, fmt.Sprintf("set %s %s", d.name(), status))

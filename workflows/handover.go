@@ -51,7 +51,7 @@ func (e *event) cancelQueued(ctx workflow.Context, reason string, meant []*deliv
 
 // cancelMeant obeys a signal that cancels deliveries some of which were handed over.
 func (e *event) cancelMeant(ctx workflow.Context, name string, s EndpointSignal, meant []*delivery) {
-	e.note(ctx, meant, name, s.Reason)
+	e.note(ctx, meant, name, s)
 	e.settingEnabled++
 	workflow.GoNamed(ctx, name, func(ctx workflow.Context) {
 		defer func() { e.settingEnabled-- }()

@@ -120,6 +120,28 @@ func TestEventDelivery_CanceledWhileHandedOver(t *testing.T) {
 	require.NoError(t, u.err)
 }
 
+// A delivery that is canceled in the database while its attempt is under way, and that a person then opens again, stays open: the
+// workflow is told of the cancel alone, and late.
+func TestEventDelivery_CanceledAndOpenedAgain(t *testing.T) {
+	t.Parallel()
+	for name, tell := range map[string]func(*story){
+		"signal": func(s *story) { s.signal(workflows.SignalCancelDelivery, endpointID(1), true) },
+		"update": func(s *story) {
+			s.updateWith(workflows.SignalCancelDelivery, workflows.EndpointSignal{EndpointID: endpointID(1).String(), Informed: true})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStory(t, "auction-excellence")
+			s.answer, s.adopted = alwaysDown, true
+			s.at(10*time.Second, func() { tell(s) })
+			require.Equal(t, workflows.EventDeliveryResult{Held: 1}, s.deliver(s.event(1)))
+			require.Len(t, s.set, 1)
+			require.True(t, s.set[0].UnlessQueued)
+		})
+	}
+}
+
 // An event that waits for a retry goes on in a new run without what was handed over.
 func TestEventDelivery_ContinuesWithoutWhatWasHandedOver(t *testing.T) {
 	t.Parallel()

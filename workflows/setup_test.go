@@ -185,7 +185,7 @@ func (s *story) setStatus(_ context.Context, in activities.SetStatusInput) (*act
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.set = append(s.set, in)
-	if in.HoldEnded && s.adopted {
+	if in.UnlessQueued && s.adopted {
 		return &activities.SetStatusResult{Status: webhook.StatusHeld, Queued: true}, nil
 	}
 	if in.Status == webhook.StatusHeld && s.disabled[s.inputs[in.DeliveryID].EndpointID] == "" {

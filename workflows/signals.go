@@ -67,10 +67,10 @@ func (e *event) obey(ctx workflow.Context, name string, s EndpointSignal) {
 		workflow.GetLogger(ctx).Warn("A signal names no endpoint of this event.", "signal", name, "endpoint", s.EndpointID)
 	case switches(name) && !s.Informed:
 		e.setEndpoints(ctx, name, s, meant)
-	case name == SignalCancelDelivery && slices.ContainsFunc(meant, func(d *delivery) bool { return d.state.Queued }):
+	case name == SignalCancelDelivery && !s.Informed && slices.ContainsFunc(meant, func(d *delivery) bool { return d.state.Queued }):
 		e.cancelMeant(ctx, name, s, meant)
 	default:
-		e.note(ctx, meant, name, s.Reason)
+		e.note(ctx, meant, name, s)
 	}
 }
 
@@ -88,13 +88,13 @@ func (e *event) meant(endpointID string) []*delivery {
 }
 
 // note tells deliveries what a signal asks of them, which wakes their coroutines.
-func (e *event) note(ctx workflow.Context, meant []*delivery, name, reason string) {
-	reason = reasonOr(reason, name)
+func (e *event) note(ctx workflow.Context, meant []*delivery, name string, s EndpointSignal) {
+	reason := reasonOr(s.Reason, name)
 	for _, d := range meant {
 		if d.askAsBefore(ctx, name, reason) {
 			continue
 		}
-		if _, err := d.ask(name, reason); err != nil {
+		if _, err := d.ask(name, reason, s.Informed); err != nil {
 			workflow.GetLogger(ctx).Info("A signal changes nothing.", "signal", name, "delivery", d.state.ID, "because", err)
 		}
 	}
@@ -110,7 +110,7 @@ func (e *event) setEndpoints(ctx workflow.Context, name string, s EndpointSignal
 			workflow.GetLogger(ctx).Error("An endpoint could not be disabled or enabled.", "endpoint", s.EndpointID, "error", err)
 			return
 		}
-		e.note(ctx, meant, name, s.Reason)
+		e.note(ctx, meant, name, s)
 	})
 }
 

@@ -85,7 +85,7 @@ func (e *event) update(ctx workflow.Context, name string, in converter.RawValue)
 			return nil, err
 		}
 	}
-	if name == SignalCancelDelivery {
+	if name == SignalCancelDelivery && !s.Informed {
 		if err := e.cancelQueued(ctx, s.Reason, meant); err != nil {
 			return nil, err
 		}
@@ -93,7 +93,7 @@ func (e *event) update(ctx workflow.Context, name string, in converter.RawValue)
 	var asked []*command
 	for _, d := range meant {
 		// A delivery that refuses is settled or has a stronger command; the answer shows its state.
-		if c, _ := d.ask(name, reasonOr(s.Reason, name)); c != nil {
+		if c, _ := d.ask(name, reasonOr(s.Reason, name), s.Informed); c != nil {
 			asked = append(asked, c)
 		}
 	}
