@@ -17,6 +17,8 @@ const (
 	heldEvents = 2000
 	// unhurried is how long their receiver takes, so that the queue drains for a while and is hit in the middle.
 	unhurried = 200 * time.Millisecond
+	// slow is how long it takes where the queue must drain for a minute: a drain whose workflow is gone goes on for some seconds.
+	slow = time.Second
 )
 
 // queueScenarios hit what an endpoint's queue depends on while it drains.
@@ -32,17 +34,17 @@ func queueScenarios() []scenario {
 		}
 	}
 	return []scenario{
-		draining("drain-kill-serve", "`serve` is killed three times", "", killServe(3)),
-		draining("drain-kill-apart", "two `api` and two `worker` are each killed twice", "api", killApart),
-		draining("drain-kill-temporal", "Temporal is killed and started again, twice", "", kills("temporal", 2)),
-		draining("drain-kill-postmaster", "Postgres' postmaster is killed and started again, twice", "", kills("postgres", 2)),
-		draining("drain-terminate", "the queue's workflow is terminated by hand, and the reconciler brings it back", "", terminateQueue),
+		draining("drain-kill-serve", unhurried, "`serve` is killed three times", "", killServe(3)),
+		draining("drain-kill-apart", unhurried, "two `api` and two `worker` are each killed twice", "api", killApart),
+		draining("drain-kill-temporal", unhurried, "Temporal is killed and started again, twice", "", kills("temporal", 2)),
+		draining("drain-kill-postmaster", unhurried, "Postgres' postmaster is killed and started again, twice", "", kills("postgres", 2)),
+		draining("drain-terminate", slow, "the queue's workflow is terminated by hand, and the reconciler brings it back", "", terminateQueue),
 		recovering(),
 	}
 }
 
 // draining has the queue of an endpoint drain what it held while harm is done.
-func draining(name, harm, command string, faults func(context.Context, *run) error) scenario {
+func draining(name string, answers time.Duration, harm, command string, faults func(context.Context, *run) error) scenario {
 	var h *heldBack
 	return scenario{
 		name: name, what: fmt.Sprintf("an endpoint with %d held deliveries is enabled, and while its queue drains %s", heldEvents, harm),
@@ -53,7 +55,7 @@ func draining(name, harm, command string, faults func(context.Context, *run) err
 					return err
 				}
 			}
-			h, err = r.haveHeld(ctx)
+			h, err = r.haveHeld(ctx, answers)
 			return err
 		},
 		faults: func(ctx context.Context, r *run) error {
@@ -81,10 +83,10 @@ var promptReconciler = []string{"WAYBILL_RECONCILE_AFTER=5s"}
 // heldBack is a tenant beside the scenario's own, whose endpoint was disabled before its events came.
 type heldBack struct{ *waiting }
 
-// haveHeld disables an endpoint, publishes the events and returns once all of them are held.
-func (r *run) haveHeld(ctx context.Context) (*heldBack, error) {
+// haveHeld disables an endpoint whose receiver answers after a while, publishes the events and returns once all of them are held.
+func (r *run) haveHeld(ctx context.Context, answers time.Duration) (*heldBack, error) {
 	own, err := r.beside(ctx, "held", behavior{
-		name: "reopened", schedule: patient, answer: always(receiver.Slow(unhurried)), settles: []string{"delivered"},
+		name: "reopened", schedule: patient, answer: always(receiver.Slow(answers)), settles: []string{"delivered"},
 	})
 	if err != nil {
 		return nil, err
