@@ -13,7 +13,7 @@ import (
 func (c *Client) WakeNotices(ctx context.Context, tenant string, endpoint webhook.EndpointID) error {
 	id := workflows.EndpointNoticesID(tenant, endpoint)
 	_, err := c.temporal.SignalWithStartWorkflow(ctx, id, workflows.SignalWake, nil, client.StartWorkflowOptions{
-		ID: id, TaskQueue: c.opts.TaskQueue, StaticSummary: "mail about " + endpoint.String(),
+		ID: id, TaskQueue: workflows.EndpointsQueue, StaticSummary: "mail about " + endpoint.String(),
 	}, workflows.EndpointNoticesType, &workflows.EndpointNoticesInput{Tenant: tenant, EndpointID: endpoint})
 	return startError("wake the notices of an endpoint", err)
 }

@@ -15,7 +15,7 @@ import (
 func (c *Client) WakeQueue(ctx context.Context, tenant string, endpoint webhook.EndpointID) error {
 	id := workflows.EndpointQueueID(tenant, endpoint)
 	_, err := c.temporal.SignalWithStartWorkflow(ctx, id, workflows.SignalWake, nil, client.StartWorkflowOptions{
-		ID: id, TaskQueue: c.opts.TaskQueue, StaticSummary: "what waits for " + endpoint.String(),
+		ID: id, TaskQueue: workflows.EndpointsQueue, StaticSummary: "what waits for " + endpoint.String(),
 		TypedSearchAttributes: temporal.NewSearchAttributes(workflows.AttributeTenant.ValueSet(tenant)),
 	}, workflows.EndpointQueueType, &workflows.EndpointQueueInput{Tenant: tenant, EndpointID: endpoint})
 	return startError("wake a queue", err)

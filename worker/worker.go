@@ -41,13 +41,17 @@ const (
 	mailsAtOnce      = 4
 	workflowPollers  = 4
 	isolatedPollers  = 4
-	retryStart       = time.Second
+	// endpointTasks and endpointPollers are for workflows whose tasks are short: activities do their work.
+	endpointTasks   = 64
+	endpointPollers = 2
+	retryStart      = time.Second
 	// cachedWorkflows bounds the memory of waiting workflows, which take about 25 KiB for each delivery. A workflow that is
 	// not cached is replayed when its timer fires.
 	cachedWorkflows = 500
 )
 
-// Worker runs workflows and the fast lane on one task queue, the isolated lane and housekeeping on another.
+// Worker runs the workflows of events and the fast lane on one task queue, the isolated lane and housekeeping on another, and the
+// workflows of endpoints on a third.
 type Worker struct{ opts Options }
 
 // New returns a Worker that does nothing before Run.
@@ -87,7 +91,7 @@ func (w *Worker) runOnce(ctx context.Context) error {
 	defer fail(nil)
 	lanes := []sdkworker.Worker{w.fastLane(fail), w.activityQueue(w.opts.Queue, 1, fail)}
 	if !w.opts.FastLaneOnly {
-		lanes = append(lanes, w.activityQueue(workflows.IsolatedQueue, isolatedPollers, fail))
+		lanes = append(lanes, w.activityQueue(workflows.IsolatedQueue, isolatedPollers, fail), w.endpoints(fail))
 	}
 	if w.opts.Notices != nil {
 		lanes = append(lanes, w.mailQueue(fail))
@@ -125,6 +129,19 @@ func (w *Worker) fastLane(fail func(error)) sdkworker.Worker {
 	})
 	workflows.Register(v)
 	activities.Register(v, w.opts.Activities)
+	return v
+}
+
+// endpoints runs the workflows that there is one of for an endpoint.
+func (w *Worker) endpoints(fail func(error)) sdkworker.Worker {
+	v := sdkworker.New(w.opts.Client, workflows.EndpointsQueue, sdkworker.Options{
+		LocalActivityWorkerOnly:                true,
+		MaxConcurrentWorkflowTaskExecutionSize: endpointTasks,
+		MaxConcurrentWorkflowTaskPollers:       endpointPollers,
+		WorkerStopTimeout:                      w.opts.StopTimeout,
+		OnFatalError:                           fail,
+	})
+	workflows.Register(v)
 	return v
 }
 

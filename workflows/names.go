@@ -13,6 +13,9 @@ import (
 const (
 	// TaskQueue carries workflow tasks; fast-lane attempts run inside them.
 	TaskQueue = "waybill"
+	// EndpointsQueue carries the workflow tasks of EndpointQueue and EndpointNotices. They are few and short. On the queue of events
+	// they would wait behind thousands of retries, just when an endpoint is in trouble.
+	EndpointsQueue = "waybill-endpoints"
 	// IsolatedQueue carries the attempts of slow endpoints, and housekeeping.
 	IsolatedQueue = "waybill-isolated"
 	// MailQueue carries mails. Only processes that have a mail server work on it.

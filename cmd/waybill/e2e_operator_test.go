@@ -91,7 +91,7 @@ func TestOperator_DisableEnable(t *testing.T) {
 // enable enables an endpoint by a signal to its queue, which this starts: what is held leaves no other workflow.
 func (o *operator) enable(t *testing.T, tn *tenant, e *endpoint) {
 	t.Helper()
-	o.run(t, "workflow", "signal-with-start", "--type", "EndpointQueue", "--task-queue", "waybill", "--workflow-id", tn.id+"/queue/"+e.ID,
+	o.run(t, "workflow", "signal-with-start", "--type", "EndpointQueue", "--task-queue", "waybill-endpoints", "--workflow-id", tn.id+"/queue/"+e.ID,
 		"--input", `{"tenant":"`+tn.id+`","endpoint_id":"`+e.ID+`"}`, "--signal-name", "enable_endpoint", "--signal-input", `{"endpoint_id":"`+e.ID+`"}`)
 }
 

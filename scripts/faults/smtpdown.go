@@ -16,18 +16,16 @@ func smtpDown() scenario {
 	var box *inbox.Inbox
 	s := scenario{
 		name: "smtp-down", what: "the mail server is away while deliveries are exhausted and `serve` is killed four times; then it is there, and gets one mail",
-		endpoints: usual,
+		endpoints: usual, rate: besidesPerSecond,
 	}
 	mailed := func() []string {
 		host, port, _ := net.SplitHostPort(address) // ours
 		return []string{"WAYBILL_SMTP_HOST=" + host, "WAYBILL_SMTP_PORT=" + port, "WAYBILL_SMTP_TLS=none", "WAYBILL_SMTP_FROM=waybill@example.com"}
 	}
-	s.in = func(_ context.Context, w *world) (*world, error) {
-		var err error
-		address, err = freeAddress()
-		return w, err
-	}
-	s.before = func(ctx context.Context, r *run) error {
+	s.before = func(ctx context.Context, r *run) (err error) {
+		if address, err = freeAddress(); err != nil {
+			return err
+		}
 		contact := map[string]any{"contact_email": "ops@" + r.tenant + ".example"}
 		if err := r.call(ctx, "PATCH", "/v1/tenants/"+r.tenant, contact, nil); err != nil {
 			return err
