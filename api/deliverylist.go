@@ -71,7 +71,7 @@ func readFilter(r *http.Request, besides ...string) (store.DeliveryFilter, error
 	f := store.DeliveryFilter{
 		EventID:    q.values.Get("event"),
 		Statuses:   q.statuses("status"),
-		EventType:  q.values.Get("event_type"),
+		EventType:  q.eventType("event_type"),
 		StatusCode: q.statusCode("status_code"),
 		ErrorClass: webhook.ErrorClass(q.values.Get("error_class")),
 		Test:       q.flag("test"),
@@ -85,6 +85,15 @@ func readFilter(r *http.Request, besides ...string) (store.DeliveryFilter, error
 	}
 	q.before(f.Since, f.Until)
 	return f, q.err()
+}
+
+// eventType reads an exact event type. A pattern would find nothing, which looks like a log that has nothing.
+func (q *query) eventType(name string) string {
+	text := q.values.Get(name)
+	if text != "" && !webhook.IsEventType(text) {
+		q.add(name, `is a dot-separated name such as "order.confirmed", not a pattern`)
+	}
+	return text
 }
 
 // statuses reads statuses separated by commas, each once. All of them are the same as none.

@@ -102,7 +102,8 @@ func (s *Server) tryEndpoint(w http.ResponseWriter, r *http.Request, c *call, id
 		return nil, err
 	}
 	if d.Status != webhook.StatusDelivered {
-		return nil, webhook.Errorf(webhook.CodeConflict, "the receiver did not accept the test, so the endpoint stays as it is: %s; see the delivery %s", refusedBecause(d), d.ID)
+		return nil, webhook.Errorf(webhook.CodeConflict, "the receiver did not accept the test, so the endpoint stays as it is: %s; the delivery %s has its answer. "+
+			"Mend the receiver and try again, or enable without a test", refusedBecause(d), d.ID)
 	}
 	return &testResult{d.EventID, d.ID, d.LastAttempt}, nil
 }

@@ -35,6 +35,7 @@ func TestEndpoints_EnableWithTest(t *testing.T) {
 	p := b.admin("POST", path+"/enable", `{"test":true}`).problem(409, webhook.CodeConflict)
 	require.Contains(t, p.Detail, "the receiver answered 500")
 	require.Regexp(t, "dlv_[0-9a-f]{32}", p.Detail)
+	require.Contains(t, p.Detail, "Mend the receiver and try again, or enable without a test")
 	require.Equal(t, "disabled", into[object](b.admin("GET", path, "").want(200))["status"])
 
 	b.attempted(200)

@@ -18,7 +18,7 @@ func (s *Server) listEvents(w http.ResponseWriter, r *http.Request, c *call) err
 	q := newQuery(r, "type", "test", "since", "until", attributePrefix, metadataPrefix, "limit", "cursor")
 	page := q.page(new(webhook.EventKey))
 	f := store.EventFilter{
-		Type:       q.values.Get("type"),
+		Type:       q.eventType("type"),
 		Attributes: q.members(attributePrefix),
 		Metadata:   q.members(metadataPrefix),
 		Test:       q.flag("test"),

@@ -112,7 +112,7 @@ func TestLists_BadQueries(t *testing.T) {
 	for query, field := range map[string]string{
 		"limit=0": "limit", "limit=201": "limit", "limit=x": "limit", "limit=1&limit=2": "limit", "cursor=!": "cursor",
 		"cursor=dDE": "cursor", "color=red": "color", "status=done": "status", "endpoint=x": "endpoint",
-		"since=now": "since", "until=2026-05-27": "until", "event_type=%00": "event_type", "event_type=%ff": "event_type",
+		"since=now": "since", "until=2026-05-27": "until", "event_type=%00": "event_type", "event_type=%ff": "event_type", "event_type=order.*": "event_type",
 		"a=%zz": "query", "a;b": "query", "since=": "since", "status=": "status", "status=held,": "status", "status=held,,held": "status", "endpoint": "endpoint",
 		"status_code=99": "status_code", "status_code=0": "status_code", "status_code=nothing": "status_code", "error_class=bad": "error_class",
 		"test=1": "test", "attribute.region=nz": "attribute.region", "limit=": "limit",
@@ -137,6 +137,7 @@ func TestLists_BadQueriesSayWhatIsKnown(t *testing.T) {
 		"/v1/tenants/acme/deliveries?type=e": "query: type is not a known parameter; known are event, endpoint, status, event_type, status_code, error_class, test, since, " +
 			"until, limit, cursor",
 		"/v1/tenants/acme/deliveries?status=done": "query: status is one or several, separated by commas, of pending, retrying, held, delivered, exhausted, canceled",
+		"/v1/tenants/acme/events?type=order.*":    `query: type is a dot-separated name such as "order.confirmed", not a pattern`,
 		"/v1/tenants/acme/events?region=nz":       "query: region is not a known parameter; known are type, test, since, until, attribute.NAME, metadata.NAME, limit, cursor",
 	} {
 		require.Equal(t, detail, b.admin("GET", path, "").problem(422, webhook.CodeInvalid).Detail)

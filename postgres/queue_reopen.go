@@ -81,15 +81,15 @@ func (d *toReopen) refusal(e *endpointState) error {
 	case d.Test:
 		return webhook.Errorf(webhook.CodeConflict, "the delivery is a test; test the endpoint again")
 	case e.Deleted:
-		return webhook.Errorf(webhook.CodeConflict, "the endpoint was deleted")
+		return webhook.Errorf(webhook.CodeConflict, "the endpoint was deleted; make a recovery with missed for the endpoint that takes its place")
 	case !d.Status.Settled() && !d.Queued:
 		return store.ErrOwnedByWorkflow
 	case e.Disabled:
 		return webhook.Errorf(webhook.CodeConflict, "the endpoint is disabled; enable it first")
 	case !d.Stored:
-		return webhook.Errorf(webhook.CodeConflict, "the event is no longer stored")
+		return webhook.Errorf(webhook.CodeConflict, "the event is no longer stored; publish a new one")
 	case d.Attempts >= webhook.MaxAttempts:
-		return webhook.Errorf(webhook.CodeConflict, "the delivery has %d attempts, which is the limit", d.Attempts)
+		return webhook.Errorf(webhook.CodeConflict, "the delivery has %d attempts, which is the limit; publish a new event", d.Attempts)
 	}
 	return nil
 }

@@ -83,15 +83,17 @@ func TestReopenDelivery_refuses(t *testing.T) {
 	}
 	require.ErrorIs(t, reopen(), store.ErrOwnedByWorkflow)
 	b.record(record("acme", id, 1, webhook.StatusExhausted))
-	for _, c := range []struct{ change, undo string }{
-		{`UPDATE deliveries SET test = true`, `UPDATE deliveries SET test = false`},
-		{`UPDATE deliveries SET attempts = 1000`, `UPDATE deliveries SET attempts = 1`},
-		{`UPDATE endpoints SET disabled_at = now()`, `UPDATE endpoints SET disabled_at = NULL`},
-		{`UPDATE endpoints SET deleted_at = now()`, `UPDATE endpoints SET deleted_at = NULL`},
-		{`UPDATE deliveries SET event_key = gen_random_uuid()`, `UPDATE deliveries SET event_key = (SELECT id FROM events)`},
+	for _, c := range []struct{ change, undo, helps string }{
+		{`UPDATE deliveries SET test = true`, `UPDATE deliveries SET test = false`, "test the endpoint again"},
+		{`UPDATE deliveries SET attempts = 1000`, `UPDATE deliveries SET attempts = 1`, "publish a new event"},
+		{`UPDATE endpoints SET disabled_at = now()`, `UPDATE endpoints SET disabled_at = NULL`, "enable it first"},
+		{`UPDATE endpoints SET deleted_at = now()`, `UPDATE endpoints SET deleted_at = NULL`, "make a recovery with missed"},
+		{`UPDATE deliveries SET event_key = gen_random_uuid()`, `UPDATE deliveries SET event_key = (SELECT id FROM events)`, "publish a new one"},
 	} {
 		b.exec(c.change)
-		requireCode(t, webhook.CodeConflict, reopen())
+		err := reopen()
+		requireCode(t, webhook.CodeConflict, err)
+		require.ErrorContains(t, err, c.helps)
 		require.Equal(t, webhook.StatusExhausted, b.find(id).Status, c.change)
 		b.exec(c.undo)
 	}

@@ -121,6 +121,7 @@ func TestEndpoint_lastSuccess(t *testing.T) {
 	}
 	require.Nil(t, last())
 	at := now().Add(-time.Hour)
+	b.exec(`UPDATE endpoints SET created_at = $1`, at.Add(-time.Hour))
 	records := b.attempts(e, at, "++")
 	postgres.RecordRun(t, b.Store, records)
 	want := records[1].Attempt.StartedAt.Add(12 * time.Millisecond)
@@ -128,6 +129,9 @@ func TestEndpoint_lastSuccess(t *testing.T) {
 	postgres.RecordRun(t, b.Store, b.attempts(e, at.Add(time.Minute), "-------------------------"))
 	want = records[1].At.Truncate(5 * time.Minute)
 	require.Equal(t, &want, last())
+	want = want.Add(time.Minute)
+	b.exec(`UPDATE endpoints SET created_at = $1`, want)
+	require.Equal(t, &want, last(), "not before it was made")
 }
 
 // A test of an endpoint says nothing about how its deliveries fare.

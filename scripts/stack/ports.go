@@ -135,7 +135,14 @@ func (p Ports) all() []Port {
 // check reports every port that is taken.
 func (p Ports) check() error {
 	var errs []error
+	taken := map[int]Port{}
 	for _, port := range p.all() {
+		if other, is := taken[port.Number]; is && port.Number != 0 {
+			errs = append(errs, fmt.Errorf("port %d is for %s and for %s as well: choose another port with %s=<port>",
+				port.Number, other.For, port.For, other.Variable))
+			continue
+		}
+		taken[port.Number] = port
 		errs = append(errs, port.check())
 	}
 	return errors.Join(errs...)

@@ -20,6 +20,18 @@ func TestPort_check(t *testing.T) {
 	require.ErrorContains(t, err, "WAYBILL_RUN_API_PORT=<port>")
 }
 
+// Temporal's services have ports at a distance from its own, which may be the one that was chosen for something else.
+func TestPorts_chosenTwice(t *testing.T) {
+	t.Parallel()
+	ports, err := FreePorts()
+	require.NoError(t, err)
+	require.NoError(t, ports.check())
+	ports.WebUI.Number, ports.WebUI.Variable = ports.internal["FRONTEND_MEMBERSHIP_PORT"].Number, "WAYBILL_RUN_UI_PORT"
+	require.ErrorContains(t, ports.check(), "for the Web UI and for a service inside Temporal as well: choose another port with WAYBILL_RUN_UI_PORT=<port>")
+	ports.WebUI, ports.Mail = Port{}, Port{}
+	require.NoError(t, ports.check(), "what is left out has no port")
+}
+
 func TestFreePorts(t *testing.T) {
 	t.Parallel()
 	ports, err := FreePorts()
