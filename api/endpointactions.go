@@ -48,7 +48,7 @@ func (s *Server) disableEndpoint(w http.ResponseWriter, r *http.Request, c *call
 	if err != nil {
 		return err
 	}
-	return s.writeEndpoint(w, r, c, e)
+	return s.writeEndpoint(w, c, e)
 }
 
 // revealEndpointSecret is GET /v1/tenants/{tenant}/endpoints/{endpoint}/secret.

@@ -48,7 +48,7 @@ func (s *Server) enableEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	}
 	view := c.showEndpoint(e)
 	view.Test = test
-	return writeTagged(w, r, etag, view)
+	return writeTagged(w, etag, view)
 }
 
 // testResult is a test that the receiver accepted.

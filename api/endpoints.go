@@ -177,7 +177,7 @@ func (s *Server) getEndpoint(w http.ResponseWriter, r *http.Request, c *call) er
 	if err != nil {
 		return err
 	}
-	return s.writeEndpoint(w, r, c, e)
+	return s.writeEndpoint(w, c, e)
 }
 
 // updateEndpoint is PATCH /v1/tenants/{tenant}/endpoints/{endpoint}.
@@ -210,7 +210,7 @@ func (s *Server) updateEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	if err != nil {
 		return err
 	}
-	return s.writeEndpoint(w, r, c, e)
+	return s.writeEndpoint(w, c, e)
 }
 
 // deleteEndpoint is DELETE /v1/tenants/{tenant}/endpoints/{endpoint}.

@@ -36,8 +36,9 @@ type etags struct {
 	list []string
 }
 
-// precondition reads If-Match or If-None-Match; nil: the request has none.
-func precondition(r *http.Request, name string) (*etags, error) {
+// precondition reads If-Match; nil: the request has none.
+func precondition(r *http.Request) (*etags, error) {
+	const name = "If-Match"
 	given := r.Header.Values(name)
 	if len(given) == 0 {
 		return nil, nil
@@ -74,7 +75,7 @@ func cutETag(text string) (tag, after string, ok bool) {
 
 // ifMatch returns the check of a change: it refuses one of a resource with another ETag than the caller knows.
 func ifMatch[T any](r *http.Request, etag func(*T) (string, error)) (func(*T) error, error) {
-	wanted, err := precondition(r, "If-Match")
+	wanted, err := precondition(r)
 	if err != nil {
 		return nil, err
 	}
@@ -93,35 +94,24 @@ func ifMatch[T any](r *http.Request, etag func(*T) (string, error)) (func(*T) er
 	}, nil
 }
 
-// writeTagged answers with a resource and its ETag. A GET whose If-None-Match has the ETag is answered with 304 and no body.
-func writeTagged(w http.ResponseWriter, r *http.Request, etag string, view any) error {
-	if r.Method == http.MethodGet || r.Method == http.MethodHead {
-		known, err := precondition(r, "If-None-Match")
-		if err != nil {
-			return err
-		}
-		if known != nil && (known.any || slices.Contains(known.list, etag) || slices.Contains(known.list, "W/"+etag)) {
-			w.Header().Set("ETag", etag)
-			w.WriteHeader(http.StatusNotModified)
-			return nil
-		}
-	}
+// writeTagged answers with a resource and its ETag.
+func writeTagged(w http.ResponseWriter, etag string, view any) error {
 	w.Header().Set("ETag", etag)
 	return writeJSON(w, http.StatusOK, view)
 }
 
-func (s *Server) writeEndpoint(w http.ResponseWriter, r *http.Request, c *call, e *webhook.Endpoint) error {
+func (s *Server) writeEndpoint(w http.ResponseWriter, c *call, e *webhook.Endpoint) error {
 	etag, err := c.endpointETag(e)
 	if err != nil {
 		return err
 	}
-	return writeTagged(w, r, etag, c.showEndpoint(e))
+	return writeTagged(w, etag, c.showEndpoint(e))
 }
 
-func (s *Server) writeTenant(w http.ResponseWriter, r *http.Request, t *webhook.Tenant) error {
+func (s *Server) writeTenant(w http.ResponseWriter, t *webhook.Tenant) error {
 	etag, err := tenantETag(t)
 	if err != nil {
 		return err
 	}
-	return writeTagged(w, r, etag, showTenant(t))
+	return writeTagged(w, etag, showTenant(t))
 }

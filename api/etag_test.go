@@ -76,19 +76,3 @@ func TestIfMatch(t *testing.T) {
 	b.admin("DELETE", path, "", "If-Match", "*").want(204)
 	b.admin("PATCH", path, `{}`, "If-Match", "*").problem(404, webhook.CodeNotFound)
 }
-
-func TestIfNoneMatch(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.tenant("acme", "standard")
-	for _, path := range []string{"/v1/tenants/acme", "/v1/tenants/acme/endpoints/" + b.endpoint("acme")} {
-		tag := b.admin("GET", path, "").header.Get("ETag")
-		for _, known := range []string{tag, "W/" + tag, `"x", ` + tag, "*"} {
-			a := b.admin("GET", path, "", "If-None-Match", known).want(304)
-			require.Empty(t, a.body)
-			require.Equal(t, tag, a.header.Get("ETag"))
-		}
-		require.NotEmpty(t, b.admin("GET", path, "", "If-None-Match", `"x"`).want(200).body)
-		b.admin("GET", path, "", "If-None-Match", `x`).problem(422, webhook.CodeInvalid)
-	}
-}

@@ -148,7 +148,7 @@ func (s *Server) getTenant(w http.ResponseWriter, r *http.Request, c *call) erro
 	if err != nil {
 		return err
 	}
-	return s.writeTenant(w, r, t)
+	return s.writeTenant(w, t)
 }
 
 // updateTenant is PATCH /v1/tenants/{tenant}.
@@ -176,7 +176,7 @@ func (s *Server) updateTenant(w http.ResponseWriter, r *http.Request, c *call) e
 		return err
 	}
 	s.tenants.Invalidate(t.ID)
-	return s.writeTenant(w, r, t)
+	return s.writeTenant(w, t)
 }
 
 // revealTenantSecret is GET /v1/tenants/{tenant}/secret.
