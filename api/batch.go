@@ -5,12 +5,17 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 
 	"waybill/webhook"
 )
 
 // maxBatch is how many events one batch may have.
 const maxBatch = 500
+
+// batchTime is how long the events of a batch are checked. A tenant's own schema may take half a second for one event, and what
+// follows must still be stored and answered before the write timeout.
+const batchTime = 15 * time.Second
 
 type batchInput struct {
 	Events []json.RawMessage `json:"events"`
@@ -65,7 +70,13 @@ func (b *batch) publish(events []json.RawMessage) {
 	var wg sync.WaitGroup
 	var later []func()
 	seen := map[string]bool{}
+	until := b.server.now().Add(batchTime)
 	for i, text := range events {
+		if b.server.now().After(until) || b.request.Context().Err() != nil {
+			b.results[i] = b.failed(webhook.Errorf(webhook.CodeOverloaded,
+				"the schemas of this batch's events take long to check, and this one was not checked; send it again, in a smaller batch"))
+			continue
+		}
 		p, err := b.prepare(text)
 		if err != nil {
 			b.results[i] = b.failed(err)

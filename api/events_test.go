@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -269,6 +270,28 @@ func TestBatch_IsAcceptedTogether(t *testing.T) {
 		require.Equal(t, fmt.Sprintf("e%d", i), r.EventID)
 	}
 	require.Greater(t, b.store.crowd, 10, "concurrently, so that they share commits")
+}
+
+// Schemas that take long do not keep the whole batch from its answer: what was not checked can be sent again.
+func TestBatch_SlowChecks(t *testing.T) {
+	t.Parallel()
+	var at atomic.Int64
+	at.Store(time.Date(2026, 5, 27, 14, 32, 0, 0, time.UTC).UnixNano())
+	b := setup(t, func(o *api.Options) {
+		o.Now = func() time.Time { return time.Unix(0, at.Load()).UTC() }
+		o.Schemas = schemasFunc(func(string, string, []byte) error {
+			at.Add(int64(time.Second))
+			return nil
+		})
+	})
+	b.tenant("acme", "one")
+	events := strings.TrimSuffix(strings.Repeat(`{"type":"item.sold","data":{"salePrice":1}},`, 20), ",")
+	a := b.admin("POST", "/v1/tenants/acme/events/batch", `{"events":[`+events+`]}`).want(200)
+	got := into[struct{ Results []struct{ Status int } }](a)
+	for i, r := range got.Results {
+		require.Equal(t, map[bool]int{true: 202, false: 429}[i < 16], r.Status, i)
+	}
+	require.Equal(t, 4, strings.Count(string(a.body), `"code":"overloaded"`))
 }
 
 func TestBatch_Bad(t *testing.T) {
