@@ -29,11 +29,9 @@ func (s *Server) getDialect(w http.ResponseWriter, r *http.Request, _ *call) err
 	return writeJSON(w, http.StatusOK, showDialect(d))
 }
 
-// showDialect returns the dialect as in its file, with empty lists where the file has none, and without the rules that
-// Waybill does not apply yet.
+// showDialect returns the dialect as in its file, with empty lists where the file has none.
 func showDialect(d *webhook.Dialect) webhook.Dialect {
 	out := *d
-	out.Alerts = nil
 	if out.EventTypes == nil {
 		out.EventTypes = []webhook.EventType{}
 	}

@@ -158,13 +158,13 @@ func TestEvents_RuledOut(t *testing.T) {
 	require.Contains(t, string(a.body), `"deliveries":[],"ruled_out":{"by_type":2,"by_filter":1}`)
 }
 
-// TestDialects_InForce holds that the API shows of a dialect what Waybill does, and nothing else of its file.
+// TestDialects_InForce holds that the API shows of a dialect what Waybill does.
 func TestDialects_InForce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	got := into[object](b.admin("GET", "/v1/dialects/auction", "").want(200))
 	require.Equal(t, object{"failures": 10.0, "span": "10m"}, got["auto_disable"])
-	require.NotContains(t, got, "alerts")
+	require.Equal(t, object{"on": []any{"exhausted"}, "subject": "about {tenant_url}", "min_interval": "1h"}, got["alerts"])
 	require.Equal(t, "^evt_", got["event_id_pattern"])
 	require.Equal(t, object{"delivered": "success", "exhausted": "failed"}, got["status_words"])
 }

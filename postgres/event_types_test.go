@@ -76,7 +76,8 @@ func TestEventTypes(t *testing.T) {
 
 	first := found.CreatedAt
 	again := ownType("parcel.moved")
-	again.CreatedAt, again.UpdatedAt = now().Add(time.Hour), now().Add(time.Hour)
+	later := now().Add(time.Hour)
+	again.CreatedAt, again.UpdatedAt = later, later
 	require.False(t, b.putType("acme", again))
 	require.Equal(t, first, again.CreatedAt, "it was created then")
 	found, err = b.OwnType(ctx, "acme", "parcel.moved")

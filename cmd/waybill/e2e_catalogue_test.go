@@ -33,19 +33,26 @@ func examples(t *testing.T, c *caller, dialect string, types []string) map[strin
 	return found
 }
 
-// A dialect is shown with what is in force, its words for people and the form of its ids, and without what Waybill does not
-// do yet, whatever its file says.
+// A dialect is shown with what is in force: when it disables an endpoint, whom it tells, its words for people and the form of its ids.
 func TestDialects_InForce(t *testing.T) {
 	t.Parallel()
 	var list struct{ Data []fields }
 	shared(t).admin().call(t, "GET", "/v1/dialects", nil).is(t, 200, &list)
 	words := map[string]any{"rheo": map[string]any{"exhausted": "failed"}, "auction-excellence": map[string]any{"delivered": "success", "exhausted": "failed"}}
 	patterns := map[string]any{"rheo": "^evt_"}
+	// Design, section 10, and facts V9, A10 and T7. What the documents do not speak of is left out.
+	disables := map[string]any{
+		"tradevine": map[string]any{"failures": 10.0}, "auction-excellence": map[string]any{"failures": 10.0, "span": "10m"},
+		"standard": map[string]any{"failures": 20.0, "span": "120h"},
+	}
+	alerts := map[string]any{"tradly": map[string]any{
+		"on": []any{"exhausted", "disabled"}, "subject": "Tradly webhook delivery issues for {tenant_url}", "min_interval": "1h",
+	}}
 	require.Len(t, list.Data, 5)
 	for _, d := range list.Data {
 		name := d["name"].(string)
-		require.NotContains(t, d, "auto_disable", name)
-		require.NotContains(t, d, "alerts", name)
+		require.Equal(t, disables[name], d["auto_disable"], name)
+		require.Equal(t, alerts[name], d["alerts"], name)
 		require.Equal(t, words[name], d["status_words"], name)
 		require.Equal(t, patterns[name], d["event_id_pattern"], name)
 	}
