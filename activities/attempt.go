@@ -144,7 +144,9 @@ func (a *Activities) notSent(ctx context.Context, in *AttemptInput, d *webhook.D
 		return a.recordedBefore(ctx, in, d)
 	}
 	out := a.resultOf(d)
-	out.Host = hostOf(e)
+	if e != nil {
+		out.Host = e.Host()
+	}
 	return out, nil
 }
 

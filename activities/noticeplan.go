@@ -26,7 +26,7 @@ type noticePlan struct {
 // planNotice decides what is to be told of an endpoint now. That it works again is told at once; its trouble only when the last mail
 // about trouble is old enough. What is over before anybody was told of it is not told: a disabling that a person undid.
 func planNotice(n *store.Notice, d *webhook.Dialect, now time.Time) *noticePlan {
-	p := &noticePlan{notice: n, dialect: d, now: now, host: hostOf(&webhook.Endpoint{URL: n.URL})}
+	p := &noticePlan{notice: n, dialect: d, now: now, host: (&webhook.Endpoint{URL: n.URL}).Host()}
 	p.tellsDisabled = n.DisabledAt != nil && n.DisabledNow != nil && d.Tells(webhook.TroubleDisabled)
 	trouble := p.tellsDisabled || n.Exhausted > 0 && d.Tells(webhook.TroubleExhausted)
 	if n.SentAt != nil {

@@ -3,7 +3,6 @@ package activities
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"time"
 
 	"waybill/store"
@@ -15,9 +14,6 @@ const (
 	firstRecordPause = 50 * time.Millisecond
 	maxRecordPause   = 2 * time.Second
 )
-
-// maxShownHostBytes fits a host name of the maximum length and a port.
-const maxShownHostBytes = maxHostBytes + 6
 
 // send makes the attempt, judges the answer and records both.
 func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sending, taken *slot) (*AttemptResult, error) {
@@ -72,7 +68,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	out := a.resultOf(&after.Delivery)
 	out.Attempt, out.holder = &r.Attempt.AttemptSummary, r.Holder
 	if out.Status != webhook.StatusDelivered {
-		out.Host = hostOf(s.Endpoint)
+		out.Host = s.Endpoint.Host()
 	}
 	return out, nil
 }
@@ -121,18 +117,6 @@ func leaveSchedule(r *store.Record, v webhook.Verdict, due *time.Time) {
 		next = *due
 	}
 	r.Status, r.NextAttemptAt = webhook.StatusRetrying, &next
-}
-
-// hostOf returns the host of a URL, which people recognize. The rest may contain secrets.
-func hostOf(e *webhook.Endpoint) string {
-	if e == nil {
-		return ""
-	}
-	u, err := url.Parse(e.URL)
-	if err != nil {
-		return ""
-	}
-	return webhook.CleanLine(u.Host, maxShownHostBytes)
 }
 
 // disable disables an endpoint whose receiver is gone. When it fails, the receiver's answer to the next delivery repeats

@@ -13,12 +13,17 @@ import (
 // WakeQueue tells the queue of an endpoint that something new may be due, or that the endpoint was enabled, disabled or deleted. It
 // starts the queue's workflow where none is running.
 func (c *Client) WakeQueue(ctx context.Context, tenant string, endpoint webhook.EndpointID) error {
-	id := workflows.EndpointQueueID(tenant, endpoint)
-	_, err := c.temporal.SignalWithStartWorkflow(ctx, id, workflows.SignalWake, nil, client.StartWorkflowOptions{
-		ID: id, TaskQueue: workflows.EndpointsQueue, StaticSummary: "what waits for " + endpoint.String(),
+	return c.wake(ctx, "wake a queue", client.StartWorkflowOptions{
+		ID: workflows.EndpointQueueID(tenant, endpoint), StaticSummary: "what waits for " + endpoint.String(),
 		TypedSearchAttributes: temporal.NewSearchAttributes(workflows.AttributeTenant.ValueSet(tenant)),
 	}, workflows.EndpointQueueType, &workflows.EndpointQueueInput{Tenant: tenant, EndpointID: endpoint})
-	return startError("wake a queue", err)
+}
+
+// wake wakes a workflow that there is one of for an endpoint, or starts it.
+func (c *Client) wake(ctx context.Context, what string, o client.StartWorkflowOptions, workflow string, in any) error {
+	o.TaskQueue = workflows.EndpointsQueue
+	_, err := c.temporal.SignalWithStartWorkflow(ctx, o.ID, workflows.SignalWake, nil, o, workflow, in)
+	return startError(what, err)
 }
 
 // IsQueueRunning reports whether the queue's workflow exists and is not closed.

@@ -9,8 +9,12 @@ import (
 	"waybill/webhook"
 )
 
-const deliveryColumns = `id, event_id, event_type, endpoint_id, status, attempts, next_attempt_at, reason, created_at, updated_at,
-	test, held_at, queue_due_at IS NOT NULL AS queued, last_attempt_at, last_duration_ms, last_status_code, last_error_class, last_error`
+const (
+	storedColumns = `id, event_id, event_type, endpoint_id, status, attempts, next_attempt_at, reason, created_at, updated_at,
+		test, held_at, last_attempt_at, last_duration_ms, last_status_code, last_error_class, last_error`
+
+	deliveryColumns = storedColumns + `, queue_due_at IS NOT NULL AS queued`
+)
 
 type deliveryRow struct {
 	webhook.Delivery

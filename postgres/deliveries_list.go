@@ -11,8 +11,7 @@ import (
 )
 
 // listedColumns are those that a list of deliveries shows, once they have been selected as deliveryColumns.
-const listedColumns = `id, event_id, event_type, endpoint_id, status, attempts, next_attempt_at, reason, created_at, updated_at,
-	test, held_at, queued, last_attempt_at, last_duration_ms, last_status_code, last_error_class, last_error`
+const listedColumns = storedColumns + `, queued`
 
 // Deliveries implements store.Deliveries.
 func (s *Store) Deliveries(ctx context.Context, tenant string, f store.DeliveryFilter) (*store.Part[webhook.Delivery], error) {
@@ -33,23 +32,15 @@ func (s *Store) Deliveries(ctx context.Context, tenant string, f store.DeliveryF
 		}
 	}
 	query, args := listQuery(tenant, key, f, after)
-	var rows []struct {
+	type row struct {
 		deliveryRow
 		found
 	}
+	var rows []row
 	if err := s.db.SelectContext(ctx, &rows, query, args...); err != nil {
 		return nil, failed("list deliveries", err)
 	}
-	var out store.Part[webhook.Delivery]
-	for i := range rows {
-		if rows[i].Matches {
-			out.Items = append(out.Items, *rows[i].delivery())
-		}
-		if rows[i].Looked == searched {
-			out.Next = rows[i].ID.String()
-		}
-	}
-	return &out, nil
+	return partOf(rows, func(r *row) string { return r.ID.String() }, func(r *row) (*webhook.Delivery, error) { return r.delivery(), nil })
 }
 
 // listQuery returns the query of a list and its arguments. The filter decides on the indexes, and the conditions are written

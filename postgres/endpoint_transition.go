@@ -59,7 +59,7 @@ func (s *Store) storeDisabled(ctx context.Context, tx *sqlx.Tx, e *webhook.Endpo
 	if _, err := tx.ExecContext(ctx, noticeDisabled, e.ID, e.TenantID, e.DisabledAt, e.DisabledReason); err != nil {
 		return err
 	}
-	data := endpointDisabled{Tenant: e.TenantID, EndpointID: e.ID, Host: hostOf(e.URL), By: e.DisabledBy, Reason: e.DisabledReason}
+	data := endpointDisabled{Tenant: e.TenantID, EndpointID: e.ID, Host: e.Host(), By: e.DisabledBy, Reason: e.DisabledReason}
 	if streak != nil {
 		data.Failures, data.Since = streak.Failures, streak.Since.UTC().Format(time.RFC3339)
 	}
@@ -74,7 +74,7 @@ func (s *Store) storeEnabled(ctx context.Context, tx *sqlx.Tx, e *webhook.Endpoi
 	if _, err := tx.ExecContext(ctx, resetStreak, e.ID); err != nil {
 		return err
 	}
-	return s.tellOperator(ctx, tx, e.TenantID, "endpoint.enabled", endpointEnabled{e.TenantID, e.ID, hostOf(e.URL), by})
+	return s.tellOperator(ctx, tx, e.TenantID, "endpoint.enabled", endpointEnabled{e.TenantID, e.ID, e.Host(), by})
 }
 
 func storeTransition(ctx context.Context, tx *sqlx.Tx, e *webhook.Endpoint) error {

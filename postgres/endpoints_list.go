@@ -16,27 +16,21 @@ func (s *Store) Endpoints(ctx context.Context, tenant string, f store.EndpointFi
 		return nil, err
 	}
 	query, args := endpointsQuery(tenant, f, after)
-	var rows []struct {
+	type row struct {
 		endpointRow
 		found
 	}
+	var rows []row
 	if err := s.list(ctx, &rows, query, args...); err != nil {
 		return nil, failed("list endpoints", err)
 	}
-	out := &store.Part[webhook.Endpoint]{Items: make([]webhook.Endpoint, 0, len(rows))}
-	shown := make([]*webhook.Endpoint, 0, len(rows))
-	for i := range rows {
-		if rows[i].Matches {
-			e, err := s.readEndpoint(&rows[i].endpointRow)
-			if err != nil {
-				return nil, err
-			}
-			out.Items = append(out.Items, *e)
-			shown = append(shown, &out.Items[len(out.Items)-1])
-		}
-		if rows[i].Looked == searched {
-			out.Next = rows[i].ID.String()
-		}
+	out, err := partOf(rows, func(r *row) string { return r.ID.String() }, func(r *row) (*webhook.Endpoint, error) { return s.readEndpoint(&r.endpointRow) })
+	if err != nil {
+		return nil, err
+	}
+	shown := make([]*webhook.Endpoint, len(out.Items))
+	for i := range out.Items {
+		shown[i] = &out.Items[i]
 	}
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()

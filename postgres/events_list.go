@@ -16,27 +16,15 @@ func (s *Store) Events(ctx context.Context, tenant string, f store.EventFilter) 
 		return nil, err
 	}
 	query, args := eventsQuery(tenant, f, after)
-	var rows []struct {
+	type row struct {
 		eventRow
 		found
 	}
+	var rows []row
 	if err := s.list(ctx, &rows, query, args...); err != nil {
 		return nil, failed("list events", err)
 	}
-	var out store.Part[store.StoredEvent]
-	for i := range rows {
-		if rows[i].Matches {
-			e, err := rows[i].event()
-			if err != nil {
-				return nil, err
-			}
-			out.Items = append(out.Items, *e)
-		}
-		if rows[i].Looked == searched {
-			out.Next = rows[i].Key.String()
-		}
-	}
-	return &out, nil
+	return partOf(rows, func(r *row) string { return r.Key.String() }, func(r *row) (*store.StoredEvent, error) { return r.event() })
 }
 
 // eventsQuery returns the query of a list and its arguments. An event's key carries the moment of its publication.

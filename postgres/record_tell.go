@@ -1,10 +1,8 @@
 package postgres
 
-import "strings"
-
 // What an operational event says in SQL, where x has the columns.
 const (
-	// hostOfURL is the host and port of an endpoint, without what else its URL may carry.
+	// hostOfURL is webhook.Endpoint.Host in SQL.
 	hostOfURL = `substring(x.url from '^[A-Za-z]+://(?:[^/?#@]*@)?([^/?#]*)')`
 
 	endpointIDText = `'ep_' || replace(x.endpoint_id::text, '-', '')`
@@ -27,12 +25,3 @@ const (
 	// tellRecorded counts the operational events that it publishes, to the tenant $27.
 	tellRecorded = `(` + tellExhausted + `) + (` + tellFailing + `)`
 )
-
-// hostOf is hostOfURL in Go.
-func hostOf(url string) string {
-	_, rest, _ := strings.Cut(url, "://")
-	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
-		rest = rest[:end]
-	}
-	return rest[strings.LastIndex(rest, "@")+1:]
-}

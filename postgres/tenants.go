@@ -116,27 +116,15 @@ func (s *Store) Tenants(ctx context.Context, f store.TenantFilter) (*store.Part[
 		w.contains(f.Text, "id", "name")
 	}
 	w.andMembers("metadata", f.Metadata)
-	var rows []struct {
+	type row struct {
 		tenantRow
 		found
 	}
+	var rows []row
 	if err := s.list(ctx, &rows, upQuery(tenantColumns, source, w.take(), w.arg(f.Page.Limit)), w.args...); err != nil {
 		return nil, failed("list tenants", err)
 	}
-	var out store.Part[webhook.Tenant]
-	for i := range rows {
-		if rows[i].Matches {
-			t, err := s.readTenant(&rows[i].tenantRow)
-			if err != nil {
-				return nil, err
-			}
-			out.Items = append(out.Items, *t)
-		}
-		if rows[i].Looked == searched {
-			out.Next = rows[i].ID
-		}
-	}
-	return &out, nil
+	return partOf(rows, func(r *row) string { return r.ID }, func(r *row) (*webhook.Tenant, error) { return s.readTenant(&r.tenantRow) })
 }
 
 // readAll converts rows to values.

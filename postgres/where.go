@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"waybill/store"
 )
 
 // where gathers conditions and their arguments.
@@ -45,6 +47,30 @@ const searched = 5000
 type found struct {
 	Matches bool `db:"matches"`
 	Looked  int  `db:"looked"`
+}
+
+func (f *found) outcome() found { return *f }
+
+// partOf returns the rows of a search that match, and where it ended if it looked at no more.
+func partOf[R, T any, P interface {
+	*R
+	outcome() found
+}](rows []R, id func(*R) string, read func(*R) (*T, error)) (*store.Part[T], error) {
+	out := new(store.Part[T])
+	for i := range rows {
+		f := P(&rows[i]).outcome()
+		if f.Matches {
+			item, err := read(&rows[i])
+			if err != nil {
+				return nil, err
+			}
+			out.Items = append(out.Items, *item)
+		}
+		if f.Looked == searched {
+			out.Next = id(&rows[i])
+		}
+	}
+	return out, nil
 }
 
 // searchQuery returns a query for the rows of sources that pass the filter, newest first, at most limit (a placeholder). Sources are

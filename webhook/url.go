@@ -111,3 +111,15 @@ func targetFault(target string) string {
 func isHex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
 }
+
+// maxShownHostBytes fits a host name of the maximum length (RFC 1035, section 2.3.4) and a port.
+const maxShownHostBytes = 253 + 6
+
+// Host returns the host and the port of the endpoint's URL, which people recognize. The rest may contain secrets.
+func (e *Endpoint) Host() string {
+	u, err := url.Parse(e.URL)
+	if err != nil {
+		return ""
+	}
+	return CleanLine(u.Host, maxShownHostBytes)
+}
