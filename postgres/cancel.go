@@ -9,7 +9,7 @@ import (
 
 const cancelDelivery = `
 	WITH canceled AS (
-		UPDATE deliveries SET status = 'canceled', reason = $4, held_at = NULL, next_attempt_at = NULL, queue_due_at = NULL, queue_lease = NULL,
+		UPDATE deliveries SET status = 'canceled', indexed_status = 'canceled', reason = $4, held_at = NULL, next_attempt_at = NULL, queue_due_at = NULL, queue_lease = NULL,
 			asked = false, updated_at = $5
 		WHERE id = $2 AND tenant_id || '' = $3 AND status || '' IN ('pending', 'retrying', 'held') RETURNING *
 	), counted AS (` + countCanceled + `)

@@ -26,12 +26,12 @@ const (
 				AND EXISTS (SELECT FROM endpoints e WHERE e.id = $2 AND e.tenant_id = $3 AND e.deleted_at IS NOT NULL)
 			ORDER BY d.id FOR UPDATE OF d
 		), canceled AS (
-			UPDATE deliveries d SET status = 'canceled', reason = $4, held_at = NULL, next_attempt_at = NULL, queue_due_at = NULL, queue_lease = NULL,
-				asked = false, updated_at = $5
+			UPDATE deliveries d SET status = 'canceled', indexed_status = 'canceled', reason = $4, held_at = NULL, next_attempt_at = NULL, queue_due_at = NULL,
+				queue_lease = NULL, asked = false, updated_at = $5
 			FROM locked WHERE d.id = locked.id AND NOT locked.settled
 			RETURNING d.id, d.event_id, d.endpoint_id, d.tenant_id, d.test, d.updated_at, locked.queued
 		), settled AS (
-			UPDATE deliveries d SET queue_due_at = NULL, queue_lease = NULL, asked = false
+			UPDATE deliveries d SET queue_due_at = NULL, queue_lease = NULL, asked = false, indexed_status = nullif(status, 'delivered')
 			FROM locked WHERE d.id = locked.id AND locked.settled RETURNING d.id, d.event_id
 		), counted AS (` + countCanceled + `)
 		SELECT id, event_id, queued FROM canceled UNION ALL SELECT id, event_id, true FROM settled`

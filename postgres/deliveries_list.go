@@ -85,10 +85,10 @@ func (l *deliveryList) sources() []string {
 		return []string{l.source("tenant_id = %s AND test", l.tenant)}
 	case !f.EndpointID.IsZero() && len(f.Statuses) > 0 && !slices.ContainsFunc(f.Statuses, notOfEndpoint):
 		return l.ofEndpointByStatus()
-	case f.StatusCode != nil && *f.StatusCode != 200: // deliveries_by_code
+	case f.StatusCode != nil && (*f.StatusCode < 200 || *f.StatusCode > 299): // deliveries_by_failed_code: no other attempt fails
 		code := *f.StatusCode
 		f.StatusCode = nil
-		return []string{l.source("tenant_id = %s AND last_status_code = %s AND last_status_code <> 200", l.tenant, code)}
+		return []string{l.source("tenant_id = %s AND failed_code = %s", l.tenant, code)}
 	case f.ErrorClass != "": // deliveries_by_error
 		class := string(f.ErrorClass)
 		f.ErrorClass = ""
@@ -134,7 +134,7 @@ func notOfEndpoint(s webhook.Status) bool {
 	return s == webhook.StatusPending || s == webhook.StatusDelivered
 }
 
-// ofEndpointByStatus reads deliveries_held, deliveries_unsent and deliveries_waiting. What is retrying waits for its next attempt,
+// ofEndpointByStatus reads deliveries_held, deliveries_unsent_by_endpoint and deliveries_waiting. What is retrying waits for its next attempt,
 // and so does what was opened again before its first one, which is pending.
 func (l *deliveryList) ofEndpointByStatus() []string {
 	f := &l.left
@@ -144,26 +144,27 @@ func (l *deliveryList) ofEndpointByStatus() []string {
 	}
 	exhausted, canceled := slices.Contains(f.Statuses, webhook.StatusExhausted), slices.Contains(f.Statuses, webhook.StatusCanceled)
 	if exhausted || canceled {
-		from = append(from, l.ofEndpoint("status IN ('exhausted', 'canceled')"))
+		from = append(from, l.ofEndpoint("indexed_status IN ('exhausted', 'canceled')"))
 	}
 	retrying := slices.Contains(f.Statuses, webhook.StatusRetrying)
 	if retrying {
 		from = append(from, l.ofEndpoint("next_attempt_at IS NOT NULL"))
 	}
-	if exhausted == canceled && !retrying {
-		f.Statuses = nil // otherwise the rows tell
-	}
 	f.EndpointID = webhook.EndpointID{}
 	return from
 }
 
-// byStatus reads deliveries_by_status, once for each status.
+// byStatus reads deliveries_by_indexed_status, once for each status, and for what is pending also the deliveries that the reconciler
+// did not sweep yet. The rows tell too: a process of an earlier version leaves the index as it was.
 func (l *deliveryList) byStatus() []string {
 	var from []string
 	for _, s := range l.left.Statuses {
-		from = append(from, l.source("tenant_id = %s AND status = %s AND status <> 'delivered'", l.tenant, string(s)))
+		from = append(from, l.source("tenant_id = %s AND indexed_status = %s", l.tenant, string(s)))
+		if s == webhook.StatusPending {
+			from = append(from, l.source("tenant_id = %s AND id > (SELECT position FROM reconciler_sweeps WHERE behind = %s::interval)"+
+				" AND indexed_status IS NULL", l.tenant, lastSweep))
+		}
 	}
-	l.left.Statuses = nil
 	return from
 }
 

@@ -25,7 +25,8 @@ const (
 
 	// holdDelivery also hands over what a process of an earlier version held.
 	holdDelivery = `
-		UPDATE deliveries d SET status = 'held', held_at = coalesce(d.held_at, $2), reason = $3, next_attempt_at = NULL, updated_at = $2, ` + handOver + `
+		UPDATE deliveries d SET status = 'held', indexed_status = 'held', held_at = coalesce(d.held_at, $2), reason = $3, next_attempt_at = NULL,
+			updated_at = $2, ` + handOver + `
 		WHERE d.id = $1 AND NOT d.test AND (d.status || '' IN ('pending', 'retrying') OR d.status || '' = 'held' AND d.queue_due_at IS NULL)`
 
 	// adoptHeld finds what to adopt with the index deliveries_held_unowned, which is empty once all processes have this version.

@@ -24,10 +24,11 @@ const holdQueued = `
 		WHERE d.queue_due_at IS NOT NULL AND (d.queue_lease IS NULL OR d.queue_due_at <= now()) AND d.held_at IS NULL
 		ORDER BY d.id FOR UPDATE OF d
 	), held AS (
-		UPDATE deliveries d SET status = 'held', held_at = $3, reason = off.disabled_reason, next_attempt_at = NULL, updated_at = $3, ` + handOver + `
+		UPDATE deliveries d SET status = 'held', indexed_status = 'held', held_at = $3, reason = off.disabled_reason, next_attempt_at = NULL, updated_at = $3, ` + handOver + `
 		FROM locked, off WHERE d.id = locked.id AND NOT locked.settled
 	), settled AS (
-		UPDATE deliveries d SET queue_due_at = NULL, queue_lease = NULL, asked = false FROM locked WHERE d.id = locked.id AND locked.settled
+		UPDATE deliveries d SET queue_due_at = NULL, queue_lease = NULL, asked = false, indexed_status = nullif(status, 'delivered')
+		FROM locked WHERE d.id = locked.id AND locked.settled
 	)
 	SELECT count(*) FROM waiting`
 
@@ -57,7 +58,7 @@ const expireHeld = `
 			JOIN unnest($2::text[], $4::text[]) AS hold (dialect, reason) ON hold.dialect = t.dialect
 		WHERE d.status || '' = 'held' ORDER BY d.id FOR UPDATE OF d
 	), canceled AS (
-		UPDATE deliveries d SET status = 'canceled', reason = locked.reason, held_at = NULL, queue_due_at = NULL, asked = false, updated_at = $5
+		UPDATE deliveries d SET status = 'canceled', indexed_status = 'canceled', reason = locked.reason, held_at = NULL, queue_due_at = NULL, asked = false, updated_at = $5
 		FROM locked WHERE d.id = locked.id RETURNING d.*
 	), counted AS (` + countCanceled + `)
 	SELECT count(*) FROM expired`

@@ -25,7 +25,8 @@ const (
 			UPDATE deliveries d SET
 				queue_due_at = CASE WHEN NOT due.settled THEN now() + $4::bigint * interval '1 millisecond' END,
 				queue_lease = CASE WHEN NOT due.settled THEN $3::uuid END,
-				status = CASE d.status WHEN 'held' THEN CASE WHEN d.attempts = 0 THEN 'pending' ELSE 'retrying' END ELSE d.status END,
+				status = CASE d.status WHEN 'held' THEN ` + statusOpened + ` ELSE d.status END,
+				indexed_status = CASE d.status WHEN 'held' THEN ` + statusOpened + ` ELSE nullif(d.status, 'delivered') END,
 				reason = CASE WHEN due.settled THEN d.reason ELSE '' END,
 				held_at = NULL,
 				next_attempt_at = CASE WHEN NOT due.settled THEN coalesce(d.next_attempt_at, due.queue_due_at) END

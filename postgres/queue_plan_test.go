@@ -41,7 +41,7 @@ func TestQueueStatements_ReadAPage(t *testing.T) {
 	e := b.endpoint("acme")
 	b.fill(e.ID, 30_000)
 	b.exec(`
-		UPDATE deliveries SET status = 'held', held_at = now(), queue_due_at = created_at
+		UPDATE deliveries SET status = 'held', indexed_status = 'held', held_at = now(), queue_due_at = created_at
 		WHERE id IN (SELECT id FROM deliveries ORDER BY id DESC LIMIT 10000)`)
 	query, args := postgres.ClaimQuery(e.ID, 10)
 	require.Less(t, postgres.Buffers(t, b.Store, query, args), mostPages)

@@ -11,6 +11,9 @@ import (
 )
 
 const (
+	// statusOpened is the status of a delivery d that is not settled, nor held, any more.
+	statusOpened = `CASE WHEN d.attempts = 0 THEN 'pending' ELSE 'retrying' END`
+
 	selectToReopen = `
 		SELECT d.status, d.attempts, d.test, d.queue_due_at IS NOT NULL AS queued,
 			d.queue_lease IS NOT NULL AND d.queue_due_at > now() AS leased, EXISTS (SELECT FROM events e WHERE e.id = d.event_key) AS stored
@@ -19,7 +22,7 @@ const (
 	// reopenDelivery gives a settled delivery the whole retry policy again. When it is due is by the database's clock, because that
 	// of this process may be ahead.
 	reopenDelivery = `
-		UPDATE deliveries SET status = CASE WHEN attempts = 0 THEN 'pending' ELSE 'retrying' END, reason = '', uncounted = attempts, asked = true,
+		UPDATE deliveries d SET status = ` + statusOpened + `, indexed_status = ` + statusOpened + `, reason = '', uncounted = attempts, asked = true,
 			next_attempt_at = now(), queue_due_at = now(), queue_lease = NULL, recovery_id = NULL, updated_at = $2
 		WHERE id = $1`
 

@@ -24,7 +24,7 @@ const (
 				WHERE id > sweep.position AND id < uuid_floor(now() - sweep.behind - $2::bigint * interval '1 millisecond') ORDER BY id LIMIT $3
 			) AS d
 		), marked AS (
-			UPDATE deliveries d SET next_attempt_at = d.created_at FROM page
+			UPDATE deliveries d SET next_attempt_at = d.created_at, indexed_status = 'pending' FROM page
 			WHERE d.id = page.id AND page.status = 'pending' AND page.next_attempt_at IS NULL AND page.queue_due_at IS NULL
 				AND d.status || '' = 'pending'
 		), moved AS (
@@ -64,8 +64,11 @@ const (
 			(SELECT count(*) FROM (SELECT ` + heldTooLong + ` LIMIT 10000) AS held)`
 )
 
+// lastSweep is the sweep that is the furthest behind.
+const lastSweep = "1 hour"
+
 // sweeps are the rows of reconciler_sweeps.
-var sweeps = []string{"0", "1 hour"}
+var sweeps = []string{"0", lastSweep}
 
 // ClaimReconciler implements store.Reconciliation.
 func (s *Store) ClaimReconciler(ctx context.Context, holder string, lease time.Duration) (bool, error) {

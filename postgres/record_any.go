@@ -42,6 +42,7 @@ const (
 		UPDATE deliveries d SET
 			attempts = greatest(r.number, r.made + 1),
 			status = r.becomes,
+			indexed_status = CASE WHEN r.becomes = 'pending' THEN d.indexed_status ELSE nullif(r.becomes, 'delivered') END,
 			reason = CASE WHEN r.kept THEN d.reason WHEN r.becomes = 'canceled' THEN 'the endpoint was deleted'
 				WHEN r.becomes = 'held' THEN r.disabled_reason ELSE '' END,
 			next_attempt_at = CASE WHEN r.kept THEN d.next_attempt_at WHEN r.becomes = 'retrying' THEN r.next END,

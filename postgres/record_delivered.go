@@ -17,7 +17,7 @@ const (
 		WITH r AS (
 			SELECT * FROM unnest(` + recordedArgs + `) AS r (` + recordedNames + `)
 		), moved AS (
-			UPDATE deliveries d SET attempts = r.number, status = 'delivered', reason = '', next_attempt_at = NULL, held_at = NULL,
+			UPDATE deliveries d SET attempts = r.number, status = 'delivered', indexed_status = NULL, reason = '', next_attempt_at = NULL, held_at = NULL,
 				queue_due_at = NULL, queue_lease = NULL, asked = false, uncounted = d.uncounted + r.uncounted::integer, ` + setLastAttempt + `
 			FROM r WHERE d.id = r.delivery_id AND d.tenant_id || '' = r.tenant_id AND d.attempts < r.number AND d.status || '' <> 'delivered'
 			RETURNING ` + movedColumns + `

@@ -16,7 +16,8 @@ const (
 
 	// setLastAttempt is what a line of the log tells of the latest attempt.
 	setLastAttempt = `last_attempt_at = r.started_at, last_duration_ms = r.duration_ms, last_status_code = r.status_code,
-		last_error_class = r.error_class, last_error = r.error, updated_at = r.at`
+		last_error_class = nullif(r.error_class, ''), last_error = r.error,
+		failed_code = CASE WHEN r.error_class <> '' THEN r.status_code END, updated_at = r.at`
 
 	// movedColumns is what the rest of the statement needs of a delivery that was updated with the record r.
 	movedColumns = `d.id, d.tenant_id, d.event_id, d.event_type, d.endpoint_id, d.status, d.attempts, d.next_attempt_at, d.reason, d.created_at,
@@ -27,7 +28,7 @@ const (
 	insertMoved = `
 		INSERT INTO attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_class, error,
 			request_headers, response_headers, response_body, response_truncated, manual, url)
-		SELECT attempt_id, id, attempts, last_attempt_at, last_duration_ms, last_status_code, outcome, last_error_class, last_error,
+		SELECT attempt_id, id, attempts, last_attempt_at, last_duration_ms, last_status_code, outcome, coalesce(last_error_class, ''), last_error,
 			coalesce(request_headers, '{}')::json, coalesce(response_headers, '{}')::json, response_body, response_truncated, manual, url
 		FROM moved`
 )

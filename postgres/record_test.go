@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"encoding/json"
 	"sync"
 	"testing"
 	"time"
@@ -253,4 +254,34 @@ func TestAttempts_Pages(t *testing.T) {
 	requireCode(t, webhook.CodeNotFound, err)
 	_, err = b.Attempt(t.Context(), "acme", newAttemptID())
 	requireCode(t, webhook.CodeNotFound, err)
+}
+
+// A delivery that is delivered at once changes no column that an index contains or has in its condition. Otherwise its update is not
+// heap-only, and it writes an entry into each index of the table again.
+func TestRecordAttempt_DeliveredAtOnceChangesNoIndex(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.endpoint("acme")
+	d := b.delivery()
+	row := func() (columns map[string]string) {
+		var text string
+		require.NoError(t, b.db.Get(&text, `SELECT json_object_agg(key, coalesce(value, ''))::text
+			FROM deliveries d, jsonb_each_text(to_jsonb(d)) WHERE d.id = $1`, d.ID))
+		require.NoError(t, json.Unmarshal([]byte(text), &columns))
+		return columns
+	}
+	before := row()
+	b.record(record("acme", d.ID, 1, webhook.StatusDelivered))
+	after := row()
+	require.Equal(t, "delivered", after["status"])
+	var indexed []string
+	require.NoError(t, b.db.Select(&indexed, `
+		SELECT DISTINCT a.attname FROM pg_index i JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+			JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+		WHERE i.indrelid = 'deliveries'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid`))
+	require.Contains(t, indexed, "indexed_status")
+	for _, column := range indexed {
+		require.Equal(t, before[column], after[column], column)
+	}
 }

@@ -41,7 +41,7 @@ var advanceUnsent = `
 	), locked AS MATERIALIZED (
 		SELECT d.id FROM page JOIN deliveries d ON d.id = page.id WHERE d.status || '' = ANY ($6::text[]) AND d.attempts < $7 ORDER BY d.id FOR UPDATE OF d
 	), moved AS (
-		UPDATE deliveries d SET status = CASE WHEN d.attempts = 0 THEN 'pending' ELSE 'retrying' END, reason = '', held_at = NULL,
+		UPDATE deliveries d SET status = ` + statusOpened + `, indexed_status = ` + statusOpened + `, reason = '', held_at = NULL,
 			uncounted = d.attempts, asked = false, queue_due_at = ` + sincePublication + `, queue_lease = NULL, next_attempt_at = clock_timestamp(),
 			recovery_id = $13, updated_at = clock_timestamp()
 		FROM locked WHERE d.id = locked.id RETURNING d.id

@@ -20,8 +20,8 @@ import (
 const (
 	wantedType = `($%[1]d OR d.event_type = ANY ($%[2]d::text[]) OR d.event_type LIKE ANY ($%[3]d::text[]))`
 
-	// unsentRange is read from the index deliveries_unsent.
-	unsentRange = `d.endpoint_id = $1 AND d.status IN ('exhausted', 'canceled') AND d.id > $2 AND d.id < uuid_floor($4::timestamptz + $5::bigint * interval '1 ms')`
+	// unsentRange is read from the index deliveries_unsent_by_endpoint.
+	unsentRange = `d.endpoint_id = $1 AND d.indexed_status IN ('exhausted', 'canceled') AND d.id > $2 AND d.id < uuid_floor($4::timestamptz + $5::bigint * interval '1 ms')`
 
 	// wantedUnsent takes $3 to $10. A delivery whose event retention removed cannot be sent.
 	wantedUnsent = `d.status = ANY ($6::text[]) AND d.created_at >= $3 AND d.created_at < $4 AND NOT d.test AND d.attempts < $7

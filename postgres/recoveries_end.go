@@ -17,6 +17,9 @@ const (
 )
 
 const (
+	// statusWithdrawn is the status of a delivery d that a canceled recovery takes out of the queue.
+	statusWithdrawn = `CASE WHEN d.attempts > 0 THEN 'exhausted' ELSE 'canceled' END`
+
 	startWithdrawing = `
 		UPDATE recoveries SET status = 'canceled', phase = 'withdrawing', position = '00000000-0000-0000-0000-000000000000', finished_at = $2
 		WHERE id = $1`
@@ -30,7 +33,7 @@ const (
 				AND (d.queue_lease IS NULL OR d.queue_due_at <= now()) AND d.attempts = d.uncounted
 			ORDER BY d.id LIMIT $3 FOR UPDATE
 		), settled AS (
-			UPDATE deliveries d SET status = CASE WHEN d.attempts > 0 THEN 'exhausted' ELSE 'canceled' END,
+			UPDATE deliveries d SET status = ` + statusWithdrawn + `, indexed_status = ` + statusWithdrawn + `,
 				reason = CASE WHEN d.attempts > 0 THEN '' ELSE 'the recovery was canceled before it was sent' END,
 				held_at = NULL, next_attempt_at = NULL, queue_due_at = NULL, recovery_id = NULL, updated_at = clock_timestamp()
 			FROM page WHERE d.id = page.id RETURNING d.id

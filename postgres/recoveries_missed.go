@@ -33,8 +33,9 @@ var (
 	// insertMissed makes deliveries that are due in the queue. They count from the publication of their events, as all do.
 	insertMissed = `
 		INSERT INTO deliveries (id, tenant_id, event_key, event_id, event_type, endpoint_id, created_at, updated_at, next_attempt_at, queue_due_at,
-			recovery_id)
-		SELECT m.id, $1, m.event_key, m.event_id, m.event_type, $2, m.created_at, clock_timestamp(), clock_timestamp(), least(m.created_at, now()), $3
+			recovery_id, indexed_status)
+		SELECT m.id, $1, m.event_key, m.event_id, m.event_type, $2, m.created_at, clock_timestamp(), clock_timestamp(), least(m.created_at, now()), $3,
+			'pending'
 		FROM unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::timestamptz[]) AS m (id, event_key, event_id, event_type, created_at)`
 )
 

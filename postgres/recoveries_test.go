@@ -308,7 +308,7 @@ func TestRecovery_GoesOnlyForward(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, sent)
 	b.attempted(first, webhook.StatusExhausted)
-	b.exec(`UPDATE deliveries SET status = 'retrying', queue_due_at = now(), uncounted = attempts, asked = true WHERE id = $1`, second)
+	b.exec(`UPDATE deliveries SET status = 'retrying', indexed_status = 'retrying', queue_due_at = now(), uncounted = attempts, asked = true WHERE id = $1`, second)
 	require.Equal(t, 1, b.advance(e.ID, 1), "what failed again is not sent twice, and what a person opened meanwhile is left to them")
 	require.Equal(t, 1, b.count(`SELECT count(*) FROM deliveries WHERE recovery_id IS NOT NULL AND id = $1`, third))
 	require.Equal(t, 1, b.count(`SELECT count(*) FROM deliveries WHERE asked AND id = $1`, second))
@@ -428,8 +428,10 @@ func (b *bundle) fillUnsent(endpoint webhook.EndpointID, n int, status string) {
 			INSERT INTO events (id, tenant_id, event_id, event_type, occurred_at, created_at, body, delivery_id_at, data_from, data_to)
 			SELECT id, 'acme', id::text, 'order.confirmed', at, at, '{}', -1, 0, 2 FROM made
 		)
-		INSERT INTO deliveries (id, tenant_id, event_key, event_id, event_type, endpoint_id, status, attempts, created_at, updated_at)
-		SELECT id, 'acme', id, id::text, CASE n % 3 WHEN 0 THEN 'item.sold' ELSE 'order.confirmed' END, $1, `+status+`, 1, at, at FROM made`, endpoint, n)
+		INSERT INTO deliveries (id, tenant_id, event_key, event_id, event_type, endpoint_id, attempts, created_at, updated_at, status,
+			indexed_status)
+		SELECT id, 'acme', id, id::text, CASE n % 3 WHEN 0 THEN 'item.sold' ELSE 'order.confirmed' END, $1, 1, at, at, `+status+`,
+			nullif(`+status+`, 'delivered') FROM made`, endpoint, n)
 }
 
 func TestRecoveries_List(t *testing.T) {

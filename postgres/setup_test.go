@@ -42,7 +42,19 @@ func setup(t testing.TB, change ...func(*postgres.Options)) *bundle {
 	change = append(change, func(o *postgres.Options) { b.opts = *o })
 	b.Store = postgrestest.New(t, change...)
 	b.db = rawDB(t, b.Schema())
+	t.Cleanup(b.indexedColumnsAreRight)
 	return b
+}
+
+// indexedColumnsAreRight checks, after each test, the columns of deliveries that are only there for indexes.
+func (b *bundle) indexedColumnsAreRight() {
+	var wrong []string
+	require.NoError(b.t, b.db.Select(&wrong, `
+		SELECT format('%s: %s, last attempt %s %L', id, status, last_status_code, last_error_class)
+			|| format('; indexed_status %L, failed_code %L', indexed_status, failed_code) FROM deliveries
+		WHERE indexed_status IS DISTINCT FROM nullif(status, 'delivered') AND NOT (status = 'pending' AND indexed_status IS NULL)
+			OR failed_code IS DISTINCT FROM CASE WHEN last_error_class <> '' THEN last_status_code END LIMIT 10`))
+	require.Empty(b.t, wrong)
 }
 
 func rawDB(t testing.TB, schema string) *sqlx.DB {

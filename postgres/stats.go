@@ -29,29 +29,33 @@ const (
 			WHERE tenant_id = $1 AND at >= $2 AND writer > 0
 		) AS cells GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`
 
-	// selectUnsettled reads deliveries_by_status.
+	// countedMost is how many rows the counts of what is not settled look at.
+	countedMost = `10000`
+
+	// selectUnsettled reads deliveries_by_indexed_status, and what is pending and was not swept yet among the tenant's newest deliveries.
 	selectUnsettled = `
 		SELECT
-			(SELECT count(*) FROM (SELECT FROM deliveries WHERE tenant_id = $1 AND status = 'pending' AND status <> 'delivered'
-				ORDER BY id DESC LIMIT 10000) AS d) AS pending,
-			(SELECT count(*) FROM (SELECT FROM deliveries WHERE tenant_id = $1 AND status = 'retrying' AND status <> 'delivered'
-				ORDER BY id DESC LIMIT 10000) AS d) AS retrying,
-			(SELECT count(*) FROM (SELECT FROM deliveries WHERE tenant_id = $1 AND status = 'held' AND status <> 'delivered'
-				ORDER BY id DESC LIMIT 10000) AS d) AS held`
+			(SELECT count(*) FILTER (WHERE status = 'pending' AND indexed_status IS NULL) FROM (SELECT status, indexed_status FROM deliveries
+				WHERE tenant_id = $1 ORDER BY id DESC LIMIT ` + countedMost + `) AS d) +
+			(SELECT count(*) FROM (SELECT FROM deliveries WHERE tenant_id = $1 AND indexed_status = 'pending'
+				ORDER BY id DESC LIMIT ` + countedMost + `) AS d) AS pending,
+			(SELECT count(*) FROM (SELECT FROM deliveries WHERE tenant_id = $1 AND indexed_status = 'retrying'
+				ORDER BY id DESC LIMIT ` + countedMost + `) AS d) AS retrying,
+			(SELECT count(*) FROM (SELECT FROM deliveries WHERE tenant_id = $1 AND indexed_status = 'held'
+				ORDER BY id DESC LIMIT ` + countedMost + `) AS d) AS held`
 
-	// selectUnsettledOfEndpoint reads deliveries_by_status, deliveries_waiting and deliveries_held. What waits for its next attempt
-	// and is pending was opened again.
+	// selectUnsettledOfEndpoint reads deliveries_by_endpoint, deliveries_waiting and deliveries_held. What waits for its next attempt
+	// and is pending was swept, or opened again.
 	selectUnsettledOfEndpoint = `
 		SELECT new.pending + waiting.pending AS pending, waiting.retrying, held.held FROM
-			(SELECT count(*) FILTER (WHERE endpoint_id = $2 AND next_attempt_at IS NULL) AS pending FROM (
-				SELECT endpoint_id, next_attempt_at FROM deliveries WHERE tenant_id = $1 AND status = 'pending' AND status <> 'delivered'
-				ORDER BY id DESC LIMIT 10000) AS d) AS new,
+			(SELECT count(*) FILTER (WHERE tenant_id = $1 AND status = 'pending' AND next_attempt_at IS NULL) AS pending FROM (
+				SELECT tenant_id, status, next_attempt_at FROM deliveries WHERE endpoint_id = $2 ORDER BY id DESC LIMIT ` + countedMost + `) AS d) AS new,
 			(SELECT count(*) FILTER (WHERE status = 'pending') AS pending, count(*) FILTER (WHERE status = 'retrying') AS retrying FROM (
 				SELECT status FROM deliveries WHERE endpoint_id = $2 AND tenant_id || '' = $1 AND next_attempt_at IS NOT NULL
-				ORDER BY id DESC LIMIT 10000) AS d) AS waiting,
+				ORDER BY id DESC LIMIT ` + countedMost + `) AS d) AS waiting,
 			(SELECT count(*) AS held FROM (
 				SELECT FROM deliveries WHERE endpoint_id = $2 AND tenant_id || '' = $1 AND held_at IS NOT NULL
-				ORDER BY id DESC LIMIT 10000) AS d) AS held`
+				ORDER BY id DESC LIMIT ` + countedMost + `) AS d) AS held`
 )
 
 // Stats implements store.Stats.

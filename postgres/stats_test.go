@@ -208,7 +208,7 @@ func TestCountUnsettled(t *testing.T) {
 		query, args := postgres.UnsettledQuery(endpoint)
 		require.Less(t, postgres.Buffers(t, b.Store, query, args), mostPages, "it reads no delivered ones\n%s", fmt.Sprint(query))
 	}
-	b.exec(`UPDATE deliveries SET status = 'held', held_at = now() WHERE id IN (SELECT id FROM deliveries WHERE status = 'delivered' AND endpoint_id = $1 LIMIT 10001)`, one.ID)
+	b.exec(`UPDATE deliveries SET status = 'held', indexed_status = 'held', held_at = now() WHERE id IN (SELECT id FROM deliveries WHERE status = 'delivered' AND endpoint_id = $1 LIMIT 10001)`, one.ID)
 	got, err := b.CountUnsettled(t.Context(), "acme", one.ID)
 	require.NoError(t, err)
 	require.Equal(t, 10_000, got.Held, "counted up to that")

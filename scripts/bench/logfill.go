@@ -92,11 +92,12 @@ const (
 	insertDeliveries = logDeliveries + `
 		INSERT INTO deliveries (id, tenant_id, event_key, event_id, event_type, endpoint_id,
 			status, attempts, failed_at, created_at, updated_at, test, last_attempt_at, last_duration_ms, last_status_code, last_error_class,
-			last_error)
+			last_error, indexed_status, failed_code)
 		SELECT id, ($4::text[])[tenant], event_key, 'evt_' || replace(event_key::text, '-', ''), type, endpoint,
 			CASE WHEN canceled THEN 'canceled' WHEN failed THEN 'exhausted' ELSE 'delivered' END, CASE WHEN failed THEN 6 ELSE 1 END,
 			CASE WHEN failed THEN at END, at, CASE WHEN failed THEN at + interval '31 s' ELSE at END, test,
-			CASE WHEN failed THEN at + interval '31 s' ELSE at END, 12, ` + logCode + `, ` + logErrorClass + `, ` + logError + `
+			CASE WHEN failed THEN at + interval '31 s' ELSE at END, 12, ` + logCode + `, nullif(` + logErrorClass + `, ''), ` + logError + `,
+			CASE WHEN canceled THEN 'canceled' WHEN failed THEN 'exhausted' END, CASE WHEN failed THEN ` + logCode + ` END
 		FROM rows`
 	logCode        = `CASE WHEN unanswered THEN 0 WHEN failed THEN 500 ELSE 200 END`
 	logErrorClass  = `CASE WHEN unanswered THEN 'timeout' WHEN failed THEN 'http_status' ELSE '' END`
