@@ -137,6 +137,7 @@ type Store struct {
 	caches caches
 
 	writers statsWriters
+	audits  pendingAudits
 
 	accepts   *group[*webhook.Publication, *webhook.Receipt]
 	records   *group[*store.Record, *store.Recorded]
@@ -205,12 +206,14 @@ func (s *Store) transact(ctx context.Context, what string, do func(tx *sqlx.Tx) 
 		return failed(what, err)
 	}
 	defer tx.Rollback()
+	defer s.audits.forget(tx)
 	if err := do(tx); err != nil {
 		return failed(what, err)
 	}
 	if err := tx.Commit(); err != nil {
 		return failed(what, fmt.Errorf("commit: %w", err))
 	}
+	s.logAudited(ctx, tx)
 	return nil
 }
 

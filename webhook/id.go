@@ -18,6 +18,7 @@ type (
 	attemptMark  struct{}
 	keyMark      struct{}
 	recoveryMark struct{}
+	auditMark    struct{}
 )
 
 func (eventMark) prefix() string    { return "evt_" }
@@ -26,6 +27,7 @@ func (deliveryMark) prefix() string { return "dlv_" }
 func (attemptMark) prefix() string  { return "att_" }
 func (keyMark) prefix() string      { return "key_" }
 func (recoveryMark) prefix() string { return "rec_" }
+func (auditMark) prefix() string    { return "aud_" }
 
 // ID is a UUIDv7 (time-ordered). Outside it is text with a prefix, "ep_" and 32 hex digits; in SQL it is a plain uuid.
 type ID[P prefixed] struct{ uuid [16]byte }
@@ -47,6 +49,9 @@ type KeyID = ID[keyMark]
 
 // RecoveryID is the id of a recovery, "rec_" outside.
 type RecoveryID = ID[recoveryMark]
+
+// AuditID is the id of an audit entry, "aud_" outside.
+type AuditID = ID[auditMark]
 
 // NewID returns the id of entity P with the given UUID.
 func NewID[I ~struct{ uuid [16]byte }](uuid [16]byte) I { return I(struct{ uuid [16]byte }{uuid}) }

@@ -14,11 +14,12 @@ type Change struct {
 	At     time.Time
 }
 
-// Who disables an endpoint where no key does.
+// Who makes a change where no key does.
 const (
 	BySignal   = "signal"   // a person, by a signal or an update of a workflow
 	ByReceiver = "receiver" // it answered 410 Gone
 	ByFailures = "failures" // its attempts failed too often in a row
+	ByWaybill  = "waybill"  // Waybill itself
 )
 
 // Limits of an automatic disabling.
