@@ -15,27 +15,28 @@ import (
 )
 
 // config holds all settings. Each field is an environment variable. A flag of the same name, without WAYBILL_, in lower
-// case and with dashes, overrides it. docs/configuration.md lists them.
+// case and with dashes, overrides it. A field with the tag `secret` is no flag; see secretVariables. docs/configuration.md
+// lists them.
 type config struct {
 	Listen string `env:"WAYBILL_LISTEN" envDefault:"127.0.0.1:8080"`
 	// WorkerListen is where `waybill worker` serves health and metrics. It is empty by default (they are not served), so
 	// that several workers can run on one machine and next to an API.
 	WorkerListen string `env:"WAYBILL_WORKER_LISTEN"`
 
-	APIKey   string `env:"WAYBILL_API_KEY"`
+	APIKey   string `env:"WAYBILL_API_KEY" secret:"true"`
 	LogLevel string `env:"WAYBILL_LOG_LEVEL" envDefault:"info"`
 	// LogFormat is "text" or "json".
 	LogFormat string `env:"WAYBILL_LOG_FORMAT" envDefault:"text"`
 
-	DatabaseURL      string `env:"WAYBILL_DATABASE_URL"`
+	DatabaseURL      string `env:"WAYBILL_DATABASE_URL" secret:"true"`
 	DatabaseSchema   string `env:"WAYBILL_DATABASE_SCHEMA" envDefault:"public"`
 	DatabaseMaxConns int    `env:"WAYBILL_DATABASE_MAX_CONNS" envDefault:"20"`
 	// EncryptionKeys are "id:base64 of 32 bytes", separated by commas. The first seals, all open.
-	EncryptionKeys string `env:"WAYBILL_ENCRYPTION_KEYS"`
+	EncryptionKeys string `env:"WAYBILL_ENCRYPTION_KEYS" secret:"true"`
 
 	TemporalAddress   string `env:"WAYBILL_TEMPORAL_ADDRESS" envDefault:"127.0.0.1:7233"`
 	TemporalNamespace string `env:"WAYBILL_TEMPORAL_NAMESPACE" envDefault:"waybill"`
-	TemporalAPIKey    string `env:"WAYBILL_TEMPORAL_API_KEY"`
+	TemporalAPIKey    string `env:"WAYBILL_TEMPORAL_API_KEY" secret:"true"`
 	TemporalTLS       bool   `env:"WAYBILL_TEMPORAL_TLS"`
 	TemporalTLSCert   string `env:"WAYBILL_TEMPORAL_TLS_CERT_FILE"`
 	TemporalTLSKey    string `env:"WAYBILL_TEMPORAL_TLS_KEY_FILE"`
@@ -56,7 +57,7 @@ type config struct {
 	// SMTPPort 0 is the usual one of SMTPTLS, which is "starttls", "tls" or "none".
 	SMTPPort     int    `env:"WAYBILL_SMTP_PORT"`
 	SMTPUser     string `env:"WAYBILL_SMTP_USER"`
-	SMTPPassword string `env:"WAYBILL_SMTP_PASSWORD"`
+	SMTPPassword string `env:"WAYBILL_SMTP_PASSWORD" secret:"true"`
 	SMTPFrom     string `env:"WAYBILL_SMTP_FROM"`
 	SMTPTLS      string `env:"WAYBILL_SMTP_TLS" envDefault:"starttls"`
 
@@ -97,25 +98,18 @@ func parseConfig(command string, args, environ []string, out io.Writer) (*config
 	if err != nil {
 		return nil, fmt.Errorf("read the list of settings: %w", err)
 	}
-	set := flag.NewFlagSet("waybill "+command, flag.ContinueOnError)
-	set.SetOutput(out)
-	for _, f := range fields {
-		usage := "overrules " + f.Key
-		if f.DefaultValue != "" {
-			usage += " (default " + f.DefaultValue + ")"
-		}
-		set.Func(flagName(f.Key), usage, func(value string) error {
-			variables[f.Key] = value
-			return nil
-		})
+	if err := refuseSecretFlags(args); err != nil {
+		return nil, err
 	}
+	set := newFlags(command, fields, variables)
+	set.SetOutput(out)
 	if err := set.Parse(args); err != nil {
 		return nil, err
 	}
 	if set.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q: settings are flags such as -listen=127.0.0.1:8080", set.Arg(0))
 	}
-	if err := checkNames(variables, fields); err != nil {
+	if err := errors.Join(checkNames(variables, fields), readSecretFiles(variables)); err != nil {
 		return nil, err
 	}
 	var c config
@@ -123,6 +117,31 @@ func parseConfig(command string, args, environ []string, out io.Writer) (*config
 		return nil, nameVariables(err, variables)
 	}
 	return &c, nil
+}
+
+// newFlags returns a flag for every setting that is no secret, and for the file of each that is. A flag that is given sets its
+// variable.
+func newFlags(command string, fields []env.FieldParams, variables map[string]string) *flag.FlagSet {
+	set := flag.NewFlagSet("waybill "+command, flag.ContinueOnError)
+	add := func(variable, usage string) {
+		set.Func(flagName(variable), usage, func(value string) error {
+			variables[variable] = value
+			return nil
+		})
+	}
+	secrets := secretVariables()
+	for _, f := range fields {
+		if slices.Contains(secrets, f.Key) {
+			add(f.Key+fileSuffix, "file that holds "+f.Key+", which is no flag")
+			continue
+		}
+		usage := "overrules " + f.Key
+		if f.DefaultValue != "" {
+			usage += " (default " + f.DefaultValue + ")"
+		}
+		add(f.Key, usage)
+	}
+	return set
 }
 
 func flagName(variable string) string {
@@ -133,9 +152,13 @@ func flagName(variable string) string {
 // WAYBILL_RUN_ and WAYBILL_TEST_, which are for the scripts.
 func checkNames(variables map[string]string, fields []env.FieldParams) error {
 	var errs []error
+	known := fileVariables()
+	for _, f := range fields {
+		known = append(known, f.Key)
+	}
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
 		ours := strings.HasPrefix(name, "WAYBILL_") && !strings.HasPrefix(name, "WAYBILL_RUN_") && !strings.HasPrefix(name, "WAYBILL_TEST_")
-		if ours && !slices.ContainsFunc(fields, func(f env.FieldParams) bool { return f.Key == name }) {
+		if ours && !slices.Contains(known, name) {
 			errs = append(errs, fmt.Errorf("%s is not a setting: waybill serve -h lists them", name))
 		}
 	}

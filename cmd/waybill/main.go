@@ -20,7 +20,7 @@ const usage = `usage: waybill <command> [flags]
   worker    a worker alone: attempts, relay, reconciler, upkeep
   migrate   bring the database's tables up to date
 
-Every setting is an environment variable and a flag: waybill serve -h lists them.
+Every setting is an environment variable, and a flag unless it is a secret: waybill serve -h lists them.
 `
 
 func main() {
