@@ -32,6 +32,9 @@ func (m *memStore) CreateRecovery(_ context.Context, r *webhook.Recovery, once *
 	if err := m.repeats(once); err != nil {
 		return err
 	}
+	if e, ok := m.endpoints[r.EndpointID]; !ok || e.TenantID != r.TenantID {
+		return missing("endpoint", r.EndpointID.String())
+	}
 	r.Matched, r.Status = 3, webhook.RecoveryRunning
 	m.recoveries[r.ID] = *r
 	return m.remember(once)

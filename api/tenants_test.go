@@ -181,7 +181,7 @@ func TestErrors_InternalTextStaysInTheLog(t *testing.T) {
 	b.engine.retry = func() error { return errors.New("hush-hush") }
 	for _, rt := range b.server.Routes() {
 		if strings.HasPrefix(rt.Path, "/v1/tenants") {
-			a := b.admin(rt.Method, storePath(rt, values), bodyFor(rt), "X-Request-Id", "from-the-test")
+			a := b.admin(rt.Method, storePath(rt, values), bodyFor(rt, values), "X-Request-Id", "from-the-test")
 			if strings.HasSuffix(rt.Path, "/batch") {
 				require.Contains(t, string(a.body), `"status":500`)
 			} else {
@@ -204,7 +204,7 @@ func TestErrors_Unavailable(t *testing.T) {
 	b.store.breakWith(webhook.Errorf(webhook.CodeUnavailable, "the database does not answer").WithCause(errors.New("hush-hush")))
 	for _, rt := range b.server.Routes() {
 		if strings.HasPrefix(rt.Path, "/v1/tenants") && !strings.HasSuffix(rt.Path, "/batch") {
-			a := b.admin(rt.Method, storePath(rt, values), bodyFor(rt))
+			a := b.admin(rt.Method, storePath(rt, values), bodyFor(rt, values))
 			p := a.problem(503, webhook.CodeUnavailable)
 			require.Equal(t, "the database does not answer", p.Detail)
 			require.Equal(t, "1", a.header.Get("Retry-After"))
