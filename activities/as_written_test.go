@@ -44,7 +44,7 @@ func TestEndpoint_arrivesAsWritten(t *testing.T) {
 					return false
 				}
 				sent, err := d.RequestHeaders(webhook.Request{
-					DeliveryID: deliveryID, Body: []byte("{}"), At: time.Now(), Secret: webhook.SecretFromText(secretText), Custom: headers,
+					DeliveryID: deliveryID, Body: []byte("{}"), At: time.Now(), Keys: webhook.SigningKeys{Current: webhook.SecretFromText(secretText)}, Custom: headers,
 				})
 				require.NoError(t, err)
 				out := tr.Send(t.Context(), activities.Request{URL: e.URL, Headers: sent, Body: []byte("{}"), Timeout: 2 * bounded})

@@ -228,7 +228,7 @@ func (q *memQueue) Sending(_ context.Context, in store.Target) (*store.Sending, 
 			ID: r.id, EventID: "evt_1", EventType: "order.confirmed", EndpointID: endpointID, Status: r.status, Attempts: r.attempts,
 			NextAttemptAt: r.next, Queued: true,
 		},
-		Endpoint: &e, Tenant: &webhook.Tenant{ID: "acme", Dialect: "plain"}, Secret: webhook.SecretFromText(secretText), Body: q.body,
+		Endpoint: &e, Tenant: &webhook.Tenant{ID: "acme", Dialect: "plain"}, Keys: webhook.SigningKeys{Current: webhook.SecretFromText(secretText)}, Body: q.body,
 	}, nil
 }
 

@@ -25,7 +25,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	body := s.Body.For(in.DeliveryID)
 	headers, err := d.RequestHeaders(webhook.Request{
 		EventID: s.Delivery.EventID, EventType: s.Delivery.EventType, DeliveryID: in.DeliveryID,
-		Body: body, At: started, Secret: s.Secret, Custom: s.Endpoint.Headers,
+		Body: body, At: started, Keys: s.Keys, Custom: s.Endpoint.Headers,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
@@ -51,6 +51,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 		r.Holder = in.Queue.Holder
 	}
 	r.Attempt.URL, r.Attempt.RequestHeaders = s.Endpoint.URL, recordedRequest(headers, s.Endpoint)
+	r.Attempt.SignedWith = d.SignedWith(&s.Keys, started)
 	after, err := persist(ctx, a.recordTimeout, func(ctx context.Context) (*store.Recorded, error) {
 		return a.store.RecordAttempt(ctx, r)
 	})

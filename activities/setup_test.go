@@ -176,7 +176,7 @@ func setup(t *testing.T, receive http.HandlerFunc, adjust ...func(*activities.Op
 				ID: endpointID, TenantID: "acme", URL: s.URL + "/hook?token=s3cret-query", Headers: map[string]string{"X-Partner": headerText},
 			},
 			Tenant: &webhook.Tenant{ID: "acme", Dialect: "plain"},
-			Secret: webhook.SecretFromText(secretText),
+			Keys:   webhook.SigningKeys{Current: webhook.SecretFromText(secretText)},
 			Body:   webhook.Body{Bytes: []byte(`{"id":"","data":{}}`), DeliveryIDAt: 7},
 		}},
 		engine: &fakeEngine{}, logged: new(bytes.Buffer), registry: prometheus.NewRegistry(),

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"waybill/store"
 	"waybill/webhook"
@@ -13,7 +14,7 @@ import (
 const (
 	summaryColumns = `number, started_at, duration_ms, status_code, outcome, error_class, error, manual`
 	attemptColumns = `a.id, a.delivery_id, a.number, a.started_at, a.duration_ms, a.status_code, a.outcome, a.error_class, a.error, a.manual,
-		a.url, a.request_headers, a.response_headers, a.response_body, a.response_truncated`
+		a.url, a.request_headers, a.response_headers, a.response_body, a.response_truncated, coalesce(a.signed_with, '') AS signed_with`
 
 	selectAttempts = `
 		SELECT ` + attemptColumns + ` FROM attempts a
@@ -33,6 +34,7 @@ type attemptRow struct {
 	webhook.Attempt
 	RequestJSON  []byte `db:"request_headers"`
 	ResponseJSON []byte `db:"response_headers"`
+	SignedWith   string `db:"signed_with"`
 }
 
 func (r *attemptRow) attempt() (*webhook.Attempt, error) {
@@ -40,6 +42,9 @@ func (r *attemptRow) attempt() (*webhook.Attempt, error) {
 	err := errors.Join(json.Unmarshal(r.RequestJSON, &a.RequestHeaders), json.Unmarshal(r.ResponseJSON, &a.ResponseHeaders))
 	if err != nil {
 		return nil, fmt.Errorf("read the headers of the attempt %s: %w", a.ID, err)
+	}
+	if r.SignedWith != "" {
+		a.SignedWith = strings.Fields(r.SignedWith)
 	}
 	return &a, nil
 }

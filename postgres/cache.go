@@ -33,10 +33,10 @@ type subscribers struct {
 	err error
 }
 
-// sender is a tenant with its secret.
+// sender is a tenant with its secrets.
 type sender struct {
 	tenant *webhook.Tenant
-	secret webhook.Secret
+	keys   webhook.SigningKeys
 }
 
 type receiverVersion struct {
@@ -44,12 +44,12 @@ type receiverVersion struct {
 	version int64
 }
 
-// receiver is an endpoint with its secret.
+// receiver is an endpoint with its secrets.
 type receiver struct {
 	endpoint  *webhook.Endpoint
 	deleted   bool
-	ownSecret bool // false: the tenant's secret signs
-	secret    webhook.Secret
+	ownSecret bool // false: the tenant's secrets sign
+	keys      webhook.SigningKeys
 }
 
 // entryOverhead is the approximate memory of an entry without its bytes.

@@ -26,16 +26,12 @@ type endpointRow struct {
 	TimeoutMS     *int64         `db:"timeout_ms"`
 	AutoDisable   []byte         `db:"auto_disable"`
 	MetadataJSON  []byte         `db:"metadata"`
-	SecretSealed  []byte         `db:"secret_sealed"`
 	Deleted       bool           `db:"deleted"`
+	secretsRow
 }
 
 func headersLocation(id webhook.EndpointID) location {
 	return location{"endpoints.headers_sealed", id.String()}
-}
-
-func endpointSecretLocation(id webhook.EndpointID) location {
-	return location{"endpoints.secret_sealed", id.String()}
 }
 
 func (s *Store) readEndpoint(r *endpointRow) (*webhook.Endpoint, error) {
@@ -113,7 +109,7 @@ func (s *Store) CreateEndpoint(ctx context.Context, e *webhook.Endpoint, secret 
 			return err
 		}
 		args := append([]any{e.ID, e.TenantID}, s.endpointArgs(e)...)
-		args = append(args, s.keys.seal([]byte(secret.Reveal()), endpointSecretLocation(e.ID)), e.CreatedAt, e.UpdatedAt,
+		args = append(args, s.keys.seal([]byte(secret.Reveal()), endpointSecrets(e.ID).current()), e.CreatedAt, e.UpdatedAt,
 			e.DisabledAt, e.DisabledBy, e.DisabledReason)
 		_, err := tx.ExecContext(ctx, `
 			INSERT INTO endpoints (id, tenant_id, url, event_types, filter, description, headers_sealed, retry, timeout_ms, auto_disable,
@@ -247,5 +243,5 @@ func (s *Store) EndpointSecret(ctx context.Context, tenant string, id webhook.En
 	if err != nil {
 		return webhook.Secret{}, failed("find an endpoint's secret", orNotFound(err, "endpoint", id.String()))
 	}
-	return s.openSecret(sealed, endpointSecretLocation(id))
+	return s.openSecret(sealed, endpointSecrets(id).current())
 }

@@ -16,7 +16,7 @@ const (
 	// have the same number; then its id tells, and it gets the next number.
 	judged = `
 		WITH r AS (
-			SELECT * FROM unnest(` + recordedArgs + `, $21::text[], $22::timestamptz[], $23::boolean[], $24::integer[], $25::bigint[], $26::uuid[])
+			SELECT * FROM unnest(` + recordedArgs + `, $22::text[], $23::timestamptz[], $24::boolean[], $25::integer[], $26::bigint[], $27::uuid[])
 				AS r (` + recordedNames + `, verdict, next_attempt_at, queued, max_failures, max_span_ms, holder)
 		), before AS MATERIALIZED (
 			SELECT r.*, d.status AS was, d.attempts AS made, d.queue_due_at IS NOT NULL AND (NOT r.queued OR d.queue_lease IS DISTINCT FROM r.holder AND r.holder IS NOT NULL) AS late,
@@ -59,7 +59,7 @@ const (
 
 	countMoved = `
 		INSERT INTO delivery_stats AS s (endpoint_id, at, writer, status_code, duration, tenant_id, attempts, delivered, exhausted, canceled)
-		SELECT endpoint_id, date_bin('5 minutes', updated_at, 'epoch'), $20::smallint, last_status_code, bucket, tenant_id, count(*),
+		SELECT endpoint_id, date_bin('5 minutes', updated_at, 'epoch'), $21::smallint, last_status_code, bucket, tenant_id, count(*),
 			count(*) FILTER (WHERE status = 'delivered' AND was <> 'delivered'), count(*) FILTER (WHERE status = 'exhausted' AND was <> 'exhausted'),
 			count(*) FILTER (WHERE status = 'canceled' AND was <> 'canceled')
 		FROM moved WHERE NOT test AND (SELECT count(*) FROM streaks) >= 0 GROUP BY 1, 2, 4, 5, 6 ORDER BY 1, 2, 4, 5
@@ -68,7 +68,7 @@ const (
 		RETURNING 1`
 
 	// recordAny records attempts of any outcome, with what follows from failures. recordAnyTelling also publishes operational events
-	// to the tenant $27. Locks are taken in the order of every statement that writes these tables: deliveries, streaks, statistics,
+	// to the tenant $28. Locks are taken in the order of every statement that writes these tables: deliveries, streaks, statistics,
 	// notices, each in the order of its key.
 	recordAnyWrites = judged + `, moved AS (` + moveJudged + `
 		), inserted AS (` + insertMoved + `

@@ -31,7 +31,7 @@ const (
 			FROM failing WHERE s.endpoint_id = failing.endpoint_id RETURNING 1
 		), counted AS (
 			INSERT INTO delivery_stats AS s (endpoint_id, at, writer, status_code, duration, tenant_id, attempts, delivered, exhausted, canceled)
-			SELECT endpoint_id, date_bin('5 minutes', updated_at, 'epoch'), $20::smallint, last_status_code, bucket, tenant_id, count(*), count(*), 0, 0
+			SELECT endpoint_id, date_bin('5 minutes', updated_at, 'epoch'), $21::smallint, last_status_code, bucket, tenant_id, count(*), count(*), 0, 0
 			FROM moved WHERE NOT test AND (SELECT count(*) FROM ended) >= 0 GROUP BY 1, 2, 4, 5, 6 ORDER BY 1, 2, 4, 5
 			ON CONFLICT (endpoint_id, at, writer, status_code, duration)
 				DO UPDATE SET attempts = s.attempts + excluded.attempts, delivered = s.delivered + excluded.delivered

@@ -23,6 +23,7 @@ func TestRecordAttempt(t *testing.T) {
 	failed.Attempt.RequestHeaders = map[string]string{"X-A": "[redacted]"}
 	failed.Attempt.ResponseHeaders = map[string]string{"Odd": "\"\\ \u0000 \xff{}"}
 	failed.Attempt.ResponseBody, failed.Attempt.ResponseTruncated = []byte{0, 255, '"', '\\', '\''}, true
+	failed.Attempt.SignedWith = []string{"0123abcd", "89efcdab"}
 	failed.Attempt.Error = "it said \x00 and \xff"
 	d := b.record(failed)
 	require.Equal(t, webhook.StatusRetrying, d.Status)

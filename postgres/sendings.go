@@ -40,9 +40,9 @@ const (
 		)
 		SELECT id, fits, CASE WHEN fits THEN body END AS body, delivery_id_at, data_from, data_to FROM found`
 
-	selectSenders   = `SELECT ` + tenantColumns + `, secret_sealed FROM tenants WHERE id = ANY ($1::text[])`
+	selectSenders   = `SELECT ` + tenantColumns + `, ` + secretColumns + ` FROM tenants WHERE id = ANY ($1::text[])`
 	selectReceivers = `
-		SELECT ` + endpointColumns + `, secret_sealed, deleted_at IS NOT NULL AS deleted FROM endpoints WHERE id = ANY ($1::uuid[])`
+		SELECT ` + endpointColumns + `, ` + secretColumns + `, deleted_at IS NOT NULL AS deleted FROM endpoints WHERE id = ANY ($1::uuid[])`
 )
 
 type sendingRow struct {
@@ -156,10 +156,10 @@ func (p *sendingInputs) sending(row *sendingRow) (*store.Sending, error) {
 	if to.err != nil {
 		return nil, to.err
 	}
-	out := &store.Sending{Delivery: row.Delivery, Tenant: from.value.tenant, Secret: from.value.secret, Body: body}
+	out := &store.Sending{Delivery: row.Delivery, Tenant: from.value.tenant, Keys: from.value.keys, Body: body}
 	// The receiver was loaded after the row was read, so it may show that the endpoint was deleted or disabled since.
 	if out.Deleted = row.Deleted || to.value.deleted; out.Deleted {
-		out.Secret = webhook.Secret{}
+		out.Keys = webhook.SigningKeys{}
 		return out, nil
 	}
 	out.Endpoint = to.value.endpoint
@@ -170,7 +170,7 @@ func (p *sendingInputs) sending(row *sendingRow) (*store.Sending, error) {
 		out.Endpoint = &e
 	}
 	if to.value.ownSecret {
-		out.Secret = to.value.secret
+		out.Keys = to.value.keys
 	}
 	return out, nil
 }
@@ -217,8 +217,8 @@ func (s *Store) readSender(r *tenantRow) (*sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	secret, err := s.openSecret(r.Sealed, tenantSecretLocation(t.ID))
-	return &sender{t, secret}, err
+	keys, err := s.openKeys(&r.secretsRow, tenantSecrets(t.ID))
+	return &sender{t, keys}, err
 }
 
 func (s *Store) loadReceivers(ctx context.Context, ids []webhook.EndpointID, into map[webhook.EndpointID]loaded[*receiver]) error {
@@ -242,6 +242,6 @@ func (s *Store) readReceiver(r *endpointRow) (*receiver, error) {
 	if err != nil {
 		return nil, err
 	}
-	secret, err := s.openSecret(r.SecretSealed, endpointSecretLocation(e.ID))
-	return &receiver{endpoint: e, deleted: r.Deleted, ownSecret: r.SecretSealed != nil, secret: secret}, err
+	keys, err := s.openKeys(&r.secretsRow, endpointSecrets(e.ID))
+	return &receiver{endpoint: e, deleted: r.Deleted, ownSecret: r.Sealed != nil, keys: keys}, err
 }

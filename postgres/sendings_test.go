@@ -32,7 +32,7 @@ func TestSending(t *testing.T) {
 		require.Equal(t, e, got.Endpoint)
 		require.Equal(t, tenant.ID, got.Tenant.ID)
 		require.Equal(t, p.Body, got.Body)
-		require.Equal(t, webhook.NewSecret([]byte(e.ID.String())).Reveal(), got.Secret.Reveal())
+		require.Equal(t, webhook.NewSecret([]byte(e.ID.String())).Reveal(), got.Keys.Current.Reveal())
 	}
 	recorded := b.record(record("acme", d.ID, 1, webhook.StatusRetrying))
 	got, err := b.Sending(t.Context(), target("acme", d))
@@ -50,7 +50,7 @@ func TestSending_TenantsSecret(t *testing.T) {
 	require.NoError(t, b.CreateEndpoint(t.Context(), e, webhook.Secret{}, 0, nil))
 	got, err := b.Sending(t.Context(), target("acme", b.delivery()))
 	require.NoError(t, err)
-	require.Equal(t, secret.Reveal(), got.Secret.Reveal())
+	require.Equal(t, secret.Reveal(), got.Keys.Current.Reveal())
 }
 
 func TestSending_NotFound(t *testing.T) {
@@ -112,7 +112,7 @@ func TestSending_TellsTheTruthAboutTheEndpointAtOnce(t *testing.T) {
 	require.NoError(t, b.DeleteEndpoint(t.Context(), "acme", e.ID, now()))
 	require.True(t, sending().Deleted)
 	require.Nil(t, sending().Endpoint)
-	require.Equal(t, webhook.Secret{}, sending().Secret)
+	require.Equal(t, webhook.SigningKeys{}, sending().Keys)
 }
 
 func TestSending_UnreadableSecretFailsAlone(t *testing.T) {

@@ -20,7 +20,7 @@ type tenantRow struct {
 	RetryJSON    []byte `db:"retry"`
 	MaxEndpoints *int   `db:"max_endpoints"`
 	MetadataJSON []byte `db:"metadata"`
-	Sealed       []byte `db:"secret_sealed"`
+	secretsRow
 }
 
 func (r *tenantRow) tenant() (*webhook.Tenant, error) {
@@ -57,8 +57,6 @@ func readRetry(stored []byte) (*webhook.RetryPolicy, error) {
 	return p, nil
 }
 
-func tenantSecretLocation(id string) location { return location{"tenants.secret_sealed", id} }
-
 // CreateTenant implements store.Tenants.
 func (s *Store) CreateTenant(ctx context.Context, t *webhook.Tenant, secret webhook.Secret, once *store.Once) error {
 	return s.transactOnce(ctx, "create a tenant", once, func(tx *sqlx.Tx) error {
@@ -68,7 +66,7 @@ func (s *Store) CreateTenant(ctx context.Context, t *webhook.Tenant, secret webh
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 			t.ID, t.Name, t.Dialect, t.ContactEmail, t.URL, t.AllowUnknownTypes, t.Express, optionalJSON(t.Retry, t.Retry != nil),
 			maxEndpoints(t), optionalJSON(t.Metadata, len(t.Metadata) > 0),
-			s.keys.seal([]byte(secret.Reveal()), tenantSecretLocation(t.ID)), t.CreatedAt)
+			s.keys.seal([]byte(secret.Reveal()), tenantSecrets(t.ID).current()), t.CreatedAt)
 		if pq.As(err, pqerror.UniqueViolation) != nil {
 			return webhook.Errorf(webhook.CodeConflict, "the tenant %q exists already", t.ID)
 		}
@@ -178,10 +176,5 @@ func (s *Store) TenantSecret(ctx context.Context, id string) (webhook.Secret, er
 	if err != nil {
 		return webhook.Secret{}, failed("find a tenant's secret", orNotFound(err, "tenant", id))
 	}
-	return s.openSecret(sealed, tenantSecretLocation(id))
-}
-
-func (s *Store) openSecret(sealed []byte, at location) (webhook.Secret, error) {
-	text, err := s.keys.open(sealed, at)
-	return webhook.SecretFromText(string(text)), err
+	return s.openSecret(sealed, tenantSecrets(id).current())
 }

@@ -23,9 +23,9 @@ type Sending struct {
 	Deleted  bool
 	Endpoint *webhook.Endpoint
 	Tenant   *webhook.Tenant
-	// Secret is the endpoint's, or the tenant's where the dialect says so.
-	Secret webhook.Secret
-	Body   webhook.Body
+	// Keys are the endpoint's, or the tenant's where the dialect says so.
+	Keys webhook.SigningKeys
+	Body webhook.Body
 }
 
 // Record is an attempt that was made, and its delivery's new state.

@@ -118,6 +118,8 @@ type Attempt struct {
 	AttemptSummary
 	// URL is where it was sent; "" where an earlier version recorded it.
 	URL string `json:"url" db:"url"`
+	// SignedWith are the fingerprints of the secrets that signed, the current one's first; empty where an earlier version recorded it.
+	SignedWith []string `json:"signed_with,omitempty" db:"-"`
 	// RequestHeaders and ResponseHeaders are redacted where they carry secrets. A signature is none.
 	RequestHeaders  map[string]string `json:"request_headers" db:"-"`
 	ResponseHeaders map[string]string `json:"response_headers" db:"-"`

@@ -137,6 +137,9 @@ type Signature struct {
 	Input Template `json:"input"`
 	// Key says how the key is read from the secret's text.
 	Key KeyReading `json:"key"`
+	// List says that the header can have several signatures with spaces between them, each in Format. After a rotation it has the
+	// signatures of both secrets until the overlap ends.
+	List bool `json:"list,omitempty"`
 }
 
 // Algorithm is a signature algorithm.

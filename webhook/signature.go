@@ -63,8 +63,8 @@ type Request struct {
 	DeliveryID DeliveryID
 	Body       []byte
 	// At is when the attempt starts; the headers carry it in Unix seconds.
-	At     time.Time
-	Secret Secret
+	At   time.Time
+	Keys SigningKeys
 	// Custom are the endpoint's own headers.
 	Custom map[string]string
 }
@@ -73,7 +73,7 @@ type Request struct {
 type Header struct{ Name, Value string }
 
 // RequestHeaders returns the headers of an attempt: the endpoint's, the dialect's and its signatures. Later ones take
-// precedence. It fails only when the secret cannot be read as the dialect says.
+// precedence. It fails only when a secret that signs cannot be read as the dialect says.
 func (d *Dialect) RequestHeaders(r Request) ([]Header, error) {
 	out := make([]Header, 0, len(r.Custom)+len(d.Headers)+len(d.Signatures))
 	for name, value := range r.Custom {
@@ -92,8 +92,22 @@ func (d *Dialect) RequestHeaders(r Request) ([]Header, error) {
 	return out, nil
 }
 
+// sign returns the header's value: one signature, or the current secret's and the previous one's with a space between them where
+// the header can list signatures and both are valid.
 func (s Signature) sign(r Request) (string, error) {
-	key, err := r.Secret.key(s.Key)
+	if !s.List {
+		return s.signWith(r.Keys.single(r.At), r)
+	}
+	value, err := s.signWith(r.Keys.Current, r)
+	if err != nil || !r.Keys.overlaps(r.At) {
+		return value, err
+	}
+	previous, err := s.signWith(r.Keys.Previous, r)
+	return value + " " + previous, err
+}
+
+func (s Signature) signWith(secret Secret, r Request) (string, error) {
+	key, err := secret.key(s.Key)
 	if err != nil {
 		return "", err
 	}

@@ -39,7 +39,7 @@ func attempt(t *testing.T, d *webhook.Dialect, eventType string, when time.Time,
 	body := d.Render(e).For(deliveryID(7))
 	list, err := d.RequestHeaders(webhook.Request{
 		EventID: e.ID, EventType: e.Type, DeliveryID: deliveryID(7), Body: body, At: when,
-		Secret: webhook.NewSecret(secretKey), Custom: custom,
+		Keys: webhook.SigningKeys{Current: webhook.NewSecret(secretKey)}, Custom: custom,
 	})
 	require.NoError(t, err)
 	out := http.Header{}
@@ -142,7 +142,7 @@ func TestDialect_RequestHeaders_StandardWebhooks(t *testing.T) {
 func TestDialect_RequestHeaders_Precedence(t *testing.T) {
 	t.Parallel()
 	list, err := dialect(t, "rheo").RequestHeaders(webhook.Request{
-		Body: []byte(`{}`), Secret: webhook.NewSecret(secretKey),
+		Body: []byte(`{}`), Keys: webhook.SigningKeys{Current: webhook.NewSecret(secretKey)},
 		Custom: map[string]string{"X-Rheo-Signature": "forged", "User-Agent": "forged"},
 	})
 	require.NoError(t, err)
@@ -156,7 +156,7 @@ func TestDialect_RequestHeaders_Precedence(t *testing.T) {
 
 func TestDialect_RequestHeaders_UnreadableSecret(t *testing.T) {
 	t.Parallel()
-	r := webhook.Request{Secret: webhook.SecretFromText("whsec_hush-hush")}
+	r := webhook.Request{Keys: webhook.SigningKeys{Current: webhook.SecretFromText("whsec_hush-hush")}}
 	_, err := dialect(t, "standard").RequestHeaders(r)
 	require.ErrorContains(t, err, "the signing secret is not base64")
 	require.NotContains(t, err.Error(), "hush")
@@ -178,7 +178,7 @@ func TestSecret_NeverPrints(t *testing.T) {
 		}
 	}
 	fmt.Fprintln(&out, s, &s, holder)
-	text, err := json.Marshal(map[webhook.Secret]any{s: []any{s, &s, webhook.Request{Secret: s}, holder}})
+	text, err := json.Marshal(map[webhook.Secret]any{s: []any{s, &s, webhook.Request{Keys: webhook.SigningKeys{Current: s}}, holder}})
 	require.NoError(t, err)
 	out.Write(text)
 	for _, h := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
