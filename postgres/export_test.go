@@ -272,5 +272,14 @@ func AdvanceQuery(r *webhook.Recovery, limit int) (string, []any) {
 	return advanceUnsent, append(unsentArgs(r, webhook.DeliveryID{}), limit, unsentLook, r.ID)
 }
 
+// SealedColumns are the columns, each as table.column, whose values are sealed.
+func SealedColumns() []string {
+	var names []string
+	for _, c := range sealedColumns {
+		names = append(names, c.String())
+	}
+	return names
+}
+
 // UnattemptedQuery looks for what a recovery waits for.
 const UnattemptedQuery = selectUnattempted

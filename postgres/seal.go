@@ -19,7 +19,8 @@ const (
 )
 
 // keyring seals with its first key and opens with any. A sealed value is a version byte, the length of the key's id, the
-// id, and the output of AES-256-GCM: nonce, cipher text, tag.
+// id, and the output of AES-256-GCM: nonce, cipher text, tag. A key that a KMS keeps wrapped is a key like any other once it is
+// unwrapped, so that it changes nothing here; another way to seal would be another version, and Reseal the way to it.
 type keyring struct {
 	first string
 	aeads map[string]cipher.AEAD
@@ -59,12 +60,17 @@ func (l location) bind(header []byte) []byte {
 	return append(bound, l.row...)
 }
 
+// header is what a value begins with that the key sealed.
+func (k *keyring) header(id string) []byte {
+	return append([]byte{sealVersion, byte(len(id))}, id...)
+}
+
 // seal returns nil for an empty plain text.
 func (k *keyring) seal(plain []byte, at location) []byte {
 	if len(plain) == 0 {
 		return nil
 	}
-	header := append([]byte{sealVersion, byte(len(k.first))}, k.first...)
+	header := k.header(k.first)
 	return k.aeads[k.first].Seal(header, nil, plain, at.bind(header))
 }
 

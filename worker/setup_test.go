@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -37,6 +38,7 @@ type memDispatches struct {
 	tooLong   int
 	holds     map[string]time.Duration
 	expired   int // idempotency keys that are left to forget
+	oldSeals  map[string]int
 	uncounted int // pages of statistics that CompactStats leaves
 }
 
@@ -140,6 +142,12 @@ func (o *memDispatches) CompactStats(context.Context, time.Duration, int) (bool,
 	defer o.mu.Unlock()
 	o.uncounted--
 	return o.uncounted > 0, nil
+}
+
+func (o *memDispatches) OldSeals(context.Context) (map[string]int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return maps.Clone(o.oldSeals), o.fail
 }
 
 func (o *memDispatches) TrimQuarantine(context.Context) (int, error) {

@@ -23,12 +23,14 @@ const (
 	// onceInterval and oncePage bound what expired keys add to the database.
 	onceInterval = 10 * time.Minute
 	oncePage     = 1000
+	sealInterval = 10 * time.Minute // it reads every sealed value
 )
 
 // Upkeep does periodic work that at least one process must do. Several may do it at the same time.
 type Upkeep struct {
 	opts     UpkeepOptions
 	setAside prometheus.Gauge
+	oldSeals *oldSeals
 	wakes    *queueWakes
 	// holds is how long each dialect holds a delivery; one that holds without limit is left out.
 	holds map[string]time.Duration
@@ -48,13 +50,13 @@ type UpkeepOptions struct {
 // NewUpkeep returns an Upkeep that does nothing before Run.
 func NewUpkeep(o UpkeepOptions) *Upkeep {
 	u := &Upkeep{
-		opts: o, wakes: newQueueWakes(o), holds: holdsOf(o.Dialects),
+		opts: o, wakes: newQueueWakes(o), oldSeals: newOldSeals(), holds: holdsOf(o.Dialects),
 		setAside: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "waybill_dispatches_set_aside", Help: "Events that cannot be dispatched and wait for a person, counted up to 10,000: see GET /v1/dispatches.",
 		}),
 	}
 	if o.Registerer != nil {
-		o.Registerer.MustRegister(u.setAside, u.wakes.woken, u.wakes.failed)
+		o.Registerer.MustRegister(u.setAside, u.oldSeals.gauge, u.wakes.woken, u.wakes.failed)
 	}
 	return u
 }
@@ -78,6 +80,9 @@ func (u *Upkeep) Run(ctx context.Context) {
 	go every(ctx, hourly, reporting(ctx, log, "the quarantine could not be trimmed; still trying", u.trimQuarantine))
 	go every(ctx, onceInterval, reporting(ctx, log, "idempotency keys could not be deleted; still trying", u.forgetOnce))
 	go every(ctx, statsInterval, reporting(ctx, log, "statistics could not be added up; still trying", u.compactStats))
+	go every(ctx, sealInterval, reporting(ctx, log, "what is sealed with old keys could not be counted; still trying", func(ctx context.Context) error {
+		return u.oldSeals.count(ctx, u.opts.Store)
+	}))
 	go every(ctx, setAsideEvery, reporting(ctx, log, "dispatches that are set aside could not be counted; still trying", u.countSetAside))
 	go every(ctx, holdsEvery, reporting(ctx, log, "held deliveries could not be given to their endpoints' queues; still trying", u.adoptHeld))
 	go every(ctx, holdsEvery, reporting(ctx, log, "deliveries that are held too long could not be canceled; still trying", u.expireHeld))

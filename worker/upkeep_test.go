@@ -118,3 +118,19 @@ func TestUpkeep_CountsWhatIsSetAside(t *testing.T) {
 			`), "waybill_dispatches_set_aside") == nil
 	})
 }
+
+// Each old key has a count, 0 too: it says that the key may be removed.
+func TestUpkeep_CountsOldSeals(t *testing.T) {
+	t.Parallel()
+	dispatches := newDispatches()
+	dispatches.oldSeals = map[string]int{"k1": 0, "gone": 3}
+	_, r := upkeep(t, dispatches, &fakeStarter{})
+	eventually(t, func() bool {
+		return testutil.GatherAndCompare(r, strings.NewReader(`
+			# HELP waybill_sealed_with_old_key Values that are sealed with another encryption key than the first, by its id, counted every ten minutes. A key with 0 may be removed.
+			# TYPE waybill_sealed_with_old_key gauge
+			waybill_sealed_with_old_key{key="gone"} 3
+			waybill_sealed_with_old_key{key="k1"} 0
+			`), "waybill_sealed_with_old_key") == nil
+	})
+}

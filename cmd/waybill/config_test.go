@@ -196,6 +196,11 @@ func TestConfig_MigrateNeedsTheDatabaseOnly(t *testing.T) {
 	require.NoError(t, err)
 	_, err = c.check("migrate")
 	require.NoError(t, err)
+	_, err = c.check("reseal")
+	require.ErrorContains(t, err, "WAYBILL_ENCRYPTION_KEYS is required")
+	c.EncryptionKeys = testKey
+	_, err = c.check("reseal")
+	require.NoError(t, err)
 }
 
 func TestRun_Usage(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 // failpointNames are the places that failpoints can be set at, in the order of an event's way.
 var failpointNames = []string{
 	"before-commit", "after-commit", "before-reply", "after-claim", "after-start", "before-post", "after-response", "after-record",
-	"express-after-post", "before-auto-disable", "after-disable", "after-create", "after-mail",
+	"express-after-post", "before-auto-disable", "after-disable", "after-create", "after-mail", "after-reseal",
 }
 
 // failpoint is the action at one place. It happens at every pass from the nth on, or only at the nth pass if it must happen

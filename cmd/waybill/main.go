@@ -19,6 +19,7 @@ const usage = `usage: waybill <command> [flags]
   api       the API alone; starts workflows itself unless -dispatch=false
   worker    a worker alone: attempts, relay, reconciler, upkeep
   migrate   bring the database's tables up to date
+  reseal    seal everything with the first of WAYBILL_ENCRYPTION_KEYS
 
 Every setting is an environment variable, and a flag unless it is a secret: waybill serve -h lists them.
 `
@@ -71,6 +72,7 @@ var commands = map[string]func(context.Context, *settings, *slog.Logger) error{
 		return serve(ctx, s, log, parts{dispatch: true, isolated: true})
 	},
 	"migrate": migrate,
+	"reseal":  reseal,
 }
 
 func newLogger(out io.Writer, s *settings) *slog.Logger {
