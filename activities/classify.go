@@ -19,17 +19,17 @@ import (
 // exchange is what classify needs to know about a request besides its error.
 type exchange struct {
 	timeout time.Duration
-	// asked says that the receiver asked for a client certificate on this connection and that the request is the first on
-	// it.
-	asked bool
+	// asked is whether the receiver asked for a client certificate on this connection; notAsked unless the request is the first on it.
+	asked inquiry
 }
 
 // watch returns a context that records the connection of its request.
 func (x *exchange) watch(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
 		if over, ok := info.Conn.(*tls.Conn); ok {
-			raw, ok := over.NetConn().(*connection)
-			x.asked = ok && raw.asked && !info.Reused
+			if raw, ok := over.NetConn().(*connection); ok && !info.Reused {
+				x.asked = raw.asked
+			}
 		}
 	}})
 }
@@ -60,19 +60,23 @@ func (x *exchange) classify(ctx context.Context, err error) (webhook.ErrorClass,
 		return webhook.ErrorTLS, tlsText(op) + askedText(x.asked)
 	case errors.As(err, &op) && op.Op == "dial":
 		return webhook.ErrorConnect, "the receiver cannot be reached: " + errnoText(err)
-	case x.asked && closed(err):
-		return webhook.ErrorTLS, "the receiver closed the connection" + askedText(true)
+	case x.asked != notAsked && closed(err):
+		return webhook.ErrorTLS, "the receiver closed the connection" + askedText(x.asked)
 	default:
 		return httpFault(err)
 	}
 }
 
-// askedText is appended to the text of a failure that a missing client certificate explains.
-func askedText(asked bool) string {
-	if !asked {
+// askedText is appended to the text of a failure that the client certificate, or the lack of one, may explain.
+func askedText(asked inquiry) string {
+	switch asked {
+	case askedInVain:
+		return "; it had asked for a client certificate, and this endpoint has none"
+	case askedAndGiven:
+		return "; it had asked for a client certificate, and got this endpoint's"
+	default:
 		return ""
 	}
-	return "; it had asked for a client certificate, and this endpoint has none"
 }
 
 // remoteAlert is what crypto/tls calls an alert of the other side in a net.OpError.

@@ -19,25 +19,46 @@ const connectTimeout = 15 * time.Second
 // tlsSessions is how many TLS sessions are cached to shorten handshakes.
 const tlsSessions = 1024
 
+// certifiedSessions is how many are cached for one endpoint with a client certificate.
+const certifiedSessions = 8
+
 // dialer makes guarded connections. The type of an error tells the phase: a *net.DNSError, a dial error, or a tlsError.
 type dialer struct {
 	net net.Dialer
 	tls *tls.Config
+	// certificate is presented to a receiver that asks for one; nil: none is.
+	certificate *tls.Certificate
 }
+
+// presenting returns a dialer that presents the certificate. It has TLS sessions of its own, because a session that is resumed
+// brings along the certificate that it began with.
+func (d *dialer) presenting(certificate *tls.Certificate) *dialer {
+	own := &dialer{net: d.net, tls: d.tls.Clone(), certificate: certificate}
+	own.tls.ClientSessionCache = tls.NewLRUClientSessionCache(certifiedSessions)
+	return own
+}
+
+// inquiry is whether a receiver asked for a client certificate.
+type inquiry int
+
+const (
+	notAsked inquiry = iota
+	askedInVain
+	askedAndGiven
+)
 
 // tlsError is a failed handshake.
 type tlsError struct {
 	cause error
-	// asked says that the receiver had asked for a client certificate.
-	asked bool
+	asked inquiry
 }
 
 // connection is a TCP connection to a receiver, below TLS.
 type connection struct {
 	net.Conn
-	// asked says that the receiver asked for a client certificate. With TLS 1.3 a receiver refuses a connection without a
-	// certificate only after the handshake, and some libraries then close it without an alert.
-	asked bool
+	// asked matters after the handshake too: with TLS 1.3 a receiver refuses a connection for its certificate, or for the lack of one,
+	// only then, and some libraries close it without an alert.
+	asked inquiry
 }
 
 func (e *tlsError) Error() string { return fmt.Sprintf("TLS handshake: %v", e.cause) }
@@ -87,7 +108,11 @@ func (d *dialer) handshake(ctx context.Context, network, address string) (net.Co
 	config := d.tls.Clone()
 	config.ServerName = host
 	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		raw.asked = true
+		if d.certificate != nil {
+			raw.asked = askedAndGiven
+			return d.certificate, nil
+		}
+		raw.asked = askedInVain
 		return new(tls.Certificate), nil // none
 	}
 	conn := tls.Client(raw, config)

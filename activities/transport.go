@@ -46,7 +46,11 @@ type TransportOptions struct {
 // Transport makes every outbound call. It dials only addresses that the guard allows, follows no redirects, uses no proxy,
 // decompresses nothing, verifies certificates, requires TLS 1.2, and reads at most 64 KiB of headers and MaxResponseBody of
 // the body. It is safe for concurrent use.
-type Transport struct{ http *http.Transport }
+type Transport struct {
+	http *http.Transport
+	// certified are the connections of endpoints with a client certificate.
+	certified *certified
+}
 
 // NewTransport returns a Transport. The error names the invalid option.
 func NewTransport(o TransportOptions) (*Transport, error) {
@@ -57,10 +61,15 @@ func NewTransport(o TransportOptions) (*Transport, error) {
 	if err != nil {
 		return nil, err
 	}
+	return &Transport{newHTTP(d), newCertified(d)}, nil
+}
+
+// newHTTP returns connections that the dialer makes.
+func newHTTP(d *dialer) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
-	return &Transport{&http.Transport{
+	return &http.Transport{
 		Proxy:                  nil, // a proxy from the environment would bypass the guard
 		DialContext:            d.net.DialContext,
 		DialTLSContext:         d.dialTLS,
@@ -71,7 +80,7 @@ func NewTransport(o TransportOptions) (*Transport, error) {
 		MaxResponseHeaderBytes: maxResponseHeaderBytes,
 		Protocols:              protocols,
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
-	}}, nil
+	}
 }
 
 // Request is one outbound POST.
@@ -82,6 +91,8 @@ type Request struct {
 	Body    []byte
 	// Timeout covers dial, TLS, headers and body; 0: webhook.MaxTimeout.
 	Timeout time.Duration
+	// Identity is presented to a receiver that asks for a client certificate; nil: none is.
+	Identity *Identity
 	// HeadersSuffice makes the answer count once its headers have arrived. The part of the body that arrives soon after is
 	// still read.
 	HeadersSuffice bool
@@ -106,7 +117,10 @@ type Response struct {
 }
 
 // CloseIdle closes idle connections.
-func (t *Transport) CloseIdle() { t.http.CloseIdleConnections() }
+func (t *Transport) CloseIdle() {
+	t.http.CloseIdleConnections()
+	t.certified.closeIdle()
+}
 
 // Send makes the request. The Response tells failures too.
 func (t *Transport) Send(ctx context.Context, r Request) Response {
@@ -127,7 +141,11 @@ func (t *Transport) send(ctx context.Context, cancel func(), r Request, x *excha
 	if err != nil {
 		return x.failure(ctx, err)
 	}
-	resp, err := t.http.RoundTrip(req)
+	through, err := t.connections(r.Identity)
+	if err != nil {
+		return Response{ErrorClass: webhook.ErrorAuth, Error: err.Error()}
+	}
+	resp, err := through.RoundTrip(req)
 	if p := (*panicError)(nil); errors.As(err, &p) {
 		panic(p) // a panic of the dialing goroutine is not the receiver's failure
 	}

@@ -51,11 +51,12 @@ const (
 	ErrorTLS        ErrorClass = "tls"         // handshake or certificate
 	ErrorBlocked    ErrorClass = "blocked"     // an address Waybill must not call; nothing was sent
 	ErrorProtocol   ErrorClass = "protocol"    // the answer broke off or is not HTTP
+	ErrorAuth       ErrorClass = "auth"        // the endpoint's token server gave no token; nothing was sent
 )
 
 // ErrorClasses lists every class of a failed attempt.
 var ErrorClasses = []ErrorClass{
-	ErrorHTTPStatus, ErrorRedirect, ErrorTimeout, ErrorDNS, ErrorConnect, ErrorTLS, ErrorBlocked, ErrorProtocol,
+	ErrorHTTPStatus, ErrorRedirect, ErrorTimeout, ErrorDNS, ErrorConnect, ErrorTLS, ErrorBlocked, ErrorProtocol, ErrorAuth,
 }
 
 // Delivery is one event to one endpoint, until settled.
