@@ -98,7 +98,7 @@ waybill_attempts_total{error_class="",lane="fast",outcome="delivered"} 1
 waybill_attempts_total{error_class="",lane="isolated",outcome="delivered"} 1
 waybill_attempts_total{error_class="http_status",lane="fast",outcome="rejected"} 0
 waybill_attempts_total{error_class="http_status",lane="isolated",outcome="rejected"} 0
-`+zeros("blocked", "connect", "dns", "http_status", "protocol", "redirect", "tls")+`
+`+zeros("auth", "blocked", "connect", "dns", "http_status", "protocol", "redirect", "tls")+`
 waybill_attempts_total{error_class="timeout",lane="fast",outcome="retryable"} 1
 waybill_attempts_total{error_class="timeout",lane="isolated",outcome="retryable"} 0
 # HELP waybill_attempts_spilled_total Attempts for which the fast lane had no free slot.
