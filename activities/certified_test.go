@@ -84,7 +84,7 @@ func TestTransport_Send_presentsTheEndpointsCertificate(t *testing.T) {
 			before := conns.Load()
 			send(one, "one")
 			send(&copied, "one")
-			require.EqualValues(t, before+2, conns.Load(), "two endpoints share no connection, even with one certificate")
+			require.Equal(t, before+2, conns.Load(), "two endpoints share no connection, even with one certificate")
 		})
 	}
 }
