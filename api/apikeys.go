@@ -1,7 +1,6 @@
 package api
 
 import (
-	"log/slog"
 	"net/http"
 	"slices"
 
@@ -42,11 +41,7 @@ func (s *Server) createKey(w http.ResponseWriter, r *http.Request, c *call) erro
 	hash := hashKey(text)
 	show := func() (made, error) { return made{view: keyView{key, text}}, nil }
 	return s.create(w, r, c, &in, show, func(once *store.Once) error {
-		if err := s.store.CreateAPIKey(r.Context(), key, hash[:], once); err != nil {
-			return err
-		}
-		s.audit(r, c, "API key created", slog.String("key", key.ID.String()))
-		return nil
+		return s.store.CreateAPIKey(r.Context(), key, hash[:], once)
 	})
 }
 
@@ -76,7 +71,6 @@ func (s *Server) revokeKey(w http.ResponseWriter, r *http.Request, c *call) erro
 		return err
 	}
 	s.forgetKey(id)
-	s.audit(r, c, "API key revoked", slog.String("key", id.String()))
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

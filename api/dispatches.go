@@ -1,7 +1,6 @@
 package api
 
 import (
-	"log/slog"
 	"net/http"
 	"time"
 
@@ -49,6 +48,5 @@ func (s *Server) retryDispatch(w http.ResponseWriter, r *http.Request, c *call) 
 	if err != nil {
 		return err
 	}
-	s.audit(r, c, "dispatch retried", slog.String("dispatch", key.String()), slog.String("of_tenant", d.TenantID), slog.String("event", d.EventID))
 	return writeJSON(w, http.StatusAccepted, viewDispatch(d))
 }

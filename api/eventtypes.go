@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -139,7 +138,6 @@ func (s *Server) putEventType(w http.ResponseWriter, r *http.Request, c *call) e
 		return err
 	}
 	s.tenants.Invalidate(c.tenant.ID)
-	s.audit(r, c, "event type stored", slog.String("type", own.Type))
 	status := http.StatusOK
 	if created {
 		status = http.StatusCreated
@@ -170,7 +168,6 @@ func (s *Server) deleteEventType(w http.ResponseWriter, r *http.Request, c *call
 		return err
 	}
 	s.tenants.Invalidate(c.tenant.ID)
-	s.audit(r, c, "event type deleted", slog.String("type", name))
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"errors"
-	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
@@ -91,7 +90,6 @@ func (s *Server) retryQuarantined(w http.ResponseWriter, r *http.Request, c *cal
 	if err := s.store.RetryQuarantined(r.Context(), int64(at)); err != nil {
 		return err
 	}
-	s.audit(r, c, "row in quarantine retried", slog.Int64("position", int64(at)))
 	w.WriteHeader(http.StatusAccepted)
 	return nil
 }
@@ -105,7 +103,6 @@ func (s *Server) deleteQuarantined(w http.ResponseWriter, r *http.Request, c *ca
 	if err := s.store.DeleteQuarantined(r.Context(), int64(at)); err != nil {
 		return err
 	}
-	s.audit(r, c, "row in quarantine deleted", slog.Int64("position", int64(at)))
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

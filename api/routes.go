@@ -149,7 +149,7 @@ func (s *Server) serve(rt route) http.Handler {
 		infoOf(r).route = rt.path
 		c, err := s.admit(r, rt.access)
 		if err == nil {
-			err = rt.handle(w, r, c)
+			err = rt.handle(w, s.asActor(r, c, rt.access), c)
 		}
 		if err != nil {
 			s.Error(w, r, err)

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -110,11 +109,7 @@ func (s *Server) createTenant(w http.ResponseWriter, r *http.Request, c *call) e
 		return made{location: "/v1/tenants/" + t.ID, etag: etag, view: view}, err
 	}
 	return s.create(w, r, c, &in, show, func(once *store.Once) error {
-		if err := s.store.CreateTenant(r.Context(), t, secret, once); err != nil {
-			return err
-		}
-		s.audit(r, c, "tenant created", slog.String("tenant", t.ID))
-		return nil
+		return s.store.CreateTenant(r.Context(), t, secret, once)
 	})
 }
 
@@ -188,15 +183,5 @@ func (s *Server) revealTenantSecret(w http.ResponseWriter, r *http.Request, c *c
 	if err != nil {
 		return err
 	}
-	s.audit(r, c, "signing secret revealed")
 	return writeJSON(w, http.StatusOK, secretView{secret.Reveal()})
-}
-
-// audit logs at info who did what, without any secret.
-func (s *Server) audit(r *http.Request, c *call, what string, attrs ...slog.Attr) {
-	attrs = append(attrs, slog.String("by", c.name()), slog.String("request_id", infoOf(r).id))
-	if c.tenant != nil {
-		attrs = append(attrs, slog.String("tenant", c.tenant.ID))
-	}
-	s.log.LogAttrs(r.Context(), slog.LevelInfo, what, attrs...)
 }

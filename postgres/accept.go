@@ -15,6 +15,9 @@ const maxAcceptBytes = 4 << 20
 // Accept implements store.Events. Concurrent calls share a transaction: an acceptance, which reads the tenants and their
 // endpoints (accept_subscribers.go), claims the ids (accept_ids.go) and writes (accept_write.go).
 func (s *Store) Accept(ctx context.Context, p *webhook.Publication) (*webhook.Receipt, error) {
+	if !p.Only.IsZero() {
+		p.Audit = s.newAudit(ctx, p.Event.TenantID, "endpoint.tested", p.Only.String(), nil, map[string]string{"event_id": p.Event.ID, "event_type": p.Event.Type})
+	}
 	return s.accepts.do(ctx, p)
 }
 

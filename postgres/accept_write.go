@@ -51,7 +51,17 @@ func (a *acceptance) write(ctx context.Context) error {
 		lease, a.dispatches = 0, nil
 	}
 	args := append(events.args(), deliveries.args()...)
-	return a.tx.execHot(ctx, insertEvents, append(args, idsOf(starts), lease.Milliseconds())...)
+	if err := a.tx.execHot(ctx, insertEvents, append(args, idsOf(starts), lease.Milliseconds())...); err != nil {
+		return err
+	}
+	for _, i := range a.stored {
+		if e := a.in[i].Audit; e != nil {
+			if err := a.store.writeAudit(ctx, a.tx.Tx, e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // dispatch gives the publication a delivery for each recipient, and counts the other endpoints. The deliveries' ids

@@ -20,25 +20,35 @@ const insertAudit = `
 // audited writes the audit entry of a change in the change's transaction, which must be one of transact. tenant is "" for what
 // belongs to none. before and after are the changed fields, nil: none; they must hold no secret. The actor is the context's.
 func (s *Store) audited(ctx context.Context, tx *sqlx.Tx, tenant, action, target string, before, after any) error {
+	return s.writeAudit(ctx, tx, s.newAudit(ctx, tenant, action, target, before, after))
+}
+
+// auditedUpdate writes the entry of an update, with the fields that differ. Where none does, there is no entry.
+func (s *Store) auditedUpdate(ctx context.Context, tx *sqlx.Tx, tenant, action, target string, before, after auditFields) error {
+	was, is := before.changedTo(after)
+	if len(is) == 0 {
+		return nil
+	}
+	return s.audited(ctx, tx, tenant, action, target, was, is)
+}
+
+// newAudit returns the entry of a change that is made now, by the context's actor.
+func (s *Store) newAudit(ctx context.Context, tenant, action, target string, before, after any) *webhook.AuditEntry {
 	actor := store.ActorOf(ctx)
-	e := &webhook.AuditEntry{
+	return &webhook.AuditEntry{
 		ID: webhook.NewID[webhook.AuditID](s.opts.NewUUID()), TenantID: tenant, At: time.Now().UTC().Truncate(time.Microsecond),
 		Actor: actor.Name, Address: actor.Address, RequestID: actor.RequestID, Action: action, Target: target,
 		Before: auditJSON(before), After: auditJSON(after),
 	}
+}
+
+func (s *Store) writeAudit(ctx context.Context, tx *sqlx.Tx, e *webhook.AuditEntry) error {
 	_, err := tx.ExecContext(ctx, insertAudit, e.ID, e.TenantID, e.At, e.Actor, e.Address, e.RequestID, e.Action, e.Target,
 		optionalText(e.Before), optionalText(e.After))
 	if err == nil {
 		s.audits.add(tx, e)
 	}
 	return err
-}
-
-func auditJSON(fields any) json.RawMessage {
-	if fields == nil {
-		return nil
-	}
-	return mustJSON(fields)
 }
 
 func optionalText(text json.RawMessage) any {

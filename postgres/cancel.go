@@ -4,6 +4,9 @@ import (
 	"context"
 	"time"
 
+	"github.com/jmoiron/sqlx"
+
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -19,19 +22,50 @@ const cancelDelivery = `
 func (s *Store) CancelDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, reason string, at time.Time) (*webhook.Delivery, error) {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
-	var canceled []deliveryRow
-	err := s.writers.use(func(writer int) error {
-		return s.selectHot(ctx, &canceled, cancelDelivery, writer, id, tenant, cleanText(reason), at)
-	})
-	if err != nil {
-		return nil, failed("cancel a delivery", err)
-	}
-	if len(canceled) > 0 {
-		return canceled[0].delivery(), nil
+	canceled, err := s.cancel(ctx, tenant, id, reason, at)
+	if canceled != nil || err != nil {
+		return canceled, err
 	}
 	settled, err := s.Delivery(ctx, tenant, id)
 	if err != nil {
 		return nil, err
 	}
 	return nil, webhook.Errorf(webhook.CodeConflict, "%s", settled.Status.SettledText())
+}
+
+// cancel returns the canceled delivery; nil: it was settled, or there is none. What Waybill cancels by itself, such as for a
+// deleted endpoint, is in the delivery log and no audit entry.
+func (s *Store) cancel(ctx context.Context, tenant string, id webhook.DeliveryID, reason string, at time.Time) (*webhook.Delivery, error) {
+	var canceled *webhook.Delivery
+	err := s.writers.use(func(writer int) error {
+		return s.transactHot(ctx, "cancel a delivery", []string{cancelDelivery}, func(tx hotTx) error {
+			var rows []deliveryRow
+			err := tx.selectHot(ctx, &rows, cancelDelivery, writer, id, tenant, cleanText(reason), at)
+			if err != nil || len(rows) == 0 {
+				return err
+			}
+			canceled = rows[0].delivery()
+			return s.auditedDelivery(ctx, tx.Tx, tenant, "delivery.canceled", canceled, nil)
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return canceled, nil
+}
+
+// auditedDelivery writes the entry of what a person did to a delivery.
+func (s *Store) auditedDelivery(ctx context.Context, tx *sqlx.Tx, tenant, action string, d *webhook.Delivery, before map[string]any) error {
+	if store.ActorOf(ctx).Name == webhook.ByWaybill {
+		return nil
+	}
+	after := map[string]any{"status": d.Status, "event_id": d.EventID, "endpoint_id": d.EndpointID}
+	if d.Reason != "" {
+		after["reason"] = d.Reason
+	}
+	var was any
+	if before != nil {
+		was = before
+	}
+	return s.audited(ctx, tx, tenant, action, d.ID.String(), was, after)
 }

@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 
+	"github.com/jmoiron/sqlx"
+
 	"waybill/store"
 	"waybill/webhook"
 )
@@ -50,8 +52,14 @@ func (s *Store) CountSetAside(ctx context.Context, most int) (int, error) {
 // RetryDispatch implements store.Dispatches.
 func (s *Store) RetryDispatch(ctx context.Context, key webhook.EventKey) (*store.SetAside, error) {
 	var d store.SetAside
-	if err := s.get(ctx, &d, retryDispatch, key); err != nil {
-		return nil, failed("retry a dispatch", orNotFound(err, "dispatch that is set aside", key.String()))
+	err := s.transact(ctx, "retry a dispatch", func(tx *sqlx.Tx) error {
+		if err := tx.GetContext(ctx, &d, retryDispatch, key); err != nil {
+			return orNotFound(err, "dispatch that is set aside", key.String())
+		}
+		return s.audited(ctx, tx, d.TenantID, "dispatch.retried", key.String(), nil, map[string]string{"event_id": d.EventID})
+	})
+	if err != nil {
+		return nil, err
 	}
 	return &d, nil
 }

@@ -80,7 +80,10 @@ func (s *Store) DeleteEndpoint(ctx context.Context, tenant string, id webhook.En
 		_, err := tx.ExecContext(ctx, `
 			UPDATE endpoints SET deleted_at = clock_timestamp(), updated_at = $2, url = '', filter = NULL, description = '', metadata = NULL, headers_sealed = NULL,
 				secret_sealed = NULL, previous_secret_sealed = NULL, previous_until = NULL, secret_switch_at = NULL, wake_due = true, version = version + 1 WHERE id = $1`, id, at)
-		return err
+		if err != nil {
+			return err
+		}
+		return s.audited(ctx, tx, tenant, "endpoint.deleted", id.String(), endpointFields(e).all(), nil)
 	})
 	return err
 }

@@ -63,6 +63,10 @@ func (s *Store) storeDisabled(ctx context.Context, tx *sqlx.Tx, e *webhook.Endpo
 	if streak != nil {
 		data.Failures, data.Since = streak.Failures, streak.Since.UTC().Format(time.RFC3339)
 	}
+	after := map[string]string{"status": "disabled", "by": e.DisabledBy, "reason": e.DisabledReason}
+	if err := s.audited(ctx, tx, e.TenantID, "endpoint.disabled", e.ID.String(), nil, after); err != nil {
+		return err
+	}
 	return s.tellOperator(ctx, tx, e.TenantID, "endpoint.disabled", data)
 }
 
@@ -72,6 +76,9 @@ func (s *Store) storeEnabled(ctx context.Context, tx *sqlx.Tx, e *webhook.Endpoi
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, resetStreak, e.ID); err != nil {
+		return err
+	}
+	if err := s.audited(ctx, tx, e.TenantID, "endpoint.enabled", e.ID.String(), nil, map[string]string{"status": "enabled", "by": by}); err != nil {
 		return err
 	}
 	return s.tellOperator(ctx, tx, e.TenantID, "endpoint.enabled", endpointEnabled{e.TenantID, e.ID, e.Host(), by})

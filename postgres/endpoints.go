@@ -115,8 +115,13 @@ func (s *Store) CreateEndpoint(ctx context.Context, e *webhook.Endpoint, secret 
 			INSERT INTO endpoints (id, tenant_id, url, event_types, filter, description, headers_sealed, retry, timeout_ms, auto_disable,
 				metadata, secret_sealed, created_at, updated_at, disabled_at, disabled_by, disabled_reason)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`, args...)
+		if err != nil {
+			return err
+		}
 		e.Version = 1
-		return err
+		after := endpointFields(e)
+		after.add("disabled", e.DisabledReason)
+		return s.audited(ctx, tx, e.TenantID, "endpoint.created", e.ID.String(), nil, after.all())
 	})
 }
 
@@ -194,7 +199,7 @@ func pageAfter[I any, P interface {
 // UpdateEndpoint implements store.Endpoints.
 func (s *Store) UpdateEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change func(*webhook.Endpoint) error) (*webhook.Endpoint, error) {
 	return s.changeEndpoint(ctx, tenant, id, "update an endpoint", func(tx *sqlx.Tx, e *webhook.Endpoint) error {
-		stored := e.Retry
+		stored, before := e.Retry, endpointFields(e)
 		if err := change(e); err != nil {
 			return refusal{err}
 		}
@@ -209,7 +214,10 @@ func (s *Store) UpdateEndpoint(ctx context.Context, tenant string, id webhook.En
 		_, err := tx.ExecContext(ctx, `
 			UPDATE endpoints SET version = $2, url = $3, event_types = $4, filter = $5, description = $6, headers_sealed = $7,
 				retry = $8, timeout_ms = $9, auto_disable = $10, metadata = $11, updated_at = $12 WHERE id = $1`, append(args, e.UpdatedAt)...)
-		return err
+		if err != nil {
+			return err
+		}
+		return s.auditedUpdate(ctx, tx, tenant, "endpoint.updated", id.String(), before, endpointFields(e))
 	})
 }
 
@@ -237,11 +245,12 @@ func (s *Store) changeEndpoint(ctx context.Context, tenant string, id webhook.En
 
 // EndpointSecret implements store.Endpoints.
 func (s *Store) EndpointSecret(ctx context.Context, tenant string, id webhook.EndpointID) (webhook.Secret, error) {
-	var sealed []byte
-	err := s.get(ctx, &sealed,
-		`SELECT secret_sealed FROM endpoints WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL`, id, tenant)
-	if err != nil {
-		return webhook.Secret{}, failed("find an endpoint's secret", orNotFound(err, "endpoint", id.String()))
-	}
-	return s.openSecret(sealed, endpointSecrets(id).current())
+	return s.revealed(ctx, "find an endpoint's secret", tenant, id.String(), func(tx *sqlx.Tx) (webhook.Secret, error) {
+		var sealed []byte
+		err := tx.GetContext(ctx, &sealed, `SELECT secret_sealed FROM endpoints WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL`, id, tenant)
+		if err != nil {
+			return webhook.Secret{}, orNotFound(err, "endpoint", id.String())
+		}
+		return s.openSecret(sealed, endpointSecrets(id).current())
+	})
 }

@@ -88,22 +88,55 @@ func (s *Store) PutOwnType(ctx context.Context, tenant string, own *webhook.OwnT
 	}
 	err = s.changeTypes(ctx, "store an event type", tenant, func(tx *sqlx.Tx) error {
 		at := own.CreatedAt
-		err := tx.GetContext(ctx, &own.CreatedAt, putType, tenant, own.Type, own.Description, schema, example, own.Deprecated, at, webhook.MaxOwnTypes)
+		before, err := typeBefore(ctx, tx, tenant, own.Type)
+		if err != nil {
+			return err
+		}
+		err = tx.GetContext(ctx, &own.CreatedAt, putType, tenant, own.Type, own.Description, schema, example, own.Deprecated, at, webhook.MaxOwnTypes)
 		if missing(err) {
 			return webhook.Errorf(webhook.CodeConflict, "the tenant has %d event types of its own, which is the limit: delete one first", webhook.MaxOwnTypes)
 		}
-		created = own.CreatedAt.Equal(at)
-		return err
+		if err != nil {
+			return err
+		}
+		if created = own.CreatedAt.Equal(at); created {
+			return s.audited(ctx, tx, tenant, "event_type.put", own.Type, nil, typeFields(own).all())
+		}
+		return s.auditedUpdate(ctx, tx, tenant, "event_type.put", own.Type, before, typeFields(own))
 	})
 	return created, err
+}
+
+// typeBefore returns the fields of an event type that is about to change, while the tenant is locked; none where it is new.
+func typeBefore(ctx context.Context, tx *sqlx.Tx, tenant, name string) (auditFields, error) {
+	var row ownTypeRow
+	err := tx.GetContext(ctx, &row, selectType, tenant, name)
+	if missing(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	own, err := row.ownType()
+	if err != nil {
+		return nil, err
+	}
+	return typeFields(own), nil
 }
 
 // DeleteOwnType implements store.EventTypes.
 func (s *Store) DeleteOwnType(ctx context.Context, tenant, name string) error {
 	return s.changeTypes(ctx, "delete an event type", tenant, func(tx *sqlx.Tx) error {
+		before, err := typeBefore(ctx, tx, tenant, name)
+		if err != nil {
+			return err
+		}
 		var deleted string
-		err := tx.GetContext(ctx, &deleted, `DELETE FROM event_types WHERE tenant_id = $1 AND type = $2 RETURNING type`, tenant, name)
-		return orNotFound(err, "event type", name)
+		err = tx.GetContext(ctx, &deleted, `DELETE FROM event_types WHERE tenant_id = $1 AND type = $2 RETURNING type`, tenant, name)
+		if err != nil {
+			return orNotFound(err, "event type", name)
+		}
+		return s.audited(ctx, tx, tenant, "event_type.deleted", name, before.all(), nil)
 	})
 }
 

@@ -42,8 +42,10 @@ func (s *Store) CreateAPIKey(ctx context.Context, k *webhook.APIKey, hash []byte
 			return notFound("tenant", k.TenantID)
 		case pq.As(err, pqerror.UniqueViolation) != nil:
 			return webhook.Errorf(webhook.CodeConflict, "the API key exists already")
+		case err != nil:
+			return err
 		}
-		return err
+		return s.audited(ctx, tx, k.TenantID, "key.created", k.ID.String(), nil, keyFields(k).all())
 	})
 }
 
@@ -64,10 +66,21 @@ func (s *Store) APIKeys(ctx context.Context, tenant string, page store.Page) ([]
 
 // RevokeAPIKey implements store.Keys.
 func (s *Store) RevokeAPIKey(ctx context.Context, tenant string, id webhook.KeyID, at time.Time) error {
-	var revoked time.Time
-	err := s.get(ctx, &revoked, `
-		UPDATE api_keys SET revoked_at = coalesce(revoked_at, $3) WHERE id = $1 AND tenant_id = $2 RETURNING revoked_at`, id, tenant, at)
-	return failed("revoke an API key", orNotFound(err, "key", id.String()))
+	return s.transact(ctx, "revoke an API key", func(tx *sqlx.Tx) error {
+		var row keyRow
+		err := tx.GetContext(ctx, &row, `SELECT `+keyColumns+` FROM api_keys WHERE id = $1 AND tenant_id = $2 FOR UPDATE`, id, tenant)
+		if err != nil {
+			return orNotFound(err, "key", id.String())
+		}
+		k, err := row.key()
+		if err != nil || k.RevokedAt != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE api_keys SET revoked_at = $2 WHERE id = $1`, id, at); err != nil {
+			return err
+		}
+		return s.audited(ctx, tx, tenant, "key.revoked", id.String(), keyFields(k).all(), nil)
+	})
 }
 
 // APIKeyByHash implements store.Keys.

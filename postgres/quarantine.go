@@ -33,10 +33,14 @@ const (
 		WITH again AS (DELETE FROM outbox_quarantine WHERE position = $1 AND NOT cut RETURNING *), moved AS (
 			INSERT INTO outbox (event_key, tenant_id, event_id, event_type, data, occurred_at, attributes, bytes, created_at)
 			SELECT event_key, tenant_id, event_id, event_type, data, occurred_at, attributes, bytes, created_at FROM again RETURNING position
-		)
-		SELECT pg_notify('` + outboxChannel + `', current_schema()) IS NULL FROM moved`
+		), told AS (SELECT pg_notify('` + outboxChannel + `', current_schema()) FROM moved)
+		SELECT ` + quarantineAudited + ` FROM again, told`
 
-	deleteQuarantined = `DELETE FROM outbox_quarantine WHERE position = $1 RETURNING position`
+	// quarantineAudited is what an audit entry says of a row. The producer may have written any text as its tenant.
+	quarantineAudited = `coalesce((SELECT t.id FROM tenants t WHERE t.id = tenant_id), '') AS tenant_id, left(event_id, 200) AS event_id,
+		left(coalesce(event_type, ''), 200) AS event_type, code`
+
+	deleteQuarantined = `DELETE FROM outbox_quarantine WHERE position = $1 RETURNING ` + quarantineAudited
 
 	// trimQuarantine deletes the rows beyond the newest $1, beyond $2 bytes of texts, and those older than $3 ms. It skips what
 	// somebody else is deleting. However many rows there are, from a time without bounds, it looks at the newest $1 and the oldest $4.
@@ -118,9 +122,12 @@ func orNotInQuarantine(err error, position int64) error {
 // RetryQuarantined implements store.Quarantine.
 func (s *Store) RetryQuarantined(ctx context.Context, position int64) error {
 	return s.transact(ctx, "retry a row in quarantine", func(tx *sqlx.Tx) error {
-		var moved []bool
-		if err := tx.SelectContext(ctx, &moved, retryQuarantined, position); err != nil || len(moved) > 0 {
+		var moved []quarantineRow
+		if err := tx.SelectContext(ctx, &moved, retryQuarantined, position); err != nil {
 			return err
+		}
+		if len(moved) > 0 {
+			return s.auditedQuarantine(ctx, tx, "quarantine.retried", position, &moved[0])
 		}
 		var cut bool
 		if err := tx.GetContext(ctx, &cut, `SELECT cut FROM outbox_quarantine WHERE position = $1`, position); err != nil {
@@ -132,9 +139,18 @@ func (s *Store) RetryQuarantined(ctx context.Context, position int64) error {
 
 // DeleteQuarantined implements store.Quarantine.
 func (s *Store) DeleteQuarantined(ctx context.Context, position int64) error {
-	var deleted int64
-	err := s.get(ctx, &deleted, deleteQuarantined, position)
-	return failed("delete a row in quarantine", orNotInQuarantine(err, position))
+	return s.transact(ctx, "delete a row in quarantine", func(tx *sqlx.Tx) error {
+		var deleted quarantineRow
+		if err := tx.GetContext(ctx, &deleted, deleteQuarantined, position); err != nil {
+			return orNotInQuarantine(err, position)
+		}
+		return s.auditedQuarantine(ctx, tx, "quarantine.deleted", position, &deleted)
+	})
+}
+
+func (s *Store) auditedQuarantine(ctx context.Context, tx *sqlx.Tx, action string, position int64, r *quarantineRow) error {
+	before := map[string]any{"event_id": r.EventID, "event_type": r.EventType, "code": r.Code}
+	return s.audited(ctx, tx, r.TenantID, action, strconv.FormatInt(position, 10), before, nil)
 }
 
 // TrimQuarantine implements store.Quarantine.

@@ -69,8 +69,10 @@ func (s *Store) ReopenDelivery(ctx context.Context, tenant string, id webhook.De
 		if err != nil {
 			return err
 		}
-		d, err = findDelivery(ctx, tx, tenant, id)
-		return err
+		if d, err = findDelivery(ctx, tx, tenant, id); err != nil {
+			return err
+		}
+		return s.auditedDelivery(ctx, tx, tenant, "delivery.retried", d, map[string]any{"status": now.Status})
 	})
 	if err != nil {
 		return nil, err

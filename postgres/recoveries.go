@@ -100,8 +100,12 @@ func (s *Store) CreateRecovery(ctx context.Context, r *webhook.Recovery, once *s
 		if err != nil {
 			return err
 		}
-		if n, err := done.RowsAffected(); n == 1 || err != nil {
+		n, err := done.RowsAffected()
+		if err != nil {
 			return err
+		}
+		if n == 1 {
+			return s.audited(ctx, tx, r.TenantID, "recovery.created", r.ID.String(), nil, recoveryFields(r).all())
 		}
 		return alreadyRunning(ctx, tx, r.EndpointID)
 	})

@@ -64,8 +64,10 @@ func (s *Store) CancelRecovery(ctx context.Context, tenant string, id webhook.Re
 		if r.Status != webhook.RecoveryRunning {
 			return webhook.Errorf(webhook.CodeConflict, "the recovery is %s already", r.Status)
 		}
-		_, err = tx.ExecContext(ctx, startWithdrawing, id, at)
-		return err
+		if _, err := tx.ExecContext(ctx, startWithdrawing, id, at); err != nil {
+			return err
+		}
+		return s.audited(ctx, tx, tenant, "recovery.canceled", id.String(), nil, map[string]any{"endpoint_id": r.EndpointID, "sent": r.Sent})
 	})
 	if err != nil {
 		return nil, err

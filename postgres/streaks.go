@@ -36,6 +36,7 @@ func (s *Store) DisableFailing(ctx context.Context, tenant string, id webhook.En
 		return e, false, nil
 	}
 	changed := false
+	ctx = store.WithActor(ctx, store.Actor{Name: webhook.ByFailures})
 	e, err = s.changeEndpoint(ctx, tenant, id, "disable a failing endpoint", func(tx *sqlx.Tx, e *webhook.Endpoint) error {
 		streak, err := readLockedStreak(ctx, tx, id)
 		if err != nil || e.DisabledAt != nil || !rule.Reached(streak) {

@@ -70,7 +70,10 @@ func (s *Store) CreateTenant(ctx context.Context, t *webhook.Tenant, secret webh
 		if pq.As(err, pqerror.UniqueViolation) != nil {
 			return webhook.Errorf(webhook.CodeConflict, "the tenant %q exists already", t.ID)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return s.audited(ctx, tx, t.ID, "tenant.created", t.ID, nil, tenantFields(t).all())
 	})
 }
 
@@ -145,6 +148,7 @@ func (s *Store) UpdateTenant(ctx context.Context, id string, change func(*webhoo
 		if t, err = s.findTenant(ctx, tx, id, "FOR UPDATE"); err != nil {
 			return err
 		}
+		before := tenantFields(t)
 		if err := change(t); err != nil {
 			return refusal{err}
 		}
@@ -154,7 +158,10 @@ func (s *Store) UpdateTenant(ctx context.Context, id string, change func(*webhoo
 				max_endpoints = $8, version = $9, metadata = $10 WHERE id = $1`,
 			id, t.Name, t.ContactEmail, t.URL, t.AllowUnknownTypes, t.Express, optionalJSON(t.Retry, t.Retry != nil),
 			maxEndpoints(t), t.Version, optionalJSON(t.Metadata, len(t.Metadata) > 0))
-		return err
+		if err != nil {
+			return err
+		}
+		return s.auditedUpdate(ctx, tx, id, "tenant.updated", id, before, tenantFields(t))
 	})
 	if err != nil {
 		return nil, unrefused(err)
@@ -171,10 +178,26 @@ func touchTenant(ctx context.Context, tx *sqlx.Tx, id string) error {
 
 // TenantSecret implements store.Tenants.
 func (s *Store) TenantSecret(ctx context.Context, id string) (webhook.Secret, error) {
-	var sealed []byte
-	err := s.get(ctx, &sealed, `SELECT secret_sealed FROM tenants WHERE id = $1`, id)
+	return s.revealed(ctx, "find a tenant's secret", id, id, func(tx *sqlx.Tx) (webhook.Secret, error) {
+		var sealed []byte
+		if err := tx.GetContext(ctx, &sealed, `SELECT secret_sealed FROM tenants WHERE id = $1`, id); err != nil {
+			return webhook.Secret{}, orNotFound(err, "tenant", id)
+		}
+		return s.openSecret(sealed, tenantSecrets(id).current())
+	})
+}
+
+// revealed runs read, which returns a secret that a person asked for. The look is an audit entry, unless there is no secret.
+func (s *Store) revealed(ctx context.Context, what, tenant, target string, read func(tx *sqlx.Tx) (webhook.Secret, error)) (webhook.Secret, error) {
+	var secret webhook.Secret
+	err := s.transact(ctx, what, func(tx *sqlx.Tx) (err error) {
+		if secret, err = read(tx); err != nil || secret.Reveal() == "" {
+			return err
+		}
+		return s.audited(ctx, tx, tenant, "secret.revealed", target, nil, nil)
+	})
 	if err != nil {
-		return webhook.Secret{}, failed("find a tenant's secret", orNotFound(err, "tenant", id))
+		return webhook.Secret{}, err
 	}
-	return s.openSecret(sealed, tenantSecrets(id).current())
+	return secret, nil
 }

@@ -17,7 +17,9 @@ type Publication struct {
 	// Digest.
 	Earlier [sha256.Size]byte
 	// Only, when set, sends the event to this endpoint alone, whatever it subscribes to: an endpoint's test.
-	Only      EndpointID
+	Only EndpointID
+	// Audit is written in the transaction that stores the event: who asked for a test. nil: none.
+	Audit     *AuditEntry
 	CreatedAt time.Time
 
 	dialect *Dialect // nil: no attribute has a format
