@@ -36,7 +36,9 @@ func TestEndpoint_arrivesAsWritten(t *testing.T) {
 			tr := newTransport(t, s)
 			d := plainDialect()
 			d.Endpoints.MaxHeaders = 20
-			limits := webhook.Limits{Dialect: d, CheckAddress: activities.AddressRules{Allow: loopback}.Check}
+			limits := webhook.Limits{Dialect: d, CheckAddress: func(host string, port uint16) error {
+				return activities.AddressRules{Allow: loopback}.Check("acme", host, port)
+			}}
 			// try sends to the endpoint, if it is one, and reports whether it is.
 			try := func(target string, headers map[string]string) bool {
 				e := webhook.Endpoint{URL: s.URL + target, EventTypes: []string{"*"}, Headers: headers}

@@ -31,8 +31,7 @@ type Identity struct {
 // certified are connections that present a client certificate. Each endpoint has its own: a connection that one endpoint has proved
 // itself on must not carry what is for another, even if both name the same host.
 type certified struct {
-	dialer *dialer
-	pools  *otter.Cache[certifiedKey, *http.Transport]
+	pools *otter.Cache[certifiedKey, *http.Transport]
 }
 
 // certifiedKey names an endpoint with one of its certificates. The hash is of certificate and key, so that a change of either begins
@@ -42,8 +41,8 @@ type certifiedKey struct {
 	hash     [sha256.Size]byte
 }
 
-func newCertified(d *dialer) *certified {
-	return &certified{d, otter.Must(&otter.Options[certifiedKey, *http.Transport]{
+func newCertified() *certified {
+	return &certified{otter.Must(&otter.Options[certifiedKey, *http.Transport]{
 		MaximumSize:      maxCertified,
 		ExpiryCalculator: otter.ExpiryAccessing[certifiedKey, *http.Transport](certifiedFor),
 		// What is under way ends as usual, and its connections are closed soon after, because they are idle then.
@@ -52,14 +51,18 @@ func newCertified(d *dialer) *certified {
 }
 
 // connections returns those that a request goes through.
-func (t *Transport) connections(of *Identity) (*http.Transport, error) {
-	if of == nil {
-		return t.http, nil
+func (t *Transport) connections(tenant string, of *Identity) (*http.Transport, error) {
+	through := t.direct
+	if own, ok := t.own[tenant]; ok {
+		through = own
 	}
-	return t.certified.of(of)
+	if of == nil {
+		return through.http, nil
+	}
+	return t.certified.of(of, through.dialer)
 }
 
-func (c *certified) of(who *Identity) (*http.Transport, error) {
+func (c *certified) of(who *Identity, d *dialer) (*http.Transport, error) {
 	key := certifiedKey{who.Endpoint, sha256.Sum256([]byte(who.Certificate + "\x00" + who.Key.Reveal()))}
 	if known, ok := c.pools.GetIfPresent(key); ok {
 		return known, nil
@@ -68,7 +71,7 @@ func (c *certified) of(who *Identity) (*http.Transport, error) {
 	if err != nil {
 		return nil, errors.New("the endpoint's client certificate cannot be used") // it was checked when it was stored
 	}
-	fresh := newHTTP(c.dialer.presenting(&certificate))
+	fresh := newHTTP(d.presenting(&certificate))
 	fresh.MaxIdleConns, fresh.MaxIdleConnsPerHost = idleCertified, perHostCertified
 	pool, _ := c.pools.SetIfAbsent(key, fresh)
 	return pool, nil

@@ -10,6 +10,7 @@ import (
 	"net/http/httptrace"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -21,6 +22,32 @@ type exchange struct {
 	timeout time.Duration
 	// asked is whether the receiver asked for a client certificate on this connection; notAsked unless the request is the first on it.
 	asked inquiry
+	// atProxy says that the request waits for a connection to the operator's proxy.
+	atProxy atomic.Bool
+}
+
+// exchangeKey is the context key of the exchange that a dial is for.
+type exchangeKey struct{}
+
+// atProxy notes that the exchange in ctx waits for the proxy, until it is reached.
+func atProxy(ctx context.Context) (reached func()) {
+	x, ok := ctx.Value(exchangeKey{}).(*exchange)
+	if !ok {
+		return func() {}
+	}
+	x.atProxy.Store(true)
+	return func() { x.atProxy.Store(false) }
+}
+
+// fault returns the fault of the operator's proxy that an error tells of; nil: it is the receiver's failure.
+func (x *exchange) fault(ctx context.Context, err error) error {
+	if p := (*proxyError)(nil); errors.As(err, &p) {
+		return p
+	}
+	if ctx.Err() != nil && x.atProxy.Load() {
+		return &proxyError{"cannot be reached", err}
+	}
+	return nil
 }
 
 // watch returns a context that records the connection of its request.
@@ -42,6 +69,7 @@ func (x *exchange) classify(ctx context.Context, err error) (webhook.ErrorClass,
 		name    *net.DNSError
 		shake   *tlsError
 		op      *net.OpError
+		tunnel  *tunnelError
 	)
 	switch {
 	case errors.As(err, &blocked):
@@ -54,6 +82,8 @@ func (x *exchange) classify(ctx context.Context, err error) (webhook.ErrorClass,
 		return webhook.ErrorDNS, dnsText(name)
 	case isTimeout(err):
 		return webhook.ErrorTimeout, fmt.Sprintf("no connection within %s", webhook.Duration(connectTimeout))
+	case errors.As(err, &tunnel):
+		return webhook.ErrorConnect, tunnel.Error()
 	case errors.As(err, &shake):
 		return webhook.ErrorTLS, tlsText(shake.cause) + askedText(shake.asked)
 	case errors.As(err, &op) && op.Op == remoteAlert: // with TLS 1.3 the alert may come after the handshake
@@ -90,7 +120,7 @@ func isTimeout(err error) bool {
 func dnsText(err *net.DNSError) string {
 	switch {
 	case err.IsNotFound:
-		return "the host name does not resolve"
+		return "the host name does not resolve to an address that this Waybill may call"
 	case err.IsTimeout:
 		return "the host name did not resolve in time"
 	default:

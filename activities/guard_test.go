@@ -3,7 +3,6 @@ package activities_test
 import (
 	"net"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,8 +14,6 @@ import (
 	"waybill/webhook"
 )
 
-func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
-
 func TestTransport_Send_refusesPrivateAddresses(t *testing.T) {
 	t.Parallel()
 	s, conns := serve(t, func(http.ResponseWriter, *http.Request) {})
@@ -25,11 +22,11 @@ func TestTransport_Send_refusesPrivateAddresses(t *testing.T) {
 	port, err := strconv.ParseUint(portText, 10, 16)
 	require.NoError(t, err)
 	// The port is allowed, so that only the address can be what is refused.
-	tr, err := activities.NewTransport(activities.TransportOptions{AllowedPorts: []uint16{uint16(port)}})
+	tr, err := activities.NewTransport(activities.TransportOptions{Rules: activities.AddressRules{Ports: []uint16{uint16(port)}}})
 	require.NoError(t, err)
 
 	for _, host := range []string{
-		"127.0.0.1", "127.8.8.8", "localhost", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1",
+		"127.0.0.1", "127.8.8.8", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1",
 		"169.254.169.254", "192.0.0.192", "198.18.0.1", "203.0.113.7", "224.0.0.1", "255.255.255.255",
 		"[::]", "[::1]", "[fe80::1%25lo]", "[fc00::1]", "[ff02::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::ffff:10.0.0.1]",
 		"[64:ff9b::7f00:1]", "[64:ff9b:1::a00:1]", "[2002:7f00:1::]", "[2001::1]", "[2001:db8::1]", "[2606:4700::1%25lo]",
@@ -52,7 +49,7 @@ func TestTransport_Send_refusesPrivateAddresses(t *testing.T) {
 
 func TestTransport_Send_limitsPorts(t *testing.T) {
 	t.Parallel()
-	tr, err := activities.NewTransport(activities.TransportOptions{AllowedPorts: []uint16{444}})
+	tr, err := activities.NewTransport(activities.TransportOptions{Rules: activities.AddressRules{Ports: []uint16{444}}})
 	require.NoError(t, err)
 	// A public address; the guard refuses the port before anything leaves this machine.
 	out := tr.Send(t.Context(), activities.Request{URL: "http://8.8.8.8:25/", Timeout: 10 * time.Second})
@@ -64,7 +61,7 @@ func TestTransport_Send_allowsWhatTheOperatorNames(t *testing.T) {
 	t.Parallel()
 	s, _ := serve(t, func(http.ResponseWriter, *http.Request) {})
 	for _, allow := range []string{"127.0.0.0/8", "127.0.0.1/32"} {
-		tr, err := activities.NewTransport(activities.TransportOptions{AllowCIDRs: []netip.Prefix{prefix(allow)}})
+		tr, err := activities.NewTransport(activities.TransportOptions{Rules: activities.AddressRules{Allow: allowed(allow)}})
 		require.NoError(t, err)
 		out := tr.Send(t.Context(), activities.Request{URL: s.URL, Timeout: 10 * time.Second})
 		require.Equal(t, 200, out.StatusCode, "a port that is not listed, within an allowed network: %s", out.Error)
@@ -95,7 +92,7 @@ func TestAddressRules_Check(t *testing.T) {
 		strings.Repeat("a", 63) + ".example": "", strings.Repeat("a", 64) + ".example": "more than 63 bytes between two dots",
 		strings.Repeat("a.", 126) + "b": "", strings.Repeat("a.", 127) + "b": "a host of 255 bytes",
 	} {
-		err := activities.AddressRules{}.Check(host, 443)
+		err := activities.AddressRules{}.Check("acme", host, 443)
 		if want == "" {
 			require.NoError(t, err, host)
 		} else {
@@ -106,18 +103,18 @@ func TestAddressRules_Check(t *testing.T) {
 
 func TestAddressRules_Check_allowsWhatTheOperatorNames(t *testing.T) {
 	t.Parallel()
-	allow := []netip.Prefix{prefix("127.0.0.0/8"), prefix("fd00::/8")}
+	allow := allowed("127.0.0.0/8", "fd00::/8")
 	for _, host := range []string{"127.0.0.1", "localhost", "a.localhost.", "fd00::1"} {
-		require.NoError(t, activities.AddressRules{Allow: allow}.Check(host, 9000), host)
+		require.NoError(t, activities.AddressRules{Allow: allow}.Check("acme", host, 9000), host)
 	}
 	for _, host := range []string{"10.0.0.1", "::1", "fd00::1%lo", "::ffff:127.0.0.1", "2130706433"} {
-		require.Error(t, activities.AddressRules{Allow: allow}.Check(host, 9000), host)
+		require.Error(t, activities.AddressRules{Allow: allow}.Check("acme", host, 9000), host)
 	}
 }
 
 func TestAddressRules_Check_ports(t *testing.T) {
 	t.Parallel()
-	inside := []netip.Prefix{prefix("10.0.0.0/8")}
+	inside := allowed("10.0.0.0/8")
 	for _, c := range []struct {
 		host  string
 		port  uint16
@@ -133,7 +130,7 @@ func TestAddressRules_Check_ports(t *testing.T) {
 		{"r.example", 25, activities.AddressRules{Allow: inside}, ""}, // it may resolve into the operator's network
 		{"2606:4700::1", 25, activities.AddressRules{}, "has the port 25"},
 	} {
-		err := c.rules.Check(c.host, c.port)
+		err := c.rules.Check("acme", c.host, c.port)
 		if c.text == "" {
 			require.NoError(t, err, c.host)
 		} else {

@@ -12,24 +12,44 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// AddressRules say which addresses an operator allows to be called.
+// AddressRules say which addresses an operator allows to be called. The API and the transport have the same.
 type AddressRules struct {
-	// Allow are private networks that may be called all the same, on any port.
-	Allow []netip.Prefix
+	// Allow are networks that may be called although they are private or this installation's own.
+	Allow []AllowedNetwork
 	// Ports are the ports that may be called everywhere else; empty: DefaultPorts.
 	Ports []uint16
+	// Own are public addresses of this installation that its machines do not know, such as those of a NAT in front of them.
+	Own []netip.Prefix
+	// Machine knows the addresses of this machine; nil: they are not refused.
+	Machine *Machine
 }
 
-// Check refuses a host and port, as written in a URL, that no endpoint may have: a literal address outside of the public
-// internet that Allow does not cover, in any notation, names of this machine, names that cannot exist, and ports that are
-// not allowed. Where an operator allows networks, a name may resolve into one, so the transport checks its port. Check
-// resolves no names; the transport checks the addresses. Check catches mistakes early and is not the protection itself. The
-// error's text is for the caller and continues a sentence: "is a private or reserved address (127.0.0.1), ...".
-func (r AddressRules) Check(host string, port uint16) error {
-	g := newGuard(r.Allow, r.Ports)
+// Validate refuses entries that could never match. The error names the entry.
+func (r AddressRules) Validate() error {
+	prefixes := slices.Clone(r.Own)
+	for _, n := range r.Allow {
+		prefixes = append(prefixes, n.Prefix)
+	}
+	for _, p := range prefixes {
+		if !p.IsValid() || p.Addr().Is4In6() {
+			return fmt.Errorf("the network %q is not a CIDR such as 10.1.0.0/16 or fd00::/8", p)
+		}
+	}
+	return nil
+}
+
+// Check refuses a host and port, as written in a URL, that no endpoint of the tenant may have: a literal address outside of
+// the public internet that Allow does not cover, in any notation, names of this machine, names that cannot exist, and ports
+// that are not allowed. A name may resolve into an allowed network, so its ports are allowed for names too; the transport
+// decides. Check resolves no names; the transport checks the addresses. Check catches mistakes early and is not the
+// protection itself. The error's text is for the caller and continues a sentence: "is a private or reserved address
+// (127.0.0.1), ...".
+func (r AddressRules) Check(tenant, host string, port uint16) error {
+	g := newGuard(r, tenant)
 	name := strings.TrimSuffix(strings.ToLower(host), ".")
 	if addr, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
-		if err := g.checkLiteral(addr); err != nil || g.allows(addr) {
+		to := netip.AddrPortFrom(addr, port)
+		if err := g.checkLiteral(to); err != nil || g.allows(to) {
 			return err
 		}
 		return g.checkPort(port)
@@ -38,20 +58,20 @@ func (r AddressRules) Check(host string, port uint16) error {
 	case !hostPattern.MatchString(name):
 		return hostFault(name)
 	case isLocalName(name):
-		if g.allows(loopback4) || g.allows(loopback6) {
+		if g.allows(netip.AddrPortFrom(loopback4, port)) || g.allows(netip.AddrPortFrom(loopback6, port)) {
 			return nil
 		}
 		return fmt.Errorf("is %s, this machine itself, which Waybill must not call", name)
 	case endsInNumber(name):
-		return g.checkNumber(name)
+		return g.checkNumber(name, port)
 	case len(name) > maxHostBytes:
 		return fmt.Errorf("has a host of %d bytes; a name has at most %d", len(name), maxHostBytes)
 	case slices.ContainsFunc(strings.Split(name, "."), func(label string) bool { return len(label) > maxLabelBytes }):
 		return fmt.Errorf("has a host with a label of more than %d bytes between two dots", maxLabelBytes)
-	case len(g.allow) == 0:
-		return g.checkPort(port)
-	default:
+	case slices.ContainsFunc(g.allow, func(n AllowedNetwork) bool { return n.Port == 0 || n.Port == port }):
 		return nil
+	default:
+		return g.checkPort(port)
 	}
 }
 
@@ -84,11 +104,12 @@ var (
 	loopback6   = netip.IPv6Loopback()
 )
 
-func (g *guard) checkLiteral(a netip.Addr) error {
+func (g *guard) checkLiteral(to netip.AddrPort) error {
+	a := to.Addr()
 	switch {
 	case a.Zone() != "":
 		return fmt.Errorf("is an address with a zone (%s), which this Waybill must not call", a)
-	case g.allows(a):
+	case g.allows(to):
 		return nil
 	case a.Is4In6() && !g.refuses(a.Unmap()):
 		return fmt.Errorf("is an IPv4 address written as IPv6; write it as %s", a.Unmap())
@@ -112,12 +133,12 @@ func endsInNumber(name string) bool {
 
 // checkNumber refuses the old forms of inet_aton, such as 2130706433, 0x7f.1 and 0177.0.0.1. Some resolvers accept them,
 // and they interpret them differently.
-func (g *guard) checkNumber(name string) error {
+func (g *guard) checkNumber(name string, port uint16) error {
 	addr, ok := parseLoose(name)
 	if !ok {
 		return errors.New("has a host that is neither a name nor an IP address")
 	}
-	if err := g.checkLiteral(addr); err != nil {
+	if err := g.checkLiteral(netip.AddrPortFrom(addr, port)); err != nil {
 		return err
 	}
 	return fmt.Errorf("is an IP address in an unusual form; write it as %s", addr)

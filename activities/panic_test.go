@@ -13,7 +13,7 @@ func TestTransport_Send_panicWhileDialing(t *testing.T) {
 	t.Parallel()
 	d, err := newDialer(&guard{}, nil) // it has no rule, so that asking it panics
 	require.NoError(t, err)
-	tr := &Transport{http: &http.Transport{DialContext: d.net.DialContext, DialTLSContext: d.dialTLS}}
+	tr := &Transport{direct: direct{&http.Transport{DialContext: d.dialPlain, DialTLSContext: d.dialTLS}, d}}
 	for _, url := range []string{"http://192.0.2.1/", "https://192.0.2.1/"} {
 		err := safely(func() error {
 			tr.Send(t.Context(), Request{URL: url, Timeout: 10 * time.Second})

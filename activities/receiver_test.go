@@ -16,12 +16,21 @@ import (
 	"waybill/activities"
 )
 
-var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+var loopback = allowed("127.0.0.0/8", "::1/128")
+
+// allowed are networks that every tenant may call on every port.
+func allowed(prefixes ...string) []activities.AllowedNetwork {
+	var all []activities.AllowedNetwork
+	for _, p := range prefixes {
+		all = append(all, activities.AllowedNetwork{Prefix: netip.MustParsePrefix(p)})
+	}
+	return all
+}
 
 // newTransport returns a transport that may call this machine and trusts the given servers.
 func newTransport(t *testing.T, trusted ...*httptest.Server) *activities.Transport {
 	t.Helper()
-	options := activities.TransportOptions{AllowCIDRs: loopback}
+	options := activities.TransportOptions{Rules: activities.AddressRules{Allow: loopback}}
 	for _, s := range trusted {
 		options.RootCAs = append(options.RootCAs, certificateOf(s)...)
 	}

@@ -33,9 +33,12 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	taken.sending()
 	a.failpoint("before-post")
 	answer := a.transport.Send(ctx, Request{
-		URL: s.Endpoint.URL, Headers: headers, Body: body, Timeout: s.Endpoint.RequestTimeout(d),
+		Tenant: in.Tenant, URL: s.Endpoint.URL, Headers: headers, Body: body, Timeout: s.Endpoint.RequestTimeout(d),
 		HeadersSuffice: d.Response == webhook.ResponseHeaders,
 	})
+	if answer.Fault != nil {
+		return nil, webhook.Errorf(webhook.CodeUnavailable, "%s", answer.Fault).WithCause(answer.Fault)
+	}
 	taken.answered(&answer)
 	plan := planOf(in, s, d)
 	verdict := d.Judge(plan.policy, in.DeliveryID, plan.position, answer.reply())

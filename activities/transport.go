@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"time"
 
@@ -35,33 +35,56 @@ const (
 
 // TransportOptions are an operator's rules for outbound calls.
 type TransportOptions struct {
-	// AllowCIDRs are private networks that may be called, on any port.
-	AllowCIDRs []netip.Prefix
-	// AllowedPorts limits calls everywhere else; empty: DefaultPorts.
-	AllowedPorts []uint16
+	Rules AddressRules
 	// RootCAs are certificates in PEM form that are trusted in addition to the system's.
 	RootCAs []byte
+	// Proxy makes the connections, by CONNECT: an http or https URL that may have a user name and a password. Nil: receivers are
+	// called directly.
+	Proxy *url.URL
+	// Resolver resolves the names of receivers; nil: the system's.
+	Resolver *net.Resolver
 }
 
-// Transport makes every outbound call. It dials only addresses that the guard allows, follows no redirects, uses no proxy,
-// decompresses nothing, verifies certificates, requires TLS 1.2, and reads at most 64 KiB of headers and MaxResponseBody of
-// the body. It is safe for concurrent use.
+// Transport makes every outbound call but mail. It dials only addresses that the guard allows, follows no redirects, uses no
+// proxy but the operator's, decompresses nothing, verifies certificates, requires TLS 1.2, and reads at most 64 KiB of headers
+// and MaxResponseBody of the body. It is safe for concurrent use.
 type Transport struct {
-	http *http.Transport
+	direct
+	// own are the connections of tenants that have allowed networks of their own. No other tenant may use them.
+	own map[string]direct
 	// certified are the connections of endpoints with a client certificate.
 	certified *certified
 }
 
+// direct are connections without a client certificate, and what makes them.
+type direct struct {
+	http   *http.Transport
+	dialer *dialer
+}
+
 // NewTransport returns a Transport. The error names the invalid option.
 func NewTransport(o TransportOptions) (*Transport, error) {
-	if err := checkPrefixes(o.AllowCIDRs); err != nil {
+	if err := o.Rules.Validate(); err != nil {
 		return nil, err
 	}
-	d, err := newDialer(newGuard(o.AllowCIDRs, o.AllowedPorts), o.RootCAs)
+	d, err := newDialer(newGuard(o.Rules, ""), o.RootCAs)
 	if err != nil {
 		return nil, err
 	}
-	return &Transport{newHTTP(d), newCertified(d)}, nil
+	d.net.Resolver = o.Resolver
+	if o.Proxy != nil {
+		if d.proxy, err = newProxy(o.Proxy, d.tls); err != nil {
+			return nil, err
+		}
+	}
+	t := &Transport{direct: direct{newHTTP(d), d}, own: map[string]direct{}, certified: newCertified()}
+	for _, n := range o.Rules.Allow {
+		if _, known := t.own[n.Tenant]; n.Tenant != "" && !known {
+			own := d.guarded(newGuard(o.Rules, n.Tenant))
+			t.own[n.Tenant] = direct{newHTTP(own), own}
+		}
+	}
+	return t, nil
 }
 
 // newHTTP returns connections that the dialer makes.
@@ -71,7 +94,7 @@ func newHTTP(d *dialer) *http.Transport {
 	protocols.SetHTTP2(true)
 	return &http.Transport{
 		Proxy:                  nil, // a proxy from the environment would bypass the guard
-		DialContext:            d.net.DialContext,
+		DialContext:            d.dialPlain,
 		DialTLSContext:         d.dialTLS,
 		DisableCompression:     true,
 		MaxIdleConns:           maxIdleConns,
@@ -85,7 +108,9 @@ func newHTTP(d *dialer) *http.Transport {
 
 // Request is one outbound POST.
 type Request struct {
-	URL string
+	// Tenant is whose allowed networks may be called besides everybody's.
+	Tenant string
+	URL    string
 	// Headers are sent with their spelling. Of two with the same name the later one is sent.
 	Headers []webhook.Header
 	Body    []byte
@@ -112,13 +137,19 @@ type Response struct {
 	// in time. Error then says why. It contains no part of the URL, no header value and no address of this network.
 	ErrorClass webhook.ErrorClass
 	Error      string
-	Started    time.Time
-	Duration   time.Duration
+	// Fault says that nothing was sent because of a fault on this side, of the operator's proxy. The receiver has no part in it,
+	// so that it is no attempt. Nil: there was none. Only Started and Duration are set besides.
+	Fault    error
+	Started  time.Time
+	Duration time.Duration
 }
 
 // CloseIdle closes idle connections.
 func (t *Transport) CloseIdle() {
 	t.http.CloseIdleConnections()
+	for _, own := range t.own {
+		own.http.CloseIdleConnections()
+	}
 	t.certified.closeIdle()
 }
 
@@ -131,6 +162,9 @@ func (t *Transport) Send(ctx context.Context, r Request) Response {
 	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
 	x := exchange{timeout: r.Timeout}
+	if t.dialer.proxy != nil {
+		ctx = context.WithValue(ctx, exchangeKey{}, &x)
+	}
 	out := t.send(x.watch(ctx), cancel, r, &x)
 	out.Started, out.Duration = started, time.Since(started)
 	return out
@@ -141,7 +175,7 @@ func (t *Transport) send(ctx context.Context, cancel func(), r Request, x *excha
 	if err != nil {
 		return x.failure(ctx, err)
 	}
-	through, err := t.connections(r.Identity)
+	through, err := t.connections(r.Tenant, r.Identity)
 	if err != nil {
 		return Response{ErrorClass: webhook.ErrorAuth, Error: err.Error()}
 	}
@@ -180,6 +214,9 @@ func (t *Transport) send(ctx context.Context, cancel func(), r Request, x *excha
 }
 
 func (x *exchange) failure(ctx context.Context, err error) Response {
+	if fault := x.fault(ctx, err); fault != nil {
+		return Response{Fault: fault}
+	}
 	class, text := x.classify(ctx, err)
 	return Response{ErrorClass: class, Error: text}
 }
@@ -197,7 +234,7 @@ func readBody(r io.Reader) (body []byte, truncated bool, err error) {
 func newRequest(ctx context.Context, r Request) (*http.Request, error) {
 	u, err := url.Parse(r.URL)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return nil, &blockedError{"the endpoint's URL is not an absolute http or https URL"}
+		return nil, &blockedError{text: "the endpoint's URL is not an absolute http or https URL"}
 	}
 	u.User = nil
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), nil)

@@ -231,7 +231,7 @@ func TestNewTransport_refusesWrongOptions(t *testing.T) {
 	t.Parallel()
 	_, err := activities.NewTransport(activities.TransportOptions{RootCAs: []byte("no PEM")})
 	require.ErrorContains(t, err, "PEM")
-	_, err = activities.NewTransport(activities.TransportOptions{AllowCIDRs: append(loopback[:1:1], prefix("::ffff:10.0.0.0/104"))})
+	_, err = activities.NewTransport(activities.TransportOptions{Rules: activities.AddressRules{Allow: allowed("127.0.0.0/8", "::ffff:10.0.0.0/104")}})
 	require.ErrorContains(t, err, "::ffff:10.0.0.0/104")
 }
 

@@ -135,8 +135,16 @@ func (s *Server) checkEndpoint(e, stored *webhook.Endpoint, c *call, own []strin
 	return e.Validate(webhook.Limits{
 		Dialect: c.dialect, AllowHTTP: s.opts.AllowHTTP, AllowUnknownTypes: c.tenant.AllowUnknownTypes, OwnTypes: own, Operator: c.tenant.Operator,
 		Stored:       stored,
-		CheckAddress: s.opts.CheckAddress, ReservedHeaders: s.reserved,
+		CheckAddress: s.checkAddress(c.tenant.ID), ReservedHeaders: s.reserved,
 	})
+}
+
+// checkAddress returns the check of a tenant's hosts and ports; nil: there is none.
+func (s *Server) checkAddress(tenant string) func(host string, port uint16) error {
+	if s.opts.CheckAddress == nil {
+		return nil
+	}
+	return func(host string, port uint16) error { return s.opts.CheckAddress(tenant, host, port) }
 }
 
 // listEndpoints is GET /v1/tenants/{tenant}/endpoints.

@@ -57,7 +57,7 @@ func TestEndpoints_SecretsDiffer(t *testing.T) {
 func TestEndpoints_Bad(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(o *api.Options) {
-		o.CheckAddress = func(host string, _ uint16) error {
+		o.CheckAddress = func(_, host string, _ uint16) error {
 			if host == "127.0.0.1" || host == "::1" || strings.HasPrefix(host, "10.") {
 				return errors.New("is a private address")
 			}

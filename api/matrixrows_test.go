@@ -30,6 +30,7 @@ var matrix = map[string]matrixRow{
 
 	"GET /v1/dialects":           {needs: "any", status: 200},
 	"GET /v1/dialects/{dialect}": {needs: "any", status: 200},
+	"GET /v1/egress":             {needs: "any", status: 200},
 
 	"POST /v1/tenants":                {needs: "admin", status: 201, body: `{"id":"new","name":"N","dialect":"standard"}`},
 	"GET /v1/tenants":                 {needs: "admin", status: 200},

@@ -47,6 +47,8 @@ func (s *Server) routes() []route {
 		{"GET", "/v1/dialects", anyKey, s.listDialects},
 		{"GET", "/v1/dialects/{dialect}", anyKey, s.getDialect},
 
+		{"GET", "/v1/egress", anyKey, s.getEgress},
+
 		{"POST", "/v1/tenants", adminOnly, s.createTenant},
 		{"GET", "/v1/tenants", adminOnly, s.listTenants},
 		{"GET", tenantPath, read, s.getTenant},

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/google/uuid"
@@ -46,9 +47,11 @@ type Options struct {
 	AdminKey string
 	// AllowHTTP allows http endpoints where the dialect requires https.
 	AllowHTTP bool
-	// CheckAddress refuses a host and port that no endpoint may have, such as a literal private address; its error text is
-	// shown to the caller. Nil: no check. It must not resolve names: the transport checks addresses at dial time.
-	CheckAddress func(host string, port uint16) error
+	// CheckAddress refuses a host and port that no endpoint of the tenant may have, such as a literal private address; its
+	// error text is shown to the caller. Nil: no check. It must not resolve names: the transport checks addresses at dial time.
+	CheckAddress func(tenant, host string, port uint16) error
+	// EgressAddresses are where deliveries come from, for receivers that let in known addresses only. Empty: nothing is known.
+	EgressAddresses []netip.Prefix
 	// Backlog refuses publications while too many events wait; nil: no limit.
 	Backlog Backlog
 	// MaxBodyBytes bounds a request body, and each event of a batch; 0: DefaultMaxBodyBytes.

@@ -46,10 +46,10 @@ const (
 	ErrorHTTPStatus ErrorClass = "http_status" // an answer that is neither 2xx nor 3xx
 	ErrorRedirect   ErrorClass = "redirect"    // 3xx: never followed
 	ErrorTimeout    ErrorClass = "timeout"     // no complete answer in time
-	ErrorDNS        ErrorClass = "dns"         // the host name does not resolve
-	ErrorConnect    ErrorClass = "connect"     // refused, unreachable or reset while dialing
+	ErrorDNS        ErrorClass = "dns"         // the host name does not resolve to an address that Waybill may call
+	ErrorConnect    ErrorClass = "connect"     // refused, unreachable or reset while dialing, by the receiver or by the proxy on the way to it
 	ErrorTLS        ErrorClass = "tls"         // handshake or certificate
-	ErrorBlocked    ErrorClass = "blocked"     // an address Waybill must not call; nothing was sent
+	ErrorBlocked    ErrorClass = "blocked"     // an address or a port that Waybill must not call; nothing was sent
 	ErrorProtocol   ErrorClass = "protocol"    // the answer broke off or is not HTTP
 	ErrorAuth       ErrorClass = "auth"        // the endpoint's token server gave no token; nothing was sent
 )

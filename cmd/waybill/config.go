@@ -42,10 +42,15 @@ type config struct {
 	TemporalTLSKey    string `env:"WAYBILL_TEMPORAL_TLS_KEY_FILE"`
 	TemporalTLSCA     string `env:"WAYBILL_TEMPORAL_TLS_CA_FILE"`
 
+	// EgressAllowCIDRs are networks, each with a port and a tenant if it is limited to them: "acme@10.0.0.0/8:443".
 	EgressAllowCIDRs []string `env:"WAYBILL_EGRESS_ALLOW_CIDRS"`
 	EgressPorts      []uint16 `env:"WAYBILL_EGRESS_PORTS" envDefault:"80,443,8080,8443"`
 	EgressCAFile     string   `env:"WAYBILL_EGRESS_CA_FILE"`
-	AllowHTTP        bool     `env:"WAYBILL_ALLOW_HTTP"`
+	// EgressProxy makes the connections to receivers; empty: this process does.
+	EgressProxy string `env:"WAYBILL_EGRESS_PROXY" secret:"true"`
+	// EgressAddresses are where deliveries come from, as GET /v1/egress tells them.
+	EgressAddresses []string `env:"WAYBILL_EGRESS_ADDRESSES"`
+	AllowHTTP       bool     `env:"WAYBILL_ALLOW_HTTP"`
 
 	// OperatorTenant gets the operational events; empty: nobody does.
 	OperatorTenant string `env:"WAYBILL_OPERATOR_TENANT"`

@@ -85,7 +85,7 @@ func TestConfig_FlagsOverruleEnvironment(t *testing.T) {
 	s, err := parse([]string{"-listen", "127.0.0.1:9", "--egress-allow-cidrs=10.1.2.3/8,::1/128"}, good("WAYBILL_LISTEN=127.0.0.1:1"))
 	require.NoError(t, err)
 	require.Equal(t, "127.0.0.1:9", s.Listen)
-	require.Equal(t, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}, s.allowCIDRs)
+	require.Equal(t, []activities.AllowedNetwork{{Prefix: netip.MustParsePrefix("10.0.0.0/8")}, {Prefix: netip.MustParsePrefix("::1/128")}}, s.rules.Allow)
 }
 
 func TestConfig_Help(t *testing.T) {

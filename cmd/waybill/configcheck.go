@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 
+	"waybill/activities"
 	"waybill/postgres"
 	"waybill/webhook"
 )
@@ -18,9 +18,11 @@ import (
 // settings are the checked and parsed configuration.
 type settings struct {
 	config
-	logLevel   slog.Level
-	keys       []postgres.Key
-	allowCIDRs []netip.Prefix
+	logLevel slog.Level
+	keys     []postgres.Key
+	// rules have no Machine yet.
+	rules activities.AddressRules
+	proxy *url.URL // nil: receivers are called directly
 	// failpoint is called at places in the code where a test may kill the process.
 	failpoint func(name string)
 	// clock is the machine's unless a test sets a wrong one.
@@ -59,9 +61,7 @@ func (c *config) check(command string) (*settings, error) {
 		return s, errors.Join(errs...)
 	}
 	s.clock = skewed(skew)
-	if s.allowCIDRs, err = parsePrefixes(c.EgressAllowCIDRs); err != nil {
-		wrong("WAYBILL_EGRESS_ALLOW_CIDRS", "%s", err)
-	}
+	s.checkEgress(wrong)
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		wrong("WAYBILL_LISTEN", "is host:port such as 127.0.0.1:8080, not %q", c.Listen)
 	}
@@ -156,16 +156,4 @@ func parseKeys(text string) ([]postgres.Key, error) {
 		keys = append(keys, postgres.Key{ID: id, Key: [32]byte(raw)})
 	}
 	return keys, nil
-}
-
-func parsePrefixes(texts []string) ([]netip.Prefix, error) {
-	var prefixes []netip.Prefix
-	for _, text := range texts {
-		p, err := netip.ParsePrefix(strings.TrimSpace(text))
-		if err != nil || p.Addr().Is4In6() { // the transport never sees such an address
-			return nil, fmt.Errorf("is a list of CIDRs such as 10.0.0.0/8,::1/128; %q is none", text)
-		}
-		prefixes = append(prefixes, p.Masked())
-	}
-	return prefixes, nil
 }

@@ -80,7 +80,9 @@ func newBenchmarkQueue(b *testing.B, target string, waiting int) (*activities.Ac
 	require.NoError(b, err)
 	publishAll(b, s, tenant, loaded, waiting)
 	holdAll(b, s.Schema())
-	transport, err := activities.NewTransport(activities.TransportOptions{AllowCIDRs: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	transport, err := activities.NewTransport(activities.TransportOptions{Rules: activities.AddressRules{
+		Allow: []activities.AllowedNetwork{{Prefix: netip.MustParsePrefix("127.0.0.0/8")}},
+	}})
 	require.NoError(b, err)
 	return activities.New(activities.Options{
 		Store: s, Queues: s, Recoveries: s, Transport: transport, Dialects: loaded.dialects, Logger: slog.New(slog.DiscardHandler),

@@ -53,6 +53,9 @@ func serve(ctx context.Context, s *settings, log *slog.Logger, what parts) (err 
 	if p.catalogue, err = loadCatalogue(s.DialectsDir); err != nil {
 		return err
 	}
+	if p.rules.Machine, err = activities.NewMachine(nil); err != nil {
+		return err
+	}
 	temporal, err := dialTemporal(s, log)
 	if err != nil {
 		return err
@@ -185,8 +188,11 @@ func (p *process) newActivities(queue string) (*activities.Activities, error) {
 		}
 	}
 	transport, err := activities.NewTransport(activities.TransportOptions{
-		AllowCIDRs: p.allowCIDRs, AllowedPorts: p.EgressPorts, RootCAs: ca,
+		Rules: p.rules, RootCAs: ca, Proxy: p.proxy,
 	})
+	if p.proxy != nil {
+		p.log.Info("deliveries go through a proxy", "proxy", p.proxy.Host)
+	}
 	if err != nil && len(ca) > 0 {
 		return nil, fmt.Errorf("WAYBILL_EGRESS_CA_FILE: %w", err)
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"waybill/activities"
 	"waybill/api"
 	"waybill/schemas"
 )
@@ -19,7 +18,7 @@ func (p *process) serveAPI(ctx context.Context, backlog api.Backlog) error {
 	options := p.operationOptions()
 	options.Schemas, options.Dialects, options.Operational = p.catalogue, p.catalogue.dialects, p.catalogue.operational
 	options.AdminKey, options.AllowHTTP = p.APIKey, p.AllowHTTP
-	options.CheckAddress = activities.AddressRules{Allow: p.allowCIDRs, Ports: p.EgressPorts}.Check
+	options.CheckAddress, options.EgressAddresses = p.rules.Check, p.rules.Own
 	options.Backlog = backlog
 	options.MaxBodyBytes, options.MaxBatchBytes, options.MaxInflightBytes = p.MaxBodyBytes, p.MaxBatchBytes, p.MaxInflightBytes
 	options.OpenAPI, options.Failpoint = schemas.OpenAPI, p.failpoint
