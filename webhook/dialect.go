@@ -26,6 +26,8 @@ type Dialect struct {
 
 	Secret     SecretRule  `json:"secret"`
 	Signatures []Signature `json:"signatures"`
+	// MessageSignatures adds HTTP Message Signatures (RFC 9421) with a Content-Digest (RFC 9530), unless an endpoint says otherwise.
+	MessageSignatures bool `json:"message_signatures,omitempty"`
 	// Headers are sent with every attempt; values are templates (see Template).
 	Headers map[string]string `json:"headers"`
 
@@ -129,10 +131,12 @@ const (
 // Signature is one signature header.
 type Signature struct {
 	Header string `json:"header"`
-	// Format is the header's value, where {signature} is replaced by the encoded MAC.
+	// Format is the header's value, where {signature} is replaced by the encoded signature.
 	Format    Template  `json:"format"`
 	Algorithm Algorithm `json:"algorithm"`
-	Encoding  Encoding  `json:"encoding"`
+	// Ed25519 is the header's value where the endpoint chose Ed25519 in place of Algorithm; "": it cannot.
+	Ed25519  Template `json:"ed25519,omitempty"`
+	Encoding Encoding `json:"encoding"`
 	// Input is what is signed: a template over {body}, {event_id}, {delivery_id} and {timestamp}.
 	Input Template `json:"input"`
 	// Key says how the key is read from the secret's text.
@@ -145,10 +149,13 @@ type Signature struct {
 // Algorithm is a signature algorithm.
 type Algorithm string
 
-// HMACSHA256 is the only algorithm so far.
-const HMACSHA256 Algorithm = "hmac-sha256"
+// The algorithms, by their names in RFC 9421.
+const (
+	HMACSHA256 Algorithm = "hmac-sha256"
+	Ed25519    Algorithm = "ed25519"
+)
 
-// Encoding is how a MAC is written as text.
+// Encoding is how a signature is written as text.
 type Encoding string
 
 // The encodings.
@@ -246,7 +253,12 @@ func (d *Dialect) validate() error {
 		field := indexed("signatures", i)
 		s.Format.validate(field+".format", formatPlaceholders, &found)
 		s.Input.validate(field+".input", inputPlaceholders, &found)
+		s.Ed25519.validate(field+".ed25519", formatPlaceholders, &found)
+		if s.Algorithm == Ed25519 && (s.Key != KeyBase64 || s.Ed25519 != "") {
+			found.addf(field, "is ed25519: its key is base64, and format is its only format")
+		}
 	}
+	d.validateAlgorithms(&found)
 	for name, value := range d.Headers {
 		Template(value).validate("headers."+name, headerPlaceholders, &found)
 	}
@@ -274,6 +286,16 @@ func (d *Dialect) validate() error {
 		seen[t.Type] = true
 	}
 	return found.err("dialect " + d.Name)
+}
+
+// validateAlgorithms asks for signatures that one key can make.
+func (d *Dialect) validateAlgorithms(found *problems) {
+	if len(d.Algorithms()) == 0 {
+		found.addf("signatures", "need one key, so that all are hmac-sha256, or all are ed25519 or have it as a choice")
+	}
+	if name := d.setsOneOf(headerDigest, headerSignatureInput, headerSignature); d.MessageSignatures && name != "" {
+		found.addf("message_signatures", "sets the header %s, which the dialect has already", name)
+	}
 }
 
 // validateEventIDPattern compiles the pattern. It must match the ids that Waybill generates, otherwise an event without a

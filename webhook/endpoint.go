@@ -38,6 +38,10 @@ type Endpoint struct {
 
 	// AutoDisable replaces the dialect's rule; nil keeps it.
 	AutoDisable *AutoDisable `json:"auto_disable,omitempty" db:"-"`
+	// Signing is what the endpoint chose of how it is signed; nil: nothing.
+	Signing *Signing `json:"signing,omitempty" db:"-"`
+	// AlsoSignAs is the second dialect that signs; nil: none.
+	AlsoSignAs *AlsoSignAs `json:"also_sign_as,omitempty" db:"-"`
 	// Metadata is the caller's own, shown and never sent.
 	Metadata map[string]string `json:"metadata,omitempty" db:"-"`
 
@@ -118,6 +122,10 @@ func IsEventType(text string) bool { return len(text) <= MaxTypeBytes && typePat
 // Limits are the operator's and the dialect's bounds on an endpoint.
 type Limits struct {
 	Dialect *Dialect
+	// Dialects are all that are loaded, for AlsoSignAs.
+	Dialects map[string]*Dialect
+	// Now is the time of the change.
+	Now time.Time
 	// AllowHTTP lifts the dialect's https rule for this instance.
 	AllowHTTP bool
 	// AllowUnknownTypes is the tenant's setting: event types outside of the catalogue are allowed.
@@ -164,6 +172,7 @@ func (e *Endpoint) Validate(l Limits) error {
 	if e.AutoDisable != nil {
 		e.AutoDisable.validate("auto_disable", &found)
 	}
+	e.validateSigning(l, &found)
 	checkMetadata(e.Metadata, &found)
 	return found.err("endpoint")
 }

@@ -11,7 +11,7 @@ var (
 	headerPattern = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$")
 	// reservedHeader are headers that describe the message, the connection or the route, which only the sender knows.
 	reservedHeader = regexp.MustCompile(`(?i)^(host|content-length|content-type|content-encoding|user-agent|accept-encoding|expect|` +
-		`connection|keep-alive|te|trailer|transfer-encoding|upgrade|http2-settings|proxy-.*|via|forwarded|x-forwarded-.*)$`)
+		`connection|keep-alive|te|trailer|transfer-encoding|upgrade|http2-settings|proxy-.*|via|forwarded|x-forwarded-.*|content-digest|signature|signature-input)$`)
 )
 
 // validateHeaders refuses every custom header that would not arrive unchanged over both HTTP/1.1 and HTTP/2, or that a
@@ -74,7 +74,7 @@ func ReservedHeaders(dialects map[string]*Dialect) map[string]bool {
 			out[strings.ToLower(s.Header)] = true
 		}
 		for name, value := range d.Headers {
-			if strings.Contains(value, "{") {
+			if isTemplate(value) {
 				out[strings.ToLower(name)] = true
 			}
 		}

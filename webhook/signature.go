@@ -1,6 +1,8 @@
 package webhook
 
 import (
+	"cmp"
+	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -19,7 +21,7 @@ const SecretPrefix = "whsec_"
 // SecretBytes is how many random bytes a generated secret has; the standard asks for 24 to 64.
 const SecretBytes = 32
 
-// Secret is a signing secret, "whsec_" and base64. It prints as a placeholder everywhere; only Reveal returns its text.
+// Secret is a signing secret: "whsec_" and base64, an Ed25519 key ("whsk_" and base64), or a text that was brought along. It prints as a placeholder everywhere; only Reveal returns its text.
 type Secret struct{ text string }
 
 // NewSecret returns the secret for random key bytes.
@@ -67,6 +69,12 @@ type Request struct {
 	Keys SigningKeys
 	// Custom are the endpoint's own headers.
 	Custom map[string]string
+	// URL is where the request goes. Only message signatures need it.
+	URL string
+	// MessageSignatures adds HTTP Message Signatures.
+	MessageSignatures bool
+	// Also is a second dialect whose signatures are added; nil: none.
+	Also *Dialect
 }
 
 // Header is one request header.
@@ -89,6 +97,19 @@ func (d *Dialect) RequestHeaders(r Request) ([]Header, error) {
 		}
 		out = append(out, Header{s.Header, value})
 	}
+	var err error
+	if r.Also != nil {
+		if out, err = d.alsoHeaders(r.Also, &r, out); err != nil {
+			return nil, err
+		}
+	}
+	if r.MessageSignatures {
+		signatures, err := d.messageSignatures(&r)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, signatures...)
+	}
 	return out, nil
 }
 
@@ -107,25 +128,44 @@ func (s Signature) sign(r Request) (string, error) {
 }
 
 func (s Signature) signWith(secret Secret, r Request) (string, error) {
-	key, err := secret.key(s.Key)
+	raw, format, err := s.raw(secret, &r)
 	if err != nil {
 		return "", err
 	}
-	mac := hmac.New(sha256.New, key)
-	s.Input.expand(r.value, func(b []byte) { mac.Write(b) })
 	var encoded string
 	switch s.Encoding {
 	case EncodeBase64:
-		encoded = base64.StdEncoding.EncodeToString(mac.Sum(nil))
+		encoded = base64.StdEncoding.EncodeToString(raw)
 	default:
-		encoded = hex.EncodeToString(mac.Sum(nil))
+		encoded = hex.EncodeToString(raw)
 	}
-	return s.Format.text(func(name string) []byte {
+	return format.text(func(name string) []byte {
 		if name == "signature" {
 			return []byte(encoded)
 		}
 		return r.value(name)
 	}), nil
+}
+
+// raw returns the signature and the format that it is written in. What the secret is decides the algorithm, where the signature has a
+// choice: during a rotation from one to the other both sign.
+func (s *Signature) raw(secret Secret, r *Request) ([]byte, Template, error) {
+	if s.Algorithm == Ed25519 || s.Ed25519 != "" && secret.IsEd25519() {
+		key, err := secret.ed25519Key()
+		if err != nil {
+			return nil, "", err
+		}
+		var input []byte
+		s.Input.expand(r.value, func(b []byte) { input = append(input, b...) })
+		return ed25519.Sign(key, input), cmp.Or(s.Ed25519, s.Format), nil
+	}
+	key, err := secret.key(s.Key)
+	if err != nil {
+		return nil, "", err
+	}
+	mac := hmac.New(sha256.New, key)
+	s.Input.expand(r.value, func(b []byte) { mac.Write(b) })
+	return mac.Sum(nil), s.Format, nil
 }
 
 func (r Request) value(name string) []byte {

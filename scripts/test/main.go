@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"waybill/scripts/stack"
+	"waybill/scripts/stranger"
 )
 
 func main() {
@@ -61,6 +62,10 @@ func run(ctx context.Context, shell bool, args []string) (err error) {
 		binary = ""
 	default:
 		return build
+	}
+	npm := func() error { _, err := stranger.Install(ctx, filepath.Join(root, stranger.Dir)); return err }
+	if err := out.During("installing the npm packages that verify signatures", npm); err != nil {
+		return err
 	}
 	if err := s.Up(ctx); err != nil {
 		return fmt.Errorf("bring up the test stack: %w", err)
