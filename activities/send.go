@@ -23,10 +23,11 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	}
 	started := a.now().UTC().Truncate(time.Microsecond) // the precision of the database
 	body := s.Body.For(in.DeliveryID)
-	headers, err := d.RequestHeaders(webhook.Request{
+	signed := webhook.Request{
 		EventID: s.Delivery.EventID, EventType: s.Delivery.EventType, DeliveryID: in.DeliveryID,
-		Body: body, At: started, Keys: s.Keys, Custom: s.Endpoint.Headers,
-	})
+		Body: body, At: started, Keys: s.Keys, Custom: s.Endpoint.Headers, URL: s.Endpoint.URL,
+	}
+	headers, err := a.sign(&signed, s.Endpoint, d)
 	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
 	}
@@ -54,7 +55,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 		r.Holder = in.Queue.Holder
 	}
 	r.Attempt.URL, r.Attempt.RequestHeaders = s.Endpoint.URL, recordedRequest(headers, s.Endpoint)
-	r.Attempt.SignedWith = d.SignedWith(&s.Keys, started)
+	r.Attempt.SignedWith = d.SignedWith(&signed)
 	after, err := persist(ctx, a.recordTimeout, func(ctx context.Context) (*store.Recorded, error) {
 		return a.store.RecordAttempt(ctx, r)
 	})
@@ -75,6 +76,16 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 		out.Host = s.Endpoint.Host()
 	}
 	return out, nil
+}
+
+// sign returns the headers of the request, with the signatures that its endpoint chose.
+func (a *Activities) sign(r *webhook.Request, e *webhook.Endpoint, d *webhook.Dialect) ([]webhook.Header, error) {
+	_, r.MessageSignatures = webhook.SigningOf(e.Signing, d)
+	var err error
+	if r.Also, err = e.AlsoSignAs.AlsoIn(a.dialects, r.At); err != nil {
+		return nil, err
+	}
+	return d.RequestHeaders(*r)
 }
 
 // reply returns what the verdict depends on. An answer that broke off does not count as an answer.

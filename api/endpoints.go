@@ -17,6 +17,8 @@ type endpointInput struct {
 	Retry       *webhook.RetryPolicy `json:"retry"`
 	Timeout     *webhook.Duration    `json:"timeout"`
 	AutoDisable *webhook.AutoDisable `json:"auto_disable"`
+	Signing     *webhook.Signing     `json:"signing"`
+	AlsoSignAs  *webhook.AlsoSignAs  `json:"also_sign_as"`
 	Metadata    map[string]string    `json:"metadata"`
 	Disabled    bool                 `json:"disabled"`
 }
@@ -30,6 +32,8 @@ type endpointPatch struct {
 	Retry       optional[webhook.RetryPolicy] `json:"retry"`
 	Timeout     optional[webhook.Duration]    `json:"timeout"`
 	AutoDisable optional[webhook.AutoDisable] `json:"auto_disable"`
+	Signing     optional[webhook.Signing]     `json:"signing"`
+	AlsoSignAs  optional[webhook.AlsoSignAs]  `json:"also_sign_as"`
 	Metadata    optional[map[string]string]   `json:"metadata"`
 }
 
@@ -42,6 +46,10 @@ func (p *endpointPatch) apply(e *webhook.Endpoint) {
 	p.Retry.intoPointer(&e.Retry)
 	p.Timeout.intoPointer(&e.Timeout)
 	p.AutoDisable.intoPointer(&e.AutoDisable)
+	before := e.Signing
+	p.Signing.intoPointer(&e.Signing)
+	e.Signing = e.Signing.KeepAlgorithm(before)
+	p.AlsoSignAs.intoPointer(&e.AlsoSignAs)
 	p.Metadata.into(&e.Metadata)
 }
 
@@ -54,7 +62,9 @@ type endpointView struct {
 	// AutoDisableInForce is the endpoint's rule or the dialect's; {"off": true} where there is none.
 	AutoDisableInForce webhook.AutoDisable `json:"auto_disable_in_force"`
 	Headers            map[string]string   `json:"headers,omitempty"`
-	Secret             string              `json:"secret,omitempty"`
+	// Signing is what is in force.
+	Signing webhook.Signing `json:"signing"`
+	Secret  string          `json:"secret,omitempty"`
 	// Test is only in the answer to an enabling with a test.
 	Test *testResult `json:"test,omitempty"`
 }
@@ -72,6 +82,8 @@ func (c *call) showEndpoint(e *webhook.Endpoint) endpointView {
 	if rule := webhook.AutoDisableOf(e.AutoDisable, c.dialect); rule != nil {
 		v.AutoDisableInForce = *rule
 	}
+	algorithm, messages := webhook.SigningOf(e.Signing, c.dialect)
+	v.Signing = webhook.Signing{Algorithm: algorithm, MessageSignatures: &messages}
 	if e.DisabledAt != nil {
 		v.Status, v.Disabled = "disabled", &disabledView{*e.DisabledAt, e.DisabledBy, e.DisabledReason}
 	}
@@ -98,6 +110,7 @@ func (s *Server) createEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 		ID: webhook.NewID[webhook.EndpointID](s.opts.NewUUID()), TenantID: c.tenant.ID,
 		URL: in.URL, EventTypes: in.EventTypes, Filter: in.Filter, Description: in.Description,
 		Headers: in.Headers, Retry: in.Retry, Timeout: in.Timeout, AutoDisable: in.AutoDisable, Metadata: in.Metadata,
+		Signing: in.Signing.KeepAlgorithm(nil), AlsoSignAs: in.AlsoSignAs,
 		CreatedAt: now, UpdatedAt: now,
 	}
 	if in.Disabled {
@@ -113,7 +126,8 @@ func (s *Server) createEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	if err := s.checkEndpoint(e, nil, c, own); err != nil {
 		return err
 	}
-	secret, err := s.newSecret(c.dialect, webhook.SecretOfEndpoint)
+	algorithm, _ := webhook.SigningOf(e.Signing, c.dialect)
+	secret, err := s.newSecret(c.dialect, webhook.SecretOfEndpoint, algorithm)
 	if err != nil {
 		return err
 	}
@@ -133,7 +147,7 @@ func (s *Server) createEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 func (s *Server) checkEndpoint(e, stored *webhook.Endpoint, c *call, own []string) error {
 	e.Normalize(c.dialect)
 	return e.Validate(webhook.Limits{
-		Dialect: c.dialect, AllowHTTP: s.opts.AllowHTTP, AllowUnknownTypes: c.tenant.AllowUnknownTypes, OwnTypes: own, Operator: c.tenant.Operator,
+		Dialect: c.dialect, Dialects: s.dialects, Now: s.now(), AllowHTTP: s.opts.AllowHTTP, AllowUnknownTypes: c.tenant.AllowUnknownTypes, OwnTypes: own, Operator: c.tenant.Operator,
 		Stored:       stored,
 		CheckAddress: s.checkAddress(c.tenant.ID), ReservedHeaders: s.reserved,
 	})

@@ -19,10 +19,17 @@ func (s *Server) random(n int) ([]byte, error) {
 	return b, nil
 }
 
-// newSecret returns a new signing secret if the dialect's secrets belong to owner, otherwise the zero secret.
-func (s *Server) newSecret(d *webhook.Dialect, owner webhook.SecretScope) (webhook.Secret, error) {
+// newSecret returns a new signing secret for the algorithm if the dialect's secrets belong to owner, otherwise the zero secret.
+func (s *Server) newSecret(d *webhook.Dialect, owner webhook.SecretScope, algorithm webhook.Algorithm) (webhook.Secret, error) {
 	if d.Secret.Scope != owner {
 		return webhook.Secret{}, nil
+	}
+	if algorithm == webhook.Ed25519 {
+		seed, err := s.random(webhook.Ed25519SeedBytes)
+		if err != nil {
+			return webhook.Secret{}, err
+		}
+		return webhook.NewEd25519Secret(seed), nil
 	}
 	key, err := s.random(webhook.SecretBytes)
 	if err != nil {

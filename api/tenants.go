@@ -98,7 +98,7 @@ func (s *Server) createTenant(w http.ResponseWriter, r *http.Request, c *call) e
 	if err != nil {
 		return err
 	}
-	secret, err := s.newSecret(d, webhook.SecretOfTenant)
+	secret, err := s.newSecret(d, webhook.SecretOfTenant, d.Algorithms()[0])
 	if err != nil {
 		return err
 	}

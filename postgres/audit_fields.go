@@ -127,6 +127,8 @@ func endpointFields(e *webhook.Endpoint) auditFields {
 	f.add("retry", e.Retry)
 	f.add("timeout", e.Timeout)
 	f.add("auto_disable", e.AutoDisable)
+	f.add("signing", e.Signing)
+	f.add("also_sign_as", e.AlsoSignAs)
 	f.add("metadata", e.Metadata)
 	return f
 }

@@ -15,7 +15,7 @@ import (
 )
 
 const endpointColumns = `id, tenant_id, url, event_types, filter, description, headers_sealed, retry, timeout_ms,
-	auto_disable, metadata, disabled_at, disabled_by, disabled_reason, created_at, updated_at, version`
+	auto_disable, metadata, signing, also_sign_as, disabled_at, disabled_by, disabled_reason, created_at, updated_at, version`
 
 type endpointRow struct {
 	webhook.Endpoint
@@ -26,6 +26,8 @@ type endpointRow struct {
 	TimeoutMS     *int64         `db:"timeout_ms"`
 	AutoDisable   []byte         `db:"auto_disable"`
 	MetadataJSON  []byte         `db:"metadata"`
+	SigningJSON   []byte         `db:"signing"`
+	AlsoJSON      []byte         `db:"also_sign_as"`
 	Deleted       bool           `db:"deleted"`
 	secretsRow
 }
@@ -58,10 +60,30 @@ func (s *Store) readEndpoint(r *endpointRow) (*webhook.Endpoint, error) {
 			return nil, fmt.Errorf("read auto_disable of %s: %w", e.ID, err)
 		}
 	}
+	if err := r.readSigning(e); err != nil {
+		return nil, fmt.Errorf("read the endpoint %s: %w", e.ID, err)
+	}
 	if e.Metadata, err = readStrings(r.MetadataJSON); err != nil {
 		return nil, fmt.Errorf("read the endpoint %s: %w", e.ID, err)
 	}
 	return e, nil
+}
+
+// readSigning reads how the endpoint is signed. Most rows say nothing of it.
+func (r *endpointRow) readSigning(e *webhook.Endpoint) error {
+	if r.SigningJSON != nil {
+		e.Signing = new(webhook.Signing)
+		if err := json.Unmarshal(r.SigningJSON, e.Signing); err != nil {
+			return fmt.Errorf("signing: %w", err)
+		}
+	}
+	if r.AlsoJSON != nil {
+		e.AlsoSignAs = new(webhook.AlsoSignAs)
+		if err := json.Unmarshal(r.AlsoJSON, e.AlsoSignAs); err != nil {
+			return fmt.Errorf("also_sign_as: %w", err)
+		}
+	}
+	return nil
 }
 
 // subscription reads the part of the endpoint that selects its events, and nothing that is sealed.
@@ -80,7 +102,7 @@ func (r *endpointRow) subscription() (*webhook.Endpoint, error) {
 	return &e, nil
 }
 
-// endpointArgs are the changeable values of an endpoint: $3 to $11.
+// endpointArgs are the changeable values of an endpoint: $3 to $13.
 func (s *Store) endpointArgs(e *webhook.Endpoint) []any {
 	var headers, timeout any
 	if len(e.Headers) > 0 {
@@ -93,6 +115,7 @@ func (s *Store) endpointArgs(e *webhook.Endpoint) []any {
 		e.URL, pq.StringArray(e.EventTypes), optionalJSON(e.Filter, len(e.Filter) > 0), e.Description, headers,
 		optionalJSON(e.Retry, e.Retry != nil), timeout, optionalJSON(e.AutoDisable, e.AutoDisable != nil),
 		optionalJSON(e.Metadata, len(e.Metadata) > 0),
+		optionalJSON(e.Signing, e.Signing != nil), optionalJSON(e.AlsoSignAs, e.AlsoSignAs != nil),
 	}
 }
 
@@ -113,8 +136,8 @@ func (s *Store) CreateEndpoint(ctx context.Context, e *webhook.Endpoint, secret 
 			e.DisabledAt, e.DisabledBy, e.DisabledReason)
 		_, err := tx.ExecContext(ctx, `
 			INSERT INTO endpoints (id, tenant_id, url, event_types, filter, description, headers_sealed, retry, timeout_ms, auto_disable,
-				metadata, secret_sealed, created_at, updated_at, disabled_at, disabled_by, disabled_reason)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`, args...)
+				metadata, signing, also_sign_as, secret_sealed, created_at, updated_at, disabled_at, disabled_by, disabled_reason)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`, args...)
 		if err != nil {
 			return err
 		}
@@ -213,7 +236,7 @@ func (s *Store) UpdateEndpoint(ctx context.Context, tenant string, id webhook.En
 		args := append([]any{id, e.Version}, s.endpointArgs(e)...)
 		_, err := tx.ExecContext(ctx, `
 			UPDATE endpoints SET version = $2, url = $3, event_types = $4, filter = $5, description = $6, headers_sealed = $7,
-				retry = $8, timeout_ms = $9, auto_disable = $10, metadata = $11, updated_at = $12 WHERE id = $1`, append(args, e.UpdatedAt)...)
+				retry = $8, timeout_ms = $9, auto_disable = $10, metadata = $11, signing = $12, also_sign_as = $13, updated_at = $14 WHERE id = $1`, append(args, e.UpdatedAt)...)
 		if err != nil {
 			return err
 		}

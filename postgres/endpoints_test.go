@@ -27,6 +27,8 @@ func fullEndpoint(e *webhook.Endpoint) {
 	e.Timeout = &timeout
 	e.AutoDisable = &webhook.AutoDisable{Failures: 7, Span: webhook.Duration(time.Hour)}
 	e.Metadata = map[string]string{"team": "billing é", "n": `"`}
+	e.Signing = &webhook.Signing{Algorithm: webhook.Ed25519, MessageSignatures: new(true)}
+	e.AlsoSignAs = &webhook.AlsoSignAs{Dialect: "rheo", Until: now().Add(time.Hour)}
 	at := now()
 	e.DisabledAt, e.DisabledBy, e.DisabledReason = &at, "key_1", "created disabled"
 }

@@ -290,8 +290,11 @@ func (d *Dialect) validate() error {
 
 // validateAlgorithms asks for signatures that one key can make.
 func (d *Dialect) validateAlgorithms(found *problems) {
-	if len(d.Algorithms()) == 0 {
-		found.addf("signatures", "need one key, so that all are hmac-sha256, or all are ed25519 or have it as a choice")
+	for _, s := range d.Signatures {
+		if s.Algorithm != d.algorithm() {
+			found.addf("signatures", "have two algorithms, but one key")
+			break
+		}
 	}
 	if name := d.setsOneOf(headerDigest, headerSignatureInput, headerSignature); d.MessageSignatures && name != "" {
 		found.addf("message_signatures", "sets the header %s, which the dialect has already", name)

@@ -30,28 +30,29 @@ const MaxAlsoSign = 366 * 24 * time.Hour
 // Algorithms returns the algorithms that an endpoint of the dialect can choose, the default first. There is one alone where the
 // tenant's endpoints share a secret.
 func (d *Dialect) Algorithms() []Algorithm {
-	can := func(a Algorithm) bool {
-		return !slices.ContainsFunc(d.Signatures, func(s Signature) bool { return !s.can(a) })
-	}
-	var out []Algorithm
-	for _, a := range []Algorithm{HMACSHA256, Ed25519} {
-		if can(a) {
-			out = append(out, a)
-		}
-	}
-	if d.Secret.Scope == SecretOfTenant && len(out) > 1 {
-		out = out[:1]
+	out := []Algorithm{d.algorithm()}
+	if d.Secret.Scope != SecretOfTenant && out[0] != Ed25519 && d.signsWith(Ed25519) {
+		out = append(out, Ed25519)
 	}
 	return out
 }
 
-func (s *Signature) can(a Algorithm) bool {
-	return s.Algorithm == a || a == Ed25519 && s.Ed25519 != ""
+// algorithm is the default, that of all signatures.
+func (d *Dialect) algorithm() Algorithm {
+	if len(d.Signatures) == 0 {
+		return HMACSHA256
+	}
+	return d.Signatures[0].Algorithm
+}
+
+// signsWith reports whether each signature of the dialect can be made with a key of the algorithm.
+func (d *Dialect) signsWith(a Algorithm) bool {
+	return !slices.ContainsFunc(d.Signatures, func(s Signature) bool { return s.Algorithm != a && (a != Ed25519 || s.Ed25519 == "") })
 }
 
 // SigningOf returns what is in force for an endpoint that chose e, nil: nothing.
 func SigningOf(e *Signing, d *Dialect) (algorithm Algorithm, messages bool) {
-	algorithm, messages = d.Algorithms()[0], d.MessageSignatures
+	algorithm, messages = d.algorithm(), d.MessageSignatures
 	if e == nil {
 		return algorithm, messages
 	}
@@ -62,6 +63,22 @@ func SigningOf(e *Signing, d *Dialect) (algorithm Algorithm, messages bool) {
 		messages = *e.MessageSignatures
 	}
 	return algorithm, messages
+}
+
+// KeepAlgorithm returns s with the algorithm of before where s names none, nil where nothing is chosen: what changes the rest leaves the
+// algorithm, which only a rotation changes.
+func (s *Signing) KeepAlgorithm(before *Signing) *Signing {
+	var out Signing
+	if s != nil {
+		out = *s
+	}
+	if out.Algorithm == "" && before != nil {
+		out.Algorithm = before.Algorithm
+	}
+	if out == (Signing{}) {
+		return nil
+	}
+	return &out
 }
 
 // AlsoIn returns the second dialect that signs at a moment; nil: none. It fails when that dialect is not loaded.
@@ -125,7 +142,7 @@ func (a *AlsoSignAs) validate(l Limits, algorithm Algorithm, found *problems) {
 		found.addf("also_sign_as.dialect", "is not a dialect: %q", a.Dialect)
 	case other.Name == l.Dialect.Name:
 		found.addf("also_sign_as.dialect", "is the tenant's own, which signs anyway")
-	case slices.ContainsFunc(other.Signatures, func(s Signature) bool { return !s.can(algorithm) }):
+	case !other.signsWith(algorithm):
 		found.addf("also_sign_as.dialect", "cannot be %s: it does not sign with %s, of which the endpoint's key is", other.Name, algorithm)
 	default:
 		if name := l.Dialect.contradicts(other); name != "" {

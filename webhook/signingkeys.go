@@ -47,17 +47,16 @@ func (s Secret) Fingerprint() string {
 	return hex.EncodeToString(sum[:4])
 }
 
-// SignedWith returns the fingerprints of the secrets that sign a request at a moment, the current one's first.
-func (d *Dialect) SignedWith(k *SigningKeys, at time.Time) []string {
-	var current, previous bool
-	for i := range d.Signatures {
-		if d.Signatures[i].List {
-			current, previous = true, previous || k.overlaps(at)
-		} else if k.single(at) == k.Current {
-			current = true
-		} else {
-			previous = true
-		}
+// SignedWith returns the fingerprints of the secrets that sign the request, the current one's first.
+func (d *Dialect) SignedWith(r *Request) []string {
+	k := &r.Keys
+	current, previous := d.signers(k, r.At)
+	if r.Also != nil {
+		c, p := r.Also.signers(k, r.At)
+		current, previous = current || c, previous || p
+	}
+	if r.MessageSignatures {
+		current, previous = true, previous || k.overlaps(r.At)
 	}
 	out := make([]string, 0, 2)
 	if current && !k.Current.IsZero() {
@@ -67,4 +66,18 @@ func (d *Dialect) SignedWith(k *SigningKeys, at time.Time) []string {
 		out = append(out, k.Previous.Fingerprint())
 	}
 	return out
+}
+
+// signers reports which secrets the dialect's signatures need.
+func (d *Dialect) signers(k *SigningKeys, at time.Time) (current, previous bool) {
+	for i := range d.Signatures {
+		if d.Signatures[i].List {
+			current, previous = true, previous || k.overlaps(at)
+		} else if k.single(at) == k.Current {
+			current = true
+		} else {
+			previous = true
+		}
+	}
+	return current, previous
 }

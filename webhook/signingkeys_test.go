@@ -56,7 +56,7 @@ func TestSigningKeys_Overlap(t *testing.T) {
 				if tc.old {
 					prints = append(prints, oldSecret.Fingerprint())
 				}
-				require.Equal(t, prints, d.SignedWith(&rotated, tc.when))
+				require.Equal(t, prints, d.SignedWith(&webhook.Request{Keys: rotated, At: tc.when}))
 			}
 		})
 	}
@@ -80,18 +80,18 @@ func TestSigningKeys_SwitchAt(t *testing.T) {
 
 		atOnce := webhook.SigningKeys{Current: newSecret, Previous: oldSecret, PreviousUntil: &until}
 		require.Equal(t, fresh, signed(t, d, atOnce, at).Get(header))
-		require.Equal(t, []string{newSecret.Fingerprint()}, d.SignedWith(&atOnce, at))
+		require.Equal(t, []string{newSecret.Fingerprint()}, d.SignedWith(&webhook.Request{Keys: atOnce, At: at}))
 
 		later := atOnce
 		later.SwitchAt = &switchAt
 		require.Equal(t, old, signed(t, d, later, at).Get(header))
-		require.Equal(t, []string{oldSecret.Fingerprint()}, d.SignedWith(&later, at))
-		require.Equal(t, []string{newSecret.Fingerprint()}, d.SignedWith(&later, switchAt))
+		require.Equal(t, []string{oldSecret.Fingerprint()}, d.SignedWith(&webhook.Request{Keys: later, At: at}))
+		require.Equal(t, []string{newSecret.Fingerprint()}, d.SignedWith(&webhook.Request{Keys: later, At: switchAt}))
 		require.NotEqual(t, old, signed(t, d, later, switchAt).Get(header))
 	}
 	// Tradly has both kinds of header.
 	both := webhook.SigningKeys{Current: newSecret, Previous: oldSecret, PreviousUntil: &until, SwitchAt: &switchAt}
-	require.Equal(t, []string{newSecret.Fingerprint(), oldSecret.Fingerprint()}, dialect(t, "tradly").SignedWith(&both, at))
+	require.Equal(t, []string{newSecret.Fingerprint(), oldSecret.Fingerprint()}, dialect(t, "tradly").SignedWith(&webhook.Request{Keys: both, At: at}))
 }
 
 func TestSecret_Fingerprint(t *testing.T) {
