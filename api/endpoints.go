@@ -64,7 +64,9 @@ type endpointView struct {
 	Headers            map[string]string   `json:"headers,omitempty"`
 	// Signing is what is in force.
 	Signing webhook.Signing `json:"signing"`
-	Secret  string          `json:"secret,omitempty"`
+	// PublicKey is only in the answer to the creation, in place of Secret where the algorithm is Ed25519.
+	PublicKey string `json:"public_key,omitempty"`
+	Secret    string `json:"secret,omitempty"`
 	// Test is only in the answer to an enabling with a test.
 	Test *testResult `json:"test,omitempty"`
 }
@@ -134,6 +136,9 @@ func (s *Server) createEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	show := func() (made, error) {
 		view := c.showEndpoint(e)
 		view.Secret = secret.Reveal()
+		if public, err := secret.PublicKey(); err == nil { // receivers verify with it, and need no secret
+			view.Secret, view.PublicKey = "", public.String()
+		}
 		etag, err := c.endpointETag(e)
 		return made{location: "/v1/tenants/" + c.tenant.ID + "/endpoints/" + e.ID.String(), etag: etag, view: view}, err
 	}

@@ -14,6 +14,7 @@ type Store interface {
 	EndpointStore
 	store.Keys
 	store.EventTypes
+	store.PublicKeys
 	store.Events
 	LogStore
 	RecoveryStore

@@ -65,6 +65,9 @@ func matrixWorld(t *testing.T, method, path string, row matrixRow) *matrixCase {
 	if row.dialect != "" {
 		b.tenant("pool", row.dialect)
 		values["tenant"] = "pool"
+		if strings.Contains(path, "{endpoint}") {
+			values["endpoint"] = b.endpoint("pool")
+		}
 	}
 	return &matrixCase{testBundle: b, method: method, path: path, row: row, values: values}
 }

@@ -56,6 +56,8 @@ var matrix = map[string]matrixRow{
 	"POST /v1/tenants/{tenant}/endpoints/{endpoint}/enable":             {needs: "manage", status: 200},
 	"POST /v1/tenants/{tenant}/endpoints/{endpoint}/test":               {needs: "manage", status: 202},
 	"GET /v1/tenants/{tenant}/endpoints/{endpoint}/secret":              {needs: "manage", status: 200},
+	"GET /v1/tenants/{tenant}/endpoints/{endpoint}/public-key":          {needs: "read", status: 200, dialect: "asymmetric"},
+	"GET /v1/tenants/{tenant}/.well-known/jwks.json":                    {needs: "public", status: 200},
 	"GET /v1/tenants/{tenant}/endpoints/{endpoint}/stats":               {needs: "read", status: 200},
 	"GET /v1/tenants/{tenant}/stats":                                    {needs: "read", status: 200},
 	"POST /v1/tenants/{tenant}/events":                                  {needs: "publish", status: 202, body: `{"type":"a.b","data":1}`},

@@ -73,6 +73,8 @@ func (s *Server) routes() []route {
 		{"POST", endpointPath + "/enable", manage, s.enableEndpoint},
 		{"POST", endpointPath + "/test", manage, s.testEndpoint},
 		{"GET", endpointPath + "/secret", manage, s.revealEndpointSecret},
+		{"GET", endpointPath + "/public-key", read, s.getPublicKey},
+		{"GET", tenantPath + "/.well-known/jwks.json", public, s.getKeySet},
 		{"GET", endpointPath + "/stats", read, s.getEndpointStats},
 		{"GET", tenantPath + "/stats", read, s.getTenantStats},
 

@@ -58,10 +58,10 @@ func TestDialects(t *testing.T) {
 	for _, d := range got {
 		names = append(names, d["name"])
 	}
-	require.Equal(t, []any{"auction", "one", "shared", "standard"}, names)
-	require.Equal(t, []any{}, got[3]["event_types"])
-	require.Equal(t, object{"salePrice": 0.0}, got[1]["event_types"].([]any)[0].(object)["example"].(object)["data"])
-	require.Equal(t, "10s", got[1]["timeout"])
+	require.Equal(t, []any{"asymmetric", "auction", "choice", "one", "shared", "standard"}, names)
+	require.Equal(t, []any{}, got[5]["event_types"])
+	require.Equal(t, object{"salePrice": 0.0}, got[3]["event_types"].([]any)[0].(object)["example"].(object)["data"])
+	require.Equal(t, "10s", got[3]["timeout"])
 
 	require.Equal(t, got[1], into[object](b.admin("GET", "/v1/dialects/one", "").want(200)))
 	b.admin("GET", "/v1/dialects/two", "").problem(404, webhook.CodeNotFound)

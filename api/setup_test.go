@@ -126,7 +126,8 @@ func wantSalePrice(dialect, eventType string, data []byte) error {
 }
 
 // The dialects of the tests: "standard" has no catalogue; "one" has one endpoint per tenant and a catalogue; "shared"
-// has the tenant's secret, one exact type per endpoint and one custom header; "auction" wants an attribute.
+// has the tenant's secret, one exact type per endpoint and one custom header; "auction" wants an attribute; "asymmetric" signs with
+// Ed25519, and endpoints of "choice" can.
 func testDialects(t *testing.T) map[string]*webhook.Dialect {
 	t.Helper()
 	const common = `"title":"T","description":"D","time_format":"seconds","ascii_only":false,
@@ -147,6 +148,10 @@ func testDialects(t *testing.T) map[string]*webhook.Dialect {
 			"alerts":{"on":["exhausted"],"subject":"about {tenant_url}","min_interval":"1h"},"event_types":[
 			{"type":"submission.created","description":"","schema":{},"example":{"data":{"salePrice": 1},"attributes":{"auction_id":"3fa85f64-5717-4562-b3fc-2c963f66afa6"}}}]`,
 	}
+	const signed = `"secret":{"scope":"endpoint"},"endpoints":{"max_headers":5},"event_types":[],
+		"signatures":[{"header":"webhook-signature","encoding":"base64","input":"{event_id}.{timestamp}.{body}","key":"base64",`
+	files["asymmetric"] = signed + `"algorithm":"ed25519","format":"v1a,{signature}"}]`
+	files["choice"] = signed + `"algorithm":"hmac-sha256","format":"v1,{signature}","ed25519":"v1a,{signature}"}]`
 	out := map[string]*webhook.Dialect{}
 	for name, rest := range files {
 		d, err := webhook.ParseDialect(fmt.Appendf(nil, `{"name":%q,%s,%s}`, name, common, rest))

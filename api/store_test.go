@@ -168,6 +168,21 @@ func (m *memStore) CreateEndpoint(_ context.Context, e *webhook.Endpoint, secret
 	return m.remember(once)
 }
 
+func (m *memStore) KeySet(_ context.Context, of store.KeySet) ([]webhook.SigningKeys, error) {
+	leave, err := m.enter("KeySet")
+	defer leave()
+	if err != nil || of.Shared {
+		return []webhook.SigningKeys{{Current: m.secrets[of.Tenant]}}, err
+	}
+	var out []webhook.SigningKeys
+	for _, e := range m.endpointsOf(of.Tenant) {
+		if of.Endpoint == e.ID || of.Endpoint.IsZero() && (of.Every || e.Signing != nil) {
+			out = append(out, webhook.SigningKeys{Current: m.secrets[e.ID.String()]})
+		}
+	}
+	return out, nil
+}
+
 func (m *memStore) endpointsOf(tenant string) []webhook.Endpoint {
 	return slices.DeleteFunc(slices.Collect(maps.Values(m.endpoints)),
 		func(e webhook.Endpoint) bool { return e.TenantID != tenant })

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"strings"
+	"time"
 )
 
 // Prefixes of Ed25519 keys as text (Standard Webhooks 1.0.0, "Signature scheme"). What follows is base64.
@@ -65,6 +66,20 @@ func (s Secret) PublicKey() (PublicKey, error) {
 // String returns the key as Standard Webhooks writes it: "whpk_" and base64.
 func (k PublicKey) String() string {
 	return PublicKeyPrefix + base64.StdEncoding.EncodeToString(k.key)
+}
+
+// PublicKeys returns the public keys of the secrets that sign at a moment, the current one's first. An HMAC secret has none.
+func (k *SigningKeys) PublicKeys(at time.Time) []PublicKey {
+	var out []PublicKey
+	if key, err := k.Current.PublicKey(); err == nil {
+		out = append(out, key)
+	}
+	if k.overlaps(at) || k.single(at) != k.Current {
+		if key, err := k.Previous.PublicKey(); err == nil {
+			out = append(out, key)
+		}
+	}
+	return out
 }
 
 // JWK is a public key in the form of RFC 7517 and RFC 8037.

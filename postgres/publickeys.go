@@ -1,0 +1,49 @@
+package postgres
+
+import (
+	"context"
+
+	"waybill/store"
+	"waybill/webhook"
+)
+
+const (
+	selectTenantKeySet   = `SELECT ` + secretColumns + ` FROM tenants WHERE id = $1 AND secret_sealed IS NOT NULL`
+	selectEndpointKeySet = `
+		SELECT id, ` + secretColumns + ` FROM endpoints
+		WHERE tenant_id = $1 AND ($2::uuid IS NULL OR id = $2) AND ($3 OR signing IS NOT NULL) AND deleted_at IS NULL AND secret_sealed IS NOT NULL
+		ORDER BY id`
+)
+
+// KeySet implements store.PublicKeys.
+func (s *Store) KeySet(ctx context.Context, of store.KeySet) ([]webhook.SigningKeys, error) {
+	type row struct {
+		ID webhook.EndpointID `db:"id"`
+		secretsRow
+	}
+	var rows []row
+	var err error
+	if of.Shared {
+		err = s.list(ctx, &rows, selectTenantKeySet, of.Tenant)
+	} else {
+		var endpoint any
+		if !of.Endpoint.IsZero() {
+			endpoint = of.Endpoint
+		}
+		err = s.list(ctx, &rows, selectEndpointKeySet, of.Tenant, endpoint, of.Every || endpoint != nil)
+	}
+	if err != nil {
+		return nil, failed("list signing keys", err)
+	}
+	out := make([]webhook.SigningKeys, len(rows))
+	for i := range rows {
+		owner := endpointSecrets(rows[i].ID)
+		if of.Shared {
+			owner = tenantSecrets(of.Tenant)
+		}
+		if out[i], err = s.openKeys(&rows[i].secretsRow, owner); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
