@@ -29,6 +29,7 @@ func TestEndpoints_Create(t *testing.T) {
 		"tenant": "acme", "url": "https://r.example/h?a=1&b=2", "event_types": []any{"order.*"}, "filter": object{"auction": []any{"1", "2"}},
 		"description": "d", "headers": object{"X-Api-Key": "k"}, "timeout": "10s", "status": "enabled", "streak": object{"failures": 0.0},
 		"auto_disable": object{"failures": 3.0, "span": "1m"}, "auto_disable_in_force": object{"failures": 3.0, "span": "1m"}, "metadata": object{"team": "x"},
+		"signing":    object{"algorithm": "hmac-sha256", "message_signatures": false},
 		"retry":      object{"exponential": object{"first": "1s", "factor": 2.0, "retries": 5.0, "cap": "1h"}},
 		"created_at": "2026-05-27T14:32:00.123456Z", "updated_at": "2026-05-27T14:32:00.123456Z",
 	}, got)

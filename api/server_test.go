@@ -63,7 +63,7 @@ func TestDialects(t *testing.T) {
 	require.Equal(t, object{"salePrice": 0.0}, got[3]["event_types"].([]any)[0].(object)["example"].(object)["data"])
 	require.Equal(t, "10s", got[3]["timeout"])
 
-	require.Equal(t, got[1], into[object](b.admin("GET", "/v1/dialects/one", "").want(200)))
+	require.Equal(t, got[3], into[object](b.admin("GET", "/v1/dialects/one", "").want(200)))
 	b.admin("GET", "/v1/dialects/two", "").problem(404, webhook.CodeNotFound)
 }
 
