@@ -76,8 +76,8 @@ func (s *Server) recovery(in *recoveryInput, c *call) (*webhook.Recovery, error)
 	if err := checkReason(in.Reason); err != nil {
 		return nil, err
 	}
-	out.SetDefaults(now)
-	return out, out.Validate(now)
+	out.SetDefaults(now, s.opts.Retention)
+	return out, out.Validate(now, s.opts.Retention)
 }
 
 // wakeQueue tells the queue of an endpoint that there is something to do. The answer does not wait for Temporal to be well: the

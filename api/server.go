@@ -63,6 +63,9 @@ type Options struct {
 	// may exceed it. A request that finds no room gets CodeOverloaded. 0: DefaultMaxInflightBytes.
 	MaxInflightBytes int64
 
+	// Retention is how long events and deliveries are kept; 0: webhook.DefaultRetention.
+	Retention time.Duration
+
 	// OpenAPI is YAML, served at /openapi.yaml and as JSON at /openapi.json.
 	OpenAPI []byte
 	// Metrics serves /metrics; nil: no such route.
@@ -87,6 +90,7 @@ func (o *Options) setDefaults() {
 	o.MaxBatchBytes = cmp.Or(o.MaxBatchBytes, DefaultMaxBatchBytes)
 	o.MaxInflightBytes = cmp.Or(o.MaxInflightBytes, DefaultMaxInflightBytes)
 	o.Random = cmp.Or(o.Random, rand.Reader)
+	o.Retention = cmp.Or(o.Retention, webhook.DefaultRetention)
 	if o.Backlog == nil {
 		o.Backlog = noBacklog{}
 	}

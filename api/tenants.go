@@ -19,6 +19,7 @@ type tenantInput struct {
 	AllowUnknownTypes bool                  `json:"allow_unknown_types"`
 	Express           bool                  `json:"express"`
 	Retry             *webhook.RetryPolicy  `json:"retry"`
+	Retention         *webhook.Duration     `json:"retention"`
 	Limits            *webhook.TenantLimits `json:"limits"`
 	Metadata          map[string]string     `json:"metadata"`
 }
@@ -30,6 +31,7 @@ type tenantPatch struct {
 	AllowUnknownTypes optional[bool]                 `json:"allow_unknown_types"`
 	Express           optional[bool]                 `json:"express"`
 	Retry             optional[webhook.RetryPolicy]  `json:"retry"`
+	Retention         optional[webhook.Duration]     `json:"retention"`
 	Limits            optional[webhook.TenantLimits] `json:"limits"`
 	Metadata          optional[map[string]string]    `json:"metadata"`
 }
@@ -60,6 +62,7 @@ func (p *tenantPatch) apply(t *webhook.Tenant) {
 	p.AllowUnknownTypes.into(&t.AllowUnknownTypes)
 	p.Express.into(&t.Express)
 	p.Retry.intoPointer(&t.Retry)
+	p.Retention.intoPointer(&t.Retention)
 	p.Limits.intoPointer(&t.Limits)
 	p.Metadata.into(&t.Metadata)
 }
@@ -88,7 +91,7 @@ func (s *Server) createTenant(w http.ResponseWriter, r *http.Request, c *call) e
 	}
 	t := &webhook.Tenant{
 		ID: in.ID, Name: in.Name, Dialect: in.Dialect, ContactEmail: in.ContactEmail, URL: in.URL,
-		AllowUnknownTypes: in.AllowUnknownTypes, Express: in.Express, Retry: in.Retry, Limits: in.Limits,
+		AllowUnknownTypes: in.AllowUnknownTypes, Express: in.Express, Retry: in.Retry, Retention: in.Retention, Limits: in.Limits,
 		Metadata: in.Metadata, CreatedAt: s.now(),
 	}
 	if err := t.Validate(nil); err != nil {

@@ -24,7 +24,7 @@ const (
 
 	selectAttempt = `
 		SELECT ` + attemptColumns + `, e.body, e.delivery_id_at
-		FROM attempts a JOIN deliveries d ON d.id = a.delivery_id LEFT JOIN events e ON e.id = d.event_key
+		FROM attempts a JOIN deliveries d ON d.id = a.delivery_id LEFT JOIN events e ON e.id = d.event_key AND e.erased_at IS NULL
 		WHERE a.id = $1 AND d.tenant_id || '' = $2`
 
 	selectRecordedAttempts = `SELECT ` + summaryColumns + ` FROM attempts WHERE delivery_id = $1 AND number >= $2 ORDER BY number`

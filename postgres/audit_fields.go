@@ -111,6 +111,7 @@ func tenantFields(t *webhook.Tenant) auditFields {
 	f.add("allow_unknown_types", t.AllowUnknownTypes)
 	f.add("express", t.Express)
 	f.add("retry", t.Retry)
+	f.add("retention", t.Retention)
 	f.add("limits", t.Limits)
 	f.add("metadata", t.Metadata)
 	return f

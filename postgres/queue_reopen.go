@@ -16,7 +16,7 @@ const (
 
 	selectToReopen = `
 		SELECT d.status, d.attempts, d.test, d.queue_due_at IS NOT NULL AS queued,
-			d.queue_lease IS NOT NULL AND d.queue_due_at > now() AS leased, EXISTS (SELECT FROM events e WHERE e.id = d.event_key) AS stored
+			d.queue_lease IS NOT NULL AND d.queue_due_at > now() AS leased, EXISTS (SELECT FROM events e WHERE e.id = d.event_key AND e.erased_at IS NULL) AS stored
 		FROM deliveries d WHERE d.id = $1 FOR UPDATE OF d`
 
 	// reopenDelivery gives a settled delivery the whole retry policy again. When it is due is by the database's clock, because that

@@ -23,9 +23,9 @@ const (
 	// unsentRange is read from the index deliveries_unsent_by_endpoint.
 	unsentRange = `d.endpoint_id = $1 AND d.indexed_status IN ('exhausted', 'canceled') AND d.id > $2 AND d.id < uuid_floor($4::timestamptz + $5::bigint * interval '1 ms')`
 
-	// wantedUnsent takes $3 to $10. A delivery whose event retention removed cannot be sent.
+	// wantedUnsent takes $3 to $10. A delivery whose event was removed or erased cannot be sent.
 	wantedUnsent = `d.status = ANY ($6::text[]) AND d.created_at >= $3 AND d.created_at < $4 AND NOT d.test AND d.attempts < $7
-		AND EXISTS (SELECT FROM events e WHERE e.id = d.event_key)`
+		AND EXISTS (SELECT FROM events e WHERE e.id = d.event_key AND e.erased_at IS NULL)`
 )
 
 var (

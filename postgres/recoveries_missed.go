@@ -21,7 +21,7 @@ var (
 		FROM (
 			SELECT * FROM events WHERE tenant_id = $1 AND id > $2 AND id < uuid_floor($3::timestamptz) ORDER BY id LIMIT $4
 		) AS d
-		WHERE NOT d.test AND ` + fmt.Sprintf(wantedType, 5, 6, 7) + ` AND ` + fmt.Sprintf(wantedType, 8, 9, 10) + `
+		WHERE NOT d.test AND d.erased_at IS NULL AND ` + fmt.Sprintf(wantedType, 5, 6, 7) + ` AND ` + fmt.Sprintf(wantedType, 8, 9, 10) + `
 			AND NOT EXISTS (SELECT FROM deliveries made WHERE made.event_key = d.id AND made.endpoint_id::text = $11::text)`
 
 	selectMissed = `SELECT d.id, d.event_id, d.event_type, d.attributes, d.created_at ` + missedAmong + ` ORDER BY d.id LIMIT $12`

@@ -25,7 +25,7 @@ func recovery(endpoint webhook.EndpointID, change ...func(*webhook.Recovery)) *w
 	for _, c := range change {
 		c(r)
 	}
-	r.SetDefaults(at)
+	r.SetDefaults(at, webhook.DefaultRetention)
 	return r
 }
 

@@ -36,7 +36,7 @@ const (
 		WITH found AS MATERIALIZED (
 			SELECT e.id, e.body, e.delivery_id_at, e.data_from, e.data_to,
 				sum(octet_length(e.body)) OVER (ORDER BY asked.ordinality) - octet_length(e.body) < $2::bigint AS fits
-			FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (id, ordinality) JOIN events e ON e.id = asked.id
+			FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (id, ordinality) JOIN events e ON e.id = asked.id AND e.erased_at IS NULL
 		)
 		SELECT id, fits, CASE WHEN fits THEN body END AS body, delivery_id_at, data_from, data_to FROM found`
 

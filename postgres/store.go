@@ -125,6 +125,7 @@ var (
 	_ store.OnceKeys       = (*Store)(nil)
 	_ store.EventTypes     = (*Store)(nil)
 	_ store.Recoveries     = (*Store)(nil)
+	_ store.Retention      = (*Store)(nil)
 )
 
 // Store is the database. Its methods are safe for concurrent use.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
@@ -13,12 +14,13 @@ import (
 	"waybill/webhook"
 )
 
-const tenantColumns = `id, name, dialect, contact_email, url, allow_unknown_types, express, retry, max_endpoints, metadata, created_at, version, types_version`
+const tenantColumns = `id, name, dialect, contact_email, url, allow_unknown_types, express, retry, max_endpoints, retention_ms, metadata, created_at, version, types_version`
 
 type tenantRow struct {
 	webhook.Tenant
 	RetryJSON    []byte `db:"retry"`
 	MaxEndpoints *int   `db:"max_endpoints"`
+	RetentionMS  *int64 `db:"retention_ms"`
 	MetadataJSON []byte `db:"metadata"`
 	secretsRow
 }
@@ -35,7 +37,19 @@ func (r *tenantRow) tenant() (*webhook.Tenant, error) {
 	if r.MaxEndpoints != nil {
 		t.Limits = &webhook.TenantLimits{Endpoints: *r.MaxEndpoints}
 	}
+	if r.RetentionMS != nil {
+		retention := webhook.Duration(time.Duration(*r.RetentionMS) * time.Millisecond)
+		t.Retention = &retention
+	}
 	return &t, nil
+}
+
+// retentionMS returns the value of the column retention_ms.
+func retentionMS(t *webhook.Tenant) any {
+	if t.Retention == nil {
+		return nil
+	}
+	return t.Retention.Std().Milliseconds()
 }
 
 // maxEndpoints returns the value of the column max_endpoints.
@@ -62,11 +76,11 @@ func (s *Store) CreateTenant(ctx context.Context, t *webhook.Tenant, secret webh
 	return s.transactOnce(ctx, "create a tenant", once, func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, `
 			INSERT INTO tenants (id, name, dialect, contact_email, url, allow_unknown_types, express, retry, max_endpoints, metadata,
-				secret_sealed, created_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+				secret_sealed, created_at, retention_ms)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 			t.ID, t.Name, t.Dialect, t.ContactEmail, t.URL, t.AllowUnknownTypes, t.Express, optionalJSON(t.Retry, t.Retry != nil),
 			maxEndpoints(t), optionalJSON(t.Metadata, len(t.Metadata) > 0),
-			s.keys.seal([]byte(secret.Reveal()), tenantSecrets(t.ID).current()), t.CreatedAt)
+			s.keys.seal([]byte(secret.Reveal()), tenantSecrets(t.ID).current()), t.CreatedAt, retentionMS(t))
 		if pq.As(err, pqerror.UniqueViolation) != nil {
 			return webhook.Errorf(webhook.CodeConflict, "the tenant %q exists already", t.ID)
 		}
@@ -155,9 +169,9 @@ func (s *Store) UpdateTenant(ctx context.Context, id string, change func(*webhoo
 		t.Version++
 		_, err = tx.ExecContext(ctx, `
 			UPDATE tenants SET name = $2, contact_email = $3, url = $4, allow_unknown_types = $5, express = $6, retry = $7,
-				max_endpoints = $8, version = $9, metadata = $10 WHERE id = $1`,
+				max_endpoints = $8, version = $9, metadata = $10, retention_ms = $11 WHERE id = $1`,
 			id, t.Name, t.ContactEmail, t.URL, t.AllowUnknownTypes, t.Express, optionalJSON(t.Retry, t.Retry != nil),
-			maxEndpoints(t), t.Version, optionalJSON(t.Metadata, len(t.Metadata) > 0))
+			maxEndpoints(t), t.Version, optionalJSON(t.Metadata, len(t.Metadata) > 0), retentionMS(t))
 		if err != nil {
 			return err
 		}

@@ -1,10 +1,14 @@
 package webhook
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 )
+
+// DefaultRetention is how long events, deliveries and attempts are kept unless the operator says otherwise.
+const DefaultRetention = 90 * 24 * time.Hour
 
 // Limits of a recovery.
 const (
@@ -14,8 +18,6 @@ const (
 	MaxRecoveryEvents = 1_000_000
 	// MaxRecoveryTypes is how many event types the count of a recovery names, the most frequent ones.
 	MaxRecoveryTypes = 1000
-	// MaxRecoveryAge is how far back a recovery reaches. Nothing removes deliveries that are younger.
-	MaxRecoveryAge = 90 * 24 * time.Hour
 	// MaxRecoveryRate is the most deliveries a second.
 	MaxRecoveryRate = 10_000
 	// MaxAttempts is how many attempts a delivery may have before it cannot be opened again.
@@ -72,10 +74,11 @@ func (r *Recovery) Misses(e *Endpoint, d *Dialect, eventType string, attributes 
 	return r.Missed && r.Wants(eventType) && e.Wants(eventType) && e.admits(attributes, d)
 }
 
-// SetDefaults fills in what was left out: all that is kept until now, exhausted and canceled. A time to come counts as now.
-func (r *Recovery) SetDefaults(now time.Time) {
+// SetDefaults fills in what was left out: all that is kept, for the given time, until now, exhausted and canceled. A time to come counts
+// as now.
+func (r *Recovery) SetDefaults(now time.Time, kept time.Duration) {
 	if r.Since.IsZero() {
-		r.Since = now.Add(-MaxRecoveryAge)
+		r.Since = now.Add(-kept)
 	}
 	if r.Until.IsZero() || r.Until.After(now) {
 		r.Until = now
@@ -85,14 +88,15 @@ func (r *Recovery) SetDefaults(now time.Time) {
 	}
 }
 
-// Validate checks a recovery after SetDefaults. The error is CodeInvalid and lists every wrong field.
-func (r *Recovery) Validate(now time.Time) error {
+// Validate checks a recovery after SetDefaults; kept is how long deliveries are sure to be kept. The error is CodeInvalid and lists every
+// wrong field.
+func (r *Recovery) Validate(now time.Time, kept time.Duration) error {
 	var found problems
 	if r.EndpointID.IsZero() {
 		found.addf("endpoint_id", "is required")
 	}
-	if r.Since.Before(now.Add(-MaxRecoveryAge)) {
-		found.addf("since", "is more than %d days ago, which is as far back as deliveries are sure to be kept", int(MaxRecoveryAge.Hours()/24))
+	if r.Since.Before(now.Add(-kept)) {
+		found.addf("since", "is more than %s ago, which is as far back as deliveries are sure to be kept", inDays(kept))
 	}
 	if !r.Since.Before(r.Until) {
 		found.addf("until", "is not after since, so that nothing could match")
@@ -113,6 +117,14 @@ func (r *Recovery) Validate(now time.Time) error {
 		found.addf("rate", "is from 1 to %d deliveries a second, not %d", MaxRecoveryRate, r.Rate)
 	}
 	return found.err("recovery")
+}
+
+// inDays is a duration for people, such as "90 days".
+func inDays(d time.Duration) string {
+	if d >= 48*time.Hour {
+		return fmt.Sprintf("%d days", d/(24*time.Hour))
+	}
+	return Duration(d).String()
 }
 
 func (r *Recovery) validateStatuses(found *problems) {

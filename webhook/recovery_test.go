@@ -21,8 +21,8 @@ func TestRecovery_Validate(t *testing.T) {
 		"nothing given":       {func(*webhook.Recovery) {}, nil},
 		"everything given":    {func(r *webhook.Recovery) { r.Rate, r.EventTypes, r.Missed = 10_000, []string{"*", "a.b", "a.*"}, true }, nil},
 		"no endpoint":         {func(r *webhook.Recovery) { r.EndpointID = webhook.EndpointID{} }, []string{"endpoint_id"}},
-		"as old as possible":  {func(r *webhook.Recovery) { r.Since = now.Add(-webhook.MaxRecoveryAge) }, nil},
-		"too old":             {func(r *webhook.Recovery) { r.Since = now.Add(-webhook.MaxRecoveryAge - 1) }, []string{"since"}},
+		"as old as possible":  {func(r *webhook.Recovery) { r.Since = now.Add(-webhook.DefaultRetention) }, nil},
+		"too old":             {func(r *webhook.Recovery) { r.Since = now.Add(-webhook.DefaultRetention - 1) }, []string{"since"}},
 		"to come":             {func(r *webhook.Recovery) { r.Since, r.Until = now.Add(time.Hour), now.Add(2*time.Hour) }, []string{"until"}},
 		"turned around":       {func(r *webhook.Recovery) { r.Since, r.Until = now, now.Add(-time.Hour) }, []string{"until"}},
 		"no status":           {func(r *webhook.Recovery) { r.Statuses = []webhook.Status{} }, []string{"statuses"}},
@@ -40,9 +40,9 @@ func TestRecovery_Validate(t *testing.T) {
 	} {
 		r := &webhook.Recovery{EndpointID: webhook.NewID[webhook.EndpointID]([16]byte{1})}
 		tc.change(r)
-		r.SetDefaults(now)
+		r.SetDefaults(now, webhook.DefaultRetention)
 		require.False(t, r.Until.After(now), name)
-		err := r.Validate(now)
+		err := r.Validate(now, webhook.DefaultRetention)
 		if tc.fields == nil {
 			require.NoError(t, err, name)
 			continue

@@ -17,6 +17,9 @@ const (
 	// MaxRecipients is how many endpoints one event may go to, and so the maximum of a tenant's limit.
 	MaxRecipients = 10_000
 
+	// MinTenantRetention is the least time for which a tenant keeps bodies and answers.
+	MinTenantRetention = time.Hour
+
 	maxTenantURLBytes = 200
 )
 
@@ -40,6 +43,8 @@ type Tenant struct {
 	Retry *RetryPolicy `json:"retry,omitempty" db:"-"`
 	// Metadata is the caller's own, shown and never sent.
 	Metadata map[string]string `json:"metadata,omitempty" db:"-"`
+	// Retention is how long bodies and answers are kept, once they are settled; nil: as long as the log.
+	Retention *Duration `json:"retention,omitempty" db:"-"`
 	// Limits are set by the administrator; nil: the defaults.
 	Limits    *TenantLimits `json:"limits,omitempty" db:"-"`
 	CreatedAt time.Time     `json:"created_at" db:"created_at"`
@@ -112,6 +117,9 @@ func (t *Tenant) Validate(stored *Tenant) error {
 	}
 	if t.Limits != nil && (t.Limits.Endpoints < 1 || t.Limits.Endpoints > MaxRecipients) {
 		found.addf("limits.endpoints", "is from 1 to %d, not %d; limits as null means the default of %d", MaxRecipients, t.Limits.Endpoints, DefaultMaxEndpoints)
+	}
+	if t.Retention != nil && t.Retention.Std() < MinTenantRetention {
+		found.addf("retention", "is at least %s, not %s; null keeps bodies and answers as long as the log", Duration(MinTenantRetention), t.Retention)
 	}
 	checkMetadata(t.Metadata, &found)
 	return found.err("tenant")

@@ -33,6 +33,7 @@ type UpkeepStore interface {
 	TrimQuarantine(ctx context.Context) (int, error)
 	CompactStats(ctx context.Context, keep time.Duration, limit int) (more bool, err error)
 	OldSeals(ctx context.Context) (map[string]int, error)
+	Retain(ctx context.Context, rule store.RetentionRule) ([]store.Expired, error)
 }
 
 // Starter is what the dispatcher needs of the engine.

@@ -40,6 +40,7 @@ type memDispatches struct {
 	expired   int // idempotency keys that are left to forget
 	oldSeals  map[string]int
 	uncounted int // pages of statistics that CompactStats leaves
+	retained  []store.RetentionRule
 }
 
 func newDispatches() *memDispatches {
@@ -148,6 +149,13 @@ func (o *memDispatches) OldSeals(context.Context) (map[string]int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return maps.Clone(o.oldSeals), o.fail
+}
+
+func (o *memDispatches) Retain(_ context.Context, rule store.RetentionRule) ([]store.Expired, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.retained = append(o.retained, rule)
+	return []store.Expired{{What: "events_2020_01", Rows: 7, Bytes: 1 << 20}, {What: "audit entries", Rows: 3}}, o.fail
 }
 
 func (o *memDispatches) TrimQuarantine(context.Context) (int, error) {

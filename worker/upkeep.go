@@ -31,6 +31,8 @@ type Upkeep struct {
 	opts     UpkeepOptions
 	setAside prometheus.Gauge
 	oldSeals *oldSeals
+	dropped  prometheus.Counter
+	stays    prometheus.Gauge
 	wakes    *queueWakes
 	// holds is how long each dialect holds a delivery; one that holds without limit is left out.
 	holds map[string]time.Duration
@@ -42,6 +44,8 @@ type UpkeepOptions struct {
 	Teller Teller
 	// Dialects say how long deliveries are held.
 	Dialects map[string]*webhook.Dialect
+	// Retention is how long data is kept; a zero Keep: for good.
+	Retention store.RetentionRule
 	// Registerer registers the metrics; nil: they are not exported.
 	Registerer prometheus.Registerer
 	Logger     *slog.Logger
@@ -54,9 +58,15 @@ func NewUpkeep(o UpkeepOptions) *Upkeep {
 		setAside: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "waybill_dispatches_set_aside", Help: "Events that cannot be dispatched and wait for a person, counted up to 10,000: see GET /v1/dispatches.",
 		}),
+		dropped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "waybill_retention_partitions_dropped_total", Help: "Partitions of months that were dropped because they are older than WAYBILL_RETENTION.",
+		}),
+		stays: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "waybill_retention_failing", Help: "1 while something that is older than it is kept could not be removed; the log says why.",
+		}),
 	}
 	if o.Registerer != nil {
-		o.Registerer.MustRegister(u.setAside, u.oldSeals.gauge, u.wakes.woken, u.wakes.failed)
+		o.Registerer.MustRegister(u.setAside, u.dropped, u.stays, u.oldSeals.gauge, u.wakes.woken, u.wakes.failed)
 	}
 	return u
 }
@@ -79,6 +89,7 @@ func (u *Upkeep) Run(ctx context.Context) {
 	go every(ctx, hourly, reporting(ctx, log, "lost dispatches could not be deleted; still trying", u.opts.Store.ForgetLostDispatches))
 	go every(ctx, hourly, reporting(ctx, log, "the quarantine could not be trimmed; still trying", u.trimQuarantine))
 	go every(ctx, onceInterval, reporting(ctx, log, "idempotency keys could not be deleted; still trying", u.forgetOnce))
+	go every(ctx, retainInterval, reporting(ctx, log, "what is older than it is kept could not all be removed; still trying", u.retain))
 	go every(ctx, statsInterval, reporting(ctx, log, "statistics could not be added up; still trying", u.compactStats))
 	go every(ctx, sealInterval, reporting(ctx, log, "what is sealed with old keys could not be counted; still trying", func(ctx context.Context) error {
 		return u.oldSeals.count(ctx, u.opts.Store)

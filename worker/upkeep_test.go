@@ -21,7 +21,8 @@ func upkeep(t *testing.T, d *memDispatches, s *fakeStarter) (*lines, *prometheus
 	log, r := &lines{}, prometheus.NewRegistry()
 	background(t, worker.NewUpkeep(worker.UpkeepOptions{
 		Store: d, Teller: s, Registerer: r, Logger: log.logger(),
-		Dialects: map[string]*webhook.Dialect{"holds": {HoldFor: webhook.Duration(time.Hour)}, "holds for good": {}},
+		Retention: store.RetentionRule{Keep: 48 * time.Hour, Audit: 72 * time.Hour},
+		Dialects:  map[string]*webhook.Dialect{"holds": {HoldFor: webhook.Duration(time.Hour)}, "holds for good": {}},
 	}).Run)
 	return log, r
 }
@@ -49,8 +50,9 @@ func TestUpkeep(t *testing.T) {
 		dispatches.mu.Lock()
 		defer dispatches.mu.Unlock()
 		return dispatches.created > 0 && dispatches.forgot > 0 && dispatches.trimmed > 0 && dispatches.expired == 0 && dispatches.uncounted == 0 &&
-			dispatches.unowned == nil && dispatches.tooLong == 0
+			dispatches.unowned == nil && dispatches.tooLong == 0 && dispatches.retained != nil
 	})
+	require.Equal(t, store.RetentionRule{Keep: 48 * time.Hour, Audit: 72 * time.Hour}, dispatches.retained[0])
 	require.Equal(t, map[string]time.Duration{"holds": time.Hour}, dispatches.holds)
 	starter.setDown(false)
 	eventually(t, starter.wokeUp(endpoint(7)))

@@ -83,6 +83,10 @@ type config struct {
 	// default lasts for an hour without Temporal at about 280 events a second, and is about 2 GB of events of 1 KiB.
 	MaxBacklog int `env:"WAYBILL_MAX_BACKLOG" envDefault:"1000000"`
 
+	// Retention is how long events, deliveries and attempts are kept at least, and AuditRetention how long audit entries are.
+	Retention      time.Duration `env:"WAYBILL_RETENTION" envDefault:"2160h"`
+	AuditRetention time.Duration `env:"WAYBILL_AUDIT_RETENTION" envDefault:"9600h"`
+
 	// Dispatch makes `waybill api` start workflows itself, with a small worker in the same process.
 	Dispatch bool `env:"WAYBILL_DISPATCH" envDefault:"true"`
 	// ReconcileAfter is how late a delivery may be before the reconciler checks its workflow.

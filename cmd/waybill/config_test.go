@@ -113,7 +113,7 @@ func TestConfig_Check(t *testing.T) {
 		"WAYBILL_DRAIN_TIMEOUT=25", "WAYBILL_DRAIN_TIMEOUT=0s", "WAYBILL_RECONCILE_AFTER=0s", "WAYBILL_RECONCILE_AFTER=48h",
 		"WAYBILL_PUBLIC_URL=waybill.example.com", "WAYBILL_PUBLIC_URL=https://u:hush-hush@waybill.example.com", "WAYBILL_PUBLIC_URL=https://w.example/?a=1",
 		"WAYBILL_SMTP_PORT=25", "WAYBILL_SMTP_PASSWORD=hush-hush", "WAYBILL_SMTP_FROM=waybill@example.com",
-		"WAYBILL_LISTN=127.0.0.1:1",
+		"WAYBILL_LISTN=127.0.0.1:1", "WAYBILL_RETENTION=23h", "WAYBILL_RETENTION=90d", "WAYBILL_RETENTION=87601h", "WAYBILL_AUDIT_RETENTION=1h",
 	} {
 		_, err := parse(nil, good(wrong))
 		variable, _, _ := strings.Cut(wrong, "=")

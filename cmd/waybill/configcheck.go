@@ -12,6 +12,7 @@ import (
 
 	"waybill/activities"
 	"waybill/postgres"
+	"waybill/store"
 	"waybill/webhook"
 )
 
@@ -25,6 +26,8 @@ type settings struct {
 	proxy *url.URL // nil: receivers are called directly
 	// failpoint is called at places in the code where a test may kill the process.
 	failpoint func(name string)
+	// dryRun makes `waybill retention` tell what it would do.
+	dryRun bool
 	// clock is the machine's unless a test sets a wrong one.
 	clock clock
 }
@@ -46,7 +49,8 @@ func (c *config) check(command string) (*settings, error) {
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		wrong("WAYBILL_LOG_FORMAT", "is text or json, not %q", c.LogFormat)
 	}
-	if command == "migrate" {
+	c.checkRetention(wrong)
+	if command == "migrate" || command == "retention" {
 		return s, errors.Join(errs...)
 	}
 	var err error
@@ -100,6 +104,29 @@ func checkDatabaseURL(text string) string {
 	default:
 		return ""
 	}
+}
+
+// checkRetention checks how long data is kept. Deliveries wait for days, and a recovery reaches back as far.
+func (c *config) checkRetention(wrong func(variable, format string, args ...any)) {
+	for _, d := range []struct {
+		variable string
+		value    time.Duration
+	}{{"WAYBILL_RETENTION", c.Retention}, {"WAYBILL_AUDIT_RETENTION", c.AuditRetention}} {
+		if d.value < minRetention || d.value > maxRetention {
+			wrong(d.variable, "is from %s to %s, which is ten years, not %s", webhook.Duration(minRetention), webhook.Duration(maxRetention), webhook.Duration(d.value))
+		}
+	}
+}
+
+// Limits of how long data is kept.
+const (
+	minRetention = 24 * time.Hour
+	maxRetention = 10 * 365 * 24 * time.Hour
+)
+
+// retention is how long data is kept.
+func (c *config) retention() store.RetentionRule {
+	return store.RetentionRule{Keep: c.Retention, Audit: c.AuditRetention}
 }
 
 // minAPIKey is the least length of the administrator's key.

@@ -20,6 +20,7 @@ const usage = `usage: waybill <command> [flags]
   worker    a worker alone: attempts, relay, reconciler, upkeep
   migrate   bring the database's tables up to date
   reseal    seal everything with the first of WAYBILL_ENCRYPTION_KEYS
+  retention remove what is older than it is kept; with -dry-run, tell what would go
 
 Every setting is an environment variable, and a flag unless it is a secret: waybill serve -h lists them.
 `
@@ -49,7 +50,8 @@ func run(ctx context.Context, args, environ []string, out io.Writer) error {
 	if !known {
 		return fmt.Errorf("there is no command %q\n\n%s", args[0], usage)
 	}
-	c, err := parseConfig(args[0], args[1:], environ, out)
+	rest, dryRun := takeDryRun(args)
+	c, err := parseConfig(args[0], rest, environ, out)
 	if err != nil {
 		return err
 	}
@@ -57,6 +59,7 @@ func run(ctx context.Context, args, environ []string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("the configuration does not do:\n%w", err)
 	}
+	s.dryRun = dryRun
 	return command(ctx, s, newLogger(out, s))
 }
 
@@ -71,8 +74,9 @@ var commands = map[string]func(context.Context, *settings, *slog.Logger) error{
 	"worker": func(ctx context.Context, s *settings, log *slog.Logger) error {
 		return serve(ctx, s, log, parts{dispatch: true, isolated: true})
 	},
-	"migrate": migrate,
-	"reseal":  reseal,
+	"migrate":   migrate,
+	"reseal":    reseal,
+	"retention": retain,
 }
 
 func newLogger(out io.Writer, s *settings) *slog.Logger {

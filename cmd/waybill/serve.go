@@ -141,7 +141,7 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 	})
 	background.Go(func() { ingester.Run(ctx) })
 	upkeep := worker.NewUpkeep(worker.UpkeepOptions{
-		Store: p.store, Teller: p.engine, Dialects: p.catalogue.dialects, Registerer: p.metrics, Logger: p.log,
+		Store: p.store, Teller: p.engine, Dialects: p.catalogue.dialects, Retention: p.retention(), Registerer: p.metrics, Logger: p.log,
 	})
 	background.Go(func() { upkeep.Run(ctx) })
 	background.Go(func() { p.watchNotices(ctx, mail != nil) })
@@ -172,7 +172,7 @@ func (p *process) closeStore() error {
 func (p *process) openStore() (*postgres.Store, error) {
 	return postgres.Open(postgres.Options{
 		URL: p.DatabaseURL, Schema: p.DatabaseSchema, MaxConns: p.DatabaseMaxConns, Keys: p.keys, Dialects: p.catalogue.dialects, OperatorTenant: p.OperatorTenant, Failpoint: p.failpoint, Logger: p.log,
-		NewUUID: p.clock.newUUID,
+		NewUUID: p.clock.newUUID, QuarantineAge: p.Retention,
 		// Without a dispatcher this process starts no workflows for the events that it accepts.
 		Leave:      func() bool { return p.dispatcher == nil || p.dispatcher.Full() },
 		OnAccepted: func(events []store.Dispatch) { p.dispatcher.Offer(events) },

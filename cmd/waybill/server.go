@@ -21,6 +21,7 @@ func (p *process) serveAPI(ctx context.Context, backlog api.Backlog) error {
 	options.CheckAddress, options.EgressAddresses = p.rules.Check, p.rules.Own
 	options.Backlog = backlog
 	options.MaxBodyBytes, options.MaxBatchBytes, options.MaxInflightBytes = p.MaxBodyBytes, p.MaxBatchBytes, p.MaxInflightBytes
+	options.Retention = p.Retention
 	options.OpenAPI, options.Failpoint = schemas.OpenAPI, p.failpoint
 	options.Now, options.NewUUID = p.clock.now, p.clock.newUUID
 	return p.listen(ctx, "WAYBILL_LISTEN", p.Listen, api.New(options), "the API listens")

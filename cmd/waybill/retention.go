@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"text/tabwriter"
+
+	"waybill/postgres"
+	"waybill/store"
+)
+
+// takeDryRun takes -dry-run, which is a flag and no setting, from the arguments of `waybill retention`.
+func takeDryRun(args []string) (rest []string, dryRun bool) {
+	rest = args[1:]
+	if args[0] != "retention" {
+		return rest, false
+	}
+	n := len(rest)
+	rest = slices.DeleteFunc(slices.Clone(rest), func(arg string) bool { return arg == "-dry-run" || arg == "--dry-run" })
+	return rest, len(rest) < n
+}
+
+// retain is `waybill retention`: what the upkeep does by itself, now, and a report of it on the standard output.
+func retain(ctx context.Context, s *settings, log *slog.Logger) error {
+	// Nothing that is sealed is read, so that no key is needed.
+	db, err := postgres.Open(postgres.Options{
+		URL: s.DatabaseURL, Schema: s.DatabaseSchema, MaxConns: 2, Keys: []postgres.Key{{ID: "none"}}, QuarantineAge: s.Retention, Logger: log,
+	})
+	if err != nil {
+		return err
+	}
+	remove := db.Retain
+	if s.dryRun {
+		remove = db.Expired
+	}
+	gone, err := remove(ctx, s.retention())
+	writeExpired(os.Stdout, gone, s.dryRun)
+	if closed := db.Close(); err == nil {
+		err = closed
+	}
+	return err
+}
+
+// writeExpired writes a table of what goes, or would go.
+func writeExpired(out io.Writer, gone []store.Expired, dryRun bool) {
+	if len(gone) == 0 {
+		fmt.Fprintln(out, "Nothing is older than it is kept.")
+		return
+	}
+	header := "REMOVED\tROWS\tKEPT, UNSETTLED\tMiB"
+	if dryRun {
+		header = "WOULD GO\tROWS\tKEPT, UNSETTLED\tMiB"
+	}
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, header)
+	for _, g := range gone {
+		size := ""
+		if g.Bytes > 0 {
+			size = fmt.Sprintf("%.1f", float64(g.Bytes)/(1<<20))
+		}
+		fmt.Fprintf(table, "%s\t%d\t%d\t%s\n", g.What, g.Rows, g.Kept, size)
+	}
+	_ = table.Flush()
+}
