@@ -235,16 +235,16 @@ func TestRetain_ManyUnsettled(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.tenant("acme")
-	b.past(monthAgo(5), b.endpoint("acme").ID, 10_001)
+	b.past(monthAgo(5), b.endpoint("acme").ID, 3_001)
 	b.exec(`UPDATE deliveries SET status = 'held', indexed_status = 'held', held_at = now(), queue_due_at = now()`)
 	b.swept()
 	_, err := b.Retain(t.Context(), kept)
-	require.ErrorContains(t, err, "more than 10000 of its rows")
-	require.Equal(t, 10_001, b.count(`SELECT count(*) FROM deliveries_`+monthAgo(5).Format("2006_01")))
+	require.ErrorContains(t, err, "more than 3000 of its rows")
+	require.Equal(t, 3_001, b.count(`SELECT count(*) FROM deliveries_`+monthAgo(5).Format("2006_01")))
 	b.exec(`UPDATE deliveries SET status = 'canceled', indexed_status = 'canceled', held_at = NULL, queue_due_at = NULL WHERE id = (SELECT id FROM deliveries LIMIT 1)`)
-	require.EqualValues(t, 10_000, b.retain()["deliveries_"+monthAgo(5).Format("2006_01")].Kept)
-	require.Equal(t, 10_000, b.count(`SELECT count(*) FROM events`))
-	require.Equal(t, 10_000, b.count(`SELECT count(*) FROM event_keys`))
+	require.EqualValues(t, 3_000, b.retain()["deliveries_"+monthAgo(5).Format("2006_01")].Kept)
+	require.Equal(t, 3_000, b.count(`SELECT count(*) FROM events`))
+	require.Equal(t, 3_000, b.count(`SELECT count(*) FROM event_keys`))
 }
 
 // What is in no partition of a month goes row by row, at its own age, and nothing younger.

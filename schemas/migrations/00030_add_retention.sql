@@ -17,7 +17,7 @@ CREATE TABLE body_retention (
 DO $migration$
 BEGIN
     -- drop_partition drops the partition of a month of UTC, and reports how many of its rows are kept: null where another process is
-    -- at it. What is unsettled, with its event and its attempts, is moved to the default partition: up to 10,000 rows, which take no
+    -- at it. What is unsettled, with its event and its attempts, is moved to the default partition: up to 3,000 rows, which take no
     -- longer than the lock may. With more the partition stays.
     --
     -- A partition cannot be detached concurrently where there is a default one, so everybody who uses the table waits while the rows are
@@ -35,7 +35,7 @@ BEGIN
             from_id   uuid := %1$I.uuid_floor(date_trunc('month', month::timestamp) AT TIME ZONE 'UTC');
             until_id  uuid := %1$I.uuid_floor(over_at);
             slack_id  uuid := %1$I.uuid_floor(over_at + interval '5 minutes');
-            most      CONSTANT integer := 10000;
+            most      CONSTANT integer := 3000;
             unsettled text;
             keep      text;
             kept      bigint;
