@@ -26,7 +26,7 @@ const (
 
 	selectGenerated = `
 		SELECT e.id, e.tenant_id FROM unnest($1::uuid[], $2::text[], $3::text[]) AS asked (id, tenant_id, event_id)
-		JOIN events e ON e.id = asked.id AND e.tenant_id = asked.tenant_id AND e.event_id = asked.event_id`
+		JOIN events e ON e.id = asked.id AND e.tenant_id || '' = asked.tenant_id AND e.event_id = asked.event_id`
 )
 
 // claimIDs claims ids and returns the indexes that got theirs. The others get the receipt of the event that has the id.

@@ -19,7 +19,7 @@ const (
 		WHERE NOT EXISTS (
 				SELECT FROM event_keys k JOIN events e ON e.id = k.event_key WHERE k.tenant_id = asked.tenant_id AND k.event_id = asked.event_id)
 			AND NOT EXISTS (
-				SELECT FROM events e WHERE e.id = asked.generated AND e.tenant_id = asked.tenant_id AND e.event_id = asked.event_id)`
+				SELECT FROM events e WHERE e.id = asked.generated AND e.tenant_id || '' = asked.tenant_id AND e.event_id = asked.event_id)`
 )
 
 // EventState implements store.Reconciliation.
