@@ -19,7 +19,8 @@ type zone struct {
 	asked map[string]int
 }
 
-// nameServer returns a resolver that asks a name server on this machine, which knows the given names only.
+// nameServer returns a resolver that asks a name server on this machine, which knows the given names only. "*"
+// stands for all others.
 func nameServer(t *testing.T, sets map[string][][]string) *net.Resolver {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -76,6 +77,9 @@ func (n *zone) answer(request []byte) ([]byte, error) {
 func (n *zone) take(name string, kind dnsmessage.Type) (addrs []string, known bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if _, known = n.sets[name]; !known {
+		name = "*"
+	}
 	sets, known := n.sets[name]
 	if !known {
 		return nil, false

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"waybill/webhook"
@@ -235,6 +236,9 @@ func newRequest(ctx context.Context, r Request) (*http.Request, error) {
 	u, err := url.Parse(r.URL)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, &blockedError{text: "the endpoint's URL is not an absolute http or https URL"}
+	}
+	if _, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && err != nil {
+		return nil, &blockedError{text: "the endpoint's URL has a port that is none"}
 	}
 	u.User = nil
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), nil)
