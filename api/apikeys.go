@@ -1,22 +1,29 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
+	"time"
 
 	"waybill/store"
 	"waybill/webhook"
 )
 
 type keyInput struct {
-	Name   string          `json:"name"`
-	Scopes []webhook.Scope `json:"scopes"`
+	Name       string          `json:"name"`
+	Scopes     []webhook.Scope `json:"scopes"`
+	ExpiresAt  *moment         `json:"expires_at"`
+	AllowCIDRs []string        `json:"allow_cidrs"`
 }
 
 // keyView is an API key as shown. Key, its text, is only in the answer to the creation.
 type keyView struct {
 	*webhook.APIKey
 	Key string `json:"key,omitempty"`
+	// PreviousValidUntil is only in the answer to a rotation.
+	PreviousValidUntil *time.Time `json:"previous_valid_until,omitempty"`
 }
 
 // createKey is POST /v1/tenants/{tenant}/keys.
@@ -27,9 +34,16 @@ func (s *Server) createKey(w http.ResponseWriter, r *http.Request, c *call) erro
 	}
 	key := &webhook.APIKey{
 		ID: webhook.NewID[webhook.KeyID](s.opts.NewUUID()), TenantID: c.tenant.ID,
-		Name: in.Name, Scopes: in.Scopes, CreatedAt: s.now(),
+		Name: in.Name, Scopes: in.Scopes, CreatedAt: s.now(), ExpiresAt: in.ExpiresAt.orNil(), CreatedBy: c.name(),
 	}
-	if err := key.Validate(); err != nil {
+	var err error
+	if key.AllowCIDRs, err = readCIDRs(in.AllowCIDRs); err != nil {
+		return err
+	}
+	if len(in.AllowCIDRs) == 0 && c.key != nil {
+		key.AllowCIDRs = c.key.AllowCIDRs
+	}
+	if err := c.checkKey(key); err != nil {
 		return err
 	}
 	slices.Sort(key.Scopes)
@@ -39,7 +53,7 @@ func (s *Server) createKey(w http.ResponseWriter, r *http.Request, c *call) erro
 		return err
 	}
 	hash := hashKey(text)
-	show := func() (made, error) { return made{view: keyView{key, text}}, nil }
+	show := func() (made, error) { return made{view: keyView{APIKey: key, Key: text}}, nil }
 	return s.create(w, r, c, &in, show, func(once *store.Once) error {
 		return s.store.CreateAPIKey(r.Context(), key, hash[:], once)
 	})
@@ -67,19 +81,61 @@ func (s *Server) revokeKey(w http.ResponseWriter, r *http.Request, c *call) erro
 	if err != nil {
 		return err
 	}
-	if err := s.store.RevokeAPIKey(r.Context(), c.tenant.ID, id, s.now()); err != nil {
+	q := newQuery(r, "made")
+	made := q.flag("made")
+	if err := q.err(); err != nil {
 		return err
 	}
-	s.forgetKey(id)
+	ids := []webhook.KeyID{id}
+	if made != nil && *made {
+		ids, err = s.store.RevokeMadeKeys(r.Context(), c.tenant.ID, id, s.now())
+	} else {
+		err = s.store.RevokeAPIKey(r.Context(), c.tenant.ID, id, s.now())
+	}
+	if err != nil {
+		return err
+	}
+	s.forgetKeys(ids)
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-// forgetKey removes a revoked key from the cache of this process. Other processes notice within keyStaleness.
-func (s *Server) forgetKey(id webhook.KeyID) {
+// forgetKeys removes changed keys from the cache of this process. Other processes notice within keyStaleness.
+func (s *Server) forgetKeys(ids []webhook.KeyID) {
 	for hash, key := range s.keys.All() {
-		if key.ID == id {
+		if slices.Contains(ids, key.ID) {
 			s.keys.Invalidate(hash)
 		}
 	}
+}
+
+// checkKey checks a key that the caller makes.
+func (c *call) checkKey(made *webhook.APIKey) error {
+	if err := made.Validate(); err != nil {
+		return err
+	}
+	if c.key != nil {
+		return c.key.CheckMakes(made)
+	}
+	return nil
+}
+
+// readCIDRs reads networks such as 192.0.2.0/24. An address alone is a network of one.
+func readCIDRs(texts []string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	var problems []webhook.FieldError
+	for i, text := range texts {
+		p, err := netip.ParsePrefix(text)
+		if addr, isOne := netip.ParseAddr(text); isOne == nil && addr.Zone() == "" {
+			p, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		}
+		if err != nil || p.Addr().Is4In6() {
+			problems = append(problems, webhook.FieldError{
+				Field: fmt.Sprintf("allow_cidrs[%d]", i), Detail: "is no network, such as 192.0.2.0/24 or 2001:db8::/32, and no address",
+			})
+			continue
+		}
+		out = append(out, p.Masked())
+	}
+	return out, invalid("key", problems...)
 }

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"net"
 	"net/http"
 
 	"waybill/store"
@@ -13,14 +12,5 @@ func (s *Server) asActor(r *http.Request, c *call, needed access) *http.Request 
 	if needed != manage && needed != adminOnly {
 		return r
 	}
-	return r.WithContext(store.WithActor(r.Context(), store.Actor{Name: c.name(), Address: clientAddress(r), RequestID: infoOf(r).id}))
-}
-
-// clientAddress returns the IP address that the request came from.
-func clientAddress(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return ""
-	}
-	return host
+	return r.WithContext(store.WithActor(r.Context(), store.Actor{Name: c.name(), Address: s.addressText(r), RequestID: infoOf(r).id}))
 }

@@ -26,12 +26,16 @@ var keyPattern = regexp.MustCompile(`^wbk_[A-Za-z0-9_-]{43}$`)
 // caller is who sent a request: the admin or the holder of a tenant's key. The zero value is an anonymous caller.
 type caller struct {
 	admin bool
-	key   *webhook.APIKey
+	// adminName is "" for an admin key without a name.
+	adminName string
+	key       *webhook.APIKey
 }
 
-// name identifies the caller in the log.
+// name identifies the caller, as in webhook.AuditEntry.Actor.
 func (c caller) name() string {
 	switch {
+	case c.admin && c.adminName != "":
+		return "admin:" + c.adminName
 	case c.admin:
 		return "admin"
 	case c.key != nil:
@@ -77,30 +81,67 @@ func (s *Server) admit(r *http.Request, needed access) (*call, error) {
 	return &call{caller: who, tenant: t, dialect: d}, nil
 }
 
+// unknownKey is the answer to every key that does not count, so that nobody learns why.
+func unknownKey() error {
+	return webhook.Errorf(webhook.CodeUnauthorized, "the API key is unknown, revoked or expired")
+}
+
 func (s *Server) authenticate(r *http.Request) (caller, error) {
 	scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if key = strings.TrimSpace(key); !strings.EqualFold(scheme, "Bearer") || key == "" {
 		return caller{}, webhook.Errorf(webhook.CodeUnauthorized, "send an API key: Authorization: Bearer <key>")
 	}
 	hash := hashKey(key)
-	if s.adminKey != nil && subtle.ConstantTimeCompare(hash[:], s.adminKey[:]) == 1 {
-		return caller{admin: true}, nil
+	for i := range s.admins {
+		if subtle.ConstantTimeCompare(hash[:], s.admins[i].hash[:]) == 1 {
+			return caller{admin: true, adminName: s.admins[i].name}, nil
+		}
 	}
-	unknown := webhook.Errorf(webhook.CodeUnauthorized, "the API key is unknown or revoked")
 	if !keyPattern.MatchString(key) {
-		return caller{}, unknown
+		return caller{}, unknownKey()
 	}
-	found, err := s.keys.Get(r.Context(), hash, otter.LoaderFunc[keyHash, *webhook.APIKey](
+	found, err := s.findKey(r.Context(), hash)
+	if err != nil {
+		return caller{}, err
+	}
+	if err := s.admitKey(r, found); err != nil {
+		return caller{}, err
+	}
+	return caller{key: found}, nil
+}
+
+// findKey returns a key that is not revoked, at most keyStaleness old. Unknown keys are remembered, because a caller who has not
+// noticed that its key is gone must not cost a query each time.
+func (s *Server) findKey(ctx context.Context, hash keyHash) (*webhook.APIKey, error) {
+	if _, unknown := s.unknown.GetIfPresent(hash); unknown {
+		return nil, unknownKey()
+	}
+	found, err := s.keys.Get(ctx, hash, otter.LoaderFunc[keyHash, *webhook.APIKey](
 		func(ctx context.Context, hash keyHash) (*webhook.APIKey, error) {
 			return s.store.APIKeyByHash(ctx, hash[:])
 		}))
 	if webhook.ErrorCode(err) == webhook.CodeUnauthorized {
-		return caller{}, unknown
+		s.unknown.Set(hash, struct{}{})
+		return nil, unknownKey()
 	}
 	if err != nil {
-		return caller{}, fmt.Errorf("look up an API key: %w", err)
+		return nil, fmt.Errorf("look up an API key: %w", err)
 	}
-	return caller{key: found}, nil
+	return found, nil
+}
+
+// admitKey checks what may change between two requests with a key: the time, the caller's address, and how many there were.
+func (s *Server) admitKey(r *http.Request, key *webhook.APIKey) error {
+	now := s.now()
+	if key.ExpiredAt(now) {
+		return unknownKey()
+	}
+	if len(key.AllowCIDRs) > 0 {
+		if from := s.clientAddress(r); !key.AllowsAddress(from) {
+			return webhook.Errorf(webhook.CodeForbidden, "the API key may not be used from the address %s", from)
+		}
+	}
+	return s.uses.enter(infoOf(r), key.ID, now)
 }
 
 // authorize checks the caller against a route and the tenant in its path, "" for none. For a key of another tenant the

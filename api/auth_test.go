@@ -26,7 +26,7 @@ func TestAuth_Schemes(t *testing.T) {
 
 func TestAuth_NoAdminKeyMeansNoAdmin(t *testing.T) {
 	t.Parallel()
-	b := setup(t, func(o *api.Options) { o.AdminKey = "" })
+	b := setup(t, func(o *api.Options) { o.AdminKeys = nil })
 	b.call("", "GET", "/v1/tenants", "", "Authorization", "Bearer ").problem(401, webhook.CodeUnauthorized)
 	b.call(adminKey, "GET", "/v1/tenants", "").problem(401, webhook.CodeUnauthorized)
 }

@@ -33,6 +33,7 @@ var replies = map[webhook.Code]reply{
 	webhook.CodeUnknownEventType:    {http.StatusUnprocessableEntity, "The event type is unknown"},
 	webhook.CodeSchemaViolation:     {http.StatusUnprocessableEntity, "The data breaks its schema"},
 	webhook.CodeBacklogFull:         {http.StatusTooManyRequests, "Too many events wait to be dispatched"},
+	webhook.CodeRateLimited:         {http.StatusTooManyRequests, "The API key sends too many requests"},
 	webhook.CodeOverloaded:          {http.StatusTooManyRequests, "Too many requests at once"},
 	webhook.CodeInternal:            {http.StatusInternalServerError, "Internal error"},
 	webhook.CodeUnavailable:         {http.StatusServiceUnavailable, "Temporarily unavailable"},

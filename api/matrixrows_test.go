@@ -42,6 +42,8 @@ var matrix = map[string]matrixRow{
 	"GET /v1/tenants/{tenant}/keys":          {needs: "manage", status: 200},
 	"DELETE /v1/tenants/{tenant}/keys/{key}": {needs: "manage", status: 204},
 
+	"POST /v1/tenants/{tenant}/keys/{key}/rotate": {needs: "manage", status: 201},
+
 	"GET /v1/tenants/{tenant}/event-types":           {needs: "read", status: 200},
 	"GET /v1/tenants/{tenant}/event-types/{type}":    {needs: "read", status: 200},
 	"PUT /v1/tenants/{tenant}/event-types/{type}":    {needs: "manage", status: 200, body: `{"description":"e"}`, makes: true},
@@ -111,7 +113,7 @@ func (b *testBundle) world() map[string]string {
 		AttemptSummary: webhook.AttemptSummary{Number: 1, Outcome: webhook.OutcomeRetryable},
 	})
 	values["attempt"] = attempt.String()
-	key := into[object](b.admin("POST", "/v1/tenants/acme/keys", `{"name":"k","scopes":["read"]}`).want(201))
+	key := into[object](b.admin("POST", "/v1/tenants/acme/keys", `{"name":"k","scopes":["manage"]}`).want(201))
 	values["key"] = key["id"].(string)
 	recovery := into[object](b.admin("POST", "/v1/tenants/acme/recoveries", `{"endpoint_id":"`+values["endpoint"]+`"}`).want(201))
 	values["recovery"] = recovery["id"].(string)

@@ -18,6 +18,8 @@ type requestInfo struct {
 	route string
 	// body is the request's share of the bytes in flight.
 	body share
+	// limited says how many requests the caller's key has left; nil: the caller is not limited.
+	limited *keyUse
 }
 
 type infoKey struct{}

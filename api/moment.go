@@ -24,3 +24,12 @@ func (m moment) MarshalJSON() ([]byte, error) { return time.Time(m).MarshalJSON(
 
 // utc returns the moment with the precision of the database.
 func (m moment) utc() time.Time { return time.Time(m).UTC().Truncate(time.Microsecond) }
+
+// orNil is utc of a moment that may be left out.
+func (m *moment) orNil() *time.Time {
+	if m == nil {
+		return nil
+	}
+	at := m.utc()
+	return &at
+}

@@ -51,7 +51,7 @@ func TestIdempotencyKey_Repeats(t *testing.T) {
 	b := setup(t)
 	const key = "Idempotency-Key"
 	b.tenant("acme", "standard")
-	manager := b.key("acme", webhook.ScopeManage)
+	manager := b.key("acme", webhook.Scopes...)
 	for _, tc := range []struct{ as, path, body, same, other, secret string }{
 		{
 			adminKey, "/v1/tenants", `{"id":"vine","name":"V","dialect":"shared"}`,
@@ -95,8 +95,8 @@ func TestIdempotencyKey_IsTheCallers(t *testing.T) {
 	b.tenant("acme", "standard")
 	b.tenant("other", "standard")
 	body := `{"name":"k","scopes":["read"]}`
-	first := b.call(b.key("acme", webhook.ScopeManage), "POST", "/v1/tenants/acme/keys", body, "Idempotency-Key", "one").want(201)
-	b.call(b.key("acme", webhook.ScopeManage), "POST", "/v1/tenants/acme/keys", body, "Idempotency-Key", "one").problem(409, webhook.CodeIdempotencyConflict)
+	first := b.call(b.key("acme", webhook.Scopes...), "POST", "/v1/tenants/acme/keys", body, "Idempotency-Key", "one").want(201)
+	b.call(b.key("acme", webhook.Scopes...), "POST", "/v1/tenants/acme/keys", body, "Idempotency-Key", "one").problem(409, webhook.CodeIdempotencyConflict)
 	elsewhere := b.admin("POST", "/v1/tenants/other/keys", body, "Idempotency-Key", "one").want(201)
 	require.NotEqual(t, string(first.body), string(elsewhere.body))
 }

@@ -189,7 +189,7 @@ func TestOpenAPI_ListsEveryCode(t *testing.T) {
 	for _, c := range []webhook.Code{
 		webhook.CodeMalformed, webhook.CodeInvalid, webhook.CodeUnauthorized, webhook.CodeForbidden, webhook.CodeNotFound,
 		webhook.CodeConflict, webhook.CodeEventIDConflict, webhook.CodeRecipientLimit, webhook.CodeUnknownEventType, webhook.CodeSchemaViolation,
-		webhook.CodeTooLarge, webhook.CodeBacklogFull, webhook.CodeOverloaded, webhook.CodeUnavailable, webhook.CodeInternal, webhook.CodeUnsupportedMedia, webhook.CodeMethodNotAllowed,
+		webhook.CodeTooLarge, webhook.CodeBacklogFull, webhook.CodeRateLimited, webhook.CodeOverloaded, webhook.CodeUnavailable, webhook.CodeInternal, webhook.CodeUnsupportedMedia, webhook.CodeMethodNotAllowed,
 	} {
 		require.Contains(t, code.Enum, string(c))
 	}

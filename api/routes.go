@@ -58,6 +58,7 @@ func (s *Server) routes() []route {
 		{"POST", tenantPath + "/keys", manage, s.createKey},
 		{"GET", tenantPath + "/keys", manage, s.listKeys},
 		{"DELETE", tenantPath + "/keys/{key}", manage, s.revokeKey},
+		{"POST", tenantPath + "/keys/{key}/rotate", manage, s.rotateKey},
 
 		{"GET", tenantPath + "/event-types", read, s.listEventTypes},
 		{"GET", eventTypePath, read, s.getEventType},
@@ -152,6 +153,7 @@ func (s *Server) serve(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		infoOf(r).route = rt.path
 		c, err := s.admit(r, rt.access)
+		s.uses.tell(w, infoOf(r).limited)
 		if err == nil {
 			err = rt.handle(w, s.asActor(r, c, rt.access), c)
 		}

@@ -31,6 +31,8 @@ const DefaultMaxInflightBytes = 8 << 20
 const (
 	keyStaleness    = 2 * time.Second
 	tenantStaleness = time.Second
+	// unknownStaleness only bounds how long a key that is unknown takes up room.
+	unknownStaleness = time.Minute
 )
 
 // Options are the dependencies and the settings of a Server. Store, Engine, Schemas and Dialects are required.
@@ -43,8 +45,12 @@ type Options struct {
 	// Operational are the event types that the operator's tenant has besides its dialect's.
 	Operational []webhook.EventType
 
-	// AdminKey allows everything. Empty: there is no admin.
-	AdminKey string
+	// AdminKeys allow everything. None: there is no admin.
+	AdminKeys []AdminKey
+	// KeyRate is how many requests a second each key of a tenant may send, and at once after a pause; 0: no limit.
+	KeyRate int
+	// TrustedProxies are believed when they say in X-Forwarded-For where a request came from.
+	TrustedProxies []netip.Prefix
 	// AllowHTTP allows http endpoints where the dialect requires https.
 	AllowHTTP bool
 	// CheckAddress refuses a host and port that no endpoint of the tenant may have, such as a literal private address; its
@@ -85,6 +91,15 @@ type Options struct {
 	Random  io.Reader
 }
 
+// AdminKey is a key of an administrator. Its name tells in the log which one was used; "": it has none.
+type AdminKey struct{ Name, Key string }
+
+// admin is an AdminKey as it is kept.
+type admin struct {
+	name string
+	hash keyHash
+}
+
 func (o *Options) setDefaults() {
 	o.MaxBodyBytes = cmp.Or(o.MaxBodyBytes, DefaultMaxBodyBytes)
 	o.MaxBatchBytes = cmp.Or(o.MaxBatchBytes, DefaultMaxBatchBytes)
@@ -119,7 +134,7 @@ type Server struct {
 	reserved map[string]bool
 	log      *slog.Logger
 	opts     Options
-	adminKey *keyHash // nil: there is no admin
+	admins   []admin
 
 	inflight *inflight
 	// tests are the calls that wait for a test to be attempted.
@@ -129,11 +144,18 @@ type Server struct {
 	// openAPIJSON makes the document once.
 	openAPIJSON func() ([]byte, error)
 	keys        *otter.Cache[keyHash, *webhook.APIKey]
-	tenants     *otter.Cache[string, *webhook.Tenant]
+	// unknown are keys that the database does not have. They never become valid.
+	unknown *otter.Cache[keyHash, struct{}]
+	uses    *keyUses
+	tenants *otter.Cache[string, *webhook.Tenant]
 }
 
 // New returns a Server that is ready to serve.
-func New(o Options) *Server { return newServer(o, (*Server).routes) }
+func New(o Options) *Server {
+	s := newServer(o, (*Server).routes)
+	s.uses.write(s.store, s.log)
+	return s
+}
 
 // NewOperation returns a Server with only the routes for operating a process: /healthz, /readyz and /metrics. It needs only
 // Store and Engine.
@@ -144,13 +166,14 @@ func newServer(o Options, list func(*Server) []route) *Server {
 	s := &Server{
 		store: o.Store, engine: o.Engine, backlog: o.Backlog, schemas: o.Schemas, dialects: o.Dialects, reserved: webhook.ReservedHeaders(o.Dialects), log: o.Logger, opts: o,
 		keys:    newCache[keyHash, *webhook.APIKey](10_000, keyStaleness),
+		unknown: newCache[keyHash, struct{}](10_000, unknownStaleness),
 		tenants: newCache[string, *webhook.Tenant](10_000, tenantStaleness),
+		uses:    newKeyUses(o.KeyRate),
 	}
-	if o.AdminKey != "" {
-		hash := hashKey(o.AdminKey)
-		s.adminKey = &hash
+	for _, k := range o.AdminKeys {
+		s.admins = append(s.admins, admin{k.Name, hashKey(k.Key)})
 	}
-	s.opts.AdminKey = ""
+	s.opts.AdminKeys = nil
 	s.inflight = newInflight(o.MaxInflightBytes)
 	s.tests = make(chan struct{}, maxTests)
 	s.openAPIJSON = jsonOf(o.OpenAPI)
@@ -163,9 +186,11 @@ func newServer(o Options, list func(*Server) []route) *Server {
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// Close ends the caches' background work. The server may not be used afterwards.
+// Close records the last uses of keys and ends the caches' background work. The server may not be used afterwards.
 func (s *Server) Close() {
+	s.uses.close()
 	s.keys.StopAllGoroutines()
+	s.unknown.StopAllGoroutines()
 	s.tenants.StopAllGoroutines()
 }
 

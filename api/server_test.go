@@ -196,6 +196,7 @@ waybill_api_problems_total{code="not_found"} 4
 waybill_api_problems_total{code="overloaded"} 0
 waybill_api_problems_total{code="payload_too_large"} 0
 waybill_api_problems_total{code="precondition_failed"} 0
+waybill_api_problems_total{code="rate_limited"} 0
 waybill_api_problems_total{code="recipient_limit"} 0
 waybill_api_problems_total{code="schema_violation"} 0
 waybill_api_problems_total{code="unauthorized"} 0

@@ -205,7 +205,7 @@ func setup(t *testing.T, change ...func(*api.Options)) *testBundle {
 	b.engine = &fakeEngine{store: b.store}
 	options := api.Options{
 		Store: b.store, Engine: b.engine, Schemas: schemasFunc(wantSalePrice), Dialects: testDialects(t),
-		AdminKey: adminKey, OpenAPI: schemas.OpenAPI,
+		AdminKeys: []api.AdminKey{{Key: adminKey}}, OpenAPI: schemas.OpenAPI,
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "up 1\n") }),
 		Logger:  slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now:     func() time.Time { return time.Date(2026, 5, 27, 14, 32, 0, 123456789, time.UTC) },
@@ -241,6 +241,12 @@ func (b *testBundle) call(key, method, path, body string, headers ...string) *an
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
+	return b.send(r, body)
+}
+
+// send sends a request and holds it and its answer to the spec.
+func (b *testBundle) send(r *http.Request, body string) *answer {
+	b.t.Helper()
 	w := httptest.NewRecorder()
 	b.server.ServeHTTP(w, r)
 	a := &answer{b.t, w.Code, w.Header(), w.Body.Bytes()}

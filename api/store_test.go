@@ -287,49 +287,6 @@ func (m *memStore) EndpointSecret(_ context.Context, tenant string, id webhook.E
 	return m.secrets[id.String()], err
 }
 
-func (m *memStore) CreateAPIKey(_ context.Context, k *webhook.APIKey, hash []byte, once *store.Once) error {
-	leave, err := m.enter("CreateAPIKey")
-	defer leave()
-	if err = cmp.Or(err, m.repeats(once)); err != nil {
-		return err
-	}
-	m.keys[string(hash)] = *k
-	return m.remember(once)
-}
-
-func (m *memStore) APIKeys(_ context.Context, tenant string, p store.Page) ([]webhook.APIKey, error) {
-	leave, err := m.enter("APIKeys")
-	defer leave()
-	of := slices.DeleteFunc(slices.Collect(maps.Values(m.keys)), func(k webhook.APIKey) bool { return k.TenantID != tenant })
-	return pageOf(of, p, func(k webhook.APIKey) string { return k.ID.String() }), err
-}
-
-func (m *memStore) RevokeAPIKey(_ context.Context, tenant string, id webhook.KeyID, at time.Time) error {
-	leave, err := m.enter("RevokeAPIKey")
-	defer leave()
-	if err != nil {
-		return err
-	}
-	for hash, k := range m.keys {
-		if k.TenantID == tenant && k.ID == id {
-			k.RevokedAt = &at
-			m.keys[hash] = k
-			return nil
-		}
-	}
-	return missing("key", id.String())
-}
-
-func (m *memStore) APIKeyByHash(_ context.Context, hash []byte) (*webhook.APIKey, error) {
-	leave, err := m.enter("APIKeyByHash")
-	defer leave()
-	k, ok := m.keys[string(hash)]
-	if err == nil && (!ok || k.RevokedAt != nil) {
-		err = webhook.Errorf(webhook.CodeUnauthorized, "unknown or revoked")
-	}
-	return &k, err
-}
-
 func (m *memStore) QuarantinedRows(_ context.Context, p store.Page) ([]store.QuarantinedRow, error) {
 	leave, err := m.enter("QuarantinedRows")
 	defer leave()

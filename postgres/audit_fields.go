@@ -138,6 +138,8 @@ func keyFields(k *webhook.APIKey) auditFields {
 	f := auditFields{}
 	f.add("name", k.Name)
 	f.add("scopes", k.Scopes)
+	f.add("expires_at", k.ExpiresAt)
+	f.add("allow_cidrs", k.AllowCIDRs)
 	return f
 }
 

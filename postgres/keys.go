@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -12,11 +14,12 @@ import (
 	"waybill/webhook"
 )
 
-const keyColumns = `id, tenant_id, name, scopes, created_at, revoked_at`
+const keyColumns = `id, tenant_id, name, scopes, created_at, revoked_at, expires_at, last_used_at, created_by, allow_cidrs`
 
 type keyRow struct {
 	webhook.APIKey
 	ScopeNames pq.StringArray `db:"scopes"`
+	CIDRs      pq.StringArray `db:"allow_cidrs"`
 }
 
 func (r *keyRow) key() (*webhook.APIKey, error) {
@@ -24,29 +27,77 @@ func (r *keyRow) key() (*webhook.APIKey, error) {
 	for _, name := range r.ScopeNames {
 		k.Scopes = append(k.Scopes, webhook.Scope(name))
 	}
+	for _, text := range r.CIDRs {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("read the networks of the API key %s: %w", k.ID, err)
+		}
+		k.AllowCIDRs = append(k.AllowCIDRs, p)
+	}
 	return &k, nil
 }
 
+const insertKey = `
+	INSERT INTO api_keys (id, tenant_id, name, scopes, hash, created_at, expires_at, created_by, allow_cidrs)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text[]::cidr[])`
+
 // CreateAPIKey implements store.Keys.
 func (s *Store) CreateAPIKey(ctx context.Context, k *webhook.APIKey, hash []byte, once *store.Once) error {
-	scopes := make(pq.StringArray, len(k.Scopes))
-	for i, scope := range k.Scopes {
-		scopes[i] = string(scope)
-	}
 	return s.transactOnce(ctx, "create an API key", once, func(tx *sqlx.Tx) error {
-		_, err := tx.ExecContext(ctx, `
-			INSERT INTO api_keys (id, tenant_id, name, scopes, hash, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
-			k.ID, k.TenantID, k.Name, scopes, hash, k.CreatedAt)
-		switch {
-		case pq.As(err, pqerror.ForeignKeyViolation) != nil:
-			return notFound("tenant", k.TenantID)
-		case pq.As(err, pqerror.UniqueViolation) != nil:
-			return webhook.Errorf(webhook.CodeConflict, "the API key exists already")
-		case err != nil:
+		if err := s.insertKey(ctx, tx, k, hash); err != nil {
 			return err
 		}
 		return s.audited(ctx, tx, k.TenantID, "key.created", k.ID.String(), nil, keyFields(k).all())
 	})
+}
+
+func (s *Store) insertKey(ctx context.Context, tx *sqlx.Tx, k *webhook.APIKey, hash []byte) error {
+	if err := checkMaker(ctx, tx, k); err != nil {
+		return err
+	}
+	scopes, cidrs := make(pq.StringArray, len(k.Scopes)), make(pq.StringArray, len(k.AllowCIDRs))
+	for i, scope := range k.Scopes {
+		scopes[i] = string(scope)
+	}
+	for i, p := range k.AllowCIDRs {
+		cidrs[i] = p.String()
+	}
+	_, err := tx.ExecContext(ctx, insertKey, k.ID, k.TenantID, k.Name, scopes, hash, k.CreatedAt, k.ExpiresAt, k.CreatedBy, cidrs)
+	switch {
+	case pq.As(err, pqerror.ForeignKeyViolation) != nil:
+		return notFound("tenant", k.TenantID)
+	case pq.As(err, pqerror.UniqueViolation) != nil:
+		return webhook.Errorf(webhook.CodeConflict, "the API key exists already")
+	}
+	return err
+}
+
+// checkMaker locks the key that makes another one, so that RevokeMadeKeys either sees what it makes or stops it.
+func checkMaker(ctx context.Context, tx *sqlx.Tx, k *webhook.APIKey) error {
+	var maker webhook.KeyID
+	if maker.UnmarshalText([]byte(k.CreatedBy)) != nil {
+		return nil // no key: an administrator
+	}
+	var valid bool
+	err := tx.GetContext(ctx, &valid, `SELECT revoked_at IS NULL FROM api_keys WHERE id = $1 AND tenant_id = $2 FOR SHARE`, maker, k.TenantID)
+	if err == nil && !valid || missing(err) {
+		return unknownKey()
+	}
+	return err
+}
+
+func unknownKey() error {
+	return webhook.Errorf(webhook.CodeUnauthorized, "the API key is unknown, revoked or expired")
+}
+
+// APIKey implements store.Keys.
+func (s *Store) APIKey(ctx context.Context, tenant string, id webhook.KeyID) (*webhook.APIKey, error) {
+	var row keyRow
+	err := s.get(ctx, &row, `SELECT `+keyColumns+` FROM api_keys WHERE id = $1 AND tenant_id = $2`, id, tenant)
+	if err != nil {
+		return nil, failed("find an API key", orNotFound(err, "key", id.String()))
+	}
+	return row.key()
 }
 
 // APIKeys implements store.Keys.
@@ -67,19 +118,11 @@ func (s *Store) APIKeys(ctx context.Context, tenant string, page store.Page) ([]
 // RevokeAPIKey implements store.Keys.
 func (s *Store) RevokeAPIKey(ctx context.Context, tenant string, id webhook.KeyID, at time.Time) error {
 	return s.transact(ctx, "revoke an API key", func(tx *sqlx.Tx) error {
-		var row keyRow
-		err := tx.GetContext(ctx, &row, `SELECT `+keyColumns+` FROM api_keys WHERE id = $1 AND tenant_id = $2 FOR UPDATE`, id, tenant)
-		if err != nil {
-			return orNotFound(err, "key", id.String())
+		ids, err := s.revokeKeys(ctx, tx, tenant, at, `id = $2`, id)
+		if err == nil && len(ids) == 0 {
+			return notFound("key", id.String())
 		}
-		k, err := row.key()
-		if err != nil || k.RevokedAt != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, `UPDATE api_keys SET revoked_at = $2 WHERE id = $1`, id, at); err != nil {
-			return err
-		}
-		return s.audited(ctx, tx, tenant, "key.revoked", id.String(), keyFields(k).all(), nil)
+		return err
 	})
 }
 
@@ -88,7 +131,7 @@ func (s *Store) APIKeyByHash(ctx context.Context, hash []byte) (*webhook.APIKey,
 	var row keyRow
 	err := s.get(ctx, &row, `SELECT `+keyColumns+` FROM api_keys WHERE hash = $1 AND revoked_at IS NULL`, hash)
 	if missing(err) {
-		return nil, webhook.Errorf(webhook.CodeUnauthorized, "the API key is unknown or revoked")
+		return nil, unknownKey()
 	}
 	if err != nil {
 		return nil, failed("find an API key", err)

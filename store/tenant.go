@@ -34,13 +34,28 @@ type Tenants interface {
 
 // Keys keeps API keys by the SHA-256 of their text.
 type Keys interface {
+	// CreateAPIKey answers CodeUnauthorized when the key that makes it (CreatedBy) is revoked by now.
 	CreateAPIKey(ctx context.Context, k *webhook.APIKey, hash []byte, once *Once) error
+	APIKey(ctx context.Context, tenant string, id webhook.KeyID) (*webhook.APIKey, error)
 	// APIKeys lists a tenant's keys by id, including revoked ones. Page.After is an id.
 	APIKeys(ctx context.Context, tenant string, page Page) ([]webhook.APIKey, error)
+	// RotateAPIKey creates a key in the place of another one, which expires at until, unless it does so before. CodeConflict: the
+	// other one is revoked or has expired when the new one is created. Otherwise it is as CreateAPIKey.
+	RotateAPIKey(ctx context.Context, old webhook.KeyID, until time.Time, k *webhook.APIKey, hash []byte, once *Once) error
 	// RevokeAPIKey revokes a key. One that was revoked before keeps its time.
 	RevokeAPIKey(ctx context.Context, tenant string, id webhook.KeyID, at time.Time) error
-	// APIKeyByHash answers CodeUnauthorized for an unknown or revoked key.
+	// RevokeMadeKeys revokes a key, those that it made, those that they made, and so on, and returns their ids.
+	RevokeMadeKeys(ctx context.Context, tenant string, id webhook.KeyID, at time.Time) ([]webhook.KeyID, error)
+	// APIKeyByHash answers CodeUnauthorized for an unknown or revoked key. One that has expired is found.
 	APIKeyByHash(ctx context.Context, hash []byte) (*webhook.APIKey, error)
+	// NoteKeyUses records when keys were used. A use less than a minute after the one recorded is left out.
+	NoteKeyUses(ctx context.Context, uses []KeyUse) error
+}
+
+// KeyUse is a use of an API key.
+type KeyUse struct {
+	ID webhook.KeyID
+	At time.Time
 }
 
 // Health tells whether the database answers.

@@ -1,8 +1,18 @@
 package webhook
 
 import (
+	"net/netip"
 	"slices"
 	"time"
+)
+
+// Limits of API keys.
+const (
+	// MaxKeyCIDRs is how many networks a key may be bound to.
+	MaxKeyCIDRs = 50
+	// DefaultKeyOverlap and MaxKeyOverlap say how long a key that was rotated stays valid beside the new one.
+	DefaultKeyOverlap = 24 * time.Hour
+	MaxKeyOverlap     = 7 * 24 * time.Hour
 )
 
 // Scope is a right of an API key within its tenant.
@@ -26,6 +36,14 @@ type APIKey struct {
 	Scopes    []Scope    `json:"scopes" db:"-"`
 	CreatedAt time.Time  `json:"created_at" db:"created_at"`
 	RevokedAt *time.Time `json:"revoked_at,omitempty" db:"revoked_at"`
+	// ExpiresAt is when it stops working; nil: never.
+	ExpiresAt *time.Time `json:"expires_at,omitempty" db:"expires_at"`
+	// LastUsedAt is at most a minute older than the last use; nil: it was never used.
+	LastUsedAt *time.Time `json:"last_used_at,omitempty" db:"last_used_at"`
+	// CreatedBy is "admin", "admin:<name>" or the id of the key that made it; "" for one made before this was kept.
+	CreatedBy string `json:"created_by,omitempty" db:"created_by"`
+	// AllowCIDRs are the networks that it may be used from; none: from anywhere.
+	AllowCIDRs []netip.Prefix `json:"allow_cidrs,omitempty" db:"-"`
 }
 
 // Validate returns a CodeInvalid error that lists every wrong field.
@@ -45,7 +63,50 @@ func (k *APIKey) Validate() error {
 			found.addf(indexed("scopes", i), `is %q; scopes are "publish", "read" and "manage"`, s)
 		}
 	}
+	if k.ExpiresAt != nil && !k.ExpiresAt.After(k.CreatedAt) {
+		found.addf("expires_at", "is in the future")
+	}
+	if len(k.AllowCIDRs) > MaxKeyCIDRs {
+		found.addf("allow_cidrs", "has at most %d networks, not %d", MaxKeyCIDRs, len(k.AllowCIDRs))
+	}
 	return found.err("key")
+}
+
+// ExpiredAt reports whether the key has expired at a time.
+func (k *APIKey) ExpiredAt(at time.Time) bool { return k.ExpiresAt != nil && !at.Before(*k.ExpiresAt) }
+
+// AllowsAddress reports whether the key may be used from an address, which is not IPv4 inside of IPv6.
+func (k *APIKey) AllowsAddress(from netip.Addr) bool {
+	return len(k.AllowCIDRs) == 0 || slices.ContainsFunc(k.AllowCIDRs, func(p netip.Prefix) bool { return p.Contains(from) })
+}
+
+// CheckMakes returns a CodeForbidden error when the holder of k may not make the key made: nobody passes on what he does not have,
+// be it a scope or an address to call from.
+func (k *APIKey) CheckMakes(made *APIKey) error {
+	var found problems
+	for i, scope := range made.Scopes {
+		if !slices.Contains(k.Scopes, scope) {
+			found.addf(indexed("scopes", i), "is %q, which the key that makes it has not", scope)
+		}
+	}
+	if len(k.AllowCIDRs) > 0 && len(made.AllowCIDRs) == 0 {
+		found.addf("allow_cidrs", "is required: the key that makes it is bound to addresses")
+	}
+	for i, p := range made.AllowCIDRs {
+		if len(k.AllowCIDRs) > 0 && !slices.ContainsFunc(k.AllowCIDRs, func(mine netip.Prefix) bool { return covers(mine, p) }) {
+			found.addf(indexed("allow_cidrs", i), "is %s, where the key that makes it may not be used", p)
+		}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	err := Errorf(CodeForbidden, "a key cannot make one that may do more than itself")
+	err.Fields = found
+	return err
+}
+
+func covers(outer, inner netip.Prefix) bool {
+	return outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr())
 }
 
 // Allows reports whether the key has the scope for the tenant.

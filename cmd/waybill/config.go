@@ -23,7 +23,13 @@ type config struct {
 	// that several workers can run on one machine and next to an API.
 	WorkerListen string `env:"WAYBILL_WORKER_LISTEN"`
 
-	APIKey   string `env:"WAYBILL_API_KEY" secret:"true"`
+	// APIKey is the administrator's key, or several by commas, each as name:key.
+	APIKey string `env:"WAYBILL_API_KEY" secret:"true"`
+	// KeyRate is how many requests a second each key of a tenant may send; 0: no limit.
+	KeyRate int `env:"WAYBILL_KEY_RATE" envDefault:"1000"`
+	// TrustedProxies are networks of proxies that say in X-Forwarded-For where a request came from.
+	TrustedProxies []string `env:"WAYBILL_TRUSTED_PROXIES"`
+
 	LogLevel string `env:"WAYBILL_LOG_LEVEL" envDefault:"info"`
 	// LogFormat is "text" or "json".
 	LogFormat string `env:"WAYBILL_LOG_FORMAT" envDefault:"text"`

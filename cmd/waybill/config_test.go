@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waybill/activities"
+	"waybill/api"
 	"waybill/worker"
 )
 
@@ -56,6 +57,28 @@ func TestConfig_OperatorTenant(t *testing.T) {
 	require.Equal(t, "ops", s.OperatorTenant)
 	_, err = parse(nil, good("WAYBILL_OPERATOR_TENANT=Ops Team"))
 	require.ErrorContains(t, err, "WAYBILL_OPERATOR_TENANT is the id of a tenant")
+}
+
+// One key without a name is what it was, whatever it has in it; several have names.
+func TestConfig_AdminKeys(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		value string
+		want  []api.AdminKey
+	}{
+		{"0123456789abcdef", []api.AdminKey{{Key: "0123456789abcdef"}}},
+		{" alice:0123456789abcdef , bob:fedcba9876543210", []api.AdminKey{{Name: "alice", Key: "0123456789abcdef"}, {Name: "bob", Key: "fedcba9876543210"}}},
+		{"9:0123456789abcdef", []api.AdminKey{{Key: "9:0123456789abcdef"}}},
+		{"alice:0123456789abcdef", []api.AdminKey{{Name: "alice", Key: "0123456789abcdef"}, {Key: "alice:0123456789abcdef"}}},
+	} {
+		s, err := parse(nil, good("WAYBILL_API_KEY="+tc.value))
+		require.NoError(t, err, tc.value)
+		require.Equal(t, tc.want, s.adminKeys)
+	}
+	s, err := parse(nil, good("WAYBILL_TRUSTED_PROXIES=10.0.0.0/8,fd00::/8"))
+	require.NoError(t, err)
+	require.Len(t, s.trustedProxies, 2)
+	require.Equal(t, 1000, s.KeyRate)
 }
 
 // docs/configuration.md has a row for every variable, with its default, and for no other.
@@ -102,6 +125,11 @@ func TestConfig_Check(t *testing.T) {
 	t.Parallel()
 	for _, wrong := range []string{
 		"WAYBILL_DATABASE_URL=mysql://hush-hush", "WAYBILL_DATABASE_URL=", "WAYBILL_API_KEY=hush-hush", "WAYBILL_API_KEY=",
+		"WAYBILL_API_KEY=alice:hush-hush", "WAYBILL_API_KEY=alice:hush-hush-0123456789,hush-hush-0123456780", "WAYBILL_API_KEY=alice:hush-hush-0123456789,bob:hush-hush",
+		"WAYBILL_API_KEY=alice:hush-hush-0123456789,alice:hush-hush-0123456780", "WAYBILL_API_KEY=alice:hush-hush-0123456789,bob:hush-hush-0123456789",
+		"WAYBILL_API_KEY=alice:hush-hush-0123456789,9b:hush-hush-0123456780", "WAYBILL_API_KEY=alice:hush-hush-0123456789,",
+		"WAYBILL_API_KEY=a" + strings.Repeat(",a", 20),
+		"WAYBILL_KEY_RATE=-1", "WAYBILL_KEY_RATE=1000001", "WAYBILL_TRUSTED_PROXIES=10.0.0.1", "WAYBILL_TRUSTED_PROXIES=proxy",
 		"WAYBILL_ENCRYPTION_KEYS=", "WAYBILL_ENCRYPTION_KEYS=hush-hush", "WAYBILL_ENCRYPTION_KEYS=k1:aHVzaC1odXNo",
 		"WAYBILL_ENCRYPTION_KEYS=" + testKey + "," + testKey,
 		"WAYBILL_LOG_LEVEL=loud", "WAYBILL_LOG_FORMAT=xml", "WAYBILL_LISTEN=8080", "WAYBILL_WORKER_LISTEN=8081", "WAYBILL_TEMPORAL_ADDRESS=temporal",

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 
 	"waybill/activities"
+	"waybill/api"
 	"waybill/postgres"
 	"waybill/store"
 	"waybill/webhook"
@@ -22,8 +24,11 @@ type settings struct {
 	logLevel slog.Level
 	keys     []postgres.Key
 	// rules have no Machine yet.
-	rules activities.AddressRules
-	proxy *url.URL // nil: receivers are called directly
+	rules     activities.AddressRules
+	proxy     *url.URL // nil: receivers are called directly
+	adminKeys []api.AdminKey
+	// trustedProxies say where a request to the API came from.
+	trustedProxies []netip.Prefix
 	// failpoint is called at places in the code where a test may kill the process.
 	failpoint func(name string)
 	// dryRun makes `waybill retention` tell what it would do.
@@ -78,8 +83,8 @@ func (c *config) check(command string) (*settings, error) {
 	if (c.TemporalTLSCert == "") != (c.TemporalTLSKey == "") {
 		wrong("WAYBILL_TEMPORAL_TLS_CERT_FILE", "and WAYBILL_TEMPORAL_TLS_KEY_FILE need each other")
 	}
-	if command != "worker" && len(c.APIKey) < minAPIKey {
-		wrong("WAYBILL_API_KEY", "is required: %d characters or more, hard to guess, such as the output of: openssl rand -hex 32", minAPIKey)
+	if command != "worker" {
+		s.checkAccess(wrong)
 	}
 	if c.OperatorTenant != "" && !webhook.IsTenantID(c.OperatorTenant) {
 		wrong("WAYBILL_OPERATOR_TENANT", "is the id of a tenant, 1 to 63 lower-case letters, digits and dashes, not %q", c.OperatorTenant)
@@ -129,9 +134,6 @@ func (c *config) retention() store.RetentionRule {
 	return store.RetentionRule{Keep: c.Retention, Audit: c.AuditRetention}
 }
 
-// minAPIKey is the least length of the administrator's key.
-const minAPIKey = 16
-
 func (c *config) checkNumbers(wrong func(variable, format string, args ...any)) {
 	for _, n := range []struct {
 		variable           string
@@ -143,6 +145,7 @@ func (c *config) checkNumbers(wrong func(variable, format string, args ...any)) 
 		{"WAYBILL_MAX_INFLIGHT_BYTES", c.MaxInflightBytes, 1 << 20, 16 << 30},
 		{"WAYBILL_MAX_BACKLOG", int64(c.MaxBacklog), 0, 10_000_000}, // counting so many takes a second
 		{"WAYBILL_STARTS", int64(c.Starts), 1, 1000},
+		{"WAYBILL_KEY_RATE", int64(c.KeyRate), 0, 1_000_000},
 	} {
 		if n.value < n.least || n.value > n.most {
 			wrong(n.variable, "is from %d to %d, not %d", n.least, n.most, n.value)

@@ -17,7 +17,8 @@ import (
 func (p *process) serveAPI(ctx context.Context, backlog api.Backlog) error {
 	options := p.operationOptions()
 	options.Schemas, options.Dialects, options.Operational = p.catalogue, p.catalogue.dialects, p.catalogue.operational
-	options.AdminKey, options.AllowHTTP = p.APIKey, p.AllowHTTP
+	options.AdminKeys, options.AllowHTTP = p.adminKeys, p.AllowHTTP
+	options.KeyRate, options.TrustedProxies = p.KeyRate, p.trustedProxies
 	options.CheckAddress, options.EgressAddresses = p.rules.Check, p.rules.Own
 	options.Backlog = backlog
 	options.MaxBodyBytes, options.MaxBatchBytes, options.MaxInflightBytes = p.MaxBodyBytes, p.MaxBatchBytes, p.MaxInflightBytes

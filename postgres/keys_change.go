@@ -1,0 +1,103 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"waybill/store"
+	"waybill/webhook"
+)
+
+// endKey ends a key that is still valid at $4, the time of the rotation.
+const endKey = `
+	UPDATE api_keys SET expires_at = least(expires_at, $3)
+	WHERE id = $1 AND tenant_id = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $4)
+	RETURNING expires_at`
+
+// RotateAPIKey implements store.Keys.
+func (s *Store) RotateAPIKey(ctx context.Context, old webhook.KeyID, until time.Time, k *webhook.APIKey, hash []byte, once *store.Once) error {
+	return s.transactOnce(ctx, "rotate an API key", once, func(tx *sqlx.Tx) error {
+		if err := s.insertKey(ctx, tx, k, hash); err != nil {
+			return err
+		}
+		var ends time.Time
+		err := tx.GetContext(ctx, &ends, endKey, old, k.TenantID, until, k.CreatedAt)
+		if missing(err) {
+			return webhook.Errorf(webhook.CodeConflict, "the key %s is revoked or has expired; create a new one", old)
+		}
+		if err != nil {
+			return err
+		}
+		return s.audited(ctx, tx, k.TenantID, "key.rotated", old.String(), nil,
+			map[string]any{"new_key": k.ID, "previous_valid_until": ends.UTC(), "expires_at": k.ExpiresAt})
+	})
+}
+
+// RevokeMadeKeys implements store.Keys. It goes down level by level: a key that is locked makes no other one (checkMaker), so that
+// what the next level finds is complete.
+func (s *Store) RevokeMadeKeys(ctx context.Context, tenant string, id webhook.KeyID, at time.Time) ([]webhook.KeyID, error) {
+	var all []webhook.KeyID
+	err := s.transact(ctx, "revoke an API key and those that it made", func(tx *sqlx.Tx) error {
+		all = nil
+		level, err := s.revokeKeys(ctx, tx, tenant, at, `id = $2`, id)
+		if err == nil && len(level) == 0 {
+			return notFound("key", id.String())
+		}
+		for err == nil && len(level) > 0 {
+			all = append(all, level...)
+			makers := make(pq.StringArray, len(level))
+			for i, maker := range level {
+				makers[i] = maker.String()
+			}
+			level, err = s.revokeKeys(ctx, tx, tenant, at, `created_by = ANY($2)`, makers)
+		}
+		return err
+	})
+	return all, err
+}
+
+// revokeKeys revokes the keys of a tenant that the condition with $2 selects, and returns them all, with those that were revoked
+// before.
+func (s *Store) revokeKeys(ctx context.Context, tx *sqlx.Tx, tenant string, at time.Time, condition string, arg any) ([]webhook.KeyID, error) {
+	var rows []keyRow
+	err := tx.SelectContext(ctx, &rows,
+		`SELECT `+keyColumns+` FROM api_keys WHERE tenant_id = $1 AND `+condition+` ORDER BY id FOR UPDATE`, tenant, arg)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]webhook.KeyID, len(rows))
+	for i := range rows {
+		ids[i] = rows[i].ID
+		if rows[i].RevokedAt != nil {
+			continue
+		}
+		k, err := rows[i].key()
+		if err != nil {
+			return nil, err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE api_keys SET revoked_at = $2 WHERE id = $1`, k.ID, at); err != nil {
+			return nil, err
+		}
+		if err := s.audited(ctx, tx, tenant, "key.revoked", k.ID.String(), keyFields(k).all(), nil); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
+}
+
+const noteKeyUses = `
+	UPDATE api_keys k SET last_used_at = u.at FROM unnest($1::uuid[], $2::timestamptz[]) AS u (id, at)
+	WHERE k.id = u.id AND (k.last_used_at IS NULL OR k.last_used_at <= u.at - interval '1 minute')`
+
+// NoteKeyUses implements store.Keys.
+func (s *Store) NoteKeyUses(ctx context.Context, uses []store.KeyUse) error {
+	var ids, times arrayBuilder
+	for _, u := range uses {
+		ids.addID(u.ID)
+		times.addTime(u.At)
+	}
+	return failed("note the uses of API keys", s.execHot(ctx, noteKeyUses, ids, times))
+}
