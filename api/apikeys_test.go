@@ -158,7 +158,7 @@ func TestKeys_AllowCIDRs(t *testing.T) {
 		{"10.1.2.3:5", "192.0.2.1, 198.51.100.1", 403}, // the client wrote the first one
 		{"10.1.2.3:5", "192.0.2.1, nonsense", 403}, {"10.1.2.3:5", "", 403}, {"10.1.2.3:5", " , ", 403}, {"10.1.2.3:5", "192.0.2.1,,", 200},
 	} {
-		r := newRequest("GET", "/v1/tenants/acme", from.peer)
+		r := newRequest("/v1/tenants/acme", from.peer)
 		r.Header.Set("Authorization", "Bearer "+key)
 		r.Header.Set("X-Forwarded-For", from.forwarded)
 		a := b.send(r, "")
@@ -194,11 +194,11 @@ func TestKeys_Rotate(t *testing.T) {
 	require.Equal(t, next["key"], into[object](b.admin("POST", path, `{"overlap":"1h"}`, "Idempotency-Key", "once").want(201))["key"], "the first answer again")
 
 	for _, key := range []any{old["key"], next["key"]} {
-		b.callFromInside(key.(string), "/v1/tenants/acme").want(200)
+		b.showFromInside(key.(string)).want(200)
 	}
 	c.advance(time.Hour)
-	b.callFromInside(old["key"].(string), "/v1/tenants/acme").problem(401, webhook.CodeUnauthorized)
-	b.callFromInside(next["key"].(string), "/v1/tenants/acme").want(200)
+	b.showFromInside(old["key"].(string)).problem(401, webhook.CodeUnauthorized)
+	b.showFromInside(next["key"].(string)).want(200)
 	b.admin("POST", path, "").problem(409, webhook.CodeConflict)
 
 	path = "/v1/tenants/acme/keys/" + next["id"].(string) + "/rotate"
@@ -209,7 +209,7 @@ func TestKeys_Rotate(t *testing.T) {
 	}
 	last := into[object](b.admin("POST", path, `{"overlap":"0s","expires_at":"2026-05-30T00:00:00Z"}`).want(201))
 	require.Equal(t, "2026-05-30T00:00:00Z", last["expires_at"])
-	b.callFromInside(next["key"].(string), "/v1/tenants/acme").problem(401, webhook.CodeUnauthorized)
+	b.showFromInside(next["key"].(string)).problem(401, webhook.CodeUnauthorized)
 	third := into[object](b.admin("POST", "/v1/tenants/acme/keys/"+last["id"].(string)+"/rotate", `{"overlap":"168h"}`).want(201))
 	require.Equal(t, "2026-05-30T00:00:00Z", third["previous_valid_until"], "no overlap makes a key live longer")
 }
@@ -301,8 +301,8 @@ func TestKeys_SeveralAdmins(t *testing.T) {
 	require.NotContains(t, b.log.String(), "alices-key")
 }
 
-func newRequest(method, path, peer string) *http.Request {
-	r, err := http.NewRequestWithContext(context.Background(), method, path, http.NoBody)
+func newRequest(path, peer string) *http.Request {
+	r, err := http.NewRequestWithContext(context.Background(), "GET", path, http.NoBody)
 	if err != nil {
 		panic(err)
 	}
@@ -310,10 +310,10 @@ func newRequest(method, path, peer string) *http.Request {
 	return r
 }
 
-// callFromInside sends a GET from an address in 192.0.2.0/24.
-func (b *testBundle) callFromInside(key, path string) *answer {
+// showFromInside reads the tenant acme from an address in 192.0.2.0/24.
+func (b *testBundle) showFromInside(key string) *answer {
 	b.t.Helper()
-	r := newRequest("GET", path, "192.0.2.1:5")
+	r := newRequest("/v1/tenants/acme", "192.0.2.1:5")
 	r.Header.Set("Authorization", "Bearer "+key)
 	return b.send(r, "")
 }

@@ -112,7 +112,12 @@ func (m *matrixCase) badKeys() []string {
 	hash := sha256.Sum256([]byte(revoked))
 	key := m.store.keys[string(hash[:])]
 	require.NoError(m.t, m.store.RevokeAPIKey(m.t.Context(), key.TenantID, key.ID, time.Now()))
-	return []string{"", "short", "wbk_" + strings.Repeat("x", 43), adminKey + "x", adminKey[:len(adminKey)-1], revoked}
+	expired := m.key(m.values["tenant"], webhook.Scopes...)
+	hash = sha256.Sum256([]byte(expired))
+	key, end := m.store.keys[string(hash[:])], time.Unix(0, 0)
+	key.ExpiresAt = &end
+	m.store.keys[string(hash[:])] = key
+	return []string{"", "short", "wbk_" + strings.Repeat("x", 43), adminKey + "x", adminKey[:len(adminKey)-1], revoked, expired}
 }
 
 // refusesWithoutRight sends the request with keys of the tenant that lack the right: all scopes but the one needed.
