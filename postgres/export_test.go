@@ -281,5 +281,10 @@ func SealedColumns() []string {
 	return names
 }
 
+// Seal seals a text for a column, as table.column, and a row.
+func Seal(s *Store, column, row, text string) []byte {
+	return s.keys.seal([]byte(text), location{column, row})
+}
+
 // UnattemptedQuery looks for what a recovery waits for.
 const UnattemptedQuery = selectUnattempted

@@ -71,6 +71,9 @@ func migrateUp(ctx context.Context, db *sqlx.DB, o *Options) error {
 	for _, m := range applied {
 		o.Logger.InfoContext(ctx, "migrated", "schema", o.Schema, "migration", m.Source.Path, "duration", m.Duration)
 	}
+	if err := separatePublisher(ctx, db, o.Schema, o.Logger); err != nil {
+		return failed("separate publish", err)
+	}
 	// Building an index concurrently waits for every transaction of the database, however long, and holds up nobody.
 	patient, err := openPool(o.URL, o.Schema, 2, migrationSettings(0))
 	if err != nil {

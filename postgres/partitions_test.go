@@ -189,16 +189,15 @@ func TestStore_RoleWithoutRights(t *testing.T) {
 	b := setup(t)
 	b.tenant("acme")
 	e := b.endpoint("acme")
-	role, schema := pq.QuoteIdentifier("app_"+b.Schema()), pq.QuoteIdentifier(b.Schema())
+	role := pq.QuoteIdentifier("app_" + b.Schema())
 	b.exec(`CREATE ROLE ` + role + ` LOGIN PASSWORD 'app'`)
 	t.Cleanup(func() {
 		_, _ = b.db.Exec(`DROP OWNED BY ` + role)
 		_, _ = b.db.Exec(`DROP ROLE ` + role)
 	})
-	b.exec(`GRANT USAGE ON SCHEMA ` + schema + ` TO ` + role)
-	b.exec(`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ` + schema + ` TO ` + role)
-	b.exec(`GRANT EXECUTE ON FUNCTION create_partition(text, date) TO ` + role)
-	b.exec(`GRANT EXECUTE ON FUNCTION publish(text, text, json, text, timestamptz, json) TO ` + role)
+	require.NoError(t, postgres.Grant(t.Context(), b.opts.URL, b.Schema(), "app_"+b.Schema()))
+	require.NoError(t, postgres.Grant(t.Context(), b.opts.URL, b.Schema(), "app_"+b.Schema()))
+	b.everyTableIsReadBy("app_" + b.Schema())
 	b.exec(`DROP TABLE events_` + months()[3])
 	o := b.opts
 	o.URL, o.OperatorTenant = postgrestest.URLAs(t, "app_"+b.Schema(), "app", b.Schema()), "ops"

@@ -22,7 +22,9 @@ const endpointLocation = `'ep_' || replace(id::text, '-', '')`
 // old key is taken away, so a test holds them to the schema.
 var sealedColumns = []sealedColumn{
 	{"tenants", "secret_sealed", `id`},
+	{"tenants", "previous_secret_sealed", `id`},
 	{"endpoints", "secret_sealed", endpointLocation},
+	{"endpoints", "previous_secret_sealed", endpointLocation},
 	{"endpoints", "headers_sealed", endpointLocation},
 	{"idempotency_keys", "answer_sealed", `scope || '/' || encode(hash, 'hex')`},
 }

@@ -34,8 +34,10 @@ type config struct {
 	// LogFormat is "text" or "json".
 	LogFormat string `env:"WAYBILL_LOG_FORMAT" envDefault:"text"`
 
-	DatabaseURL      string `env:"WAYBILL_DATABASE_URL" secret:"true"`
-	DatabaseSchema   string `env:"WAYBILL_DATABASE_SCHEMA" envDefault:"public"`
+	DatabaseURL    string `env:"WAYBILL_DATABASE_URL" secret:"true"`
+	DatabaseSchema string `env:"WAYBILL_DATABASE_SCHEMA" envDefault:"public"`
+	// DatabaseRole is granted what the processes need, by `waybill migrate`; empty: nobody is.
+	DatabaseRole     string `env:"WAYBILL_DATABASE_ROLE"`
 	DatabaseMaxConns int    `env:"WAYBILL_DATABASE_MAX_CONNS" envDefault:"20"`
 	// EncryptionKeys are "id:base64 of 32 bytes", separated by commas. The first seals, all open.
 	EncryptionKeys string `env:"WAYBILL_ENCRYPTION_KEYS" secret:"true"`

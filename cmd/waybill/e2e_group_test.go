@@ -21,7 +21,8 @@ import (
 type group struct {
 	binary      string
 	dir         string
-	databaseURL string
+	databaseURL string // the role's that owns nothing, which the processes have
+	ownerURL    string
 	schema      string
 	namespace   string
 	apiKey      string
@@ -74,6 +75,7 @@ func (g *group) prepare(o groupOptions) error {
 	if g.databaseURL, err = variable("WAYBILL_TEST_DATABASE_URL"); err != nil {
 		return err
 	}
+	g.ownerURL = g.databaseURL
 	if g.temporalAddress, err = variable("WAYBILL_TEST_TEMPORAL_ADDRESS"); err != nil {
 		return err
 	}
@@ -106,7 +108,7 @@ func (g *group) prepare(o groupOptions) error {
 
 func (g *group) openDatabase() error {
 	var err error
-	if g.db, err = sql.Open("postgres", g.databaseURL); err != nil {
+	if g.db, err = sql.Open("postgres", g.ownerURL); err != nil {
 		return err
 	}
 	g.db.SetMaxOpenConns(2)
@@ -117,10 +119,26 @@ func (g *group) openDatabase() error {
 		_, err := g.db.ExecContext(ctx, "DROP SCHEMA IF EXISTS "+pq.QuoteIdentifier(g.schema)+" CASCADE")
 		return err
 	})
-	if u, err := url.Parse(g.databaseURL); err == nil {
-		password, _ := u.User.Password()
-		g.secrets.add(password)
+	return g.useProcessRole()
+}
+
+// processRole is the role of all processes of all groups: it owns nothing, as an operator is told to have it.
+const processRole, processPassword = "waybill_e2e", "e2e-process-password"
+
+func (g *group) useProcessRole() error {
+	_, err := g.db.Exec(`DO $$ BEGIN CREATE ROLE ` + processRole + ` LOGIN PASSWORD '` + processPassword + `';
+		EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$`)
+	if err != nil {
+		return fmt.Errorf("create the role of the processes: %w", err)
 	}
+	u, err := url.Parse(g.ownerURL)
+	if err != nil {
+		return fmt.Errorf("read WAYBILL_TEST_DATABASE_URL: %w", err)
+	}
+	password, _ := u.User.Password()
+	g.secrets.add(password, processPassword)
+	u.User = url.UserPassword(processRole, processPassword)
+	g.databaseURL = u.String()
 	return nil
 }
 

@@ -27,7 +27,7 @@ type server struct {
 
 func (g *group) runMigrate() error {
 	cmd := exec.Command(g.binary, "migrate")
-	cmd.Env = g.environ()
+	cmd.Env = g.environ("WAYBILL_DATABASE_URL="+g.ownerURL, "WAYBILL_DATABASE_ROLE="+processRole)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("waybill migrate: %w\n%s", err, out)
 	}

@@ -212,5 +212,12 @@ func newRegistry() *prometheus.Registry {
 }
 
 func migrate(ctx context.Context, s *settings, log *slog.Logger) error {
-	return postgres.Migrate(ctx, s.DatabaseURL, s.DatabaseSchema, log)
+	if err := postgres.Migrate(ctx, s.DatabaseURL, s.DatabaseSchema, log); err != nil || s.DatabaseRole == "" {
+		return err
+	}
+	if err := postgres.Grant(ctx, s.DatabaseURL, s.DatabaseSchema, s.DatabaseRole); err != nil {
+		return fmt.Errorf("WAYBILL_DATABASE_ROLE: %w", err)
+	}
+	log.Info("granted what the processes need", "role", s.DatabaseRole)
+	return nil
 }

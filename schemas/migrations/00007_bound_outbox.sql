@@ -54,7 +54,7 @@ BEGIN
         CREATE OR REPLACE FUNCTION publish_changes() RETURNS trigger
         LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
         SET timezone = 'UTC' SET datestyle = 'ISO, MDY' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'
-        SET xmlbinary = 'base64' SET lc_monetary = 'C' SET waybill.note = '' AS $body$
+        SET xmlbinary = 'base64' SET lc_monetary = 'C' AS $body$
         DECLARE
             tenant_sql     text := quote_nullable(TG_ARGV[0]);
             data_sql       text := CASE TG_OP WHEN 'DELETE' THEN 'to_json($2)' ELSE 'to_json($1)' END;

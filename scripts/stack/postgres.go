@@ -24,10 +24,17 @@ const superuser = "waybill"
 // systemData is where a lasting stack run by root keeps its data when Postgres' user cannot reach the checkout.
 const systemData = "/var/lib/waybill"
 
-// DatabaseURL returns the URL of a database of this stack.
+// processRole is what Waybill's processes log in with: it owns nothing. `waybill migrate` grants it what it needs.
+const processRole = "waybill_app"
+
+// DatabaseURL returns the URL of a database of this stack, for its owner.
 func (s *Stack) DatabaseURL(database string) string {
+	return s.databaseURLAs(superuser, s.password, database)
+}
+
+func (s *Stack) databaseURLAs(role, password, database string) string {
 	u := url.URL{
-		Scheme: "postgres", User: url.UserPassword(superuser, s.password),
+		Scheme: "postgres", User: url.UserPassword(role, password),
 		Host: s.Ports.Postgres.Addr(), Path: "/" + database, RawQuery: "sslmode=disable",
 	}
 	return u.String()
@@ -189,6 +196,21 @@ func (s *Stack) createDatabase(ctx context.Context, name string) error {
 		}
 		if err != nil {
 			return fmt.Errorf("create database %s: %w", name, err)
+		}
+		return nil
+	})
+}
+
+// createProcessRole creates the role of Waybill's processes, if it is not there, and sets its password.
+func (s *Stack) createProcessRole(ctx context.Context, password string) error {
+	return s.withDatabase(s.Database, func(db *sql.DB) error {
+		_, err := db.ExecContext(ctx, "CREATE ROLE "+processRole)
+		var problem *pq.Error
+		if err != nil && (!errors.As(err, &problem) || problem.Code.Name() != "duplicate_object") {
+			return fmt.Errorf("create the role %s: %w", processRole, err)
+		}
+		if _, err := db.ExecContext(ctx, "ALTER ROLE "+processRole+" LOGIN PASSWORD "+pq.QuoteLiteral(password)); err != nil {
+			return fmt.Errorf("set the password of the role %s: %w", processRole, err)
 		}
 		return nil
 	})

@@ -28,10 +28,18 @@ func BuildWaybill(ctx context.Context, root, binary string, out *Printer) error 
 
 // Migrate brings Waybill's own tables up to date.
 func (s *Stack) Migrate(ctx context.Context, w Waybill) error {
+	password, err := s.processPassword()
+	if err != nil {
+		return err
+	}
+	if err := s.createProcessRole(ctx, password); err != nil {
+		return err
+	}
 	env, err := s.waybillEnv(w)
 	if err != nil {
 		return err
 	}
+	env = append(env, "WAYBILL_DATABASE_URL="+s.DatabaseURL(s.Database), "WAYBILL_DATABASE_ROLE="+processRole)
 	_, err = command{env: env, dir: s.Dir}.run(ctx, w.Binary, "migrate")
 	return err
 }
@@ -60,14 +68,23 @@ func (s *Stack) waybillEnv(w Waybill) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	password, err := s.processPassword()
+	if err != nil {
+		return nil, err
+	}
 	return append([]string{
-		"WAYBILL_DATABASE_URL=" + s.DatabaseURL(s.Database),
+		"WAYBILL_DATABASE_URL=" + s.databaseURLAs(processRole, password, s.Database),
 		"WAYBILL_LISTEN=" + s.Ports.API.Addr(),
 		"WAYBILL_TEMPORAL_ADDRESS=" + s.Ports.Temporal.Addr(),
 		"WAYBILL_TEMPORAL_NAMESPACE=" + s.Namespace,
 		"WAYBILL_API_KEY=" + w.APIKey,
 		"WAYBILL_ENCRYPTION_KEYS=" + keys,
 	}, w.ExtraEnv...), nil
+}
+
+// processPassword is not the owner's: whoever reads the processes' environment does not own the tables.
+func (s *Stack) processPassword() (string, error) {
+	return Secret(s.path("process-password"), newHexKey)
 }
 
 func (s *Stack) answers(ctx context.Context, path string) error {
