@@ -108,6 +108,11 @@ func (a *Activities) attempt(ctx context.Context, in *AttemptInput) (*AttemptRes
 		case s.Delivery.Queued && in.Queue == nil:
 			return a.notSent(ctx, in, &s.Delivery, s.Endpoint)
 		case s.Delivery.Test || s.Endpoint.DisabledAt == nil:
+			if in.Signaled {
+				if err := a.store.NoteRetry(byTemporal(ctx), in.Tenant, in.DeliveryID, ""); err != nil {
+					return nil, fmt.Errorf("note who asked for an attempt: %w", err)
+				}
+			}
 			return a.send(ctx, in, s, taken)
 		case in.Queue != nil: // its drain finds the endpoint disabled too, and holds what waits
 			return a.notSent(ctx, in, &s.Delivery, s.Endpoint)

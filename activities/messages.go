@@ -26,6 +26,8 @@ type AttemptInput struct {
 	Policy     webhook.RetryPolicy `json:"policy"`
 	// Manual: a person asked for the attempt. When it fails, the retry policy continues as if it had not been made.
 	Manual bool `json:"manual,omitempty"`
+	// Signaled: they asked the workflow itself, so that nobody has written who did.
+	Signaled bool `json:"signaled,omitempty"`
 	// Scheduled is how many of the attempts before this one the retry policy counts; 0: all, that is Number-1.
 	Scheduled int `json:"scheduled,omitempty"`
 	// Queue is set where the endpoint's queue makes the attempt, in this process, under a lease. Policy and Scheduled are then

@@ -138,6 +138,7 @@ func leaveSchedule(r *store.Record, v webhook.Verdict, due *time.Time) {
 // it.
 func (a *Activities) disable(ctx context.Context, in *AttemptInput) {
 	const reason = "the receiver answered 410 Gone"
+	ctx = store.WithActor(ctx, store.Actor{Name: webhook.ByReceiver})
 	_, err := persist(ctx, a.recordTimeout, func(ctx context.Context) (*webhook.Endpoint, error) {
 		return a.engine.DisableEndpoint(ctx, in.Tenant, in.EndpointID, webhook.Change{By: webhook.ByReceiver, Reason: reason, At: a.now()})
 	})

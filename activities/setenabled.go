@@ -9,6 +9,7 @@ import (
 
 // SetEnabled disables or enables an endpoint for a person who signaled a workflow.
 func (a *Activities) SetEnabled(ctx context.Context, in SetEnabledInput) error {
+	ctx = byTemporal(ctx)
 	var err error
 	if in.Enabled {
 		_, err = a.engine.EnableEndpoint(ctx, in.Tenant, in.EndpointID, webhook.Change{By: webhook.BySignal, At: a.now()})

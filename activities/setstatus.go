@@ -51,6 +51,8 @@ func (a *Activities) cancelOwned(ctx context.Context, in *SetStatusInput) (*webh
 		if err != nil || d.Queued {
 			return d, err
 		}
+	} else {
+		ctx = byTemporal(ctx) // everything else that cancels leaves what the queue has to the queue
 	}
 	return a.cancel(ctx, in.Tenant, in.DeliveryID, in.Reason)
 }

@@ -38,6 +38,7 @@ type fakeStore struct {
 	mu       sync.Mutex
 	sending  store.Sending
 	recorded []*store.Record
+	noted    []string // who asked for which attempt
 	reads    int
 
 	onSending         func() (*store.Sending, error)
@@ -97,6 +98,11 @@ func (s *fakeStore) CancelDelivery(_ context.Context, _ string, _ webhook.Delive
 
 func (s *fakeStore) Delivery(context.Context, string, webhook.DeliveryID) (*webhook.Delivery, error) {
 	return s.onDelivery()
+}
+
+func (s *fakeStore) NoteRetry(ctx context.Context, _ string, id webhook.DeliveryID, _ string) error {
+	s.noted = append(s.noted, store.ActorOf(ctx).Name+" "+id.String())
+	return nil
 }
 
 func (s *fakeStore) CancelDeliveriesOfDeleted(_ context.Context, _ string, _ webhook.EndpointID, _ string, _ time.Time, limit int) ([]store.HeldDelivery, bool, error) {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -43,7 +44,7 @@ func (s *Server) retry(r *http.Request, c *call, d *webhook.Delivery, reason str
 	}
 	told := s.retryNow(r.Context(), c, d, reason)
 	if code := webhook.ErrorCode(told); code != webhook.CodeConflict && code != webhook.CodeNotFound {
-		return d, told
+		return d, cmp.Or(told, s.noteRetry(r, c, d, reason, told))
 	}
 	now, err := s.store.Delivery(r.Context(), c.tenant.ID, d.ID)
 	if err != nil {
@@ -75,6 +76,16 @@ func (s *Server) reopen(r *http.Request, c *call, d *webhook.Delivery) (*webhook
 	}
 	s.wakeQueue(r, c, d.EndpointID)
 	return again, nil
+}
+
+// noteRetry writes who asked a workflow for an attempt. One that did not answer in time may still obey.
+func (s *Server) noteRetry(r *http.Request, c *call, d *webhook.Delivery, reason string, told error) error {
+	if told != nil && webhook.ErrorCode(told) != webhook.CodeUnavailable {
+		return nil
+	}
+	return within(context.WithoutCancel(r.Context()), func(ctx context.Context) error {
+		return s.store.NoteRetry(ctx, c.tenant.ID, d.ID, reason)
+	})
 }
 
 func (s *Server) retryNow(ctx context.Context, c *call, d *webhook.Delivery, reason string) error {

@@ -21,6 +21,7 @@ type Store interface {
 	StatsStore
 	DispatchStore
 	QuarantineStore
+	store.Audits
 	store.Health
 }
 

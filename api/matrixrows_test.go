@@ -82,6 +82,9 @@ var matrix = map[string]matrixRow{
 
 	"GET /v1/dispatches":                   {needs: "admin", status: 200},
 	"POST /v1/dispatches/{dispatch}/retry": {needs: "admin", status: 202},
+	"GET /v1/tenants/{tenant}/audit":       {needs: "manage", status: 200},
+	"GET /v1/audit":                        {needs: "admin", status: 200},
+
 	"GET /v1/quarantine":                   {needs: "admin", status: 200},
 	"GET /v1/quarantine/{position}":        {needs: "admin", status: 200},
 	"POST /v1/quarantine/{position}/retry": {needs: "admin", status: 202},

@@ -98,6 +98,9 @@ func (s *Server) routes() []route {
 		{"GET", tenantPath + "/recoveries/{recovery}", read, s.getRecovery},
 		{"POST", tenantPath + "/recoveries/{recovery}/cancel", manage, s.cancelRecovery},
 
+		{"GET", tenantPath + "/audit", manage, s.listTenantAudit},
+		{"GET", "/v1/audit", adminOnly, s.listAudit},
+
 		{"GET", "/v1/dispatches", adminOnly, s.listDispatches},
 		{"POST", "/v1/dispatches/{dispatch}/retry", adminOnly, s.retryDispatch},
 

@@ -46,6 +46,8 @@ type memStore struct {
 	endpointFilters []store.EndpointFilter
 	// next is where the search of a list ended, that Tenants, Deliveries and Events answer.
 	next         string
+	audit        []webhook.AuditEntry
+	auditFilters []store.AuditFilter
 	eventFilters []store.EventFilter
 	cells        []store.StatsCell
 	statsAsked   []statsQuestion

@@ -16,7 +16,7 @@ import (
 // begun or ended. CodeConflict: the delivery is settled or held. CodeNotFound: no such workflow is running.
 // CodeUnavailable: the workflow did not answer in time; it may still obey later.
 func (c *Client) RetryNow(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error {
-	return c.update(ctx, tenant, eventID, workflows.SignalRetryNow, workflows.EndpointSignal{EndpointID: endpoint.String(), Reason: reason})
+	return c.update(ctx, tenant, eventID, workflows.SignalRetryNow, workflows.EndpointSignal{EndpointID: endpoint.String(), Reason: reason, Informed: true})
 }
 
 // CancelDelivery tells the workflow that the delivery to an endpoint was canceled in the database. An attempt in flight ends first. The errors are

@@ -63,9 +63,8 @@ func (s *Store) auditedDelivery(ctx context.Context, tx *sqlx.Tx, tenant, action
 	if d.Reason != "" {
 		after["reason"] = d.Reason
 	}
-	var was any
-	if before != nil {
-		was = before
+	if before == nil {
+		return s.audited(ctx, tx, tenant, action, d.ID.String(), nil, after)
 	}
-	return s.audited(ctx, tx, tenant, action, d.ID.String(), was, after)
+	return s.audited(ctx, tx, tenant, action, d.ID.String(), before, after)
 }

@@ -126,6 +126,7 @@ var (
 	_ store.EventTypes     = (*Store)(nil)
 	_ store.Recoveries     = (*Store)(nil)
 	_ store.Retention      = (*Store)(nil)
+	_ store.Audits         = (*Store)(nil)
 )
 
 // Store is the database. Its methods are safe for concurrent use.

@@ -110,6 +110,10 @@ func (w *where) contains(text string, columns ...string) {
 // publication and its transaction, and the difference of the clocks that wrote the two.
 const idSlack = 5 * time.Minute
 
+// auditSlack is how far the moment inside the id of an audit entry may be from its at: UUIDs of one process increase, so that one may
+// be ahead of the clock.
+const auditSlack = time.Second
+
 // clampTime keeps a bound within the times that a UUIDv7 can express, without changing which rows it selects.
 func clampTime(at time.Time) time.Time {
 	first, last := time.Unix(0, 0).UTC(), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"waybill/webhook"
 )
@@ -12,7 +13,8 @@ type Actor struct {
 	// Name is as in webhook.AuditEntry.
 	Name string
 	// Address is an IP address, "" where the change came by no request.
-	Address   string
+	Address string
+	// RequestID is as in webhook.AuditEntry.
 	RequestID string
 }
 
@@ -29,4 +31,23 @@ func ActorOf(ctx context.Context) Actor {
 		return a
 	}
 	return Actor{Name: webhook.ByWaybill}
+}
+
+// AuditFilter selects audit entries, newest first. Zero values select all.
+type AuditFilter struct {
+	// TenantID is the tenant that they are about; "": all, and those about none.
+	TenantID string
+	// Actor, Action and Target are as in webhook.AuditEntry.
+	Actor, Action, Target string
+	// Since and Until bound the time of the change: since <= at < until.
+	Since, Until time.Time
+	// Page.After is an id.
+	Page Page
+}
+
+// Audits keeps the audit entries. The methods that change something write them, each in the transaction of its change.
+type Audits interface {
+	Audit(ctx context.Context, f AuditFilter) (*Part[webhook.AuditEntry], error)
+	// NoteRetry writes the entry of an attempt that somebody asked the delivery's workflow for, because asking writes nothing else.
+	NoteRetry(ctx context.Context, tenant string, id webhook.DeliveryID, reason string) error
 }

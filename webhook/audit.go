@@ -15,13 +15,14 @@ type AuditEntry struct {
 	// Actor is "admin" or "admin:<name>", the id of an API key, one of the By constants, or "waybill" for what it does by itself.
 	Actor string `json:"actor" db:"actor"`
 	// Address is where the request came from; "" where there was none.
-	Address   string `json:"address,omitempty" db:"address"`
+	Address string `json:"address,omitempty" db:"address"`
+	// RequestID is the id of the request; of a signal or an update, the id of its workflow.
 	RequestID string `json:"request_id,omitempty" db:"request_id"`
 	// Action is what was done, such as "endpoint.updated".
 	Action string `json:"action" db:"action"`
 	// Target is the id of what was changed.
 	Target string `json:"target" db:"target"`
 	// Before and After are the changed fields of an update; Before is nil for a creation, After for a deletion.
-	Before json.RawMessage `json:"before,omitempty" db:"before"`
-	After  json.RawMessage `json:"after,omitempty" db:"after"`
+	Before json.RawMessage `json:"before,omitempty" db:"-"`
+	After  json.RawMessage `json:"after,omitempty" db:"-"`
 }

@@ -20,6 +20,7 @@ const (
 	ByReceiver = "receiver" // it answered 410 Gone
 	ByFailures = "failures" // its attempts failed too often in a row
 	ByWaybill  = "waybill"  // Waybill itself
+	ByTemporal = "temporal" // in an audit entry what BySignal is elsewhere
 )
 
 // Limits of an automatic disabling.

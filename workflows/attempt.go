@@ -26,13 +26,13 @@ func (d *delivery) isManual(asked bool) bool {
 
 // attempt makes the next attempt, in the fast lane if the worker has room for the endpoint, and takes over how the delivery
 // then stands.
-func (d *delivery) attempt(ctx workflow.Context, asked bool) error {
+func (d *delivery) attempt(ctx workflow.Context, c *command) error {
 	queue := d.state.FollowOn
 	d.state.FollowOn = ""
 	in := activities.AttemptInput{
 		Tenant: d.event.in.Tenant, EventKey: d.event.in.EventKey, DeliveryID: d.state.ID, EndpointID: d.state.EndpointID,
 		Number: d.number(), Lane: d.state.Lane, Policy: d.event.in.Policies[d.state.Policy],
-		Manual: d.isManual(asked),
+		Manual: d.isManual(c.manual), Signaled: c.manual && !c.informed,
 	}
 	if manual := d.state.manual(); manual > 0 {
 		in.Scheduled = d.state.made() - manual

@@ -29,7 +29,8 @@ type command struct {
 	manual bool
 	// holdEnded: the delivery was held for too long.
 	holdEnded bool
-	// informed: the database has canceled the delivery already, and a person may have opened it again since.
+	// informed: the database has canceled the delivery already, and a person may have opened it again since. Of an attempt: who asked
+	// for it has been written down.
 	informed bool
 	// ifHeld: the endpoint was enabled during an attempt. The attempt is repeated if it comes back held.
 	ifHeld bool
@@ -97,7 +98,7 @@ func (d *delivery) ask(name, reason string, informed bool) (*command, error) {
 	case SignalDisableEndpoint:
 		return d.setPending(&command{kind: commandHold, reason: reason}), nil
 	case SignalRetryNow:
-		return d.setPending(&command{kind: commandAttempt, manual: true}), nil
+		return d.setPending(&command{kind: commandAttempt, manual: true, informed: informed}), nil
 	default:
 		return d.enabled(), nil
 	}

@@ -113,7 +113,7 @@ func (d *delivery) obey(ctx workflow.Context, c *command) error {
 		}
 		return d.setStatus(ctx, webhook.StatusHeld, c.reason, false)
 	default:
-		return d.attempt(ctx, c.manual)
+		return d.attempt(ctx, c)
 	}
 }
 

@@ -65,7 +65,7 @@ type EndpointSignal struct {
 	// Informed is set by Waybill itself, which changes the database before it tells the workflow. In a person's
 	// disable_endpoint or enable_endpoint it is not set. The workflow then changes the database, so that the endpoint is
 	// disabled or enabled for every event. In cancel_delivery it says that the delivery was canceled: one that a person has opened
-	// again since stays open.
+	// again since stays open. In retry_now it says that who asked is written down already.
 	Informed bool `json:"informed,omitempty"`
 }
 
