@@ -70,6 +70,7 @@ type Activities struct {
 	recoveries Recoveries
 	engine     Engine
 	transport  *Transport
+	tokens     *tokens
 	dialects   map[string]*webhook.Dialect
 	bulkhead   *bulkhead
 	metrics    *metrics
@@ -96,6 +97,7 @@ func New(o Options) *Activities {
 		recoveries: o.Recoveries,
 		engine:     o.Engine,
 		transport:  o.Transport,
+		tokens:     newTokens(o.Transport, o.Now),
 		dialects:   o.Dialects,
 		bulkhead: newBulkhead(
 			laneLimit{o.FastLimit, o.FastWait, fastQueue}, laneLimit{o.IsolatedLimit, o.IsolatedWait, o.IsolatedLimit}, o.Now),

@@ -33,10 +33,11 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	}
 	taken.sending()
 	a.failpoint("before-post")
-	answer := a.transport.Send(ctx, Request{
+	request := Request{
 		Tenant: in.Tenant, URL: s.Endpoint.URL, Headers: headers, Body: body, Timeout: s.Endpoint.RequestTimeout(d),
 		HeadersSuffice: d.Response == webhook.ResponseHeaders,
-	})
+	}
+	answer := a.deliver(ctx, s.Endpoint, &request)
 	if answer.Fault != nil {
 		return nil, webhook.Errorf(webhook.CodeUnavailable, "%s", answer.Fault).WithCause(answer.Fault)
 	}
@@ -54,7 +55,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	if in.Queue != nil {
 		r.Holder = in.Queue.Holder
 	}
-	r.Attempt.URL, r.Attempt.RequestHeaders = s.Endpoint.URL, recordedRequest(headers, s.Endpoint)
+	r.Attempt.URL, r.Attempt.RequestHeaders = s.Endpoint.URL, recordedRequest(request.Headers, s.Endpoint)
 	r.Attempt.SignedWith = d.SignedWith(&signed)
 	after, err := persist(ctx, a.recordTimeout, func(ctx context.Context) (*store.Recorded, error) {
 		return a.store.RecordAttempt(ctx, r)

@@ -14,6 +14,7 @@ type endpointInput struct {
 	Filter      map[string][]string  `json:"filter"`
 	Description string               `json:"description"`
 	Headers     map[string]string    `json:"headers"`
+	Auth        *webhook.AuthText    `json:"auth"`
 	Retry       *webhook.RetryPolicy `json:"retry"`
 	Timeout     *webhook.Duration    `json:"timeout"`
 	AutoDisable *webhook.AutoDisable `json:"auto_disable"`
@@ -29,6 +30,7 @@ type endpointPatch struct {
 	Filter      optional[map[string][]string] `json:"filter"`
 	Description optional[string]              `json:"description"`
 	Headers     optional[map[string]string]   `json:"headers"`
+	Auth        optional[webhook.AuthText]    `json:"auth"`
 	Retry       optional[webhook.RetryPolicy] `json:"retry"`
 	Timeout     optional[webhook.Duration]    `json:"timeout"`
 	AutoDisable optional[webhook.AutoDisable] `json:"auto_disable"`
@@ -43,6 +45,9 @@ func (p *endpointPatch) apply(e *webhook.Endpoint) {
 	p.Filter.into(&e.Filter)
 	p.Description.into(&e.Description)
 	p.Headers.into(&e.Headers)
+	if p.Auth.given {
+		e.Auth = p.Auth.value.Auth()
+	}
 	p.Retry.intoPointer(&e.Retry)
 	p.Timeout.intoPointer(&e.Timeout)
 	p.AutoDisable.intoPointer(&e.AutoDisable)
@@ -111,7 +116,7 @@ func (s *Server) createEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	e := &webhook.Endpoint{
 		ID: webhook.NewID[webhook.EndpointID](s.opts.NewUUID()), TenantID: c.tenant.ID,
 		URL: in.URL, EventTypes: in.EventTypes, Filter: in.Filter, Description: in.Description,
-		Headers: in.Headers, Retry: in.Retry, Timeout: in.Timeout, AutoDisable: in.AutoDisable, Metadata: in.Metadata,
+		Headers: in.Headers, Auth: in.Auth.Auth(), Retry: in.Retry, Timeout: in.Timeout, AutoDisable: in.AutoDisable, Metadata: in.Metadata,
 		Signing: in.Signing.KeepAlgorithm(nil), AlsoSignAs: in.AlsoSignAs,
 		CreatedAt: now, UpdatedAt: now,
 	}

@@ -117,7 +117,7 @@ func tenantFields(t *webhook.Tenant) auditFields {
 	return f
 }
 
-// endpointFields has the names of the headers, because their values often are keys.
+// endpointFields has the names of the headers, because their values often are keys, and of the credentials the type.
 func endpointFields(e *webhook.Endpoint) auditFields {
 	f := auditFields{}
 	f.add("url", e.URL)
@@ -125,6 +125,9 @@ func endpointFields(e *webhook.Endpoint) auditFields {
 	f.add("filter", e.Filter)
 	f.add("description", e.Description)
 	f.addHidden("headers", slices.Sorted(maps.Keys(e.Headers)), e.Headers)
+	if e.Auth != nil {
+		f.addHidden("auth", e.Auth, e.Auth.Reveal())
+	}
 	f.add("retry", e.Retry)
 	f.add("timeout", e.Timeout)
 	f.add("auto_disable", e.AutoDisable)

@@ -78,7 +78,8 @@ func (s *Store) DeleteEndpoint(ctx context.Context, tenant string, id webhook.En
 			return err
 		}
 		_, err := tx.ExecContext(ctx, `
-			UPDATE endpoints SET deleted_at = clock_timestamp(), updated_at = $2, url = '', filter = NULL, description = '', metadata = NULL, headers_sealed = NULL,
+			UPDATE endpoints SET deleted_at = clock_timestamp(), updated_at = $2, url = '', filter = NULL, description = '', metadata = NULL, headers_sealed = NULL, auth_sealed = NULL,
+				certificate_expires_at = NULL, certificate_warn_at = NULL,
 				secret_sealed = NULL, previous_secret_sealed = NULL, previous_until = NULL, secret_switch_at = NULL, wake_due = true, version = version + 1 WHERE id = $1`, id, at)
 		if err != nil {
 			return err

@@ -14,7 +14,7 @@ import (
 	"waybill/webhook"
 )
 
-const endpointColumns = `id, tenant_id, url, event_types, filter, description, headers_sealed, retry, timeout_ms,
+const endpointColumns = `id, tenant_id, url, event_types, filter, description, headers_sealed, auth_sealed, certificate_expires_at, retry, timeout_ms,
 	auto_disable, metadata, signing, also_sign_as, disabled_at, disabled_by, disabled_reason, created_at, updated_at, version`
 
 type endpointRow struct {
@@ -22,6 +22,7 @@ type endpointRow struct {
 	Types         pq.StringArray `db:"event_types"`
 	FilterJSON    []byte         `db:"filter"`
 	HeadersSealed []byte         `db:"headers_sealed"`
+	AuthSealed    []byte         `db:"auth_sealed"`
 	RetryJSON     []byte         `db:"retry"`
 	TimeoutMS     *int64         `db:"timeout_ms"`
 	AutoDisable   []byte         `db:"auto_disable"`
@@ -36,6 +37,10 @@ func headersLocation(id webhook.EndpointID) location {
 	return location{"endpoints.headers_sealed", id.String()}
 }
 
+func authLocation(id webhook.EndpointID) location {
+	return location{"endpoints.auth_sealed", id.String()}
+}
+
 func (s *Store) readEndpoint(r *endpointRow) (*webhook.Endpoint, error) {
 	e, err := r.subscription()
 	if err != nil {
@@ -48,6 +53,15 @@ func (s *Store) readEndpoint(r *endpointRow) (*webhook.Endpoint, error) {
 	if headers != nil {
 		if err := json.Unmarshal(headers, &e.Headers); err != nil {
 			return nil, fmt.Errorf("the headers of %s are not JSON", e.ID) // the decoder's error would quote them
+		}
+	}
+	auth, err := s.keys.open(r.AuthSealed, authLocation(e.ID))
+	if err != nil {
+		return nil, err
+	}
+	if auth != nil {
+		if e.Auth, err = webhook.ReadAuth(auth); err != nil {
+			return nil, fmt.Errorf("read the endpoint %s: %w", e.ID, err)
 		}
 	}
 	if r.TimeoutMS != nil {
@@ -102,7 +116,7 @@ func (r *endpointRow) subscription() (*webhook.Endpoint, error) {
 	return &e, nil
 }
 
-// endpointArgs are the changeable values of an endpoint: $3 to $13.
+// endpointArgs are the changeable values of an endpoint: $3 to $15.
 func (s *Store) endpointArgs(e *webhook.Endpoint) []any {
 	var headers, timeout any
 	if len(e.Headers) > 0 {
@@ -116,7 +130,16 @@ func (s *Store) endpointArgs(e *webhook.Endpoint) []any {
 		optionalJSON(e.Retry, e.Retry != nil), timeout, optionalJSON(e.AutoDisable, e.AutoDisable != nil),
 		optionalJSON(e.Metadata, len(e.Metadata) > 0),
 		optionalJSON(e.Signing, e.Signing != nil), optionalJSON(e.AlsoSignAs, e.AlsoSignAs != nil),
+		s.sealAuth(e), e.CertificateExpiresAt,
 	}
+}
+
+// sealAuth returns nil where there are no credentials.
+func (s *Store) sealAuth(e *webhook.Endpoint) any {
+	if e.Auth == nil {
+		return nil
+	}
+	return s.keys.seal(e.Auth.Reveal(), authLocation(e.ID))
 }
 
 // CreateEndpoint implements store.Endpoints.
@@ -133,11 +156,12 @@ func (s *Store) CreateEndpoint(ctx context.Context, e *webhook.Endpoint, secret 
 		}
 		args := append([]any{e.ID, e.TenantID}, s.endpointArgs(e)...)
 		args = append(args, s.keys.seal([]byte(secret.Reveal()), endpointSecrets(e.ID).current()), e.CreatedAt, e.UpdatedAt,
-			e.DisabledAt, e.DisabledBy, e.DisabledReason)
+			e.DisabledAt, e.DisabledBy, e.DisabledReason, firstWarning(e))
 		_, err := tx.ExecContext(ctx, `
 			INSERT INTO endpoints (id, tenant_id, url, event_types, filter, description, headers_sealed, retry, timeout_ms, auto_disable,
-				metadata, signing, also_sign_as, secret_sealed, created_at, updated_at, disabled_at, disabled_by, disabled_reason)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`, args...)
+				metadata, signing, also_sign_as, auth_sealed, certificate_expires_at, secret_sealed, created_at, updated_at, disabled_at, disabled_by,
+				disabled_reason, certificate_warn_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`, args...)
 		if err != nil {
 			return err
 		}
@@ -222,7 +246,7 @@ func pageAfter[I any, P interface {
 // UpdateEndpoint implements store.Endpoints.
 func (s *Store) UpdateEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change func(*webhook.Endpoint) error) (*webhook.Endpoint, error) {
 	return s.changeEndpoint(ctx, tenant, id, "update an endpoint", func(tx *sqlx.Tx, e *webhook.Endpoint) error {
-		stored, before := e.Retry, endpointFields(e)
+		stored, auth, before := e.Retry, e.Auth, endpointFields(e)
 		if err := change(e); err != nil {
 			return refusal{err}
 		}
@@ -236,7 +260,9 @@ func (s *Store) UpdateEndpoint(ctx context.Context, tenant string, id webhook.En
 		args := append([]any{id, e.Version}, s.endpointArgs(e)...)
 		_, err := tx.ExecContext(ctx, `
 			UPDATE endpoints SET version = $2, url = $3, event_types = $4, filter = $5, description = $6, headers_sealed = $7,
-				retry = $8, timeout_ms = $9, auto_disable = $10, metadata = $11, signing = $12, also_sign_as = $13, updated_at = $14 WHERE id = $1`, append(args, e.UpdatedAt)...)
+				retry = $8, timeout_ms = $9, auto_disable = $10, metadata = $11, signing = $12, also_sign_as = $13, auth_sealed = $14,
+				certificate_expires_at = $15, updated_at = $16, certificate_warn_at = CASE WHEN $17 THEN $18 ELSE certificate_warn_at END
+			WHERE id = $1`, append(args, e.UpdatedAt, e.Auth != auth, firstWarning(e))...)
 		if err != nil {
 			return err
 		}

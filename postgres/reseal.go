@@ -26,6 +26,7 @@ var sealedColumns = []sealedColumn{
 	{"endpoints", "secret_sealed", endpointLocation},
 	{"endpoints", "previous_secret_sealed", endpointLocation},
 	{"endpoints", "headers_sealed", endpointLocation},
+	{"endpoints", "auth_sealed", endpointLocation},
 	{"idempotency_keys", "answer_sealed", `scope || '/' || encode(hash, 'hex')`},
 }
 

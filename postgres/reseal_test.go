@@ -39,7 +39,10 @@ func (b *bundle) sealEverything() *webhook.Endpoint {
 	acme := &webhook.Tenant{ID: "acme", Name: "acme", Dialect: "standard", CreatedAt: now()}
 	require.NoError(b.t, b.CreateTenant(b.t.Context(), acme, webhook.NewSecret([]byte("the tenant's")), nil))
 	require.NoError(b.t, b.CreateAPIKey(b.t.Context(), newKey(), []byte("hash"), once("key", "request", "the answer")))
-	e := b.endpoint("acme", func(e *webhook.Endpoint) { e.Headers = map[string]string{"X-Api-Key": "the header"} })
+	e := b.endpoint("acme", func(e *webhook.Endpoint) {
+		e.Headers = map[string]string{"X-Api-Key": "the header"}
+		e.Auth = (&webhook.AuthText{Type: webhook.AuthBearer, Token: "the token"}).Auth()
+	})
 	b.exec(`UPDATE tenants SET previous_secret_sealed = $1`, postgres.Seal(b.Store, "tenants.previous_secret_sealed", "acme", "whsec_before"))
 	b.exec(`UPDATE endpoints SET previous_secret_sealed = $1`, postgres.Seal(b.Store, "endpoints.previous_secret_sealed", e.ID.String(), "whsec_before"))
 	return e
@@ -165,12 +168,12 @@ func TestReseal_BesideOthers(t *testing.T) {
 	})
 	done, err := s.Reseal(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, 3, done.Left, "the secrets and the headers of the locked endpoint")
+	require.Equal(t, 4, done.Left, "the secrets, the headers and the credentials of the locked endpoint")
 	require.Zero(t, done.Failed)
 	require.NoError(t, held.Rollback())
 	done, err = s.Reseal(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, store.Resealed{Resealed: 3}, done)
+	require.Equal(t, store.Resealed{Resealed: 4}, done)
 	read, err := b.keyed(anotherKey()).Endpoint(t.Context(), "acme", other.ID)
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{"X-Changed": "meanwhile"}, read.Headers)
@@ -192,7 +195,7 @@ func TestReseal_DoesNotOpen(t *testing.T) {
 	})
 	done, err := s.Reseal(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, store.Resealed{Resealed: 5, Failed: 2}, done)
+	require.Equal(t, store.Resealed{Resealed: 6, Failed: 2}, done)
 	require.Contains(t, log.String(), "endpoints.secret_sealed of "+moved.ID.String()+" does not open")
 	require.Contains(t, log.String(), "tenants.secret_sealed of acme is not a sealed value")
 	require.NotContains(t, log.String(), "whsec_")

@@ -117,6 +117,7 @@ var (
 	_ store.Quarantine     = (*Store)(nil)
 	_ store.Queues         = (*Store)(nil)
 	_ store.Streaks        = (*Store)(nil)
+	_ store.Certificates   = (*Store)(nil)
 	_ store.Reconciliation = (*Store)(nil)
 	_ store.Partitions     = (*Store)(nil)
 	_ store.Stats          = (*Store)(nil)

@@ -61,6 +61,20 @@ type Streaks interface {
 	FailingEndpoints(ctx context.Context, after time.Duration, from webhook.EndpointID, limit int) ([]FailingEndpoint, error)
 }
 
+// Certificates warns of client certificates that end.
+type Certificates interface {
+	// WarnOfCertificates publishes endpoint.certificate_expiring for the endpoints whose warning is due (webhook.CertificateSpan), limit
+	// at most, each in the transaction that sets its next warning, and returns them. Of several processes one warns. Together with
+	// an error it returns those that were warned of all the same.
+	WarnOfCertificates(ctx context.Context, now time.Time, limit int) ([]ExpiringCertificate, error)
+}
+
+// ExpiringCertificate is an endpoint whose client certificate ends.
+type ExpiringCertificate struct {
+	EndpointRef
+	ExpiresAt time.Time
+}
+
 // FailingEndpoint is an endpoint whose streak reached its rule.
 type FailingEndpoint struct {
 	EndpointRef

@@ -32,6 +32,10 @@ type Endpoint struct {
 	Description string              `json:"description" db:"description"`
 	// Headers are sent in addition to the dialect's.
 	Headers map[string]string `json:"headers,omitempty" db:"-"`
+	// Auth are the credentials that are sent to the receiver; nil: none. Whoever changes them sets another Auth. Only its type is shown.
+	Auth *Auth `json:"auth,omitempty" db:"-"`
+	// CertificateExpiresAt is when the client certificate of Auth ends; Normalize sets it.
+	CertificateExpiresAt *time.Time `json:"certificate_expires_at,omitempty" db:"certificate_expires_at"`
 	// Retry and Timeout replace the tenant's and the dialect's; nil keeps those.
 	Retry   *RetryPolicy `json:"retry,omitempty" db:"-"`
 	Timeout *Duration    `json:"timeout,omitempty" db:"-"`
@@ -80,8 +84,15 @@ func (e *Endpoint) admits(attributes map[string]string, d *Dialect) bool {
 	return true
 }
 
-// Normalize writes the UUIDs of the filter in lower case, as in events, and the timeout in whole milliseconds, as it is stored.
+// Normalize writes the UUIDs of the filter in lower case, as in events, and the timeout in whole milliseconds, as it is stored. It
+// reads from the client certificate when it ends.
 func (e *Endpoint) Normalize(d *Dialect) {
+	e.CertificateExpiresAt = nil
+	if e.Auth != nil && e.Auth.Type == AuthMTLS {
+		if span, err := e.Auth.Span(); err == nil {
+			e.CertificateExpiresAt = &span.Until
+		}
+	}
 	if e.Timeout != nil {
 		whole := Duration(e.Timeout.Std().Truncate(time.Millisecond))
 		e.Timeout = &whole
@@ -174,6 +185,7 @@ func (e *Endpoint) Validate(l Limits) error {
 	}
 	e.validateSigning(l, &found)
 	checkMetadata(e.Metadata, &found)
+	e.validateAuth(l, &found)
 	return found.err("endpoint")
 }
 

@@ -4,16 +4,18 @@ import "slices"
 
 // The operational events, which tell the operator's tenant of endpoints in trouble (design, section 10).
 const (
-	TypeEndpointFailing   = "endpoint.failing" // half of the failures that disable it
-	TypeEndpointDisabled  = "endpoint.disabled"
-	TypeEndpointEnabled   = "endpoint.enabled"
-	TypeDeliveryExhausted = "delivery.exhausted"
-	TypeRecoveryCompleted = "recovery.completed" // or canceled
+	TypeEndpointFailing  = "endpoint.failing" // half of the failures that disable it
+	TypeEndpointDisabled = "endpoint.disabled"
+	TypeEndpointEnabled  = "endpoint.enabled"
+	// TypeCertificateExpiring tells of the end of an endpoint's client certificate before it comes.
+	TypeCertificateExpiring = "endpoint.certificate_expiring"
+	TypeDeliveryExhausted   = "delivery.exhausted"
+	TypeRecoveryCompleted   = "recovery.completed" // or canceled
 )
 
 // OperationalTypes lists them.
 var OperationalTypes = []string{
-	TypeEndpointFailing, TypeEndpointDisabled, TypeEndpointEnabled, TypeDeliveryExhausted, TypeRecoveryCompleted,
+	TypeEndpointFailing, TypeEndpointDisabled, TypeEndpointEnabled, TypeCertificateExpiring, TypeDeliveryExhausted, TypeRecoveryCompleted,
 }
 
 // Operational stands for a dialect's name where Schemas are asked for the schema of an operational event. No dialect has it.

@@ -32,6 +32,7 @@ type UpkeepStore interface {
 	store.OnceKeys
 	TrimQuarantine(ctx context.Context) (int, error)
 	CompactStats(ctx context.Context, keep time.Duration, limit int) (more bool, err error)
+	store.Certificates
 	OldSeals(ctx context.Context) (map[string]int, error)
 	Retain(ctx context.Context, rule store.RetentionRule) ([]store.Expired, error)
 }

@@ -39,6 +39,7 @@ type memDispatches struct {
 	holds     map[string]time.Duration
 	expired   int // idempotency keys that are left to forget
 	oldSeals  map[string]int
+	expiring  []store.ExpiringCertificate
 	uncounted int // pages of statistics that CompactStats leaves
 	retained  []store.RetentionRule
 }
@@ -156,6 +157,15 @@ func (o *memDispatches) Retain(_ context.Context, rule store.RetentionRule) ([]s
 	defer o.mu.Unlock()
 	o.retained = append(o.retained, rule)
 	return []store.Expired{{What: "events_2020_01", Rows: 7, Bytes: 1 << 20}, {What: "audit entries", Rows: 3}}, o.fail
+}
+
+func (o *memDispatches) WarnOfCertificates(_ context.Context, _ time.Time, limit int) ([]store.ExpiringCertificate, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n := min(limit, len(o.expiring))
+	warned := o.expiring[:n]
+	o.expiring = o.expiring[n:]
+	return warned, o.fail
 }
 
 func (o *memDispatches) TrimQuarantine(context.Context) (int, error) {

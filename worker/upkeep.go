@@ -23,6 +23,9 @@ const (
 	// onceInterval and oncePage bound what expired keys add to the database.
 	onceInterval = 10 * time.Minute
 	oncePage     = 1000
+	// warnInterval and warnPage: a warning may be late by an hour, and each is a transaction.
+	warnInterval = hourly
+	warnPage     = 100
 	sealInterval = 10 * time.Minute // it reads every sealed value
 )
 
@@ -94,6 +97,7 @@ func (u *Upkeep) Run(ctx context.Context) {
 	go every(ctx, sealInterval, reporting(ctx, log, "what is sealed with old keys could not be counted; still trying", func(ctx context.Context) error {
 		return u.oldSeals.count(ctx, u.opts.Store)
 	}))
+	go every(ctx, warnInterval, reporting(ctx, log, "the end of client certificates could not be told; still trying", u.warnOfCertificates))
 	go every(ctx, setAsideEvery, reporting(ctx, log, "dispatches that are set aside could not be counted; still trying", u.countSetAside))
 	go every(ctx, holdsEvery, reporting(ctx, log, "held deliveries could not be given to their endpoints' queues; still trying", u.adoptHeld))
 	go every(ctx, holdsEvery, reporting(ctx, log, "deliveries that are held too long could not be canceled; still trying", u.expireHeld))
