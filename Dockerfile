@@ -12,6 +12,7 @@ RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /waybill ./cmd/waybill
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /waybill /waybill
+COPY LICENSE THIRD_PARTY_NOTICES /
 # A number, so that an orchestrator can see that it is not root.
 USER 65532:65532
 # Inside a container the loopback address would be out of reach for everybody else.

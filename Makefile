@@ -28,7 +28,7 @@ bench: ## measure throughput, latency and cost on a stack of its own, a quarter 
 faults: ## kill everything under load and prove that nothing is lost; ARGS='-scenario kill-serve -seed 7' for some
 	@go build -o $(BIN)/faults ./scripts/faults && exec $(BIN)/faults $(ARGS)
 
-lint: ## check style, the arrows between packages, workflow determinism and go.mod
+lint: ## check style, arrows between packages, determinism, go.mod, known vulnerabilities
 	@go run ./scripts/lint
 
 fmt: ## format the code and sort imports

@@ -1,5 +1,5 @@
 // Command lint checks what a reviewer should not have to: style, the arrows between packages, determinism of the
-// workflows, and that go.mod is tidy. With -fix it formats the code instead.
+// workflows, that go.mod is tidy, and known vulnerabilities. With -fix it formats the code instead.
 package main
 
 import (
@@ -25,6 +25,10 @@ var (
 	}
 	workflowcheck = stack.Tool{
 		Name: "workflowcheck", Package: "go.temporal.io/sdk/contrib/tools/workflowcheck", Version: "v0.6.0",
+		Takes: " (once)",
+	}
+	govulncheck = stack.Tool{
+		Name: "govulncheck", Package: "golang.org/x/vuln/cmd/govulncheck", Version: "v1.9.0",
 		Takes: " (once)",
 	}
 )
@@ -64,7 +68,7 @@ func run(ctx context.Context, fix bool) error {
 	if len(sources) > 0 {
 		errs = append(errs, step(ctx, root, tools.Path(workflowcheck), "./workflows/..."))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, vulnerabilities(ctx, root, tools))...)
 }
 
 // step runs one check with its findings in the open.
