@@ -138,6 +138,9 @@ func (s *Server) createEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	if err != nil {
 		return err
 	}
+	if err := s.checkAlsoSignAs(r.Context(), c, webhook.EndpointID{}, e.AlsoSignAs, secret); err != nil {
+		return err
+	}
 	show := func() (made, error) {
 		view := c.showEndpoint(e)
 		view.Secret = secret.Reveal()
@@ -228,6 +231,9 @@ func (s *Server) updateEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	}
 	own, err := s.ownTypeNames(r.Context(), c)
 	if err != nil {
+		return err
+	}
+	if err := s.checkAlsoSignAs(r.Context(), c, id, in.AlsoSignAs.value); err != nil {
 		return err
 	}
 	e, err := s.store.UpdateEndpoint(r.Context(), c.tenant.ID, id, func(e *webhook.Endpoint) error {

@@ -48,7 +48,7 @@ func TestEndpoints_Ed25519(t *testing.T) {
 	}
 	p := b.admin("PATCH", one, `{"signing":{"algorithm":"hmac-sha256"}}`).problem(422, webhook.CodeInvalid)
 	require.Equal(t, "signing.algorithm", p.Errors[0].Field)
-	require.Contains(t, p.Errors[0].Detail, "rotate-secret")
+	require.Contains(t, p.Errors[0].Detail, "is chosen at the creation")
 }
 
 // A key set tells nobody whether there is a tenant.
@@ -98,4 +98,26 @@ func TestEndpoints_SigningRefused(t *testing.T) {
 	require.Equal(t, object{"dialect": "standard", "until": soon}, made["also_sign_as"])
 	patched := into[object](b.admin("PATCH", "/v1/tenants/choice/endpoints/"+made["id"].(string), `{"also_sign_as":null}`).want(200))
 	require.NotContains(t, patched, "also_sign_as")
+}
+
+// A secret that the second dialect cannot read would leave every attempt without its signature.
+func TestEndpoints_AlsoSignAs_UnreadableSecret(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	b.tenant("vine", "shared")
+	soon := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	also := `"also_sign_as":{"dialect":"choice","until":"` + soon + `"}`
+
+	id := b.endpoint("acme")
+	b.admin("PATCH", "/v1/tenants/acme/endpoints/"+id, "{"+also+"}").want(200)
+	b.store.secrets[id] = webhook.SecretFromText("brought along")
+	p := b.admin("PATCH", "/v1/tenants/acme/endpoints/"+id, "{"+also+"}").problem(422, webhook.CodeInvalid)
+	require.Equal(t, "also_sign_as.dialect", p.Errors[0].Field)
+	require.NotContains(t, p.Detail, "brought along")
+
+	body := `{"url":"https://r.example","event_types":["product.created"],` + also + "}"
+	b.admin("POST", "/v1/tenants/vine/endpoints", body).want(201)
+	b.store.secrets["vine"] = webhook.SecretFromText("brought along")
+	b.admin("POST", "/v1/tenants/vine/endpoints", body).problem(422, webhook.CodeInvalid)
 }

@@ -110,3 +110,13 @@ func TestEndpoint_Validate_AlsoSignAsContradicts(t *testing.T) {
 		require.Equal(t, []string{"also_sign_as.dialect"}, fields(t, err), want)
 	}
 }
+
+// A secret that a rotation brought along and that only the first dialect can read leaves the first one's signature.
+func TestRequestHeaders_AlsoSignAs_UnreadableSecret(t *testing.T) {
+	t.Parallel()
+	got := arrival(t, dialect(t, "rheo"), webhook.Request{
+		Keys: webhook.SigningKeys{Current: webhook.SecretFromText("brought along")}, Also: dialect(t, "standard"),
+	})
+	require.Contains(t, got.Headers, "x-rheo-signature")
+	require.NotContains(t, got.Headers, "webhook-signature")
+}

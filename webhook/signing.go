@@ -10,7 +10,7 @@ import (
 
 // Signing is what an endpoint chooses of how its requests are signed. Zero values mean what the dialect says.
 type Signing struct {
-	// Algorithm is that of the endpoint's key, one of the dialect's Algorithms. It changes with a rotation of the secret alone.
+	// Algorithm is that of the endpoint's key, one of the dialect's Algorithms. It is chosen at the creation.
 	Algorithm Algorithm `json:"algorithm,omitempty"`
 	// MessageSignatures adds HTTP Message Signatures (RFC 9421) with a Content-Digest (RFC 9530).
 	MessageSignatures *bool `json:"message_signatures,omitempty"`
@@ -66,7 +66,7 @@ func SigningOf(e *Signing, d *Dialect) (algorithm Algorithm, messages bool) {
 }
 
 // KeepAlgorithm returns s with the algorithm of before where s names none, nil where nothing is chosen: what changes the rest leaves the
-// algorithm, which only a rotation changes.
+// algorithm.
 func (s *Signing) KeepAlgorithm(before *Signing) *Signing {
 	var out Signing
 	if s != nil {
@@ -101,7 +101,7 @@ func (e *Endpoint) validateSigning(l Limits, found *problems) {
 	}
 	if l.Stored != nil {
 		if before, _ := SigningOf(l.Stored.Signing, d); before != algorithm {
-			found.addf("signing.algorithm", "changes with the secret: POST .../rotate-secret takes it as algorithm")
+			found.addf("signing.algorithm", "is chosen at the creation; create another endpoint, and delete this one once its receiver has moved")
 		}
 	}
 	if messages {
@@ -178,7 +178,8 @@ func (d *Dialect) contradicts(other *Dialect) string {
 }
 
 // alsoHeaders returns the signatures of the second dialect and the headers that they or their receivers need. What the first dialect
-// sends is the same there.
+// sends is the same there. A secret that was brought along by a rotation may be none that the second dialect can read; the receiver
+// then still has the signatures of the first, which the endpoint cannot do without.
 func (d *Dialect) alsoHeaders(other *Dialect, r *Request, out []Header) ([]Header, error) {
 	for name, value := range other.Headers {
 		if isTemplate(value) && !d.sets(name) {
@@ -187,7 +188,7 @@ func (d *Dialect) alsoHeaders(other *Dialect, r *Request, out []Header) ([]Heade
 	}
 	for i := range other.Signatures {
 		s := &other.Signatures[i]
-		if d.sets(s.Header) {
+		if d.sets(s.Header) || !other.CanSign(r.Keys) {
 			continue
 		}
 		value, err := s.sign(*r)
@@ -197,6 +198,23 @@ func (d *Dialect) alsoHeaders(other *Dialect, r *Request, out []Header) ([]Heade
 		out = append(out, Header{s.Header, value})
 	}
 	return out, nil
+}
+
+// CanSign reports whether the dialect can read its keys from the secrets.
+func (d *Dialect) CanSign(keys ...SigningKeys) bool {
+	for i := range keys {
+		for _, secret := range []Secret{keys[i].Current, keys[i].Previous} {
+			if !secret.IsZero() && slices.ContainsFunc(d.Signatures, func(s Signature) bool { return !s.reads(secret) }) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (s *Signature) reads(secret Secret) bool {
+	_, _, err := s.raw(secret, &Request{})
+	return err == nil
 }
 
 // isTemplate reports whether a header's value differs between deliveries.
