@@ -109,7 +109,7 @@ func (s *tokens) usable(key tokenKey, refused *accessToken) *accessToken {
 // renewable reports whether another token may help against a 401: this one is from before the attempt, and is not itself one that
 // was fetched because of a 401 just now.
 func (s *tokens) renewable(t *accessToken, attempt time.Time) bool {
-	return t.failure == "" && t.fetched.Before(attempt) && !(t.renewed && s.now().Sub(t.fetched) < renewAgain)
+	return t.failure == "" && t.fetched.Before(attempt) && (!t.renewed || s.now().Sub(t.fetched) >= renewAgain)
 }
 
 const noToken = "the token server gave no token: "

@@ -135,7 +135,7 @@ func TestAuth_ShowsNothing(t *testing.T) {
 	a := text.Auth()
 	shown, err := json.Marshal(struct{ A *webhook.Auth }{a})
 	require.NoError(t, err)
-	require.Equal(t, `{"A":{"type":"oauth2"}}`, string(shown))
+	require.JSONEq(t, `{"A":{"type":"oauth2"}}`, string(shown))
 	again, err := webhook.ReadAuth(a.Reveal())
 	require.NoError(t, err)
 	require.Equal(t, a, again)
