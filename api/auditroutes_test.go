@@ -21,11 +21,12 @@ import (
 // audited has, for every route that changes something or shows a secret, the action of its entry. "" is a route that leaves none, and
 // says why.
 var audited = map[string]string{
-	"POST /v1/tenants":                       "tenant.created",
-	"PATCH /v1/tenants/{tenant}":             "tenant.updated",
-	"GET /v1/tenants/{tenant}/secret":        "secret.revealed",
-	"POST /v1/tenants/{tenant}/keys":         "key.created",
-	"DELETE /v1/tenants/{tenant}/keys/{key}": "key.revoked",
+	"POST /v1/tenants":                            "tenant.created",
+	"PATCH /v1/tenants/{tenant}":                  "tenant.updated",
+	"GET /v1/tenants/{tenant}/secret":             "secret.revealed",
+	"POST /v1/tenants/{tenant}/keys":              "key.created",
+	"DELETE /v1/tenants/{tenant}/keys/{key}":      "key.revoked",
+	"POST /v1/tenants/{tenant}/keys/{key}/rotate": "key.rotated",
 
 	"PUT /v1/tenants/{tenant}/event-types/{type}":    "event_type.put",
 	"DELETE /v1/tenants/{tenant}/event-types/{type}": "event_type.deleted",
