@@ -47,15 +47,16 @@ func TestCanary(t *testing.T) {
 	mail := newInbox(t, inbox.Options{})
 	s := g.own(t, "serve", smtpEnv(mail.Port())...)
 	tn := mailTenant(t, s, "tradly")
-	planted := canaries{"the administrator's key": g.apiKey, "the encryption key": strings.TrimPrefix(g.keys, "k1:"), "a header's value": "canary-header-4711-8642"}
+	planted := canaries{"the administrator's key": g.apiKey, "the encryption key": strings.TrimPrefix(g.keys, "k1:"), "a header's value": "canary-header-4711-8642", "a bearer token": "canary-token-9753-1357"}
 	payload := canaries{"the payload": "canary-payload-1234-5678"}
-	g.secrets.add(planted["a header's value"], payload["the payload"])
+	g.secrets.add(planted["a header's value"], planted["a bearer token"], payload["the payload"])
 
 	own := newTenant(t, s, "standard", fields{"retry": fields{"schedule": []string{}}})
 	r := newReceiver(t, reply{status: 500, body: "canary-answer"})
 	var e struct{ ID, Secret string }
 	own.call(t, "POST", own.path+"/endpoints", fields{
 		"url": r.url, "event_types": []string{"*"}, "headers": map[string]string{"X-Api-Key": planted["a header's value"]},
+		"auth": fields{"type": "bearer", "token": planted["a bearer token"]},
 	}, "Idempotency-Key", "one").is(t, 201, &e)
 	planted["the endpoint's secret"] = e.Secret
 	var key struct{ ID, Key string }
