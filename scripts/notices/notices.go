@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -26,8 +27,8 @@ var unlicensed = []string{"github.com/nexus-rpc/nexus-proto-annotations"}
 type module struct{ path, version, dir string }
 
 // notices returns the text for the command as the checkout builds it. A module without a license is an error.
-func notices(root string) ([]byte, error) {
-	modules, err := modulesOf(root)
+func notices(ctx context.Context, root string) ([]byte, error) {
+	modules, err := modulesOf(ctx, root)
 	if err != nil {
 		return nil, err
 	}
@@ -43,8 +44,8 @@ func notices(root string) ([]byte, error) {
 }
 
 // modulesOf lists the modules that have a package in the command, as the image has it.
-func modulesOf(root string) ([]module, error) {
-	cmd := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{.Path}} {{.Version}} {{.Dir}}{{end}}", "./cmd/waybill")
+func modulesOf(ctx context.Context, root string) ([]module, error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "-deps", "-f", "{{with .Module}}{{.Path}} {{.Version}} {{.Dir}}{{end}}", "./cmd/waybill")
 	cmd.Dir, cmd.Stderr = root, os.Stderr
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0")
 	listed, err := cmd.Output()

@@ -11,7 +11,7 @@ import (
 // The file has every module that the command is built of, as it is now. "go run ./scripts/notices" writes it anew.
 func TestNotices(t *testing.T) {
 	t.Parallel()
-	want, err := notices("../..")
+	want, err := notices(t.Context(), "../..")
 	require.NoError(t, err)
 	got, err := os.ReadFile("../../THIRD_PARTY_NOTICES")
 	require.NoError(t, err)
