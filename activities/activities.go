@@ -27,6 +27,8 @@ type Options struct {
 	Transport *Transport
 	// Recoveries moves recoveries on; nil: there are none.
 	Recoveries Recoveries
+	// Erasures deletes the rows of tenants; nil: EraseTenant cannot run.
+	Erasures Erasures
 	// Dialects are all dialects that tenants may have, by name.
 	Dialects map[string]*webhook.Dialect
 
@@ -68,6 +70,7 @@ type Activities struct {
 	store      Store
 	queues     Queues
 	recoveries Recoveries
+	erasures   Erasures
 	engine     Engine
 	transport  *Transport
 	tokens     *tokens
@@ -95,6 +98,7 @@ func New(o Options) *Activities {
 		store:      o.Store,
 		queues:     o.Queues,
 		recoveries: o.Recoveries,
+		erasures:   o.Erasures,
 		engine:     o.Engine,
 		transport:  o.Transport,
 		tokens:     newTokens(o.Transport, o.Now),

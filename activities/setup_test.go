@@ -124,6 +124,11 @@ func (e *fakeEngine) tell(what string) {
 	e.told = append(e.told, what)
 }
 
+func (e *fakeEngine) EndWorkflowsOf(_ context.Context, tenant string) error {
+	e.tell("end workflows of " + tenant)
+	return nil
+}
+
 func (e *fakeEngine) DisableEndpoint(_ context.Context, _ string, _ webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, error) {
 	e.tell("disable: " + change.Reason)
 	if e.onDisable != nil {

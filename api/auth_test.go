@@ -96,9 +96,9 @@ func TestRoutes_WrongMethod(t *testing.T) {
 		}
 	}
 	require.Greater(t, walked, 100)
-	require.Equal(t, "DELETE is not possible here; possible are GET, HEAD, PATCH",
-		b.call("", "DELETE", "/v1/tenants/acme", "").problem(405, webhook.CodeMethodNotAllowed).Detail)
-	require.Equal(t, "GET, HEAD, PATCH", b.call("", "DELETE", "/v1/tenants/acme", "").header.Get("Allow"))
+	require.Equal(t, "PUT is not possible here; possible are GET, HEAD, PATCH, DELETE",
+		b.call("", "PUT", "/v1/tenants/acme", "").problem(405, webhook.CodeMethodNotAllowed).Detail)
+	require.Equal(t, "GET, HEAD, PATCH, DELETE", b.call("", "PUT", "/v1/tenants/acme", "").header.Get("Allow"))
 }
 
 // An encoded slash is part of a name, and no name has one.

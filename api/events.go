@@ -117,6 +117,8 @@ type eventView struct {
 	Test       bool              `json:"test"`
 	Data       json.RawMessage   `json:"data,omitempty"`
 	CreatedAt  time.Time         `json:"created_at"`
+	// ErasedAt is when what the event says was erased.
+	ErasedAt *time.Time `json:"erased_at,omitempty"`
 }
 
 // getEvent is GET /v1/tenants/{tenant}/events/{event}.
@@ -137,5 +139,6 @@ func (s *Server) getEvent(w http.ResponseWriter, r *http.Request, c *call) error
 func showEvent(e *store.StoredEvent) eventView {
 	return eventView{
 		ID: e.ID, Type: e.Type, OccurredAt: e.OccurredAt, Attributes: e.Attributes, Metadata: e.Metadata, Test: e.Test, CreatedAt: e.CreatedAt,
+		ErasedAt: e.ErasedAt,
 	}
 }

@@ -22,7 +22,15 @@ type Store interface {
 	DispatchStore
 	QuarantineStore
 	store.Audits
+	ErasureStore
 	store.Health
+}
+
+// ErasureStore is what the API needs of store.Erasures.
+type ErasureStore interface {
+	EraseEvent(ctx context.Context, tenant, eventID string, at time.Time) (*store.ErasedEvent, error)
+	BeginErasure(ctx context.Context, tenant string, at time.Time) (*store.Erasure, error)
+	TenantErasure(ctx context.Context, tenant string) (*store.Erasure, error)
 }
 
 // QuarantineStore is what the API needs of store.Quarantine.
@@ -91,5 +99,7 @@ type Engine interface {
 	RetryNow(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error
 	CancelDelivery(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error
 	WakeQueue(ctx context.Context, tenant string, endpoint webhook.EndpointID) error
+	TellErased(ctx context.Context, tenant, eventID string) error
+	StartErasure(ctx context.Context, tenant string) error
 	Ready(ctx context.Context) error
 }

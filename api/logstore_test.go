@@ -63,6 +63,9 @@ func (m *memStore) Event(_ context.Context, tenant, id string) (*store.StoredEve
 	}
 	e := store.StoredEvent{Event: *p.Event, Body: p.Body, CreatedAt: p.CreatedAt}
 	e.Data = p.Body.Data()
+	if at, ok := m.erased[tenant+"/"+id]; ok {
+		e.ErasedAt, e.Attributes, e.Metadata = &at, nil, nil
+	}
 	return &e, nil
 }
 

@@ -15,6 +15,8 @@ type matrixRow struct {
 	body   string
 	// makes: naming what is not there is no error, because the call makes it.
 	makes bool
+	// query follows the path, with its question mark.
+	query string
 	// dialect is that of the tenant; "": standard.
 	dialect string
 }
@@ -36,6 +38,8 @@ var matrix = map[string]matrixRow{
 	"GET /v1/tenants":                 {needs: "admin", status: 200},
 	"GET /v1/tenants/{tenant}":        {needs: "read", status: 200},
 	"PATCH /v1/tenants/{tenant}":      {needs: "manage", status: 200, body: `{"name":"M"}`},
+	"DELETE /v1/tenants/{tenant}":     {needs: "admin", status: 202, query: "?confirm={tenant}"},
+	"GET /v1/erasures/{erasure}":      {needs: "admin", status: 200},
 	"GET /v1/tenants/{tenant}/secret": {needs: "manage", status: 200, dialect: "shared"},
 
 	"POST /v1/tenants/{tenant}/keys":         {needs: "manage", status: 201, body: `{"name":"n","scopes":["manage"]}`},
@@ -62,6 +66,7 @@ var matrix = map[string]matrixRow{
 	"GET /v1/tenants/{tenant}/.well-known/jwks.json":                    {needs: "public", status: 200},
 	"GET /v1/tenants/{tenant}/endpoints/{endpoint}/stats":               {needs: "read", status: 200},
 	"GET /v1/tenants/{tenant}/stats":                                    {needs: "read", status: 200},
+	"DELETE /v1/tenants/{tenant}/events/{event}":                        {needs: "manage", status: 204},
 	"POST /v1/tenants/{tenant}/events":                                  {needs: "publish", status: 202, body: `{"type":"a.b","data":1}`},
 	"POST /v1/tenants/{tenant}/events/batch":                            {needs: "publish", status: 200, body: `{"events":[{"type":"a.b","data":1}]}`},
 	"GET /v1/tenants/{tenant}/events":                                   {needs: "read", status: 200},

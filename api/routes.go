@@ -53,6 +53,8 @@ func (s *Server) routes() []route {
 		{"GET", "/v1/tenants", adminOnly, s.listTenants},
 		{"GET", tenantPath, read, s.getTenant},
 		{"PATCH", tenantPath, manage, s.updateTenant},
+		{"DELETE", tenantPath, adminOnly, s.eraseTenant},
+		{"GET", "/v1/erasures/{erasure}", adminOnly, s.getErasure},
 		{"GET", tenantPath + "/secret", manage, s.revealTenantSecret},
 
 		{"POST", tenantPath + "/keys", manage, s.createKey},
@@ -83,6 +85,7 @@ func (s *Server) routes() []route {
 		{"POST", tenantPath + "/events/batch", publish, s.publishBatch},
 		{"GET", tenantPath + "/events", read, s.listEvents},
 		{"GET", tenantPath + "/events/{event}", read, s.getEvent},
+		{"DELETE", tenantPath + "/events/{event}", manage, s.eraseEvent},
 		{"GET", tenantPath + "/events/{event}/deliveries", read, s.listEventDeliveries},
 		{"GET", tenantPath + "/events/{event}/history", read, s.getHistory},
 

@@ -86,6 +86,16 @@ func (f *fakeEngine) WakeQueue(_ context.Context, tenant string, id webhook.Endp
 	return orNil(f.wake)
 }
 
+func (f *fakeEngine) TellErased(_ context.Context, tenant, event string) error {
+	f.note("erased %s %s", tenant, event)
+	return orNil(f.wake)
+}
+
+func (f *fakeEngine) StartErasure(_ context.Context, tenant string) error {
+	f.note("erase %s", tenant)
+	return orNil(f.wake)
+}
+
 func (f *fakeEngine) Ready(context.Context) error { return orNil(f.ready) }
 
 func orNil(f func() error) error {

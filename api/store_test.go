@@ -32,6 +32,8 @@ type memStore struct {
 	recoveries map[webhook.RecoveryID]webhook.Recovery
 	ofWorkflow bool // ReopenDelivery finds every delivery to be a workflow's
 	setAside   []store.SetAside
+	erasures   map[string]*store.Erasure
+	erased     map[string]time.Time   // by tenant and event id
 	quarantine []store.QuarantinedRow // newest first
 
 	once  map[onceKey]onceAnswer

@@ -8,7 +8,7 @@ import (
 	"waybill/webhook"
 )
 
-const selectTenantVersions = `SELECT id, version FROM tenants WHERE id = ANY ($1::text[])`
+const selectTenantVersions = `SELECT id, version FROM tenants WHERE id = ANY ($1::text[]) AND erased_at IS NULL`
 
 // readSubscribers returns the existing tenants with their state in this transaction. A cached entry counts only if it has
 // the tenant's current version, so that an endpoint created before a publication is always among its recipients.
@@ -50,7 +50,7 @@ func (s *Store) readSubscribers(ctx context.Context, tx hotTx, tenants []string)
 // is an error of its tenant, not of all.
 func (s *Store) loadSubscribers(ctx context.Context, tx hotTx, tenants []string) ([]*subscribers, error) {
 	var tenantRows []tenantRow
-	err := tx.SelectContext(ctx, &tenantRows, `SELECT `+tenantColumns+` FROM tenants WHERE id = ANY ($1::text[])`, pq.StringArray(tenants))
+	err := tx.SelectContext(ctx, &tenantRows, `SELECT `+tenantColumns+` FROM tenants WHERE id = ANY ($1::text[]) AND erased_at IS NULL`, pq.StringArray(tenants))
 	if err != nil {
 		return nil, err
 	}

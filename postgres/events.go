@@ -52,23 +52,24 @@ func findEvent(ctx context.Context, q sqlx.QueryerContext, tenant, eventID strin
 	return row.event()
 }
 
-const eventColumns = `id, tenant_id, event_id, event_type, occurred_at, created_at, attributes, metadata, test`
+const eventColumns = `id, tenant_id, event_id, event_type, occurred_at, created_at, attributes, metadata, test, erased_at`
 
 type eventRow struct {
 	bodyRow
-	TenantID   string    `db:"tenant_id"`
-	EventID    string    `db:"event_id"`
-	EventType  string    `db:"event_type"`
-	OccurredAt time.Time `db:"occurred_at"`
-	CreatedAt  time.Time `db:"created_at"`
-	Attributes []byte    `db:"attributes"`
-	Metadata   []byte    `db:"metadata"`
-	Test       bool      `db:"test"`
+	TenantID   string     `db:"tenant_id"`
+	EventID    string     `db:"event_id"`
+	EventType  string     `db:"event_type"`
+	OccurredAt time.Time  `db:"occurred_at"`
+	CreatedAt  time.Time  `db:"created_at"`
+	Attributes []byte     `db:"attributes"`
+	Metadata   []byte     `db:"metadata"`
+	Test       bool       `db:"test"`
+	ErasedAt   *time.Time `db:"erased_at"`
 }
 
 // event returns the row's event, without data where its body was not read.
 func (r *eventRow) event() (e *store.StoredEvent, err error) {
-	e = &store.StoredEvent{Body: r.body(), CreatedAt: r.CreatedAt}
+	e = &store.StoredEvent{Body: r.body(), CreatedAt: r.CreatedAt, ErasedAt: r.ErasedAt}
 	e.Event = webhook.Event{
 		Key: r.Key, TenantID: r.TenantID, ID: r.EventID, Type: r.EventType, OccurredAt: r.OccurredAt, Test: r.Test, Data: e.Body.Data(),
 	}

@@ -128,6 +128,7 @@ var (
 	_ store.Recoveries     = (*Store)(nil)
 	_ store.Retention      = (*Store)(nil)
 	_ store.Audits         = (*Store)(nil)
+	_ store.Erasures       = (*Store)(nil)
 )
 
 // Store is the database. Its methods are safe for concurrent use.

@@ -102,7 +102,7 @@ func (s *Store) Tenant(ctx context.Context, id string) (*webhook.Tenant, error) 
 // findTenant returns a tenant; locking is "" or a locking clause.
 func (s *Store) findTenant(ctx context.Context, q sqlx.QueryerContext, id, locking string) (*webhook.Tenant, error) {
 	var row tenantRow
-	err := sqlx.GetContext(ctx, q, &row, `SELECT `+tenantColumns+` FROM tenants WHERE id = $1 `+locking, id)
+	err := sqlx.GetContext(ctx, q, &row, `SELECT `+tenantColumns+` FROM tenants WHERE id = $1 AND erased_at IS NULL `+locking, id)
 	if err != nil {
 		return nil, orNotFound(err, "tenant", id)
 	}
@@ -122,7 +122,7 @@ func (s *Store) readTenant(r *tenantRow) (*webhook.Tenant, error) {
 // Tenants implements store.Tenants.
 func (s *Store) Tenants(ctx context.Context, f store.TenantFilter) (*store.Part[webhook.Tenant], error) {
 	var w where
-	w.and("id > %s", f.Page.After)
+	w.and("id > %s AND erased_at IS NULL", f.Page.After)
 	source := "SELECT " + tenantColumns + " FROM tenants WHERE " + w.take()
 	if f.Dialect != "" {
 		w.and("dialect = %s", f.Dialect)
@@ -186,7 +186,7 @@ func (s *Store) UpdateTenant(ctx context.Context, id string, change func(*webhoo
 // touchTenant increments the tenant's version, and locks the tenant until the end of the transaction.
 func touchTenant(ctx context.Context, tx *sqlx.Tx, id string) error {
 	var version int64
-	err := tx.GetContext(ctx, &version, `UPDATE tenants SET version = version + 1 WHERE id = $1 RETURNING version`, id)
+	err := tx.GetContext(ctx, &version, `UPDATE tenants SET version = version + 1 WHERE id = $1 AND erased_at IS NULL RETURNING version`, id)
 	return orNotFound(err, "tenant", id)
 }
 

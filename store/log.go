@@ -53,8 +53,11 @@ type EventFilter struct {
 // StoredEvent is an event as stored. Its Event.Data is the data within Body.
 type StoredEvent struct {
 	webhook.Event
+	// Body is empty where the event was erased.
 	Body      webhook.Body
 	CreatedAt time.Time
+	// ErasedAt is when what the event says was erased; nil: it was not.
+	ErasedAt *time.Time
 }
 
 // Events keeps events.

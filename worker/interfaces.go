@@ -35,6 +35,8 @@ type UpkeepStore interface {
 	store.Certificates
 	OldSeals(ctx context.Context) (map[string]int, error)
 	Retain(ctx context.Context, rule store.RetentionRule) ([]store.Expired, error)
+	FinishErasedEvents(ctx context.Context, after time.Duration, limit int) (more bool, err error)
+	OpenErasures(ctx context.Context, limit int) ([]string, error)
 }
 
 // Starter is what the dispatcher needs of the engine.
@@ -50,6 +52,7 @@ type QueueWaker interface {
 // Teller is what the upkeep needs of the engine besides.
 type Teller interface {
 	QueueWaker
+	StartErasure(ctx context.Context, tenant string) error
 	TellHandedOver(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID) error
 }
 

@@ -42,6 +42,8 @@ type memDispatches struct {
 	expiring  []store.ExpiringCertificate
 	uncounted int // pages of statistics that CompactStats leaves
 	retained  []store.RetentionRule
+	erased    int // events whose answers FinishErasedEvents erases
+	erasing   []string
 }
 
 func newDispatches() *memDispatches {
@@ -152,6 +154,20 @@ func (o *memDispatches) OldSeals(context.Context) (map[string]int, error) {
 	return maps.Clone(o.oldSeals), o.fail
 }
 
+func (o *memDispatches) FinishErasedEvents(_ context.Context, _ time.Duration, limit int) (bool, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n := min(limit, o.erased)
+	o.erased -= n
+	return n == limit, nil
+}
+
+func (o *memDispatches) OpenErasures(context.Context, int) ([]string, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.erasing, nil
+}
+
 func (o *memDispatches) Retain(_ context.Context, rule store.RetentionRule) ([]store.Expired, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -197,6 +213,7 @@ type fakeStarter struct {
 	started []*workflows.EventDeliveryInput
 	woken   []store.EndpointRef
 	told    []string
+	erasing []string
 	down    bool
 	gate    chan struct{} // when set, a start waits for it
 	// fault, when set, is asked for the error of each start, and wakeFault for that of each wake. It may panic.
@@ -239,6 +256,16 @@ func (f *fakeStarter) WakeQueue(_ context.Context, tenant string, id webhook.End
 		}
 	}
 	f.woken = append(f.woken, store.EndpointRef{TenantID: tenant, ID: id})
+	return nil
+}
+
+func (f *fakeStarter) StartErasure(_ context.Context, tenant string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.down {
+		return errDown
+	}
+	f.erasing = append(f.erasing, tenant)
 	return nil
 }
 

@@ -92,6 +92,7 @@ func (u *Upkeep) Run(ctx context.Context) {
 	go every(ctx, hourly, reporting(ctx, log, "lost dispatches could not be deleted; still trying", u.opts.Store.ForgetLostDispatches))
 	go every(ctx, hourly, reporting(ctx, log, "the quarantine could not be trimmed; still trying", u.trimQuarantine))
 	go every(ctx, onceInterval, reporting(ctx, log, "idempotency keys could not be deleted; still trying", u.forgetOnce))
+	go every(ctx, eraseInterval, reporting(ctx, log, "erasures could not go on; still trying", u.erase))
 	go every(ctx, retainInterval, reporting(ctx, log, "what is older than it is kept could not all be removed; still trying", u.retain))
 	go every(ctx, statsInterval, reporting(ctx, log, "statistics could not be added up; still trying", u.compactStats))
 	go every(ctx, sealInterval, reporting(ctx, log, "what is sealed with old keys could not be counted; still trying", func(ctx context.Context) error {

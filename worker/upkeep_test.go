@@ -45,12 +45,13 @@ func TestUpkeep(t *testing.T) {
 	dispatches.wake = []store.EndpointRef{endpoint(7)}
 	dispatches.unowned, dispatches.tooLong = []string{"held-1", "held-2", "held-3"}, 3
 	dispatches.expired, dispatches.uncounted = 2500, 3
+	dispatches.erased, dispatches.erasing = 700, []string{"acme"}
 	upkeep(t, dispatches, starter)
 	eventually(t, func() bool {
 		dispatches.mu.Lock()
 		defer dispatches.mu.Unlock()
 		return dispatches.created > 0 && dispatches.forgot > 0 && dispatches.trimmed > 0 && dispatches.expired == 0 && dispatches.uncounted == 0 &&
-			dispatches.unowned == nil && dispatches.tooLong == 0 && dispatches.retained != nil
+			dispatches.unowned == nil && dispatches.tooLong == 0 && dispatches.retained != nil && dispatches.erased == 0
 	})
 	require.Equal(t, store.RetentionRule{Keep: 48 * time.Hour, Audit: 72 * time.Hour}, dispatches.retained[0])
 	require.Equal(t, map[string]time.Duration{"holds": time.Hour}, dispatches.holds)

@@ -127,3 +127,18 @@ type QueueStatus struct {
 	NextAt *time.Time `json:"next_at,omitempty"`
 	Why    string     `json:"why,omitempty"`
 }
+
+// TenantErasureInput starts TenantErasure.
+type TenantErasureInput struct {
+	Tenant string `json:"tenant"`
+	// Deleted is how many rows the runs before deleted.
+	Deleted int64 `json:"deleted,omitempty"`
+}
+
+// TenantErasureStatus is the answer of erasure_status, and the result of TenantErasure.
+type TenantErasureStatus struct {
+	Tenant string `json:"tenant"`
+	// Deleted is how many rows were deleted so far, from the start of this workflow.
+	Deleted int64 `json:"deleted"`
+	Done    bool  `json:"done"`
+}

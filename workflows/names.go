@@ -27,6 +27,7 @@ const (
 	EventDeliveryType   = "EventDelivery"
 	EndpointQueueType   = "EndpointQueue"
 	EndpointNoticesType = "EndpointNotices"
+	TenantErasureType   = "TenantErasure"
 )
 
 // Signals of EventDelivery, and updates of the same names; each takes an EndpointSignal, an update answers an UpdateAnswer.
@@ -48,6 +49,9 @@ const (
 	// QueryStatus answers one line of text per delivery.
 	QueryStatus = "delivery_status"
 )
+
+// QueryErasureStatus is the query of TenantErasure; it answers a TenantErasureStatus.
+const QueryErasureStatus = "erasure_status"
 
 // QueryQueueStatus is the query of EndpointQueue; it answers a QueueStatus.
 const QueryQueueStatus = "queue_status"
@@ -81,6 +85,9 @@ func EndpointQueueID(tenant string, endpoint webhook.EndpointID) string {
 func EndpointNoticesID(tenant string, endpoint webhook.EndpointID) string {
 	return fmt.Sprintf("%s/notices/%s", tenant, endpoint)
 }
+
+// TenantErasureID is the workflow id of the erasure of a tenant. Event ids have no slash, so it cannot be an event's.
+func TenantErasureID(tenant string) string { return tenant + "/erasure/tenant" }
 
 const partInfix = "/part/"
 

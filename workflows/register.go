@@ -9,5 +9,6 @@ import (
 func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(EventDelivery, workflow.RegisterOptions{Name: EventDeliveryType})
 	r.RegisterWorkflowWithOptions(EndpointNotices, workflow.RegisterOptions{Name: EndpointNoticesType})
+	r.RegisterWorkflowWithOptions(TenantErasure, workflow.RegisterOptions{Name: TenantErasureType})
 	r.RegisterWorkflowWithOptions(EndpointQueue, workflow.RegisterOptions{Name: EndpointQueueType})
 }

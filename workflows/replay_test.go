@@ -32,6 +32,8 @@ var recorded = []string{
 	"held-to-queue", "held-to-queue-and-exhausted", "held-to-queue-canceled", "held-to-queue-while-retrying",
 	"queue-continued", "queue-deleted", "queue-disabled", "queue-draining", "queue-emptied", "queue-of-nobody", "queue-sleeping", "queue-slept",
 	"queue-switched", "queue-woken",
+
+	"erasure-completed", "erasure-fault", "erasure-waiting",
 }
 
 func TestReplay(t *testing.T) {

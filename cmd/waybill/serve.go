@@ -200,7 +200,7 @@ func (p *process) newActivities(queue string) (*activities.Activities, error) {
 		return nil, fmt.Errorf("prepare outbound calls: %w", err)
 	}
 	return activities.New(activities.Options{
-		Store: p.store, Queues: p.store, Recoveries: p.store, Engine: p.engine, Transport: transport, Dialects: p.catalogue.dialects,
+		Store: p.store, Queues: p.store, Recoveries: p.store, Erasures: p.store, Engine: p.engine, Transport: transport, Dialects: p.catalogue.dialects,
 		Queue: queue, Failpoint: p.failpoint, Logger: p.log, Registerer: p.metrics, Now: p.clock.now, NewUUID: p.clock.newUUID,
 	}), nil
 }

@@ -35,6 +35,8 @@ type story struct {
 	mail func(n int) (activities.NoticeResult, error)
 	// drain answers the n-th drain, from 1, of an endpoint's queue; nil: the story is an event's.
 	drain func(n int) (*activities.DrainResult, error)
+	// erase answers the n-th page, from 1, of the erasure of a tenant; nil: the story is another workflow's.
+	erase func(n int) (activities.EraseTenantResult, error)
 	// queues says that what is held goes to the endpoint's queue.
 	queues bool
 	// forge makes the input one that Waybill would not.
@@ -85,6 +87,9 @@ func (s *story) start(ctx context.Context, c client.Client, workflowID string) (
 	if s.mail != nil {
 		return s.startNotices(ctx, c, options)
 	}
+	if s.erase != nil {
+		return s.startErasure(ctx, c, options)
+	}
 	if s.drain != nil {
 		return c.ExecuteWorkflow(ctx, options, workflows.EndpointQueueType, &workflows.EndpointQueueInput{
 			Tenant: "acme", EndpointID: webhook.NewID[webhook.EndpointID](fixed(1)),
@@ -129,6 +134,7 @@ func (s *story) register(r worker.ActivityRegistry) {
 	r.RegisterActivityWithOptions(func(context.Context, activities.DrainInput) (*activities.DrainResult, error) {
 		return s.drain(int(drains.Add(1)))
 	}, named("Drain"))
+	s.registerErasure(r)
 }
 
 // result is what the real activity would say of an answer.
@@ -201,7 +207,7 @@ func after(status webhook.Status, signal string, informed bool) func(context.Con
 }
 
 func stories() []*story {
-	return slices.Concat(firstStories(), changedStories(), noticeStories(), queueStories())
+	return slices.Concat(firstStories(), changedStories(), noticeStories(), queueStories(), erasureStories())
 }
 
 // firstStories are those that were recorded before any change.
