@@ -23,6 +23,7 @@ import (
 var audited = map[string]string{
 	"POST /v1/tenants":                            "tenant.created",
 	"PATCH /v1/tenants/{tenant}":                  "tenant.updated",
+	"DELETE /v1/tenants/{tenant}":                 "tenant.erased",
 	"GET /v1/tenants/{tenant}/secret":             "secret.revealed",
 	"POST /v1/tenants/{tenant}/keys":              "key.created",
 	"DELETE /v1/tenants/{tenant}/keys/{key}":      "key.revoked",
@@ -41,6 +42,8 @@ var audited = map[string]string{
 
 	"POST /v1/tenants/{tenant}/events":       "", // the list of events has it
 	"POST /v1/tenants/{tenant}/events/batch": "", // the list of events has it
+
+	"DELETE /v1/tenants/{tenant}/events/{event}": "event.erased",
 
 	"POST /v1/tenants/{tenant}/deliveries/{delivery}/retry":  "delivery.retried",
 	"POST /v1/tenants/{tenant}/deliveries/{delivery}/cancel": "delivery.canceled",
@@ -74,7 +77,7 @@ func TestAudit_EveryChange(t *testing.T) {
 		t.Run(route, func(t *testing.T) {
 			row := matrix[route]
 			values := w.values(i, rt, row)
-			a := w.admin(rt.Method, fill(rt.Path, values), fill(row.body, values)).want(row.status)
+			a := w.admin(rt.Method, fill(rt.Path+row.query, values), fill(row.body, values)).want(row.status)
 			found := into[struct{ Data []webhook.AuditEntry }](w.admin("GET", "/v1/audit?action="+action, "").want(200))
 			var of []webhook.AuditEntry
 			for _, e := range found.Data {
@@ -156,6 +159,9 @@ func (w *auditWorld) values(n int, rt api.Route, row matrixRow) map[string]strin
 	switch {
 	case strings.Contains(rt.Path, "{delivery}"):
 		values["delivery"] = w.publish(tenant, `{"type":"a.b","data":1}`)
+	case strings.Contains(rt.Path, "{event}"):
+		values["event"] = "e1"
+		w.publish(tenant, `{"type":"a.b","data":1,"id":"e1"}`)
 	case strings.Contains(rt.Path, "{key}"):
 		values["key"] = into[object](w.admin("POST", "/v1/tenants/"+tenant+"/keys", `{"name":"k","scopes":["read"]}`).want(201))["id"].(string)
 	case strings.Contains(rt.Path, "{recovery}"):

@@ -33,6 +33,7 @@ var lifetimes = map[string]struct{ retention, erasure string }{
 	"api_keys":          {"never", "deleted"},
 	"event_types":       {"never", "deleted"},
 	"body_retention":    {"never", "deleted"},
+	"publishers":        {"never", "deleted"},
 	"erasures":          {"never", "kept: it says that the tenant was erased"},
 	"reconciler_lease":  {"never", "of no tenant"},
 	"reconciler_sweeps": {"never", "of no tenant"},

@@ -45,6 +45,7 @@ var ofTenant = []struct{ table, condition string }{
 	{"event_types", `tenant_id = $1`},
 	{"api_keys", `tenant_id = $1`},
 	{"body_retention", `tenant_id = $1`},
+	{"publishers", `tenant_id = $1`},
 	// That the tenant was erased, when and by whom, is all that stays.
 	{"audit", `tenant_id = $1 AND action <> 'tenant.erased'`},
 }
