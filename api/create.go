@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,8 @@ import (
 
 // made is what a POST made, as its answer shows it.
 type made struct {
+	// status is that of the answer; 0: 201.
+	status int
 	// location is the path of what was made; "": it has none.
 	location string
 	// etag is the ETag; "": it has none.
@@ -21,6 +24,7 @@ type made struct {
 
 // firstAnswer is an answer as a repetition gets it.
 type firstAnswer struct {
+	Status   int    `json:"status,omitempty"`
 	Location string `json:"location,omitempty"`
 	ETag     string `json:"etag,omitempty"`
 	Body     []byte `json:"body"`
@@ -35,7 +39,7 @@ func answerOf(show func() (made, error)) (*firstAnswer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode the answer: %w", err)
 	}
-	return &firstAnswer{Location: m.location, ETag: m.etag, Body: body}, nil
+	return &firstAnswer{Status: m.status, Location: m.location, ETag: m.etag, Body: body}, nil
 }
 
 func (a *firstAnswer) write(w http.ResponseWriter) {
@@ -45,7 +49,7 @@ func (a *firstAnswer) write(w http.ResponseWriter) {
 	if a.ETag != "" {
 		w.Header().Set("ETag", a.ETag)
 	}
-	writeBody(w, http.StatusCreated, "application/json", a.Body)
+	writeBody(w, cmp.Or(a.Status, http.StatusCreated), "application/json", a.Body)
 }
 
 // create answers a POST that makes something, and makes it repeatable by its Idempotency-Key: the same request with the same key

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"net/http"
 
 	"waybill/webhook"
@@ -52,24 +51,13 @@ func (s *Server) disableEndpoint(w http.ResponseWriter, r *http.Request, c *call
 
 // revealEndpointSecret is GET /v1/tenants/{tenant}/endpoints/{endpoint}/secret.
 func (s *Server) revealEndpointSecret(w http.ResponseWriter, r *http.Request, c *call) error {
-	id, err := pathID[webhook.EndpointID](r, "endpoint")
+	owner, err := s.secretOwner(r, c)
 	if err != nil {
 		return err
 	}
-	secret, err := s.endpointSecret(r.Context(), c, id)
+	secret, err := s.store.EndpointSecret(r.Context(), c.tenant.ID, owner.Endpoint)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, secretView{secret.Reveal()})
-}
-
-func (s *Server) endpointSecret(ctx context.Context, c *call, id webhook.EndpointID) (webhook.Secret, error) {
-	if c.dialect.Secret.Scope == webhook.SecretOfEndpoint {
-		return s.store.EndpointSecret(ctx, c.tenant.ID, id)
-	}
-	if _, err := s.store.Endpoint(ctx, c.tenant.ID, id); err != nil {
-		return webhook.Secret{}, err
-	}
-	return webhook.Secret{}, webhook.Errorf(webhook.CodeNotFound,
-		"in the dialect %s all endpoints share the tenant's secret; GET /v1/tenants/%s/secret shows it", c.dialect.Name, c.tenant.ID)
+	return s.writeSecret(w, r, c, owner, secret)
 }

@@ -16,6 +16,8 @@ type enableInput struct {
 	Type       string            `json:"type"`
 	Data       json.RawMessage   `json:"data"`
 	Attributes map[string]string `json:"attributes"`
+	// Secret is which secret signs the test.
+	Secret webhook.SecretChoice `json:"secret"`
 }
 
 // enableEndpoint is POST /v1/tenants/{tenant}/endpoints/{endpoint}/enable. With test it enables only if a test is accepted. A process
@@ -32,11 +34,11 @@ func (s *Server) enableEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	var test *testResult
 	switch {
 	case in.Test:
-		if test, err = s.tryEndpoint(w, r, c, id, &testInput{in.Type, in.Data, in.Attributes}); err != nil {
+		if test, err = s.tryEndpoint(w, r, c, id, &testInput{in.Type, in.Data, in.Attributes, in.Secret}); err != nil {
 			return err
 		}
-	case in.Type != "" || in.Data != nil || in.Attributes != nil:
-		return invalid("request", webhook.FieldError{Field: "test", Detail: "is true where type, data or attributes of a test are given"})
+	case in.Type != "" || in.Data != nil || in.Attributes != nil || in.Secret != "":
+		return invalid("request", webhook.FieldError{Field: "test", Detail: "is true where type, data, attributes or secret of a test are given"})
 	}
 	e, err := s.engine.EnableEndpoint(r.Context(), c.tenant.ID, id, webhook.Change{By: c.name(), At: s.now()})
 	if err != nil {

@@ -22,6 +22,7 @@ type endpointInput struct {
 	AlsoSignAs  *webhook.AlsoSignAs  `json:"also_sign_as"`
 	Metadata    map[string]string    `json:"metadata"`
 	Disabled    bool                 `json:"disabled"`
+	Secret      string               `json:"secret"`
 }
 
 type endpointPatch struct {
@@ -134,7 +135,7 @@ func (s *Server) createEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 		return err
 	}
 	algorithm, _ := webhook.SigningOf(e.Signing, c.dialect)
-	secret, err := s.newSecret(c.dialect, webhook.SecretOfEndpoint, algorithm)
+	secret, err := s.secretFor(c.dialect, webhook.SecretOfEndpoint, algorithm, in.Secret)
 	if err != nil {
 		return err
 	}

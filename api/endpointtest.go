@@ -13,6 +13,8 @@ type testInput struct {
 	Type       string            `json:"type"`
 	Data       json.RawMessage   `json:"data"`
 	Attributes map[string]string `json:"attributes"`
+	// Secret is which secret signs.
+	Secret webhook.SecretChoice `json:"secret"`
 }
 
 // testType is the event type of a test where no catalogue has a better one.
@@ -46,6 +48,12 @@ func (s *Server) testPublication(r *http.Request, c *call, e *webhook.Endpoint, 
 	if err != nil {
 		return nil, err
 	}
+	if err := s.testSecret(r, c, e.ID, in.Secret); err != nil {
+		return nil, err
+	}
+	if key != "" && in.Secret != "" {
+		key = string(in.Secret) + " " + key
+	}
 	if key != "" {
 		key = e.ID.String() + " " + key // the same key is another test at another endpoint, and no event of the producer
 	}
@@ -57,7 +65,7 @@ func (s *Server) testPublication(r *http.Request, c *call, e *webhook.Endpoint, 
 	if err != nil {
 		return nil, err
 	}
-	p.Only, p.Event.Test = e.ID, true
+	p.Only, p.Event.Test, p.TestSecret = e.ID, true, in.Secret
 	return p, nil
 }
 

@@ -15,6 +15,7 @@ type Store interface {
 	store.Keys
 	store.EventTypes
 	store.PublicKeys
+	store.Secrets
 	store.Events
 	LogStore
 	RecoveryStore

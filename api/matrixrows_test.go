@@ -42,6 +42,9 @@ var matrix = map[string]matrixRow{
 	"GET /v1/erasures/{erasure}":      {needs: "admin", status: 200},
 	"GET /v1/tenants/{tenant}/secret": {needs: "manage", status: 200, dialect: "shared"},
 
+	"POST /v1/tenants/{tenant}/rotate-secret": {needs: "manage", status: 200, dialect: "shared"},
+	"POST /v1/tenants/{tenant}/retire-secret": {needs: "manage", status: 200, dialect: "shared"},
+
 	"POST /v1/tenants/{tenant}/keys":         {needs: "manage", status: 201, body: `{"name":"n","scopes":["manage"]}`},
 	"GET /v1/tenants/{tenant}/keys":          {needs: "manage", status: 200},
 	"DELETE /v1/tenants/{tenant}/keys/{key}": {needs: "manage", status: 204},
@@ -64,6 +67,8 @@ var matrix = map[string]matrixRow{
 	"GET /v1/tenants/{tenant}/endpoints/{endpoint}/secret":              {needs: "manage", status: 200},
 	"GET /v1/tenants/{tenant}/endpoints/{endpoint}/public-key":          {needs: "read", status: 200, dialect: "asymmetric"},
 	"GET /v1/tenants/{tenant}/.well-known/jwks.json":                    {needs: "public", status: 200},
+	"POST /v1/tenants/{tenant}/endpoints/{endpoint}/rotate-secret":      {needs: "manage", status: 200},
+	"POST /v1/tenants/{tenant}/endpoints/{endpoint}/retire-secret":      {needs: "manage", status: 200},
 	"GET /v1/tenants/{tenant}/endpoints/{endpoint}/stats":               {needs: "read", status: 200},
 	"GET /v1/tenants/{tenant}/stats":                                    {needs: "read", status: 200},
 	"DELETE /v1/tenants/{tenant}/events/{event}":                        {needs: "manage", status: 204},

@@ -39,3 +39,9 @@ func pathID[I any, P interface {
 	}
 	return id, nil
 }
+
+// hasPath reports whether the route's path has a variable.
+func hasPath(r *http.Request, name string) bool {
+	_, ok := mux.Vars(r)[name]
+	return ok
+}

@@ -19,10 +19,18 @@ func (s *Server) random(n int) ([]byte, error) {
 	return b, nil
 }
 
-// newSecret returns a new signing secret for the algorithm if the dialect's secrets belong to owner, otherwise the zero secret.
-func (s *Server) newSecret(d *webhook.Dialect, owner webhook.SecretScope, algorithm webhook.Algorithm) (webhook.Secret, error) {
+// secretFor returns the signing secret of something new: the one that was brought along, or a random one for the algorithm where given is
+// "". It is the zero secret if the dialect's secrets do not belong to owner.
+func (s *Server) secretFor(d *webhook.Dialect, owner webhook.SecretScope, algorithm webhook.Algorithm, given string) (webhook.Secret, error) {
 	if d.Secret.Scope != owner {
+		if given != "" {
+			return webhook.Secret{}, invalid("request", webhook.FieldError{Field: "secret",
+				Detail: "is the " + string(d.Secret.Scope) + "'s in the dialect " + d.Name + ", so it is given there"})
+		}
 		return webhook.Secret{}, nil
+	}
+	if given != "" {
+		return d.ImportSecret("secret", given, algorithm)
 	}
 	if algorithm == webhook.Ed25519 {
 		seed, err := s.random(webhook.Ed25519SeedBytes)

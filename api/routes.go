@@ -57,6 +57,9 @@ func (s *Server) routes() []route {
 		{"GET", "/v1/erasures/{erasure}", adminOnly, s.getErasure},
 		{"GET", tenantPath + "/secret", manage, s.revealTenantSecret},
 
+		{"POST", tenantPath + "/rotate-secret", manage, s.rotateSecret},
+		{"POST", tenantPath + "/retire-secret", manage, s.retireSecret},
+
 		{"POST", tenantPath + "/keys", manage, s.createKey},
 		{"GET", tenantPath + "/keys", manage, s.listKeys},
 		{"DELETE", tenantPath + "/keys/{key}", manage, s.revokeKey},
@@ -78,6 +81,8 @@ func (s *Server) routes() []route {
 		{"GET", endpointPath + "/secret", manage, s.revealEndpointSecret},
 		{"GET", endpointPath + "/public-key", read, s.getPublicKey},
 		{"GET", tenantPath + "/.well-known/jwks.json", public, s.getKeySet},
+		{"POST", endpointPath + "/rotate-secret", manage, s.rotateSecret},
+		{"POST", endpointPath + "/retire-secret", manage, s.retireSecret},
 		{"GET", endpointPath + "/stats", read, s.getEndpointStats},
 		{"GET", tenantPath + "/stats", read, s.getTenantStats},
 

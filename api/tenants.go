@@ -22,6 +22,7 @@ type tenantInput struct {
 	Retention         *webhook.Duration     `json:"retention"`
 	Limits            *webhook.TenantLimits `json:"limits"`
 	Metadata          map[string]string     `json:"metadata"`
+	Secret            string                `json:"secret"`
 }
 
 type tenantPatch struct {
@@ -78,11 +79,6 @@ func showTenant(t *webhook.Tenant) tenantView {
 	return tenantView{Tenant: t, Limits: t.LimitsInForce()}
 }
 
-// secretView is the answer that reveals a signing secret.
-type secretView struct {
-	Secret string `json:"secret"`
-}
-
 // createTenant is POST /v1/tenants.
 func (s *Server) createTenant(w http.ResponseWriter, r *http.Request, c *call) error {
 	var in tenantInput
@@ -101,7 +97,7 @@ func (s *Server) createTenant(w http.ResponseWriter, r *http.Request, c *call) e
 	if err != nil {
 		return err
 	}
-	secret, err := s.newSecret(d, webhook.SecretOfTenant, d.Algorithms()[0])
+	secret, err := s.secretFor(d, webhook.SecretOfTenant, d.Algorithms()[0], in.Secret)
 	if err != nil {
 		return err
 	}
@@ -179,12 +175,13 @@ func (s *Server) updateTenant(w http.ResponseWriter, r *http.Request, c *call) e
 
 // revealTenantSecret is GET /v1/tenants/{tenant}/secret.
 func (s *Server) revealTenantSecret(w http.ResponseWriter, r *http.Request, c *call) error {
-	if c.dialect.Secret.Scope != webhook.SecretOfTenant {
-		return webhook.Errorf(webhook.CodeNotFound, "in the dialect %s each endpoint has its own secret; ask for the endpoint's", c.dialect.Name)
+	owner, err := s.secretOwner(r, c)
+	if err != nil {
+		return err
 	}
 	secret, err := s.store.TenantSecret(r.Context(), c.tenant.ID)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, secretView{secret.Reveal()})
+	return s.writeSecret(w, r, c, owner, secret)
 }

@@ -54,9 +54,22 @@ func (a *acceptance) write(ctx context.Context) error {
 	if err := a.tx.execHot(ctx, insertEvents, append(args, idsOf(starts), lease.Milliseconds())...); err != nil {
 		return err
 	}
+	return a.writeTests(ctx)
+}
+
+const setTestSecret = `UPDATE deliveries SET test_secret = $2 WHERE event_key = $1`
+
+// writeTests stores what only tests have, with statements of their own: which secret signs, and who asked.
+func (a *acceptance) writeTests(ctx context.Context) error {
 	for _, i := range a.stored {
-		if e := a.in[i].Audit; e != nil {
-			if err := a.store.writeAudit(ctx, a.tx.Tx, e); err != nil {
+		p := a.in[i]
+		if p.TestSecret != "" {
+			if _, err := a.tx.ExecContext(ctx, setTestSecret, p.Event.Key, string(p.TestSecret)); err != nil {
+				return err
+			}
+		}
+		if p.Audit != nil {
+			if err := a.store.writeAudit(ctx, a.tx.Tx, p.Audit); err != nil {
 				return err
 			}
 		}

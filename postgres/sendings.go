@@ -17,11 +17,11 @@ import (
 const selectSendings = `
 	WITH d AS MATERIALIZED (
 		SELECT asked.ordinality, asked.tenant_id AS asked_tenant_id, d.id, d.tenant_id, d.event_key, d.event_id, d.event_type, d.endpoint_id,
-			d.status, d.attempts, d.next_attempt_at, d.reason, d.created_at, d.updated_at, d.test, d.queue_due_at IS NOT NULL AS queued
+			d.status, d.attempts, d.next_attempt_at, d.reason, d.created_at, d.updated_at, d.test, d.test_secret, d.queue_due_at IS NOT NULL AS queued
 		FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS asked (id, tenant_id, ordinality) JOIN deliveries d ON d.id = asked.id
 	)
 	SELECT d.ordinality, d.id, d.tenant_id, d.event_key, d.event_id, d.event_type, d.endpoint_id, d.status, d.attempts, d.next_attempt_at,
-		d.reason, d.created_at, d.updated_at, d.test, d.queued, t.version AS tenant_version, e.version AS endpoint_version,
+		d.reason, d.created_at, d.updated_at, d.test, d.test_secret, d.queued, t.version AS tenant_version, e.version AS endpoint_version,
 		e.deleted_at IS NOT NULL AS deleted, e.disabled_at, e.disabled_reason
 	FROM d JOIN endpoints e ON e.id = d.endpoint_id JOIN tenants t ON t.id = d.tenant_id
 	WHERE d.tenant_id = d.asked_tenant_id`
@@ -55,6 +55,7 @@ type sendingRow struct {
 	Deleted         bool             `db:"deleted"`
 	DisabledAt      *time.Time       `db:"disabled_at"`
 	DisabledReason  string           `db:"disabled_reason"`
+	TestSecret      *string          `db:"test_secret"`
 }
 
 // Sending implements store.Attempts. Concurrent calls share the reading.
@@ -171,6 +172,9 @@ func (p *sendingInputs) sending(row *sendingRow) (*store.Sending, error) {
 	}
 	if to.value.ownSecret {
 		out.Keys = to.value.keys
+	}
+	if row.TestSecret != nil {
+		out.Keys = out.Keys.Only(webhook.SecretChoice(*row.TestSecret))
 	}
 	return out, nil
 }

@@ -129,6 +129,8 @@ var (
 	_ store.Retention      = (*Store)(nil)
 	_ store.Audits         = (*Store)(nil)
 	_ store.Erasures       = (*Store)(nil)
+	_ store.Secrets        = (*Store)(nil)
+	_ store.EndedSecrets   = (*Store)(nil)
 )
 
 // Store is the database. Its methods are safe for concurrent use.

@@ -19,8 +19,10 @@ type Publication struct {
 	// Only, when set, sends the event to this endpoint alone, whatever it subscribes to: an endpoint's test.
 	Only EndpointID
 	// Audit is written in the transaction that stores the event: who asked for a test. nil: none.
-	Audit     *AuditEntry
-	CreatedAt time.Time
+	Audit *AuditEntry
+	// TestSecret is the secret that signs a test alone; "": what signs every attempt.
+	TestSecret SecretChoice
+	CreatedAt  time.Time
 
 	dialect *Dialect // nil: no attribute has a format
 }

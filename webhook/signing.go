@@ -31,7 +31,7 @@ const MaxAlsoSign = 366 * 24 * time.Hour
 // tenant's endpoints share a secret.
 func (d *Dialect) Algorithms() []Algorithm {
 	out := []Algorithm{d.algorithm()}
-	if d.Secret.Scope != SecretOfTenant && out[0] != Ed25519 && d.signsWith(Ed25519) {
+	if d.Secret.Scope != SecretOfTenant && out[0] != Ed25519 && d.SignsWith(Ed25519) {
 		out = append(out, Ed25519)
 	}
 	return out
@@ -45,8 +45,8 @@ func (d *Dialect) algorithm() Algorithm {
 	return d.Signatures[0].Algorithm
 }
 
-// signsWith reports whether each signature of the dialect can be made with a key of the algorithm.
-func (d *Dialect) signsWith(a Algorithm) bool {
+// SignsWith reports whether each signature of the dialect can be made with a key of the algorithm.
+func (d *Dialect) SignsWith(a Algorithm) bool {
 	return !slices.ContainsFunc(d.Signatures, func(s Signature) bool { return s.Algorithm != a && (a != Ed25519 || s.Ed25519 == "") })
 }
 
@@ -142,7 +142,7 @@ func (a *AlsoSignAs) validate(l Limits, algorithm Algorithm, found *problems) {
 		found.addf("also_sign_as.dialect", "is not a dialect: %q", a.Dialect)
 	case other.Name == l.Dialect.Name:
 		found.addf("also_sign_as.dialect", "is the tenant's own, which signs anyway")
-	case !other.signsWith(algorithm):
+	case !other.SignsWith(algorithm):
 		found.addf("also_sign_as.dialect", "cannot be %s: it does not sign with %s, of which the endpoint's key is", other.Name, algorithm)
 	default:
 		if name := l.Dialect.contradicts(other); name != "" {

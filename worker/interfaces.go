@@ -30,6 +30,7 @@ type UpkeepStore interface {
 	CountSetAside(ctx context.Context, most int) (int, error)
 	ForgetLostDispatches(ctx context.Context) error
 	store.OnceKeys
+	store.EndedSecrets
 	TrimQuarantine(ctx context.Context) (int, error)
 	CompactStats(ctx context.Context, keep time.Duration, limit int) (more bool, err error)
 	store.Certificates

@@ -141,6 +141,10 @@ func (o *memDispatches) ForgetOnce(_ context.Context, age time.Duration, limit i
 	return n == limit, nil
 }
 
+func (o *memDispatches) ForgetEndedSecrets(context.Context, time.Duration, int) (bool, error) {
+	return false, o.fail
+}
+
 func (o *memDispatches) CompactStats(context.Context, time.Duration, int) (bool, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

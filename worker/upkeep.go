@@ -27,6 +27,9 @@ const (
 	warnInterval = hourly
 	warnPage     = 100
 	sealInterval = 10 * time.Minute // it reads every sealed value
+	// secretsGrace is longer than the clocks of processes differ.
+	secretsGrace = time.Hour
+	secretsPage  = 500
 )
 
 // Upkeep does periodic work that at least one process must do. Several may do it at the same time.
@@ -94,6 +97,7 @@ func (u *Upkeep) Run(ctx context.Context) {
 	go every(ctx, onceInterval, reporting(ctx, log, "idempotency keys could not be deleted; still trying", u.forgetOnce))
 	go every(ctx, eraseInterval, reporting(ctx, log, "erasures could not go on; still trying", u.erase))
 	go every(ctx, retainInterval, reporting(ctx, log, "what is older than it is kept could not all be removed; still trying", u.retain))
+	go every(ctx, hourly, reporting(ctx, log, "signing secrets that ended could not be deleted; still trying", u.forgetSecrets))
 	go every(ctx, statsInterval, reporting(ctx, log, "statistics could not be added up; still trying", u.compactStats))
 	go every(ctx, sealInterval, reporting(ctx, log, "what is sealed with old keys could not be counted; still trying", func(ctx context.Context) error {
 		return u.oldSeals.count(ctx, u.opts.Store)
@@ -114,6 +118,11 @@ func (u *Upkeep) trimQuarantine(ctx context.Context) error {
 // forgetOnce deletes the expired keys in pages, so that no transaction is long.
 func (u *Upkeep) forgetOnce(ctx context.Context) error {
 	return untilDone(ctx, func() (more bool, err error) { return u.opts.Store.ForgetOnce(ctx, store.OnceFor, oncePage) })
+}
+
+// forgetSecrets deletes the secrets whose overlap is over.
+func (u *Upkeep) forgetSecrets(ctx context.Context) error {
+	return untilDone(ctx, func() (more bool, err error) { return u.opts.Store.ForgetEndedSecrets(ctx, secretsGrace, secretsPage) })
 }
 
 func (u *Upkeep) countSetAside(ctx context.Context) error {
