@@ -99,5 +99,5 @@ func (s *Store) NoteKeyUses(ctx context.Context, uses []store.KeyUse) error {
 		ids.addID(u.ID)
 		times.addTime(u.At)
 	}
-	return failed("note the uses of API keys", s.execHot(ctx, noteKeyUses, ids, times))
+	return failed("note the uses of API keys", s.execHot(ctx, noteKeyUses, &ids, &times))
 }
