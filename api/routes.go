@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gorilla/mux"
@@ -40,7 +41,7 @@ const (
 
 // routes lists the API, a line each. A route below {tenant} finds the tenant and its dialect in its call.
 func (s *Server) routes() []route {
-	return append(s.operationRoutes(), []route{
+	return slices.Concat(s.operationRoutes(), s.adminRoutes(), []route{
 		{"GET", "/openapi.yaml", public, s.getOpenAPI},
 		{"GET", "/openapi.json", public, s.getOpenAPIJSON},
 
@@ -54,7 +55,6 @@ func (s *Server) routes() []route {
 		{"GET", tenantPath, read, s.getTenant},
 		{"PATCH", tenantPath, manage, s.updateTenant},
 		{"DELETE", tenantPath, adminOnly, s.eraseTenant},
-		{"GET", "/v1/erasures/{erasure}", adminOnly, s.getErasure},
 		{"GET", tenantPath + "/secret", manage, s.revealTenantSecret},
 
 		{"POST", tenantPath + "/rotate-secret", manage, s.rotateSecret},
@@ -108,7 +108,12 @@ func (s *Server) routes() []route {
 
 		{"GET", tenantPath + "/audit", manage, s.listTenantAudit},
 		{"GET", "/v1/audit", adminOnly, s.listAudit},
+	})
+}
 
+// adminRoutes lists what belongs to no tenant and only the administrator sees.
+func (s *Server) adminRoutes() []route {
+	return []route{
 		{"GET", "/v1/dispatches", adminOnly, s.listDispatches},
 		{"POST", "/v1/dispatches/{dispatch}/retry", adminOnly, s.retryDispatch},
 
@@ -116,7 +121,8 @@ func (s *Server) routes() []route {
 		{"GET", "/v1/quarantine/{position}", adminOnly, s.getQuarantined},
 		{"POST", "/v1/quarantine/{position}/retry", adminOnly, s.retryQuarantined},
 		{"DELETE", "/v1/quarantine/{position}", adminOnly, s.deleteQuarantined},
-	}...)
+		{"GET", "/v1/erasures/{erasure}", adminOnly, s.getErasure},
+	}
 }
 
 // operationRoutes lists the routes that every process serves.

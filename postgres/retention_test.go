@@ -158,7 +158,7 @@ func TestRetain(t *testing.T) {
 
 	for _, parent := range []string{"events", "deliveries", "attempts"} {
 		require.Len(t, b.partitionsOf(parent), 15-expired)
-		require.EqualValues(t, map[string]int64{"events": 4, "deliveries": 4, "attempts": 3}[parent], all[parent+"_"+oldest.Format("2006_01")].Kept)
+		require.Equal(t, map[string]int64{"events": 4, "deliveries": 4, "attempts": 3}[parent], all[parent+"_"+oldest.Format("2006_01")].Kept)
 	}
 	left := (14 - expired) * perMonth
 	require.Equal(t, left+4, b.count(`SELECT count(*) FROM event_keys`))
