@@ -45,7 +45,6 @@ var ofTenant = []struct{ table, condition string }{
 	{"event_types", `tenant_id = $1`},
 	{"api_keys", `tenant_id = $1`},
 	{"body_retention", `tenant_id = $1`},
-	{"publishers", `tenant_id = $1`},
 	// That the tenant was erased, when and by whom, is all that stays.
 	{"audit", `tenant_id = $1 AND action <> 'tenant.erased'`},
 }
@@ -111,7 +110,10 @@ func (s *Store) erasurePages(tenant string, limit int) []func(ctx context.Contex
 			return done.RowsAffected()
 		})
 	}
-	return pages
+	return append(pages, func(ctx context.Context, tx *sqlx.Tx) (n int64, err error) {
+		err = tx.GetContext(ctx, &n, `SELECT delete_grants_of($1)`, tenant)
+		return n, err
+	})
 }
 
 func (s *Store) erasePage(ctx context.Context, tenant string, page func(ctx context.Context, tx *sqlx.Tx) (int64, error)) (n int64, err error) {

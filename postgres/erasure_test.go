@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waybill/postgres"
+	"waybill/postgres/postgrestest"
 	"waybill/store"
 	"waybill/webhook"
 )
@@ -218,6 +219,7 @@ func (b *bundle) everything(id string) *webhook.Endpoint {
 		SELECT coalesce(max(position), 0) + 1000, gen_random_uuid(), $1::text, to_json($1::text), 1, now(), 'invalid', $1::text, now() FROM outbox_quarantine`, id)
 	b.exec(`INSERT INTO tenant_stats (tenant_id, at, hours, status_code, duration, attempts, delivered, exhausted, canceled) VALUES ($1, now(), true, 200, 1, 1, 1, 0, 0)`, id)
 	b.exec(`INSERT INTO idempotency_keys (scope, hash, digest, created_at) VALUES ($1::text, convert_to($1::text, 'UTF8'), '\x00', now())`, id)
+	b.exec(`INSERT INTO publishers (role, tenant_id) VALUES ('someone', $1)`, id)
 	b.exec(`INSERT INTO body_retention (tenant_id, position, began_at) VALUES ($1, gen_random_uuid(), now())`, id)
 	b.exec(`INSERT INTO audit (id, tenant_id, at, actor, address, request_id, action, target, after)
 		VALUES (gen_random_uuid(), $1::text, now(), 'admin', '', '', 'tenant.created', $1::text, to_json($1::text))`, id)
@@ -237,4 +239,34 @@ func (b *bundle) rowsOf(id string) map[string]int {
 		n[table] = b.count(`SELECT count(*) FROM `+pq.QuoteIdentifier(table)+` AS t WHERE t::text LIKE '%' || $1 || '%'`, id)
 	}
 	return n
+}
+
+// The role that the processes log in with owns nothing, and erases a tenant and what has expired all the same.
+func TestEraseTenant_RoleWithoutRights(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.everything("acme")
+	name := "app_" + b.Schema()
+	b.exec(`CREATE ROLE ` + pq.QuoteIdentifier(name) + ` LOGIN PASSWORD 'app'`)
+	t.Cleanup(func() {
+		_, _ = b.db.Exec(`DROP OWNED BY ` + pq.QuoteIdentifier(name))
+		_, _ = b.db.Exec(`DROP ROLE ` + pq.QuoteIdentifier(name))
+	})
+	require.NoError(t, postgres.Grant(t.Context(), b.opts.URL, b.Schema(), name))
+	o := b.opts
+	o.URL = postgrestest.URLAs(t, name, "app", b.Schema())
+	app := postgrestest.Open(t, o)
+	_, err := app.Retain(t.Context(), kept)
+	require.NoError(t, err)
+	_, err = app.BeginErasure(t.Context(), "acme", now())
+	require.NoError(t, err)
+	b.exec(`UPDATE tenants SET erased_at = erased_at - interval '3 minutes'`)
+	for done := false; !done; {
+		step, err := app.EraseTenantStep(t.Context(), "acme", 100)
+		require.NoError(t, err)
+		done = step.Done
+	}
+	require.Zero(t, b.count(`SELECT count(*) FROM publishers WHERE tenant_id = 'acme'`))
+	require.Zero(t, b.count(`SELECT count(*) FROM tenants`))
 }
