@@ -52,7 +52,7 @@ var erasable = map[string]struct{ erased, kept string }{
 	"deliveries": {
 		"", "id tenant_id event_key event_id event_type endpoint_id status attempts next_attempt_at held_at failed_at reason created_at updated_at " +
 			"queue_due_at queue_lease uncounted asked recovery_id test last_attempt_at last_duration_ms last_status_code last_error_class " +
-			"last_error indexed_status failed_code",
+			"last_error indexed_status failed_code test_secret",
 	},
 }
 
