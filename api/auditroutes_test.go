@@ -25,6 +25,8 @@ var audited = map[string]string{
 	"PATCH /v1/tenants/{tenant}":                  "tenant.updated",
 	"DELETE /v1/tenants/{tenant}":                 "tenant.erased",
 	"GET /v1/tenants/{tenant}/secret":             "secret.revealed",
+	"POST /v1/tenants/{tenant}/rotate-secret":     "secret.rotated",
+	"POST /v1/tenants/{tenant}/retire-secret":     "", // here it has nothing to retire; TestRotateSecret of postgres shows its entry
 	"POST /v1/tenants/{tenant}/keys":              "key.created",
 	"DELETE /v1/tenants/{tenant}/keys/{key}":      "key.revoked",
 	"POST /v1/tenants/{tenant}/keys/{key}/rotate": "key.rotated",
@@ -39,6 +41,9 @@ var audited = map[string]string{
 	"POST /v1/tenants/{tenant}/endpoints/{endpoint}/enable":  "endpoint.enabled",
 	"POST /v1/tenants/{tenant}/endpoints/{endpoint}/test":    "endpoint.tested",
 	"GET /v1/tenants/{tenant}/endpoints/{endpoint}/secret":   "secret.revealed",
+
+	"POST /v1/tenants/{tenant}/endpoints/{endpoint}/rotate-secret": "secret.rotated",
+	"POST /v1/tenants/{tenant}/endpoints/{endpoint}/retire-secret": "", // as the tenant's
 
 	"POST /v1/tenants/{tenant}/events":       "", // the list of events has it
 	"POST /v1/tenants/{tenant}/events/batch": "", // the list of events has it

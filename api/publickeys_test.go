@@ -38,11 +38,11 @@ func TestEndpoints_Ed25519(t *testing.T) {
 	require.Equal(t, object{"keys": []any{shown}}, into[object](a))
 	require.Equal(t, "public, max-age=300", a.header.Get("Cache-Control"))
 
+	b.admin("PATCH", one, `{"signing":{"message_signatures":false}}`).want(200)
 	for patch, want := range map[string]object{
-		`{"signing":{"message_signatures":false}}`: {"algorithm": "ed25519", "message_signatures": false},
-		`{"signing":null}`:                         {"algorithm": "ed25519", "message_signatures": false},
-		`{"signing":{"algorithm":"ed25519"}}`:      {"algorithm": "ed25519", "message_signatures": false},
-		`{"description":"d"}`:                      {"algorithm": "ed25519", "message_signatures": false},
+		`{"signing":null}`:                    {"algorithm": "ed25519", "message_signatures": false},
+		`{"signing":{"algorithm":"ed25519"}}`: {"algorithm": "ed25519", "message_signatures": false},
+		`{"description":"d"}`:                 {"algorithm": "ed25519", "message_signatures": false},
 	} {
 		require.Equal(t, want, into[object](b.admin("PATCH", one, patch).want(200))["signing"], patch)
 	}

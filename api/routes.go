@@ -41,7 +41,7 @@ const (
 
 // routes lists the API, a line each. A route below {tenant} finds the tenant and its dialect in its call.
 func (s *Server) routes() []route {
-	return slices.Concat(s.operationRoutes(), s.adminRoutes(), []route{
+	return slices.Concat(s.operationRoutes(), s.secretRoutes(), s.adminRoutes(), []route{
 		{"GET", "/openapi.yaml", public, s.getOpenAPI},
 		{"GET", "/openapi.json", public, s.getOpenAPIJSON},
 
@@ -55,10 +55,6 @@ func (s *Server) routes() []route {
 		{"GET", tenantPath, read, s.getTenant},
 		{"PATCH", tenantPath, manage, s.updateTenant},
 		{"DELETE", tenantPath, adminOnly, s.eraseTenant},
-		{"GET", tenantPath + "/secret", manage, s.revealTenantSecret},
-
-		{"POST", tenantPath + "/rotate-secret", manage, s.rotateSecret},
-		{"POST", tenantPath + "/retire-secret", manage, s.retireSecret},
 
 		{"POST", tenantPath + "/keys", manage, s.createKey},
 		{"GET", tenantPath + "/keys", manage, s.listKeys},
@@ -78,11 +74,8 @@ func (s *Server) routes() []route {
 		{"POST", endpointPath + "/disable", manage, s.disableEndpoint},
 		{"POST", endpointPath + "/enable", manage, s.enableEndpoint},
 		{"POST", endpointPath + "/test", manage, s.testEndpoint},
-		{"GET", endpointPath + "/secret", manage, s.revealEndpointSecret},
 		{"GET", endpointPath + "/public-key", read, s.getPublicKey},
 		{"GET", tenantPath + "/.well-known/jwks.json", public, s.getKeySet},
-		{"POST", endpointPath + "/rotate-secret", manage, s.rotateSecret},
-		{"POST", endpointPath + "/retire-secret", manage, s.retireSecret},
 		{"GET", endpointPath + "/stats", read, s.getEndpointStats},
 		{"GET", tenantPath + "/stats", read, s.getTenantStats},
 
@@ -111,12 +104,23 @@ func (s *Server) routes() []route {
 	})
 }
 
+// secretRoutes lists the routes of signing secrets.
+func (s *Server) secretRoutes() []route {
+	return []route{
+		{"GET", tenantPath + "/secret", manage, s.revealTenantSecret},
+		{"POST", tenantPath + "/rotate-secret", manage, s.rotateSecret},
+		{"POST", tenantPath + "/retire-secret", manage, s.retireSecret},
+		{"GET", endpointPath + "/secret", manage, s.revealEndpointSecret},
+		{"POST", endpointPath + "/rotate-secret", manage, s.rotateSecret},
+		{"POST", endpointPath + "/retire-secret", manage, s.retireSecret},
+	}
+}
+
 // adminRoutes lists what belongs to no tenant and only the administrator sees.
 func (s *Server) adminRoutes() []route {
 	return []route{
 		{"GET", "/v1/dispatches", adminOnly, s.listDispatches},
 		{"POST", "/v1/dispatches/{dispatch}/retry", adminOnly, s.retryDispatch},
-
 		{"GET", "/v1/quarantine", adminOnly, s.listQuarantine},
 		{"GET", "/v1/quarantine/{position}", adminOnly, s.getQuarantined},
 		{"POST", "/v1/quarantine/{position}/retry", adminOnly, s.retryQuarantined},

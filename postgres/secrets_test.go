@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -105,7 +104,7 @@ func TestRotateSecret_Once(t *testing.T) {
 	var keys webhook.SigningKeys
 	require.NoError(t, b.RotateSecret(t.Context(), owner, rotation("first new", &until), &keys, once("k", "request", "first")))
 	var again *store.Repetition
-	require.True(t, errors.As(b.RotateSecret(t.Context(), owner, rotation("second new", &until), &keys, once("k", "request", "second")), &again))
+	require.ErrorAs(t, b.RotateSecret(t.Context(), owner, rotation("second new", &until), &keys, once("k", "request", "second")), &again)
 	require.Equal(t, "first", string(again.Answer))
 	read, err := b.SigningKeys(t.Context(), owner)
 	require.NoError(t, err)
