@@ -52,10 +52,10 @@ func (m *memStore) RotateAPIKey(_ context.Context, old webhook.KeyID, until time
 		return err
 	}
 	at, previous, err := m.findKey(k.TenantID, old)
-	if err != nil || previous.RevokedAt != nil || previous.ExpiredAt(k.CreatedAt) {
+	if err != nil || previous.RevokedAt != nil || previous.ExpiredAt(k.CreatedAt) || m.replaced[old] {
 		return cmp.Or(err, error(webhook.Errorf(webhook.CodeConflict, "revoked or expired")))
 	}
-	previous.ExpiresAt = &until
+	previous.ExpiresAt, m.replaced[old] = &until, true
 	m.keys[at], m.keys[string(hash)] = *previous, *k
 	return m.remember(once)
 }

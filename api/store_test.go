@@ -25,6 +25,7 @@ type memStore struct {
 	secrets    map[string]webhook.Secret      // by tenant or endpoint id
 	rotated    map[string]webhook.SigningKeys // with the previous secrets
 	keys       map[string]webhook.APIKey      // by hash
+	replaced   map[webhook.KeyID]bool         // keys that were rotated
 	events     map[string]webhook.Publication
 	receipts   map[string]webhook.Receipt
 	deliveries map[webhook.DeliveryID]webhook.Delivery
@@ -70,7 +71,7 @@ func newMemStore(uuid func() [16]byte) *memStore {
 	return &memStore{
 		fail: func(string) error { return nil }, uuid: uuid,
 		tenants: map[string]webhook.Tenant{}, endpoints: map[webhook.EndpointID]webhook.Endpoint{},
-		secrets: map[string]webhook.Secret{}, rotated: map[string]webhook.SigningKeys{}, keys: map[string]webhook.APIKey{},
+		secrets: map[string]webhook.Secret{}, rotated: map[string]webhook.SigningKeys{}, replaced: map[webhook.KeyID]bool{}, keys: map[string]webhook.APIKey{},
 		events: map[string]webhook.Publication{}, receipts: map[string]webhook.Receipt{},
 		deliveries: map[webhook.DeliveryID]webhook.Delivery{}, attempts: map[webhook.AttemptID]webhook.Attempt{},
 		owners: map[webhook.DeliveryID]string{}, recoveries: map[webhook.RecoveryID]webhook.Recovery{}, calls: map[string]int{}, once: map[onceKey]onceAnswer{}, types: map[typeOf]webhook.OwnType{},

@@ -44,15 +44,15 @@ const insertKey = `
 // CreateAPIKey implements store.Keys.
 func (s *Store) CreateAPIKey(ctx context.Context, k *webhook.APIKey, hash []byte, once *store.Once) error {
 	return s.transactOnce(ctx, "create an API key", once, func(tx *sqlx.Tx) error {
-		if err := s.insertKey(ctx, tx, k, hash); err != nil {
+		if err := s.insertKey(ctx, tx, k, hash, lockMaker); err != nil {
 			return err
 		}
 		return s.audited(ctx, tx, k.TenantID, "key.created", k.ID.String(), nil, keyFields(k).all())
 	})
 }
 
-func (s *Store) insertKey(ctx context.Context, tx *sqlx.Tx, k *webhook.APIKey, hash []byte) error {
-	if err := checkMaker(ctx, tx, k); err != nil {
+func (s *Store) insertKey(ctx context.Context, tx *sqlx.Tx, k *webhook.APIKey, hash []byte, lock string) error {
+	if err := checkMaker(ctx, tx, k, lock); err != nil {
 		return err
 	}
 	scopes, cidrs := make(pq.StringArray, len(k.Scopes)), make(pq.StringArray, len(k.AllowCIDRs))
@@ -72,14 +72,21 @@ func (s *Store) insertKey(ctx context.Context, tx *sqlx.Tx, k *webhook.APIKey, h
 	return err
 }
 
+// Locks of the key that makes another one. One that puts another in its own place is changed too: two that both shared it first would
+// wait for each other.
+const (
+	lockMaker   = ` FOR SHARE`
+	lockRotated = ` FOR NO KEY UPDATE`
+)
+
 // checkMaker locks the key that makes another one, so that RevokeMadeKeys either sees what it makes or stops it.
-func checkMaker(ctx context.Context, tx *sqlx.Tx, k *webhook.APIKey) error {
+func checkMaker(ctx context.Context, tx *sqlx.Tx, k *webhook.APIKey, lock string) error {
 	var maker webhook.KeyID
 	if maker.UnmarshalText([]byte(k.CreatedBy)) != nil {
 		return nil // no key: an administrator
 	}
 	var valid bool
-	err := tx.GetContext(ctx, &valid, `SELECT revoked_at IS NULL FROM api_keys WHERE id = $1 AND tenant_id = $2 FOR SHARE`, maker, k.TenantID)
+	err := tx.GetContext(ctx, &valid, `SELECT revoked_at IS NULL FROM api_keys WHERE id = $1 AND tenant_id = $2`+lock, maker, k.TenantID)
 	if err == nil && !valid || missing(err) {
 		return unknownKey()
 	}

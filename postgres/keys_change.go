@@ -11,22 +11,27 @@ import (
 	"waybill/webhook"
 )
 
-// endKey ends a key that is still valid at $4, the time of the rotation.
+// endKey ends a key that is still valid at $4, the time of the rotation, and that no other one has taken the place of: its end is then
+// no longer the one that it was made with, so that nobody could tell how long another successor is to live.
 const endKey = `
-	UPDATE api_keys SET expires_at = least(expires_at, $3)
-	WHERE id = $1 AND tenant_id = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $4)
+	UPDATE api_keys SET expires_at = least(expires_at, $3), rotated_at = $4
+	WHERE id = $1 AND tenant_id = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $4) AND rotated_at IS NULL
 	RETURNING expires_at`
 
 // RotateAPIKey implements store.Keys.
 func (s *Store) RotateAPIKey(ctx context.Context, old webhook.KeyID, until time.Time, k *webhook.APIKey, hash []byte, once *store.Once) error {
 	return s.transactOnce(ctx, "rotate an API key", once, func(tx *sqlx.Tx) error {
-		if err := s.insertKey(ctx, tx, k, hash); err != nil {
+		lock := lockMaker
+		if k.CreatedBy == old.String() {
+			lock = lockRotated
+		}
+		if err := s.insertKey(ctx, tx, k, hash, lock); err != nil {
 			return err
 		}
 		var ends time.Time
 		err := tx.GetContext(ctx, &ends, endKey, old, k.TenantID, until, k.CreatedAt)
 		if missing(err) {
-			return webhook.Errorf(webhook.CodeConflict, "the key %s is revoked or has expired; create a new one", old)
+			return webhook.Errorf(webhook.CodeConflict, "the key %s is revoked, has expired or was rotated before; create a new one", old)
 		}
 		if err != nil {
 			return err
@@ -88,9 +93,16 @@ func (s *Store) revokeKeys(ctx context.Context, tx *sqlx.Tx, tenant string, at t
 	return ids, nil
 }
 
+// noteKeyUses leaves out keys that somebody else has locked, most likely another process that notes the same uses: two that locked the
+// same keys in another order would wait for each other.
 const noteKeyUses = `
-	UPDATE api_keys k SET last_used_at = u.at FROM unnest($1::uuid[], $2::timestamptz[]) AS u (id, at)
-	WHERE k.id = u.id AND (k.last_used_at IS NULL OR k.last_used_at <= u.at - interval '1 minute')`
+	WITH used AS MATERIALIZED (
+		SELECT id, max(at) AS at FROM unnest($1::uuid[], $2::timestamptz[]) AS u (id, at) GROUP BY id
+	), free AS MATERIALIZED (
+		SELECT k.id, u.at FROM used u JOIN api_keys k ON k.id = u.id
+		WHERE k.last_used_at IS NULL OR k.last_used_at <= u.at - interval '1 minute' FOR NO KEY UPDATE OF k SKIP LOCKED
+	)
+	UPDATE api_keys k SET last_used_at = free.at FROM free WHERE k.id = free.id`
 
 // NoteKeyUses implements store.Keys.
 func (s *Store) NoteKeyUses(ctx context.Context, uses []store.KeyUse) error {

@@ -66,10 +66,12 @@ func TestRotateAPIKey(t *testing.T) {
 		return k.ExpiresAt.UTC()
 	}
 	require.Equal(t, until, ends(old.ID))
-	require.NoError(t, rotate(old.ID, until.Add(time.Hour), nil))
-	require.Equal(t, until, ends(old.ID), "a rotation never makes a key live longer")
-	require.NoError(t, rotate(old.ID, until.Add(-time.Minute), nil))
-	require.Equal(t, until.Add(-time.Minute), ends(old.ID))
+	requireCode(t, webhook.CodeConflict, rotate(old.ID, until, nil)) // its end is no longer the one that it was made with
+	short := newKey()
+	short.ExpiresAt = &until
+	require.NoError(t, b.CreateAPIKey(t.Context(), short, []byte(uuid.NewString()), nil))
+	require.NoError(t, rotate(short.ID, until.Add(time.Hour), nil))
+	require.Equal(t, until, ends(short.ID), "a rotation never makes a key live longer")
 
 	revoked, ended := b.madeKey(t, "admin"), b.madeKey(t, "admin")
 	require.NoError(t, b.RevokeAPIKey(t.Context(), "acme", revoked.ID, now()))
@@ -79,6 +81,33 @@ func TestRotateAPIKey(t *testing.T) {
 		requireCode(t, webhook.CodeConflict, rotate(id, until, nil))
 	}
 	require.Equal(t, before, b.countKeys(t), "and no new key is left behind")
+}
+
+// A key that is told several times at once to put another one in its own place does so once, and nobody waits for anybody.
+func TestRotateAPIKey_ByItselfAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	for range 5 {
+		old := b.madeKey(t, "admin")
+		results := make(chan error, 4)
+		for range 4 {
+			go func() {
+				next := newKey()
+				next.CreatedBy = old.ID.String()
+				results <- b.RotateAPIKey(t.Context(), old.ID, now().Add(time.Hour), next, []byte(uuid.NewString()), nil)
+			}()
+		}
+		done := 0
+		for range 4 {
+			if err := <-results; err != nil {
+				requireCode(t, webhook.CodeConflict, err)
+			} else {
+				done++
+			}
+		}
+		require.Equal(t, 1, done)
+	}
 }
 
 func (b *bundle) countKeys(t *testing.T) int {
@@ -178,5 +207,35 @@ func TestNoteKeyUses(t *testing.T) {
 	note(store.KeyUse{ID: one.ID, At: at.Add(time.Minute)}, store.KeyUse{ID: two.ID, At: at.Add(-time.Hour)})
 	require.Equal(t, at.Add(time.Minute), *used(one))
 	require.Equal(t, at, *used(two))
+	note(store.KeyUse{ID: one.ID, At: at.Add(time.Hour)}, store.KeyUse{ID: one.ID, At: at.Add(2 * time.Hour)})
+	require.Equal(t, at.Add(2*time.Hour), *used(one), "the last of several")
 	note()
+}
+
+// Processes that note the same uses at the same time, each in an order of its own, do not wait for each other.
+func TestNoteKeyUses_ByManyProcesses(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	var ids []webhook.KeyID
+	for range 50 {
+		ids = append(ids, b.madeKey(t, "admin").ID)
+	}
+	errs := make(chan error, 80)
+	for round := range 20 {
+		for order := range 4 {
+			uses := make([]store.KeyUse, len(ids))
+			for i := range ids {
+				at := i
+				if order%2 == 1 {
+					at = len(ids) - 1 - i
+				}
+				uses[i] = store.KeyUse{ID: ids[at], At: now().Add(time.Duration(round) * time.Hour)}
+			}
+			go func() { errs <- b.NoteKeyUses(t.Context(), uses) }()
+		}
+	}
+	for range 80 {
+		require.NoError(t, <-errs)
+	}
 }
