@@ -61,6 +61,12 @@ func (s *Store) setEnabled(ctx context.Context, tenant string, id webhook.Endpoi
 	return e, changed, nil
 }
 
+// deletesEndpoint is what the deletion of an endpoint sets, at $2: the row stays for its deliveries, and nothing in it that is a secret or
+// somebody's.
+const deletesEndpoint = `deleted_at = clock_timestamp(), updated_at = $2, url = '', filter = NULL, description = '', metadata = NULL,
+	headers_sealed = NULL, auth_sealed = NULL, certificate_expires_at = NULL, certificate_warn_at = NULL, secret_sealed = NULL,
+	previous_secret_sealed = NULL, previous_until = NULL, secret_switch_at = NULL, wake_due = true, version = version + 1`
+
 // DeleteEndpoint implements store.Endpoints. The row stays, so that old deliveries still name it. When it was deleted is by the
 // database's clock, which says when no record can come any more.
 func (s *Store) DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time, checks ...func(*webhook.Endpoint) error) error {
@@ -77,10 +83,7 @@ func (s *Store) DeleteEndpoint(ctx context.Context, tenant string, id webhook.En
 		if _, err := tx.ExecContext(ctx, forgetStreak, id); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `
-			UPDATE endpoints SET deleted_at = clock_timestamp(), updated_at = $2, url = '', filter = NULL, description = '', metadata = NULL, headers_sealed = NULL, auth_sealed = NULL,
-				certificate_expires_at = NULL, certificate_warn_at = NULL,
-				secret_sealed = NULL, previous_secret_sealed = NULL, previous_until = NULL, secret_switch_at = NULL, wake_due = true, version = version + 1 WHERE id = $1`, id, at)
+		_, err := tx.ExecContext(ctx, `UPDATE endpoints SET `+deletesEndpoint+` WHERE id = $1`, id, at)
 		if err != nil {
 			return err
 		}

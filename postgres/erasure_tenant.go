@@ -21,9 +21,7 @@ const (
 
 	// deleteEndpointsOf does to all endpoints what DeleteEndpoint does to one.
 	deleteEndpointsOf = `
-		UPDATE endpoints SET deleted_at = coalesce(deleted_at, clock_timestamp()), updated_at = $2, url = '', filter = NULL, description = '',
-			metadata = NULL, headers_sealed = NULL, secret_sealed = NULL, previous_secret_sealed = NULL, previous_until = NULL, secret_switch_at = NULL,
-			wake_due = true, version = version + 1
+		UPDATE endpoints SET ` + deletesEndpoint + `
 		WHERE id = ANY (ARRAY(SELECT id FROM endpoints WHERE tenant_id = $1 AND deleted_at IS NULL ORDER BY id FOR UPDATE))`
 
 	endRecoveriesOfTenant = `

@@ -205,3 +205,28 @@ func TestReseal_DoesNotOpen(t *testing.T) {
 	require.Equal(t, 1, old["test"], "the moved one, whose key is not configured")
 	require.Len(t, old, 3, "%v", old)
 }
+
+// However an endpoint goes, its row holds nothing sealed from then on: neither by itself nor with its tenant.
+func TestDeletedEndpoint_HoldsNothingSealed(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*bundle, *webhook.Endpoint) error{
+		"deleted": func(b *bundle, e *webhook.Endpoint) error {
+			return b.DeleteEndpoint(b.t.Context(), e.TenantID, e.ID, now())
+		},
+		"erased": func(b *bundle, e *webhook.Endpoint) error {
+			_, err := b.BeginErasure(b.t.Context(), e.TenantID, now())
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			require.NoError(t, end(b, b.sealEverything()))
+			for _, c := range b.sealedColumns() {
+				if c.Table == "endpoints" {
+					require.Zero(t, b.count(`SELECT count(*) FROM endpoints WHERE `+c.Column+` IS NOT NULL`), "%v", c)
+				}
+			}
+		})
+	}
+}
