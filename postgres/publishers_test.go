@@ -132,6 +132,11 @@ func TestGrantPublish_SessionUser(t *testing.T) {
 	require.Equal(t, store.Ingested{Published: 1, Quarantined: 1}, b.drain())
 	require.Equal(t, 1, b.count(`SELECT count(*) FROM events WHERE tenant_id = 'acme'`))
 	require.Equal(t, 0, b.count(`SELECT count(*) FROM events WHERE tenant_id = 'globex'`))
+	// And whoever looks at it is told who wrote it, not what the note says.
+	rows, err := b.QuarantinedRows(t.Context(), store.Page{Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, rows, 1)
+	require.Contains(t, rows[0].Reason, "the role "+name+` may not publish for the tenant "globex"`)
 }
 
 // A trigger whose tenant is a column's undoes no change for what its row says: what may not be published ends in quarantine. A
