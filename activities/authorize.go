@@ -2,8 +2,12 @@ package activities
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
+	"html"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -13,8 +17,15 @@ import (
 
 // deliver sends an attempt's request with the endpoint's credentials, which it adds to the request.
 func (a *Activities) deliver(ctx context.Context, e *webhook.Endpoint, r *Request) Response {
+	out, secrets := a.deliverAs(ctx, e, r)
+	scrub(&out, append(secrets, e.HeaderSecrets()...))
+	return out
+}
+
+// deliverAs returns the answer and the credentials that were sent for it.
+func (a *Activities) deliverAs(ctx context.Context, e *webhook.Endpoint, r *Request) (Response, []string) {
 	if e.Auth == nil {
-		return a.transport.Send(ctx, *r)
+		return a.transport.Send(ctx, *r), nil
 	}
 	var out Response
 	secrets := e.Auth.Secrets()
@@ -32,8 +43,7 @@ func (a *Activities) deliver(ctx context.Context, e *webhook.Endpoint, r *Reques
 		r.Headers = authorized(r.Headers, e.Auth.Authorization())
 		out = a.transport.Send(ctx, *r)
 	}
-	scrub(&out, secrets)
-	return out
+	return out, secrets
 }
 
 // deliverWithToken sends the request with a token. One that was fetched before and that the receiver does not take (401) is replaced,
@@ -74,10 +84,10 @@ func authorized(headers []webhook.Header, value string) []webhook.Header {
 
 // scrub takes secrets out of an answer that repeats what was sent, because who may read the log may not read them.
 func scrub(r *Response, secrets []string) {
-	for _, secret := range secrets {
-		if secret == "" {
-			continue
-		}
+	if len(secrets) == 0 {
+		return
+	}
+	for _, secret := range spellings(secrets) {
 		r.Body = bytes.ReplaceAll(r.Body, []byte(secret), []byte(redacted))
 		for _, values := range r.Headers {
 			for i := range values {
@@ -85,4 +95,22 @@ func scrub(r *Response, secrets []string) {
 			}
 		}
 	}
+}
+
+// spellings returns the secrets as answers repeat them: as they are, and as JSON, forms and HTML write them, the longest first, because
+// one may be a part of another.
+func spellings(secrets []string) []string {
+	var all []string
+	for _, secret := range secrets {
+		if secret == "" {
+			continue
+		}
+		quoted, _ := json.Marshal(secret) // a string always encodes
+		inJSON := string(quoted[1 : len(quoted)-1])
+		plain := strings.NewReplacer(`\u0026`, "&", `\u003c`, "<", `\u003e`, ">").Replace(inJSON) // what others leave as it is
+		all = append(all, secret, inJSON, plain, strings.ReplaceAll(inJSON, "/", `\/`), strings.ReplaceAll(plain, "/", `\/`),
+			url.QueryEscape(secret), html.EscapeString(secret))
+	}
+	slices.SortFunc(all, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+	return slices.Compact(all)
 }

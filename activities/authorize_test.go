@@ -2,11 +2,14 @@ package activities_test
 
 import (
 	"crypto/tls"
+	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -123,6 +126,37 @@ func TestActivities_Attempt_sendsFixedCredentials(t *testing.T) {
 		made := b.lastAttempt(t)
 		require.Equal(t, "[redacted]", made.RequestHeaders["Authorization"])
 		require.Regexp(t, `^you sent (Basic|Bearer) \[redacted\]$`, string(made.ResponseBody), "nor does an answer that repeats them show them")
+	}
+}
+
+// What is redacted in the request is redacted in an answer that repeats it, however the receiver writes it, and nothing else is.
+func TestActivities_Attempt_showsNoSecretThatAnAnswerRepeats(t *testing.T) {
+	t.Parallel()
+	const key, token = `sk/live+"0123456789"&more`, "dG9r/ZW4tMDEyMzQ1Njc4OQ=="
+	for name, write := range map[string]func(string) string{
+		"as it is": func(s string) string { return s },
+		"JSON":     func(s string) string { text, _ := json.Marshal(s); return string(text) },
+		"JSON as PHP writes it": func(s string) string {
+			return `"` + strings.NewReplacer(`"`, `\"`, `/`, `\/`).Replace(s) + `"`
+		},
+		"a form": url.QueryEscape,
+		"HTML":   html.EscapeString,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("X-Echo", r.Header.Get("X-Api-Key"))
+				_, _ = io.WriteString(w, write(r.Header.Get("X-Api-Key"))+" "+write(r.Header.Get("Authorization"))+" "+r.Header.Get("Accept")+" short")
+			})
+			b.store.sending.Endpoint.Headers = map[string]string{
+				"X-Api-Key": key, "Authorization": "Token " + token, "Accept": "application/json", "X-Short": "short",
+			}
+			_, err := b.attempt(t, input())
+			require.NoError(t, err)
+			made := b.lastAttempt(t)
+			require.Regexp(t, `^"?\[redacted\]"? "?Token.\[redacted\]"? application/json short$`, string(made.ResponseBody))
+			require.Equal(t, "[redacted]", made.ResponseHeaders["X-Echo"])
+		})
 	}
 }
 

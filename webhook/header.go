@@ -81,3 +81,26 @@ func ReservedHeaders(dialects map[string]*Dialect) map[string]bool {
 	}
 	return out
 }
+
+// leastHeaderSecret is from how many bytes on a custom header's value counts as a secret where an answer repeats it. Shorter ones would
+// match by chance.
+const leastHeaderSecret = 16
+
+// HeaderSecrets returns the values of custom headers that must not be shown, where an answer repeats them: those that are long enough for
+// a key, and are not of a header that only says which answer is wanted.
+func (e *Endpoint) HeaderSecrets() []string {
+	var found []string
+	for name, value := range e.Headers {
+		lower := strings.ToLower(name)
+		if strings.HasPrefix(lower, "accept") || lower == "cache-control" {
+			continue
+		}
+		if lower == "authorization" {
+			value = strings.TrimSpace(value[strings.IndexByte(value, ' ')+1:]) // without the scheme, if it has one
+		}
+		if len(value) >= leastHeaderSecret {
+			found = append(found, value)
+		}
+	}
+	return found
+}
