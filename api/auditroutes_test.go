@@ -26,7 +26,7 @@ var audited = map[string]string{
 	"DELETE /v1/tenants/{tenant}":                 "tenant.erased",
 	"GET /v1/tenants/{tenant}/secret":             "secret.revealed",
 	"POST /v1/tenants/{tenant}/rotate-secret":     "secret.rotated",
-	"POST /v1/tenants/{tenant}/retire-secret":     "", // here it has nothing to retire; TestRotateSecret of postgres shows its entry
+	"POST /v1/tenants/{tenant}/retire-secret":     "secret.retired",
 	"POST /v1/tenants/{tenant}/keys":              "key.created",
 	"DELETE /v1/tenants/{tenant}/keys/{key}":      "key.revoked",
 	"POST /v1/tenants/{tenant}/keys/{key}/rotate": "key.rotated",
@@ -43,7 +43,7 @@ var audited = map[string]string{
 	"GET /v1/tenants/{tenant}/endpoints/{endpoint}/secret":   "secret.revealed",
 
 	"POST /v1/tenants/{tenant}/endpoints/{endpoint}/rotate-secret": "secret.rotated",
-	"POST /v1/tenants/{tenant}/endpoints/{endpoint}/retire-secret": "", // as the tenant's
+	"POST /v1/tenants/{tenant}/endpoints/{endpoint}/retire-secret": "secret.retired",
 
 	"POST /v1/tenants/{tenant}/events":       "", // the list of events has it
 	"POST /v1/tenants/{tenant}/events/batch": "", // the list of events has it
@@ -154,10 +154,15 @@ func (w *auditWorld) values(n int, rt api.Route, row matrixRow) map[string]strin
 	}
 	w.tenant(tenant, dialect)
 	values := map[string]string{"tenant": tenant, "type": "parcel.moved", "position": "7"}
+	if dialect == "standard" {
+		values["endpoint"] = w.endpoint(tenant)
+	}
+	if of, retires := strings.CutSuffix(rt.Path, "/retire-secret"); retires {
+		w.admin("POST", fill(of, values)+"/rotate-secret", "").want(200)
+	}
 	if dialect != "standard" {
 		return values
 	}
-	values["endpoint"] = w.endpoint(tenant)
 	if strings.HasSuffix(rt.Path, "/enable") {
 		w.admin("POST", "/v1/tenants/"+tenant+"/endpoints/"+values["endpoint"]+"/disable", "").want(200)
 	}

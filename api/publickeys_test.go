@@ -121,3 +121,29 @@ func TestEndpoints_AlsoSignAs_UnreadableSecret(t *testing.T) {
 	b.store.secrets["vine"] = webhook.SecretFromText("brought along")
 	b.admin("POST", "/v1/tenants/vine/endpoints", body).problem(422, webhook.CodeInvalid)
 }
+
+// A rotation brings no secret that the second dialect cannot read, of an endpoint or of a tenant, for as long as that one signs.
+func TestRotateSecret_AlsoSignAs(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	b.tenant("vine", "shared")
+	soon := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	also := `"also_sign_as":{"dialect":"choice","until":"` + soon + `"}`
+	own, other := "/v1/tenants/acme/endpoints/"+b.endpoint("acme"), "/v1/tenants/acme/endpoints/"+b.endpoint("acme")
+	b.admin("PATCH", own, "{"+also+"}").want(200)
+	made := into[object](b.admin("POST", "/v1/tenants/vine/endpoints", `{"url":"https://r.example","event_types":["product.created"],`+also+"}").want(201))
+	shared := "/v1/tenants/vine/endpoints/" + made["id"].(string)
+
+	const brought, readable = `{"secret":"brought along"}`, `{"secret":"whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}`
+	for path, endpoint := range map[string]string{own: own, "/v1/tenants/vine": shared} {
+		p := b.admin("POST", path+"/rotate-secret", brought).problem(422, webhook.CodeInvalid)
+		require.Equal(t, []string{"secret"}, p.fields())
+		require.NotContains(t, p.Detail, "brought along")
+		b.admin("POST", path+"/rotate-secret", readable).want(200)
+		b.admin("POST", path+"/retire-secret", "").want(200)
+		b.admin("PATCH", endpoint, `{"also_sign_as":null}`).want(200)
+		b.admin("POST", path+"/rotate-secret", brought).want(200)
+	}
+	b.admin("POST", other+"/rotate-secret", brought).want(200)
+}

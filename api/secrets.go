@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -94,6 +95,9 @@ func (s *Server) rotateSecret(w http.ResponseWriter, r *http.Request, c *call) e
 		return err
 	}
 	now := s.now()
+	if err := s.checkReadable(r.Context(), owner, secret, now); err != nil {
+		return err
+	}
 	var switchAt *time.Time
 	if in.SwitchAt != nil {
 		switchAt = new(in.SwitchAt.utc())
@@ -148,6 +152,21 @@ func (s *Server) checkRotated(e *webhook.Endpoint, algorithm webhook.Algorithm) 
 	if other, ok := s.dialects[e.AlsoSignAs.Dialect]; ok && !other.SignsWith(algorithm) {
 		return invalid("rotation", webhook.FieldError{Field: "algorithm",
 			Detail: "is not one that the dialect " + other.Name + " signs with, as which the endpoint is signed too: end also_sign_as first"})
+	}
+	return nil
+}
+
+// checkReadable refuses a secret that a second dialect cannot read, because what it signs would lack that dialect's signatures.
+func (s *Server) checkReadable(ctx context.Context, owner store.SecretOwner, secret webhook.Secret, now time.Time) error {
+	names, err := s.store.SecondDialects(ctx, owner, now)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if other, ok := s.dialects[name]; ok && !other.CanSign(webhook.SigningKeys{Current: secret}) {
+			return invalid("rotation", webhook.FieldError{Field: "secret", Detail: "is not one that the dialect " + name +
+				" can read, as which requests are signed too: bring " + webhook.SecretPrefix + " and base64, or end also_sign_as first"})
+		}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package api_test
 import (
 	"cmp"
 	"context"
+	"time"
 
 	"waybill/store"
 	"waybill/webhook"
@@ -33,6 +34,18 @@ func (m *memStore) SigningKeys(_ context.Context, of store.SecretOwner) (*webhoo
 	}
 	_, keys, err := m.secretsOf(of)
 	return keys, err
+}
+
+func (m *memStore) SecondDialects(_ context.Context, of store.SecretOwner, at time.Time) ([]string, error) {
+	leave, err := m.enter("SecondDialects")
+	defer leave()
+	var names []string
+	for _, e := range m.endpointsOf(of.Tenant) {
+		if (of.Endpoint.IsZero() || of.Endpoint == e.ID) && e.AlsoSignAs != nil && at.Before(e.AlsoSignAs.Until) {
+			names = append(names, e.AlsoSignAs.Dialect)
+		}
+	}
+	return names, err
 }
 
 func (m *memStore) RotateSecret(_ context.Context, of store.SecretOwner, r *webhook.Rotation, out *webhook.SigningKeys, once *store.Once) error {

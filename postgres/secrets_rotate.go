@@ -16,6 +16,11 @@ const (
 	selectEndpointSecrets = `
 		SELECT ` + secretColumns + ` FROM endpoints WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL AND secret_sealed IS NOT NULL`
 
+	selectSecondDialects = `
+		SELECT DISTINCT also_sign_as ->> 'dialect' FROM endpoints
+		WHERE tenant_id = $1 AND ($2::uuid IS NULL OR id = $2) AND deleted_at IS NULL AND (also_sign_as ->> 'until')::timestamptz > $3
+		ORDER BY 1`
+
 	// The new version makes every process read the secrets again before its next attempt.
 	setSecrets            = ` SET secret_sealed = $2, previous_secret_sealed = $3, previous_until = $4, secret_switch_at = $5, version = version + 1 WHERE id = $1`
 	updateTenantSecrets   = `UPDATE tenants` + setSecrets
@@ -73,6 +78,17 @@ func (s *Store) SigningKeys(ctx context.Context, of store.SecretOwner) (*webhook
 	defer cancel()
 	keys, err := s.readSecrets(ctx, s.db, of, "")
 	return keys, failed("read signing secrets", err)
+}
+
+// SecondDialects implements store.Secrets.
+func (s *Store) SecondDialects(ctx context.Context, of store.SecretOwner, at time.Time) ([]string, error) {
+	var endpoint any
+	if !of.Endpoint.IsZero() {
+		endpoint = of.Endpoint
+	}
+	var names []string
+	err := s.list(ctx, &names, selectSecondDialects, of.Tenant, endpoint, at)
+	return names, failed("list second dialects", err)
 }
 
 // RotateSecret implements store.Secrets.

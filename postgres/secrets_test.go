@@ -173,3 +173,30 @@ func TestRotateSecret_Algorithm(t *testing.T) {
 	require.Equal(t, keys, got.Keys)
 	require.Equal(t, &webhook.Signing{Algorithm: webhook.Ed25519}, got.Endpoint.Signing)
 }
+
+// Who else signs with a secret counts endpoints that are there, until their moment.
+func TestSecondDialects(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.tenant("other")
+	until := now().Add(time.Hour)
+	also := func(dialect string) func(*webhook.Endpoint) {
+		return func(e *webhook.Endpoint) { e.AlsoSignAs = &webhook.AlsoSignAs{Dialect: dialect, Until: until} }
+	}
+	first, second, plain := b.endpoint("acme", also("rheo")), b.endpoint("acme", also("tradly")), b.endpoint("acme")
+	gone := b.endpoint("acme", also("standard"))
+	require.NoError(t, b.DeleteEndpoint(t.Context(), "acme", gone.ID, now()))
+	b.endpoint("other", also("standard"))
+	ask := func(of store.SecretOwner, at time.Time) []string {
+		t.Helper()
+		names, err := b.SecondDialects(t.Context(), of, at)
+		require.NoError(t, err)
+		return names
+	}
+	require.Equal(t, []string{"rheo", "tradly"}, ask(store.SecretOwner{Tenant: "acme"}, now()))
+	require.Equal(t, []string{"rheo"}, ask(store.SecretOwner{Tenant: "acme", Endpoint: first.ID}, now()))
+	require.Empty(t, ask(store.SecretOwner{Tenant: "acme", Endpoint: plain.ID}, now()))
+	require.Empty(t, ask(store.SecretOwner{Tenant: "other", Endpoint: second.ID}, now()))
+	require.Empty(t, ask(store.SecretOwner{Tenant: "acme"}, until))
+}

@@ -18,6 +18,8 @@ type SecretOwner struct {
 type Secrets interface {
 	// SigningKeys returns the owner's secrets. The previous one may be past its end.
 	SigningKeys(ctx context.Context, of SecretOwner) (*webhook.SigningKeys, error)
+	// SecondDialects returns the names of the dialects that, at a moment, sign with the owner's secret beside the tenant's own.
+	SecondDialects(ctx context.Context, of SecretOwner, at time.Time) ([]string, error)
 	// RotateSecret replaces the owner's secret; its errors are those of webhook.SigningKeys.Rotate. keys become what they are then, before
 	// once is asked for its answer. Another algorithm is for endpoints only, and becomes the endpoint's.
 	RotateSecret(ctx context.Context, of SecretOwner, r *webhook.Rotation, keys *webhook.SigningKeys, once *Once) error

@@ -178,8 +178,8 @@ func (d *Dialect) contradicts(other *Dialect) string {
 }
 
 // alsoHeaders returns the signatures of the second dialect and the headers that they or their receivers need. What the first dialect
-// sends is the same there. A secret that was brought along by a rotation may be none that the second dialect can read; the receiver
-// then still has the signatures of the first, which the endpoint cannot do without.
+// sends is the same there. The API refuses a secret that the second dialect cannot read; where a rotation and a change of also_sign_as
+// came at the same moment, the receiver still has the signatures of the first, which the endpoint cannot do without.
 func (d *Dialect) alsoHeaders(other *Dialect, r *Request, out []Header) ([]Header, error) {
 	for name, value := range other.Headers {
 		if isTemplate(value) && !d.sets(name) {
