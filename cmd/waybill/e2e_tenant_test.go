@@ -155,6 +155,7 @@ type attempt struct {
 
 	ID                string            `json:"id"`
 	DeliveryID        string            `json:"delivery_id"`
+	SignedWith        []string          `json:"signed_with"`
 	RequestHeaders    map[string]string `json:"request_headers"`
 	ResponseHeaders   map[string]string `json:"response_headers"`
 	ResponseBody      string            `json:"response_body"`
