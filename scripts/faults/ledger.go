@@ -32,6 +32,7 @@ type arrival struct {
 	Endpoint string    `json:"endpoint"`
 	Body     string    `json:"body_sha256"`
 	Signed   bool      `json:"signed"`
+	By       []int     `json:"by,omitempty"` // which of the endpoint's secrets signed, 0 the first that it had
 	Number   int       `json:"number"`
 	Status   int       `json:"status"` // what it is about to answer; 0: something that is no answer
 	At       time.Time `json:"at"`

@@ -31,7 +31,7 @@ type receivers struct {
 // target is one endpoint as its receiver knows it.
 type target struct {
 	behavior
-	key []byte // of its signatures
+	keys [][]byte // of its signatures, the first that it had first
 }
 
 func newReceivers(ctx context.Context, l *ledger, a *receiver.Authority) (_ *receivers, err error) {
@@ -82,20 +82,29 @@ func (r *receivers) close() error {
 
 // add tells the receivers of an endpoint before the first event is sent.
 func (r *receivers) add(b *behavior, secret string) error {
+	r.mu.Lock()
+	r.targets[b.name] = &target{behavior: *b}
+	r.mu.Unlock()
+	return r.learn(b.name, secret)
+}
+
+// learn tells the receivers of an endpoint's next secret. They verify with those before it, too.
+func (r *receivers) learn(name, secret string) error {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
 	if err != nil {
-		return fmt.Errorf("read the secret of %s: %w", b.name, err)
+		return fmt.Errorf("read the secret of %s: %w", name, err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.targets[b.name] = &target{*b, key}
+	t := r.targets[name]
+	t.keys = append(t.keys, key)
 	return nil
 }
 
 // answer writes the arrival down and behaves as the endpoint does.
 func (r *receivers) answer(a *receiver.Arrival) receiver.Behavior {
 	event, name := a.Header.Get("webhook-id"), strings.TrimPrefix(a.Path, "/")
-	number, t := r.count(event, name)
+	number, t, keys := r.count(event, name)
 	if t == nil {
 		r.note(fmt.Errorf("a request came for the endpoint %q, which there is not", name))
 		return receiver.Status(http.StatusNotFound)
@@ -104,9 +113,9 @@ func (r *receivers) answer(a *receiver.Arrival) receiver.Behavior {
 	if t.reused != nil && a.OnConn > 1 {
 		b = *t.reused
 	}
-	sum := sha256.Sum256(a.Body)
+	sum, by := sha256.Sum256(a.Body), signedBy(keys, a.Header, a.Body)
 	err := r.ledger.append(arrival{
-		Event: event, Endpoint: name, Body: hex.EncodeToString(sum[:]), Signed: signedBy(t.key, a.Header, a.Body),
+		Event: event, Endpoint: name, Body: hex.EncodeToString(sum[:]), Signed: len(by) > 0, By: by,
 		Number: number, Status: b.Status, At: a.At,
 	})
 	if err != nil {
@@ -116,11 +125,16 @@ func (r *receivers) answer(a *receiver.Arrival) receiver.Behavior {
 	return b
 }
 
-func (r *receivers) count(event, name string) (int, *target) {
+// count returns how often the event has come, its endpoint, nil if there is none, and the keys that this one knows.
+func (r *receivers) count(event, name string) (int, *target, [][]byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.seen[[2]string{event, name}]++
-	return r.seen[[2]string{event, name}], r.targets[name]
+	t := r.targets[name]
+	if t == nil {
+		return r.seen[[2]string{event, name}], nil, nil
+	}
+	return r.seen[[2]string{event, name}], t, t.keys
 }
 
 func (r *receivers) note(err error) {
@@ -129,15 +143,19 @@ func (r *receivers) note(err error) {
 	r.fault = errors.Join(r.fault, err)
 }
 
-// signedBy verifies a signature as Standard Webhooks 1.0.0 tells receivers to. It shares no code with Waybill's.
-func signedBy(key []byte, h http.Header, body []byte) bool {
-	mac := hmac.New(sha256.New, key)
-	fmt.Fprintf(mac, "%s.%s.%s", h.Get("webhook-id"), h.Get("webhook-timestamp"), body)
-	want := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
-	for _, given := range strings.Fields(h.Get("webhook-signature")) {
-		if hmac.Equal([]byte(given), []byte(want)) {
-			return true
+// signedBy returns which of the keys signed, verified as Standard Webhooks 1.0.0 tells receivers to. It shares no code with Waybill's.
+func signedBy(keys [][]byte, h http.Header, body []byte) []int {
+	var by []int
+	for i, key := range keys {
+		mac := hmac.New(sha256.New, key)
+		fmt.Fprintf(mac, "%s.%s.%s", h.Get("webhook-id"), h.Get("webhook-timestamp"), body)
+		want := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+		for _, given := range strings.Fields(h.Get("webhook-signature")) {
+			if hmac.Equal([]byte(given), []byte(want)) {
+				by = append(by, i)
+				break
+			}
 		}
 	}
-	return false
+	return by
 }

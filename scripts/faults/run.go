@@ -211,7 +211,8 @@ func (r *run) call(ctx context.Context, method, path string, in, out any) error 
 	return json.Unmarshal(answer, out)
 }
 
-func (r *run) ask(ctx context.Context, base, method, path string, in any) (int, []byte, error) {
+// ask calls the API at base and returns its status and answer. headers are names and values in turn.
+func (r *run) ask(ctx context.Context, base, method, path string, in any, headers ...string) (int, []byte, error) {
 	body, ok := in.([]byte)
 	if !ok && in != nil {
 		var err error
@@ -224,6 +225,9 @@ func (r *run) ask(ctx context.Context, base, method, path string, in any) (int, 
 		return 0, nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+r.apiKey)
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
 	if len(body) > 0 {
 		req.Header.Set("Content-Type", "application/json")
 	}

@@ -56,7 +56,7 @@ func scenarios() []scenario {
 	all = append(all, disableWaiting(), sqlKillServe(), rollingRestart(), thousandsWaiting())
 	all = append(all, autoDisableScenarios()...)
 	all = append(all, queueScenarios()...)
-	all = append(all, smtpDown())
+	all = append(all, smtpDown(), rotateKillServe())
 	return append(all, engineScenarios()...)
 }
 
