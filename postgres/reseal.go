@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
@@ -187,7 +188,7 @@ func (s *Store) eachPages(ctx context.Context, c sealedColumn, size int64, do fu
 
 // OldSeals counts the values that are not sealed with the first of Options.Keys, by the id of their key: each key of Options.Keys but
 // the first is in it, with 0 when it may be taken away, and so is a key that is not in Options.Keys and that something is sealed with.
-// A value that was never sealed counts under "". CodeUnavailable.
+// A value that was never sealed, or is damaged, counts under "". CodeUnavailable.
 func (s *Store) OldSeals(ctx context.Context) (map[string]int, error) {
 	counts := map[string]int{}
 	for id := range s.keys.aeads {
@@ -204,7 +205,11 @@ func (s *Store) OldSeals(ctx context.Context) (map[string]int, error) {
 			}
 			err := s.list(ctx, &found, c.sql(countOldSeals), from, until, header)
 			for _, f := range found {
-				counts[string(f.Key)] += f.N
+				key := string(f.Key)
+				if !utf8.ValidString(key) { // of a damaged value; no metric could have it as a label
+					key = ""
+				}
+				counts[key] += f.N
 			}
 			return err
 		})

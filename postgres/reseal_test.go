@@ -230,3 +230,16 @@ func TestDeletedEndpoint_HoldsNothingSealed(t *testing.T) {
 		})
 	}
 }
+
+// A damaged value, whatever its bytes, counts as one of no key: the ids of keys become labels of a metric, which are text.
+func TestOldSeals_OfDamagedValues(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.sealEverything()
+	for _, damaged := range []string{"", "\x01", "\x01\x02\xff\xfe\x00", "\xc3\x02\x80\xa0\xff"} {
+		b.exec(`UPDATE endpoints SET secret_sealed = $1`, []byte(damaged))
+		old, err := b.keyed(postgrestest.Key(), anotherKey()).OldSeals(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, map[string]int{"": 1, "k2": 0}, old, "%x", damaged)
+	}
+}
