@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"waybill/scripts/receiver"
@@ -28,13 +29,16 @@ func autoDisableScenarios() []scenario {
 	between := scenario{
 		name: "before-auto-disable", what: "`serve` is killed between the record of the failure that disables an endpoint and the disabling",
 		faults: func(ctx context.Context, r *run) error {
-			err := r.crash(ctx, r.server, append(env, "WAYBILL_FAILPOINTS=before-auto-disable=kill:1")...)
-			return errors.Join(err, r.died(ctx, r.server), r.server.start(ctx, env...), calm(2*time.Second)(ctx, r))
+			return errors.Join(r.died(ctx, r.server), r.server.start(ctx, env...), calm(2*time.Second)(ctx, r))
 		},
 	}
 	all := []scenario{kills, between}
 	for i := range all {
 		all[i].endpoints, all[i].env = []behavior{healthy, failing}, env
+		if all[i].name == between.name {
+			// From the start: on a busy machine the endpoint has failed ten times before anything else happens.
+			all[i].env = append(slices.Clone(env), "WAYBILL_FAILPOINTS=before-auto-disable=kill:1")
+		}
 		all[i].before = haveOperator
 		harm := all[i].faults
 		all[i].faults = func(ctx context.Context, r *run) error {
