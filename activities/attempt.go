@@ -107,6 +107,12 @@ func (a *Activities) attempt(ctx context.Context, in *AttemptInput) (*AttemptRes
 			return a.notSent(ctx, in, d, nil)
 		case s.Delivery.Queued && in.Queue == nil:
 			return a.notSent(ctx, in, &s.Delivery, s.Endpoint)
+		case s.Delivery.Test && s.Endpoint.Unverified:
+			d, err := a.cancel(ctx, in.Tenant, in.DeliveryID, reasonUnverified)
+			if err != nil {
+				return nil, err
+			}
+			return a.notSent(ctx, in, d, s.Endpoint)
 		case s.Delivery.Test || s.Endpoint.DisabledAt == nil:
 			if in.Signaled {
 				if err := a.store.NoteRetry(byTemporal(ctx), in.Tenant, in.DeliveryID, ""); err != nil {

@@ -16,6 +16,8 @@ type Store interface {
 	Delivery(ctx context.Context, tenant string, id webhook.DeliveryID) (*webhook.Delivery, error)
 	NoteRetry(ctx context.Context, tenant string, id webhook.DeliveryID, reason string) error
 
+	Receiver(ctx context.Context, tenant string, id webhook.EndpointID) (*store.Sending, error)
+
 	CancelDeliveriesOfDeleted(ctx context.Context, tenant string, endpoint webhook.EndpointID, reason string, at time.Time, limit int) ([]store.HeldDelivery, bool, error)
 }
 

@@ -116,6 +116,8 @@ func disabledBy(by string) string {
 		return "automatically"
 	case webhook.ByReceiver:
 		return "because it answered 410 Gone"
+	case webhook.ByVerification:
+		return "until it is verified"
 	default: // the name of a key is of no use to them
 		return "by a person"
 	}

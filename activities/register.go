@@ -11,7 +11,7 @@ type registry interface {
 func Register(r registry, a *Activities) {
 	for name, f := range map[string]any{
 		"Attempt": a.Attempt, "Follow": a.Follow, "Drain": a.Drain, NameSetStatus: a.SetStatus, NameSetEnabled: a.SetEnabled,
-		"EraseTenant": a.EraseTenant,
+		"EraseTenant": a.EraseTenant, "Challenge": a.Challenge,
 	} {
 		r.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}

@@ -31,6 +31,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
 	}
+	headers = s.Endpoint.Verification.WithOrigin(headers)
 	taken.sending()
 	a.failpoint("before-post")
 	request := Request{

@@ -96,6 +96,15 @@ func (s *fakeStore) CancelDelivery(_ context.Context, _ string, _ webhook.Delive
 	return s.onCancel(reason)
 }
 
+func (s *fakeStore) Receiver(_ context.Context, tenant string, id webhook.EndpointID) (*store.Sending, error) {
+	if tenant != "acme" || id != endpointID {
+		return nil, errMissing
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &store.Sending{Tenant: s.sending.Tenant, Endpoint: s.sending.Endpoint, Keys: s.sending.Keys}, nil
+}
+
 func (s *fakeStore) Delivery(context.Context, string, webhook.DeliveryID) (*webhook.Delivery, error) {
 	return s.onDelivery()
 }

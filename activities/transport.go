@@ -2,6 +2,7 @@ package activities
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -107,8 +108,10 @@ func newHTTP(d *dialer) *http.Transport {
 	}
 }
 
-// Request is one outbound POST.
+// Request is one outbound request.
 type Request struct {
+	// Method is "" for POST.
+	Method string
 	// Tenant is whose allowed networks may be called besides everybody's.
 	Tenant string
 	URL    string
@@ -241,7 +244,7 @@ func newRequest(ctx context.Context, r Request) (*http.Request, error) {
 		return nil, &blockedError{text: "the endpoint's URL has a port that is none"}
 	}
 	u.User = nil
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, cmp.Or(r.Method, http.MethodPost), u.String(), nil)
 	if err != nil {
 		return nil, errors.New("the request cannot be built")
 	}

@@ -40,6 +40,7 @@ var audited = map[string]string{
 	"POST /v1/tenants/{tenant}/endpoints/{endpoint}/disable": "endpoint.disabled",
 	"POST /v1/tenants/{tenant}/endpoints/{endpoint}/enable":  "endpoint.enabled",
 	"POST /v1/tenants/{tenant}/endpoints/{endpoint}/test":    "endpoint.tested",
+	"POST /v1/tenants/{tenant}/endpoints/{endpoint}/verify":  "endpoint.verified",
 	"GET /v1/tenants/{tenant}/endpoints/{endpoint}/secret":   "secret.revealed",
 
 	"POST /v1/tenants/{tenant}/endpoints/{endpoint}/rotate-secret": "secret.rotated",
@@ -120,6 +121,19 @@ func (e *storeEngine) DisableEndpoint(ctx context.Context, tenant string, id web
 func (e *storeEngine) EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, error) {
 	out, _, err := e.store.EnableEndpoint(ctx, tenant, id, change)
 	return out, err
+}
+
+func (e *storeEngine) VerifyEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, proof webhook.Proof) (*webhook.Endpoint, error) {
+	out, _, err := e.store.VerifyEndpoint(ctx, tenant, id, proof)
+	return out, err
+}
+
+func (e *storeEngine) ChallengeEndpoint(ctx context.Context, tenant string, id webhook.EndpointID) (*webhook.Proof, error) {
+	now, err := e.store.Endpoint(ctx, tenant, id)
+	if err != nil {
+		return nil, err
+	}
+	return &webhook.Proof{Version: now.Version, Method: webhook.VerifyToken}, nil
 }
 
 func (e *storeEngine) DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time, checks ...func(*webhook.Endpoint) error) error {

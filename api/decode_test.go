@@ -76,7 +76,7 @@ func TestDecode_Fields(t *testing.T) {
 			`{"url":"https://r.example","event_types":["*"],"retry":{"exponential":{"first":"1s","factor":"2"}}}`:  "retry.exponential.factor: is a number, not text",
 			`{"url":"https://r.example","event_types":["*"],"retry":{"exponential":{"first":"1s","retries":1.5}}}`: "retry.exponential.retries: does not take 1.5",
 			`{"url":"https://r.example","event_types":["*"],"filter":{"a":"b"}}`:                                   "filter.a: is a list, not text",
-			`{"url":"https://r.example","event_types":["*"],"id":"ep_x"}`:                                          "id: is not a known field; known are url, event_types, filter, description, headers, auth, retry, timeout, auto_disable, signing, also_sign_as, metadata, disabled, secret",
+			`{"url":"https://r.example","event_types":["*"],"id":"ep_x"}`:                                          "id: is not a known field; known are url, event_types, filter, description, headers, auth, retry, timeout, auto_disable, signing, also_sign_as, metadata, verification, disabled, secret",
 		},
 		"/v1/tenants": {
 			`{"id":"x","name":"N","dialect":"standard","allow_unknown_types":"yes"}`: "allow_unknown_types: is true or false, not text",

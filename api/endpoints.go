@@ -9,35 +9,37 @@ import (
 )
 
 type endpointInput struct {
-	URL         string               `json:"url"`
-	EventTypes  []string             `json:"event_types"`
-	Filter      map[string][]string  `json:"filter"`
-	Description string               `json:"description"`
-	Headers     map[string]string    `json:"headers"`
-	Auth        *webhook.AuthText    `json:"auth"`
-	Retry       *webhook.RetryPolicy `json:"retry"`
-	Timeout     *webhook.Duration    `json:"timeout"`
-	AutoDisable *webhook.AutoDisable `json:"auto_disable"`
-	Signing     *webhook.Signing     `json:"signing"`
-	AlsoSignAs  *webhook.AlsoSignAs  `json:"also_sign_as"`
-	Metadata    map[string]string    `json:"metadata"`
-	Disabled    bool                 `json:"disabled"`
-	Secret      string               `json:"secret"`
+	URL          string                `json:"url"`
+	EventTypes   []string              `json:"event_types"`
+	Filter       map[string][]string   `json:"filter"`
+	Description  string                `json:"description"`
+	Headers      map[string]string     `json:"headers"`
+	Auth         *webhook.AuthText     `json:"auth"`
+	Retry        *webhook.RetryPolicy  `json:"retry"`
+	Timeout      *webhook.Duration     `json:"timeout"`
+	AutoDisable  *webhook.AutoDisable  `json:"auto_disable"`
+	Signing      *webhook.Signing      `json:"signing"`
+	AlsoSignAs   *webhook.AlsoSignAs   `json:"also_sign_as"`
+	Metadata     map[string]string     `json:"metadata"`
+	Verification *webhook.Verification `json:"verification"`
+	Disabled     bool                  `json:"disabled"`
+	Secret       string                `json:"secret"`
 }
 
 type endpointPatch struct {
-	URL         optional[string]              `json:"url"`
-	EventTypes  optional[[]string]            `json:"event_types"`
-	Filter      optional[map[string][]string] `json:"filter"`
-	Description optional[string]              `json:"description"`
-	Headers     optional[map[string]string]   `json:"headers"`
-	Auth        optional[webhook.AuthText]    `json:"auth"`
-	Retry       optional[webhook.RetryPolicy] `json:"retry"`
-	Timeout     optional[webhook.Duration]    `json:"timeout"`
-	AutoDisable optional[webhook.AutoDisable] `json:"auto_disable"`
-	Signing     optional[webhook.Signing]     `json:"signing"`
-	AlsoSignAs  optional[webhook.AlsoSignAs]  `json:"also_sign_as"`
-	Metadata    optional[map[string]string]   `json:"metadata"`
+	URL          optional[string]               `json:"url"`
+	EventTypes   optional[[]string]             `json:"event_types"`
+	Filter       optional[map[string][]string]  `json:"filter"`
+	Description  optional[string]               `json:"description"`
+	Headers      optional[map[string]string]    `json:"headers"`
+	Auth         optional[webhook.AuthText]     `json:"auth"`
+	Retry        optional[webhook.RetryPolicy]  `json:"retry"`
+	Timeout      optional[webhook.Duration]     `json:"timeout"`
+	AutoDisable  optional[webhook.AutoDisable]  `json:"auto_disable"`
+	Signing      optional[webhook.Signing]      `json:"signing"`
+	AlsoSignAs   optional[webhook.AlsoSignAs]   `json:"also_sign_as"`
+	Metadata     optional[map[string]string]    `json:"metadata"`
+	Verification optional[webhook.Verification] `json:"verification"`
 }
 
 func (p *endpointPatch) apply(e *webhook.Endpoint) {
@@ -57,6 +59,7 @@ func (p *endpointPatch) apply(e *webhook.Endpoint) {
 	e.Signing = e.Signing.KeepAlgorithm(before)
 	p.AlsoSignAs.intoPointer(&e.AlsoSignAs)
 	p.Metadata.into(&e.Metadata)
+	p.Verification.intoPointer(&e.Verification)
 }
 
 // endpointView is an endpoint as shown. Its Headers replace those of Endpoint. Secret is only in the answer to the
@@ -71,8 +74,9 @@ type endpointView struct {
 	// Signing is what is in force.
 	Signing webhook.Signing `json:"signing"`
 	// PublicKey is only in the answer to the creation, in place of Secret where the algorithm is Ed25519.
-	PublicKey string `json:"public_key,omitempty"`
-	Secret    string `json:"secret,omitempty"`
+	PublicKey    string            `json:"public_key,omitempty"`
+	Secret       string            `json:"secret,omitempty"`
+	Verification *verificationView `json:"verification,omitempty"`
 	// Test is only in the answer to an enabling with a test.
 	Test *testResult `json:"test,omitempty"`
 }
@@ -95,6 +99,10 @@ func (c *call) showEndpoint(e *webhook.Endpoint) endpointView {
 	if e.DisabledAt != nil {
 		v.Status, v.Disabled = "disabled", &disabledView{*e.DisabledAt, e.DisabledBy, e.DisabledReason}
 	}
+	if e.Unverified {
+		v.Status = statusUnverified
+	}
+	v.Verification = showVerification(e)
 	if !c.manages() {
 		v.Headers = make(map[string]string, len(e.Headers))
 		for name := range e.Headers {
@@ -118,7 +126,7 @@ func (s *Server) createEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 		ID: webhook.NewID[webhook.EndpointID](s.opts.NewUUID()), TenantID: c.tenant.ID,
 		URL: in.URL, EventTypes: in.EventTypes, Filter: in.Filter, Description: in.Description,
 		Headers: in.Headers, Auth: in.Auth.Auth(), Retry: in.Retry, Timeout: in.Timeout, AutoDisable: in.AutoDisable, Metadata: in.Metadata,
-		Signing: in.Signing.KeepAlgorithm(nil), AlsoSignAs: in.AlsoSignAs,
+		Signing: in.Signing.KeepAlgorithm(nil), AlsoSignAs: in.AlsoSignAs, Verification: in.Verification,
 		CreatedAt: now, UpdatedAt: now,
 	}
 	if in.Disabled {
@@ -188,9 +196,11 @@ func (s *Server) listEndpoints(w http.ResponseWriter, r *http.Request, c *call) 
 	case "enabled":
 		f.Disabled = new(false)
 	case "disabled":
-		f.Disabled = new(true)
+		f.Disabled, f.Unverified = new(true), new(false)
+	case statusUnverified:
+		f.Unverified = new(true)
 	default:
-		q.add("status", "is enabled or disabled")
+		q.add("status", "is enabled, disabled or unverified")
 	}
 	if err := q.err(); err != nil {
 		return err
@@ -248,6 +258,9 @@ func (s *Server) updateEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	})
 	if err != nil {
 		return err
+	}
+	if e.Unverified {
+		s.wakeQueue(r, c, e.ID) // it holds what waits
 	}
 	return s.writeEndpoint(w, c, e)
 }

@@ -291,7 +291,8 @@ func TestEndpoints_ListFilters(t *testing.T) {
 	yes, no := true, false
 	for query, want := range map[string]store.EndpointFilter{
 		"status=enabled":                                 {Disabled: &no},
-		"status=disabled&failing=false":                  {Disabled: &yes, Failing: &no},
+		"status=disabled&failing=false":                  {Disabled: &yes, Unverified: &no, Failing: &no},
+		"status=unverified":                              {Unverified: &yes},
 		"failing=true&q=billing":                         {Failing: &yes, Text: "billing"},
 		"event_type=order.confirmed&metadata.team=x%20y": {EventType: "order.confirmed", Metadata: map[string]string{"team": "x y"}},
 	} {

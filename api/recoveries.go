@@ -31,6 +31,9 @@ func (s *Server) createRecovery(w http.ResponseWriter, r *http.Request, c *call)
 	if err != nil {
 		return err
 	}
+	if err := s.boundRate(r.Context(), rec); err != nil {
+		return err
+	}
 	if in.DryRun {
 		count, err := s.store.CountRecovery(r.Context(), rec)
 		if err != nil {

@@ -74,6 +74,7 @@ func (s *Server) routes() []route {
 		{"POST", endpointPath + "/disable", manage, s.disableEndpoint},
 		{"POST", endpointPath + "/enable", manage, s.enableEndpoint},
 		{"POST", endpointPath + "/test", manage, s.testEndpoint},
+		{"POST", endpointPath + "/verify", manage, s.verifyEndpoint},
 		{"GET", endpointPath + "/public-key", read, s.getPublicKey},
 		{"GET", tenantPath + "/.well-known/jwks.json", public, s.getKeySet},
 		{"GET", endpointPath + "/stats", read, s.getEndpointStats},

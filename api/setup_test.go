@@ -35,7 +35,9 @@ type fakeEngine struct {
 	retry   func() error
 	cancel  func() error
 	wake    func() error
-	ready   func() error
+	// challenge is what the receivers have proven; nil: that they want the deliveries.
+	challenge func() (*webhook.Proof, error)
+	ready     func() error
 }
 
 func (f *fakeEngine) note(format string, args ...any) {
@@ -65,6 +67,24 @@ func (f *fakeEngine) EnableEndpoint(ctx context.Context, tenant string, id webho
 		f.note("enabled %s %s", tenant, id)
 	}
 	return e, err
+}
+
+func (f *fakeEngine) ChallengeEndpoint(ctx context.Context, tenant string, id webhook.EndpointID) (*webhook.Proof, error) {
+	if _, err := f.store.Endpoint(ctx, tenant, id); err != nil {
+		return nil, err
+	}
+	if f.challenge == nil {
+		return &webhook.Proof{Method: webhook.VerifyToken}, nil
+	}
+	return f.challenge()
+}
+
+func (f *fakeEngine) VerifyEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, proof webhook.Proof) (*webhook.Endpoint, error) {
+	f.note("verified %s %s", tenant, id)
+	return f.store.UpdateEndpoint(ctx, tenant, id, func(e *webhook.Endpoint) error {
+		e.Unverified, e.VerifiedAt, e.AllowedRate = false, &proof.At, proof.AllowedRate
+		return nil
+	})
 }
 
 func (f *fakeEngine) DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time, checks ...func(*webhook.Endpoint) error) error {

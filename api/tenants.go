@@ -18,6 +18,7 @@ type tenantInput struct {
 	URL               string                `json:"url"`
 	AllowUnknownTypes bool                  `json:"allow_unknown_types"`
 	Express           bool                  `json:"express"`
+	VerifyEndpoints   bool                  `json:"verify_endpoints"`
 	Retry             *webhook.RetryPolicy  `json:"retry"`
 	Retention         *webhook.Duration     `json:"retention"`
 	Limits            *webhook.TenantLimits `json:"limits"`
@@ -31,19 +32,21 @@ type tenantPatch struct {
 	URL               optional[string]               `json:"url"`
 	AllowUnknownTypes optional[bool]                 `json:"allow_unknown_types"`
 	Express           optional[bool]                 `json:"express"`
+	VerifyEndpoints   optional[bool]                 `json:"verify_endpoints"`
 	Retry             optional[webhook.RetryPolicy]  `json:"retry"`
 	Retention         optional[webhook.Duration]     `json:"retention"`
 	Limits            optional[webhook.TenantLimits] `json:"limits"`
 	Metadata          optional[map[string]string]    `json:"metadata"`
 }
 
-// authorize refuses fields that only the administrator may set, because they use resources that all tenants share.
+// authorize refuses fields that only the administrator may set, because they use resources that all tenants share, or protect others
+// from the tenant.
 func (p *tenantPatch) authorize(c *call) error {
 	var refused []webhook.FieldError
 	for _, f := range []struct {
 		name string
 		set  bool
-	}{{"express", p.Express.given}, {"limits", p.Limits.given}} {
+	}{{"express", p.Express.given}, {"limits", p.Limits.given}, {"verify_endpoints", p.VerifyEndpoints.given}} {
 		if f.set && !c.admin {
 			refused = append(refused, webhook.FieldError{Field: f.name, Detail: "may be set only by the administrator"})
 		}
@@ -62,6 +65,7 @@ func (p *tenantPatch) apply(t *webhook.Tenant) {
 	p.URL.into(&t.URL)
 	p.AllowUnknownTypes.into(&t.AllowUnknownTypes)
 	p.Express.into(&t.Express)
+	p.VerifyEndpoints.into(&t.VerifyEndpoints)
 	p.Retry.intoPointer(&t.Retry)
 	p.Retention.intoPointer(&t.Retention)
 	p.Limits.intoPointer(&t.Limits)
@@ -88,7 +92,7 @@ func (s *Server) createTenant(w http.ResponseWriter, r *http.Request, c *call) e
 	t := &webhook.Tenant{
 		ID: in.ID, Name: in.Name, Dialect: in.Dialect, ContactEmail: in.ContactEmail, URL: in.URL,
 		AllowUnknownTypes: in.AllowUnknownTypes, Express: in.Express, Retry: in.Retry, Retention: in.Retention, Limits: in.Limits,
-		Metadata: in.Metadata, CreatedAt: s.now(),
+		VerifyEndpoints: in.VerifyEndpoints, Metadata: in.Metadata, CreatedAt: s.now(),
 	}
 	if err := t.Validate(nil); err != nil {
 		return err

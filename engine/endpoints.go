@@ -14,12 +14,13 @@ import (
 	"waybill/workflows"
 )
 
-// Endpoints is what the engine needs of store.Endpoints and store.Streaks.
+// Endpoints is what the engine needs of store.Endpoints, store.Streaks and store.Verifications.
 type Endpoints interface {
 	DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, bool, error)
 	EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, bool, error)
 	DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time, checks ...func(*webhook.Endpoint) error) error
 	DisableFailing(ctx context.Context, tenant string, id webhook.EndpointID, rule *webhook.AutoDisable, at time.Time) (*webhook.Endpoint, bool, error)
+	VerifyEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, proof webhook.Proof) (*webhook.Endpoint, bool, error)
 }
 
 // DisableEndpoint disables an endpoint, for a person, a signal or a receiver that is gone. The database is the truth, and

@@ -110,6 +110,7 @@ func tenantFields(t *webhook.Tenant) auditFields {
 	f.add("url", t.URL)
 	f.add("allow_unknown_types", t.AllowUnknownTypes)
 	f.add("express", t.Express)
+	f.add("verify_endpoints", t.VerifyEndpoints)
 	f.add("retry", t.Retry)
 	f.add("retention", t.Retention)
 	f.add("limits", t.Limits)
@@ -133,6 +134,8 @@ func endpointFields(e *webhook.Endpoint) auditFields {
 	f.add("auto_disable", e.AutoDisable)
 	f.add("signing", e.Signing)
 	f.add("also_sign_as", e.AlsoSignAs)
+	f.add("verification", e.Verification)
+	f.add("unverified", e.Unverified)
 	f.add("metadata", e.Metadata)
 	return f
 }

@@ -12,8 +12,8 @@ import (
 // DisableEndpoint implements store.Endpoints.
 func (s *Store) DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, bool, error) {
 	return s.setEnabled(ctx, tenant, id, "disable an endpoint", func(e *webhook.Endpoint) bool {
-		if e.DisabledAt != nil {
-			return false
+		if e.DisabledAt != nil && e.DisabledBy != webhook.ByVerification {
+			return false // who disables an unverified endpoint wants it to stay so once it is verified
 		}
 		disable(e, change)
 		return true
@@ -28,7 +28,12 @@ func (s *Store) EnableEndpoint(ctx context.Context, tenant string, id webhook.En
 		}
 		e.DisabledAt, e.DisabledBy, e.DisabledReason, e.UpdatedAt = nil, "", "", change.At
 		return true
-	}, func(tx *sqlx.Tx, e *webhook.Endpoint) error { return s.storeEnabled(ctx, tx, e, cleanText(change.By)) })
+	}, func(tx *sqlx.Tx, e *webhook.Endpoint) error {
+		if err := refuseUnproven(ctx, tx, e); err != nil {
+			return err
+		}
+		return s.storeEnabled(ctx, tx, e, cleanText(change.By))
+	})
 }
 
 func disable(e *webhook.Endpoint, change webhook.Change) {
@@ -64,7 +69,7 @@ func (s *Store) setEnabled(ctx context.Context, tenant string, id webhook.Endpoi
 // deletesEndpoint is what the deletion of an endpoint sets, at $2: the row stays for its deliveries, and nothing in it that is a secret or
 // somebody's.
 const deletesEndpoint = `deleted_at = clock_timestamp(), updated_at = $2, url = '', filter = NULL, description = '', metadata = NULL,
-	headers_sealed = NULL, auth_sealed = NULL, certificate_expires_at = NULL, certificate_warn_at = NULL, secret_sealed = NULL,
+	headers_sealed = NULL, auth_sealed = NULL, verification = NULL, certificate_expires_at = NULL, certificate_warn_at = NULL, secret_sealed = NULL,
 	previous_secret_sealed = NULL, previous_until = NULL, secret_switch_at = NULL, wake_due = true, version = version + 1`
 
 // DeleteEndpoint implements store.Endpoints. The row stays, so that old deliveries still name it. When it was deleted is by the

@@ -15,7 +15,8 @@ import (
 )
 
 const endpointColumns = `id, tenant_id, url, event_types, filter, description, headers_sealed, auth_sealed, certificate_expires_at, retry, timeout_ms,
-	auto_disable, metadata, signing, also_sign_as, disabled_at, disabled_by, disabled_reason, created_at, updated_at, version`
+	auto_disable, metadata, signing, also_sign_as, verification, unverified, verified_at, allowed_rate, disabled_at, disabled_by, disabled_reason, created_at, updated_at,
+	version`
 
 type endpointRow struct {
 	webhook.Endpoint
@@ -29,6 +30,7 @@ type endpointRow struct {
 	MetadataJSON  []byte         `db:"metadata"`
 	SigningJSON   []byte         `db:"signing"`
 	AlsoJSON      []byte         `db:"also_sign_as"`
+	VerifyJSON    []byte         `db:"verification"`
 	Deleted       bool           `db:"deleted"`
 	secretsRow
 }
@@ -83,7 +85,7 @@ func (s *Store) readEndpoint(r *endpointRow) (*webhook.Endpoint, error) {
 	return e, nil
 }
 
-// readSigning reads how the endpoint is signed. Most rows say nothing of it.
+// readSigning reads how the endpoint is signed and verified. Most rows say nothing of it.
 func (r *endpointRow) readSigning(e *webhook.Endpoint) error {
 	if r.SigningJSON != nil {
 		e.Signing = new(webhook.Signing)
@@ -95,6 +97,12 @@ func (r *endpointRow) readSigning(e *webhook.Endpoint) error {
 		e.AlsoSignAs = new(webhook.AlsoSignAs)
 		if err := json.Unmarshal(r.AlsoJSON, e.AlsoSignAs); err != nil {
 			return fmt.Errorf("also_sign_as: %w", err)
+		}
+	}
+	if r.VerifyJSON != nil {
+		e.Verification = new(webhook.Verification)
+		if err := json.Unmarshal(r.VerifyJSON, e.Verification); err != nil {
+			return fmt.Errorf("verification: %w", err)
 		}
 	}
 	return nil
@@ -116,7 +124,7 @@ func (r *endpointRow) subscription() (*webhook.Endpoint, error) {
 	return &e, nil
 }
 
-// endpointArgs are the changeable values of an endpoint: $3 to $15.
+// endpointArgs are the changeable values of an endpoint: $3 to $16.
 func (s *Store) endpointArgs(e *webhook.Endpoint) []any {
 	var headers, timeout any
 	if len(e.Headers) > 0 {
@@ -130,7 +138,7 @@ func (s *Store) endpointArgs(e *webhook.Endpoint) []any {
 		optionalJSON(e.Retry, e.Retry != nil), timeout, optionalJSON(e.AutoDisable, e.AutoDisable != nil),
 		optionalJSON(e.Metadata, len(e.Metadata) > 0),
 		optionalJSON(e.Signing, e.Signing != nil), optionalJSON(e.AlsoSignAs, e.AlsoSignAs != nil),
-		s.sealAuth(e), e.CertificateExpiresAt,
+		s.sealAuth(e), e.CertificateExpiresAt, optionalJSON(e.Verification, e.Verification != nil),
 	}
 }
 
@@ -154,14 +162,17 @@ func (s *Store) CreateEndpoint(ctx context.Context, e *webhook.Endpoint, secret 
 		if err := checkPolicies(ctx, tx, e); err != nil {
 			return err
 		}
+		if _, err := holdUnproven(ctx, tx, e, nil); err != nil {
+			return err
+		}
 		args := append([]any{e.ID, e.TenantID}, s.endpointArgs(e)...)
 		args = append(args, s.keys.seal([]byte(secret.Reveal()), endpointSecrets(e.ID).current()), e.CreatedAt, e.UpdatedAt,
-			e.DisabledAt, e.DisabledBy, e.DisabledReason, firstWarning(e))
+			e.DisabledAt, e.DisabledBy, e.DisabledReason, firstWarning(e), e.Unverified)
 		_, err := tx.ExecContext(ctx, `
 			INSERT INTO endpoints (id, tenant_id, url, event_types, filter, description, headers_sealed, retry, timeout_ms, auto_disable,
-				metadata, signing, also_sign_as, auth_sealed, certificate_expires_at, secret_sealed, created_at, updated_at, disabled_at, disabled_by,
-				disabled_reason, certificate_warn_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`, args...)
+				metadata, signing, also_sign_as, auth_sealed, certificate_expires_at, verification, secret_sealed, created_at, updated_at, disabled_at, disabled_by,
+				disabled_reason, certificate_warn_at, unverified)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)`, args...)
 		if err != nil {
 			return err
 		}
@@ -246,7 +257,7 @@ func pageAfter[I any, P interface {
 // UpdateEndpoint implements store.Endpoints.
 func (s *Store) UpdateEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change func(*webhook.Endpoint) error) (*webhook.Endpoint, error) {
 	return s.changeEndpoint(ctx, tenant, id, "update an endpoint", func(tx *sqlx.Tx, e *webhook.Endpoint) error {
-		stored, auth, before := e.Retry, e.Auth, endpointFields(e)
+		stored, auth, before, was := e.Retry, e.Auth, endpointFields(e), *e
 		if err := change(e); err != nil {
 			return refusal{err}
 		}
@@ -256,13 +267,20 @@ func (s *Store) UpdateEndpoint(ctx context.Context, tenant string, id webhook.En
 				return err
 			}
 		}
+		unproven, err := holdUnproven(ctx, tx, e, &was)
+		if err != nil {
+			return err
+		}
 		e.Version++
 		args := append([]any{id, e.Version}, s.endpointArgs(e)...)
-		_, err := tx.ExecContext(ctx, `
+		_, err = tx.ExecContext(ctx, `
 			UPDATE endpoints SET version = $2, url = $3, event_types = $4, filter = $5, description = $6, headers_sealed = $7,
 				retry = $8, timeout_ms = $9, auto_disable = $10, metadata = $11, signing = $12, also_sign_as = $13, auth_sealed = $14,
-				certificate_expires_at = $15, updated_at = $16, certificate_warn_at = CASE WHEN $17 THEN $18 ELSE certificate_warn_at END
+				certificate_expires_at = $15, verification = $16, updated_at = $17, certificate_warn_at = CASE WHEN $18 THEN $19 ELSE certificate_warn_at END
 			WHERE id = $1`, append(args, e.UpdatedAt, e.Auth != auth, firstWarning(e))...)
+		if err == nil && unproven {
+			err = storeUnproven(ctx, tx, e)
+		}
 		if err != nil {
 			return err
 		}

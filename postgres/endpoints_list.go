@@ -45,6 +45,9 @@ func endpointsQuery(tenant string, f store.EndpointFilter, after webhook.Endpoin
 	if f.Disabled != nil {
 		w.and("(disabled_at IS NOT NULL) = %s", *f.Disabled)
 	}
+	if f.Unverified != nil {
+		w.and("unverified = %s", *f.Unverified)
+	}
 	if f.EventType != "" {
 		w.and("event_types && %s::text[]", pq.StringArray(webhook.PatternsFor(f.EventType)))
 	}

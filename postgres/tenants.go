@@ -14,7 +14,7 @@ import (
 	"waybill/webhook"
 )
 
-const tenantColumns = `id, name, dialect, contact_email, url, allow_unknown_types, express, retry, max_endpoints, retention_ms, metadata, created_at, version, types_version`
+const tenantColumns = `id, name, dialect, contact_email, url, allow_unknown_types, express, retry, max_endpoints, retention_ms, metadata, created_at, version, types_version, verify_endpoints`
 
 type tenantRow struct {
 	webhook.Tenant
@@ -76,11 +76,11 @@ func (s *Store) CreateTenant(ctx context.Context, t *webhook.Tenant, secret webh
 	return s.transactOnce(ctx, "create a tenant", once, func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, `
 			INSERT INTO tenants (id, name, dialect, contact_email, url, allow_unknown_types, express, retry, max_endpoints, metadata,
-				secret_sealed, created_at, retention_ms)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+				secret_sealed, created_at, retention_ms, verify_endpoints)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
 			t.ID, t.Name, t.Dialect, t.ContactEmail, t.URL, t.AllowUnknownTypes, t.Express, optionalJSON(t.Retry, t.Retry != nil),
 			maxEndpoints(t), optionalJSON(t.Metadata, len(t.Metadata) > 0),
-			s.keys.seal([]byte(secret.Reveal()), tenantSecrets(t.ID).current()), t.CreatedAt, retentionMS(t))
+			s.keys.seal([]byte(secret.Reveal()), tenantSecrets(t.ID).current()), t.CreatedAt, retentionMS(t), t.VerifyEndpoints)
 		if pq.As(err, pqerror.UniqueViolation) != nil {
 			return webhook.Errorf(webhook.CodeConflict, "the tenant %q exists already", t.ID)
 		}
@@ -169,9 +169,9 @@ func (s *Store) UpdateTenant(ctx context.Context, id string, change func(*webhoo
 		t.Version++
 		_, err = tx.ExecContext(ctx, `
 			UPDATE tenants SET name = $2, contact_email = $3, url = $4, allow_unknown_types = $5, express = $6, retry = $7,
-				max_endpoints = $8, version = $9, metadata = $10, retention_ms = $11 WHERE id = $1`,
+				max_endpoints = $8, version = $9, metadata = $10, retention_ms = $11, verify_endpoints = $12 WHERE id = $1`,
 			id, t.Name, t.ContactEmail, t.URL, t.AllowUnknownTypes, t.Express, optionalJSON(t.Retry, t.Retry != nil),
-			maxEndpoints(t), t.Version, optionalJSON(t.Metadata, len(t.Metadata) > 0), retentionMS(t))
+			maxEndpoints(t), t.Version, optionalJSON(t.Metadata, len(t.Metadata) > 0), retentionMS(t), t.VerifyEndpoints)
 		if err != nil {
 			return err
 		}

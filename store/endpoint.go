@@ -17,6 +17,8 @@ type EndpointRef struct {
 type EndpointFilter struct {
 	// Disabled and Failing, where given, are what the endpoint must be; failing: its last attempt failed.
 	Disabled, Failing *bool
+	// Unverified, where given, is what the endpoint must be.
+	Unverified *bool
 	// EventType is one that the endpoint subscribes to, whatever its filter says.
 	EventType string
 	// Text is part of the URL or of the description, in upper or lower case.
@@ -36,19 +38,31 @@ type Endpoints interface {
 	// Endpoints lists a tenant's endpoints by id.
 	Endpoints(ctx context.Context, tenant string, f EndpointFilter) (*Part[webhook.Endpoint], error)
 	// UpdateEndpoint applies change while nobody else can change the endpoint. An error of change is returned unchanged and
-	// nothing is stored. The fields that DisableEndpoint and EnableEndpoint set are not changed.
+	// nothing is stored. The fields that DisableEndpoint and EnableEndpoint set are not changed
+	// but where a receiver has to prove itself: after another URL or another verification.
 	UpdateEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change func(*webhook.Endpoint) error) (*webhook.Endpoint, error)
 	// DisableEndpoint stops all attempts to an endpoint and reports whether anything changed. One that is already disabled
 	// keeps its first reason and time.
 	DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, bool, error)
 	// EnableEndpoint allows attempts to an endpoint again and reports whether anything changed. QueuesToWake lists the
-	// endpoint until QueueWoken, as it does after the others that change who sends to it.
+	// endpoint until QueueWoken, as it does after the others that change who sends to it. CodeConflict: its receiver has to prove itself
+	// first.
 	EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, bool, error)
 	// DeleteEndpoint deletes URL, headers and secret of an endpoint, whose queue then cancels the deliveries that wait for it. checks are asked while nobody else can change the endpoint; their error is returned unchanged and nothing is
 	// deleted.
 	DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time, checks ...func(*webhook.Endpoint) error) error
 	// EndpointSecret returns the endpoint's own signing secret; the zero secret when the tenant's secret signs.
 	EndpointSecret(ctx context.Context, tenant string, id webhook.EndpointID) (webhook.Secret, error)
+}
+
+// Verifications keeps what receivers have proven.
+type Verifications interface {
+	// Receiver returns what a request to an endpoint that is no delivery is made of: Tenant, Endpoint and Keys. CodeNotFound: there is no such
+	// endpoint.
+	Receiver(ctx context.Context, tenant string, id webhook.EndpointID) (*Sending, error)
+	// VerifyEndpoint stores that the receiver has proven itself, and enables an endpoint that only waited for that; it reports whether the
+	// endpoint was enabled. CodeConflict: the endpoint has changed since it was challenged.
+	VerifyEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, proof webhook.Proof) (*webhook.Endpoint, bool, error)
 }
 
 // Streaks disables endpoints whose attempts fail (design, section 10).

@@ -49,6 +49,15 @@ type Endpoint struct {
 	// Metadata is the caller's own, shown and never sent.
 	Metadata map[string]string `json:"metadata,omitempty" db:"-"`
 
+	// Verification is what the endpoint asks of its receiver before anything is sent; nil: nothing, unless its tenant asks.
+	Verification *Verification `json:"-" db:"-"`
+	// Unverified says that the receiver has not proven itself yet: the endpoint is disabled until it has.
+	Unverified bool `json:"-" db:"unverified"`
+	// VerifiedAt is when the receiver proved itself for this URL; nil: it did not. AllowedRate is how many requests a minute it allows
+	// (CloudEvents); 0: no limit.
+	VerifiedAt  *time.Time `json:"-" db:"verified_at"`
+	AllowedRate int        `json:"-" db:"allowed_rate"`
+
 	// DisabledAt is when the endpoint was disabled; nil while it is enabled. DisabledBy and DisabledReason are those of the
 	// Change.
 	DisabledAt     *time.Time `json:"-" db:"disabled_at"`
@@ -185,6 +194,9 @@ func (e *Endpoint) Validate(l Limits) error {
 	}
 	e.validateSigning(l, &found)
 	checkMetadata(e.Metadata, &found)
+	if e.Verification != nil {
+		e.Verification.validate("verification", &found)
+	}
 	e.validateAuth(l, &found)
 	return found.err("endpoint")
 }

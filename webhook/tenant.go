@@ -37,6 +37,8 @@ type Tenant struct {
 	AllowUnknownTypes bool `json:"allow_unknown_types" db:"allow_unknown_types"`
 	// Operator says that the tenant gets the operational events.
 	Operator bool `json:"-" db:"-"`
+	// VerifyEndpoints holds a new endpoint, and one whose URL changes, until its receiver has proven itself.
+	VerifyEndpoints bool `json:"verify_endpoints,omitempty" db:"verify_endpoints"`
 	// Express asks for first attempts without a workflow (design, "The way of an event", 2).
 	Express bool `json:"express" db:"express"`
 	// Retry replaces the dialect's retry policy; nil keeps it.

@@ -28,6 +28,8 @@ const (
 	EndpointQueueType   = "EndpointQueue"
 	EndpointNoticesType = "EndpointNotices"
 	TenantErasureType   = "TenantErasure"
+	// EndpointChallengeType asks a receiver to prove itself.
+	EndpointChallengeType = "EndpointChallenge"
 )
 
 // Signals of EventDelivery, and updates of the same names; each takes an EndpointSignal, an update answers an UpdateAnswer.
@@ -84,6 +86,11 @@ func EndpointQueueID(tenant string, endpoint webhook.EndpointID) string {
 // EndpointNoticesID is the workflow id of what tells of an endpoint's trouble. Event ids have no slash, so it cannot be an event's.
 func EndpointNoticesID(tenant string, endpoint webhook.EndpointID) string {
 	return fmt.Sprintf("%s/notices/%s", tenant, endpoint)
+}
+
+// EndpointChallengeID is the workflow id of the challenge to an endpoint's receiver. Event ids have no slash, so it cannot be an event's.
+func EndpointChallengeID(tenant string, endpoint webhook.EndpointID) string {
+	return fmt.Sprintf("%s/challenge/%s", tenant, endpoint)
 }
 
 // TenantErasureID is the workflow id of the erasure of a tenant. Event ids have no slash, so it cannot be an event's.

@@ -34,6 +34,7 @@ var recorded = []string{
 	"queue-switched", "queue-woken",
 
 	"erasure-completed", "erasure-fault", "erasure-waiting",
+	"challenge-answered", "challenge-fault",
 }
 
 func TestReplay(t *testing.T) {

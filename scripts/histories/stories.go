@@ -37,6 +37,8 @@ type story struct {
 	drain func(n int) (*activities.DrainResult, error)
 	// erase answers the n-th page, from 1, of the erasure of a tenant; nil: the story is another workflow's.
 	erase func(n int) (activities.EraseTenantResult, error)
+	// challenge answers the n-th try, from 1, to challenge a receiver; nil: the story is another workflow's.
+	challenge func(n int) (activities.ChallengeResult, error)
 	// queues says that what is held goes to the endpoint's queue.
 	queues bool
 	// forge makes the input one that Waybill would not.
@@ -90,6 +92,9 @@ func (s *story) start(ctx context.Context, c client.Client, workflowID string) (
 	if s.erase != nil {
 		return s.startErasure(ctx, c, options)
 	}
+	if s.challenge != nil {
+		return s.startChallenge(ctx, c, options)
+	}
 	if s.drain != nil {
 		return c.ExecuteWorkflow(ctx, options, workflows.EndpointQueueType, &workflows.EndpointQueueInput{
 			Tenant: "acme", EndpointID: webhook.NewID[webhook.EndpointID](fixed(1)),
@@ -135,6 +140,7 @@ func (s *story) register(r worker.ActivityRegistry) {
 		return s.drain(int(drains.Add(1)))
 	}, named("Drain"))
 	s.registerErasure(r)
+	s.registerChallenge(r)
 }
 
 // result is what the real activity would say of an answer.
@@ -207,7 +213,7 @@ func after(status webhook.Status, signal string, informed bool) func(context.Con
 }
 
 func stories() []*story {
-	return slices.Concat(firstStories(), changedStories(), noticeStories(), queueStories(), erasureStories())
+	return slices.Concat(firstStories(), changedStories(), noticeStories(), queueStories(), erasureStories(), challengeStories())
 }
 
 // firstStories are those that were recorded before any change.

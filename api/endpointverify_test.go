@@ -1,0 +1,81 @@
+package api_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"waybill/webhook"
+)
+
+// The whole way with the real store: held until verified, and no way around.
+func TestEndpoints_Verify(t *testing.T) {
+	t.Parallel()
+	w := newAuditWorld(t)
+	w.tenant("acme", "standard")
+	w.admin("PATCH", "/v1/tenants/acme", `{"verify_endpoints":true}`).want(200)
+
+	const path = "/v1/tenants/acme/endpoints"
+	made := into[object](w.admin("POST", path, `{"url":"https://r.example","event_types":["*"]}`).want(201))
+	one := path + "/" + made["id"].(string)
+	require.Equal(t, "unverified", made["status"])
+	require.Equal(t, "verification", made["disabled"].(object)["by"])
+	require.Equal(t, object{"method": "token"}, made["verification"])
+	for _, call := range []struct{ path, body string }{{"/enable", ""}, {"/enable", `{"test":true}`}, {"/test", ""}} {
+		p := w.admin("POST", one+call.path, call.body).problem(409, webhook.CodeConflict)
+		require.Contains(t, p.Detail, "not verified")
+	}
+	require.Len(t, into[struct{ Data []object }](w.admin("GET", path+"?status=unverified", "").want(200)).Data, 1)
+	require.Empty(t, into[struct{ Data []object }](w.admin("GET", path+"?status=disabled", "").want(200)).Data)
+
+	got := into[object](w.admin("POST", one+"/verify", "").want(200))
+	require.Equal(t, "enabled", got["status"])
+	require.NotEmpty(t, got["verification"].(object)["verified_at"])
+	require.NotContains(t, got, "disabled")
+	got = into[object](w.admin("PATCH", one, `{"description":"d"}`).want(200))
+	require.Equal(t, "enabled", got["status"])
+	got = into[object](w.admin("PATCH", one, `{"url":"https://elsewhere.example"}`).want(200))
+	require.Equal(t, "unverified", got["status"])
+	require.NotContains(t, got["verification"], "verified_at")
+	w.admin("POST", one+"/enable", "").problem(409, webhook.CodeConflict)
+	w.admin("PATCH", one, `{"verification":null}`).want(200)
+	w.admin("POST", one+"/enable", "").problem(409, webhook.CodeConflict)
+}
+
+func TestEndpoints_VerifyRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	p := b.call(b.key("acme", webhook.ScopeManage), "PATCH", "/v1/tenants/acme", `{"verify_endpoints":false}`).problem(403, webhook.CodeForbidden)
+	require.Equal(t, []string{"verify_endpoints"}, p.fields(), "who is bound by it may not lift it")
+	const path = "/v1/tenants/acme/endpoints"
+	const asks = `"verification":{"method":"cloudevents","origin":"events.example.com"}`
+	one := path + "/" + into[object](b.admin("POST", path, `{"url":"https://r.example","event_types":["*"],`+asks+`}`).want(201))["id"].(string)
+	b.engine.challenge = func() (*webhook.Proof, error) {
+		return &webhook.Proof{Refused: "the receiver answered status 404"}, nil
+	}
+	p = b.admin("POST", one+"/verify", "").problem(409, webhook.CodeConflict)
+	require.Contains(t, p.Detail, "the receiver answered status 404")
+	require.Empty(t, b.engine.told)
+	b.engine.challenge = func() (*webhook.Proof, error) {
+		return nil, webhook.Errorf(webhook.CodeUnavailable, "the delivery engine does not answer")
+	}
+	b.admin("POST", one+"/verify", "").problem(503, webhook.CodeUnavailable)
+
+	p = b.admin("PATCH", one, `{"verification":{"method":"cloudevents"}}`).problem(422, webhook.CodeInvalid)
+	require.Equal(t, []string{"verification.origin"}, p.fields())
+}
+
+// A recovery keeps to the rate that the receiver allows.
+func TestRecoveries_AllowedRate(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	made := into[object](b.admin("POST", "/v1/tenants/acme/endpoints", `{"url":"https://r.example","event_types":["*"]}`).want(201))
+	id := made["id"].(string)
+	b.engine.challenge = func() (*webhook.Proof, error) { return &webhook.Proof{AllowedRate: 120}, nil }
+	got := into[object](b.admin("POST", "/v1/tenants/acme/endpoints/"+id+"/verify", "").want(200))
+	require.EqualValues(t, 120, got["verification"].(object)["allowed_rate"])
+	rec := into[object](b.admin("POST", "/v1/tenants/acme/recoveries", `{"endpoint_id":"`+id+`","rate":50}`).want(201))
+	require.EqualValues(t, 2, rec["rate"])
+}
