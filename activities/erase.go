@@ -30,6 +30,7 @@ type EraseTenantResult struct {
 // Erasures is what EraseTenant needs of store.Erasures.
 type Erasures interface {
 	EraseTenantStep(ctx context.Context, tenant string, limit int) (store.ErasureStep, error)
+	TenantErasure(ctx context.Context, tenant string) (*store.Erasure, error)
 }
 
 // EraseTenant deletes rows of a tenant for EraseTime at most, and at the end its running workflows. A tenant that is not being erased
@@ -48,7 +49,7 @@ func (a *Activities) EraseTenant(ctx context.Context, in EraseTenantInput) (*Era
 		out.Deleted += step.Deleted
 		if step.Done {
 			out.Done = true
-			return out, a.translate(ctx, "end the workflows of an erased tenant", a.engine.EndWorkflowsOf(ctx, in.Tenant))
+			return out, a.translate(ctx, "end the workflows of an erased tenant", a.endErased(ctx, in.Tenant))
 		}
 		if step.Wait > 0 {
 			out.Wait = step.Wait
@@ -56,4 +57,17 @@ func (a *Activities) EraseTenant(ctx context.Context, in EraseTenantInput) (*Era
 		}
 	}
 	return out, nil
+}
+
+// endErased ends the workflows of a tenant that was erased. Its id is free from now on, so those that began after everybody knew of the
+// erasure are another tenant's. Erasures last longer than that, by more than clocks differ.
+func (a *Activities) endErased(ctx context.Context, tenant string) error {
+	e, err := a.erasures.TenantErasure(ctx, tenant)
+	if webhook.ErrorCode(err) == webhook.CodeNotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return a.engine.EndWorkflowsOf(ctx, tenant, e.StartedAt.Add(webhook.MaxTimeout))
 }

@@ -43,5 +43,5 @@ type Engine interface {
 	EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, error)
 	DisableFailing(ctx context.Context, tenant string, id webhook.EndpointID, rule *webhook.AutoDisable, at time.Time) (*webhook.Endpoint, error)
 	TellCanceled(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error
-	EndWorkflowsOf(ctx context.Context, tenant string) error
+	EndWorkflowsOf(ctx context.Context, tenant string, before time.Time) error
 }

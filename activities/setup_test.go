@@ -133,8 +133,8 @@ func (e *fakeEngine) tell(what string) {
 	e.told = append(e.told, what)
 }
 
-func (e *fakeEngine) EndWorkflowsOf(_ context.Context, tenant string) error {
-	e.tell("end workflows of " + tenant)
+func (e *fakeEngine) EndWorkflowsOf(_ context.Context, tenant string, before time.Time) error {
+	e.tell("end workflows of " + tenant + " before " + before.Format(time.RFC3339))
 	return nil
 }
 

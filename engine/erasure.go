@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	batchpb "go.temporal.io/api/batch/v1"
@@ -30,15 +31,15 @@ func (c *Client) StartErasure(ctx context.Context, tenant string) error {
 	return startError("start the erasure of a tenant", err)
 }
 
-// EndWorkflowsOf terminates the workflows of a tenant that was erased, by one of Temporal's own batch jobs: they would find nothing to
-// do, but not before their next attempt.
-func (c *Client) EndWorkflowsOf(ctx context.Context, tenant string) error {
+// EndWorkflowsOf terminates the workflows of a tenant that was erased that started before a moment, by one of Temporal's own batch jobs:
+// they would find nothing to do, but not before their next attempt.
+func (c *Client) EndWorkflowsOf(ctx context.Context, tenant string, before time.Time) error {
 	_, err := c.temporal.WorkflowService().StartBatchOperation(ctx, &workflowservice.StartBatchOperationRequest{
 		Namespace: c.opts.Namespace,
 		JobId:     uuid.NewString(),
 		Reason:    "the tenant was erased",
-		VisibilityQuery: fmt.Sprintf("WorkflowType IN ('%s', '%s') AND %s = '%s' AND ExecutionStatus = 'Running'",
-			workflows.EventDeliveryType, workflows.EndpointQueueType, workflows.AttributeTenant.GetName(), tenant),
+		VisibilityQuery: fmt.Sprintf("WorkflowType IN ('%s', '%s') AND %s = '%s' AND ExecutionStatus = 'Running' AND StartTime < '%s'",
+			workflows.EventDeliveryType, workflows.EndpointQueueType, workflows.AttributeTenant.GetName(), tenant, before.UTC().Format(time.RFC3339Nano)),
 		Operation: &workflowservice.StartBatchOperationRequest_TerminationOperation{TerminationOperation: &batchpb.BatchOperationTermination{Identity: "waybill"}},
 	})
 	return translate("start a batch of terminations", err)

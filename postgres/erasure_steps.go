@@ -2,9 +2,11 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 
 	"waybill/store"
 	"waybill/webhook"
@@ -127,9 +129,15 @@ func (s *Store) erasePage(ctx context.Context, tenant string, page func(ctx cont
 	return n, err
 }
 
-// endErasure deletes the endpoints and the tenant itself.
+// endErasure deletes the endpoints and the tenant itself. Before that it waits for the rows that the pages skipped because somebody had
+// locked them: with the tenant goes the last thing that finds them.
 func (s *Store) endErasure(ctx context.Context, tenant string) error {
 	return s.transact(ctx, "end an erasure", func(tx *sqlx.Tx) error {
+		for _, t := range ofTenant {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM `+t.table+` WHERE `+t.condition, tenant); err != nil {
+				return err
+			}
+		}
 		for _, statement := range []string{
 			`DELETE FROM endpoints WHERE tenant_id = $1`,
 			`DELETE FROM tenants WHERE id = $1 AND erased_at IS NOT NULL`,
@@ -145,14 +153,30 @@ func (s *Store) endErasure(ctx context.Context, tenant string) error {
 	})
 }
 
-// selectMentions are the operational events, after one and among $4, whose data names a tenant.
+// selectMentions are the operational events, after $2 and among $4, whose data may name the tenant $3. The data is read as JSON only
+// here, not by the database, which refuses the whole page for one text that it cannot unescape.
 const selectMentions = `
 	WITH page AS MATERIALIZED (
-		SELECT id, event_id, body, data_from, data_to, erased_at FROM events WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $4
+		SELECT id, event_id, event_type, body, data_from, data_to, erased_at FROM events WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $4
 	)
-	SELECT id, event_id, erased_at IS NULL AND data_to > data_from
-		AND convert_from(substring(body FROM data_from + 1 FOR data_to - data_from), 'UTF8')::json ->> 'tenant' = $3 AS mentions
+	SELECT id, event_id, CASE WHEN erased_at IS NULL AND event_type = ANY ($5::text[]) AND position(convert_to('"' || $3 || '"', 'UTF8') IN body) > 0
+		THEN substring(body FROM data_from + 1 FOR data_to - data_from) END AS data
 	FROM page ORDER BY id`
+
+// mention is an event that may tell of a tenant.
+type mention struct {
+	Key     webhook.EventKey `db:"id"`
+	EventID string           `db:"event_id"`
+	Data    []byte           `db:"data"`
+}
+
+// of reports whether it tells of a tenant. What is no operational event does not.
+func (m *mention) of(tenant string) bool {
+	var data struct {
+		Tenant string `json:"tenant"`
+	}
+	return m.Data != nil && json.Unmarshal(m.Data, &data) == nil && data.Tenant == tenant
+}
 
 // eraseMentions erases the operational events that tell of a tenant.
 func (s *Store) eraseMentions(ctx context.Context, tenant string, limit int) (n int64, err error) {
@@ -162,16 +186,12 @@ func (s *Store) eraseMentions(ctx context.Context, tenant string, limit int) (n 
 	}
 	var after webhook.EventKey
 	for {
-		var page []struct {
-			Key      webhook.EventKey `db:"id"`
-			EventID  string           `db:"event_id"`
-			Mentions bool             `db:"mentions"`
-		}
-		if err := s.list(ctx, &page, selectMentions, operator, after, tenant, limit); err != nil {
+		var page []mention
+		if err := s.list(ctx, &page, selectMentions, operator, after, tenant, limit, pq.StringArray(webhook.OperationalTypes)); err != nil {
 			return n, failed("look for operational events of a tenant", err)
 		}
 		for _, e := range page {
-			if !e.Mentions {
+			if !e.of(tenant) {
 				continue
 			}
 			if err := s.eraseMention(ctx, operator, e.EventID, e.Key); err != nil {

@@ -38,6 +38,7 @@ const (
 
 	deleteOutbox = `DELETE FROM outbox WHERE position = ANY ($1::bigint[])`
 
+	// quarantineOutbox deletes what came for a tenant that was erased, instead of keeping it for people.
 	quarantineOutbox = `
 		WITH moved AS (DELETE FROM outbox WHERE position = ANY ($1::bigint[]) RETURNING *)
 		INSERT INTO outbox_quarantine (position, event_key, tenant_id, event_id, event_type, data, occurred_at, attributes, bytes, created_at,
@@ -47,7 +48,9 @@ const (
 			CASE WHEN NOT w.cut THEN m.data END, m.occurred_at, CASE WHEN NOT w.cut THEN m.attributes END, m.bytes, m.created_at,
 			m.note, w.code, w.reason, w.errors::json, w.cut, clock_timestamp()
 		FROM moved m JOIN unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::boolean[]) AS w (position, code, reason, errors, cut)
-			ON w.position = m.position`
+			ON w.position = m.position
+		WHERE NOT EXISTS (SELECT FROM erasures e WHERE e.tenant_id = m.tenant_id)
+			OR EXISTS (SELECT FROM tenants t WHERE t.id = m.tenant_id AND t.erased_at IS NULL)`
 )
 
 var ingestQueries = append([]string{claimOutbox, deleteOutbox, quarantineOutbox, trimQuarantine}, acceptQueries...)

@@ -71,11 +71,9 @@ func (s *Store) Retain(ctx context.Context, rule store.RetentionRule) (gone []st
 		if ctx.Err() != nil || stuck[p.Month] {
 			continue
 		}
-		found, err := s.dropPartition(ctx, &p)
-		if err != nil {
-			stuck[p.Month] = p.Parent == "deliveries"
-			errs = append(errs, err)
-		}
+		found, dropped, err := s.dropPartition(ctx, &p)
+		stuck[p.Month] = !dropped && p.Parent == "deliveries"
+		errs = append(errs, err)
 		gone = append(gone, found...)
 	}
 	for _, e := range expirations(rule) {
@@ -98,15 +96,15 @@ func (s *Store) expiredPartitions(ctx context.Context, rule store.RetentionRule)
 	return partitions, failed("list expired partitions", err)
 }
 
-// dropPartition drops a partition, and before one of events their keys.
-func (s *Store) dropPartition(ctx context.Context, p *expiredPartition) (gone []store.Expired, err error) {
+// dropPartition drops a partition, and before one of events their keys. It is not dropped either while another process is at one.
+func (s *Store) dropPartition(ctx context.Context, p *expiredPartition) (gone []store.Expired, dropped bool, err error) {
 	if p.Parent == "events" {
 		n, err := s.deleteKeysOf(ctx, p.Month)
 		if n > 0 {
 			gone = append(gone, store.Expired{What: "ids of " + p.Name, Rows: n})
 		}
 		if err != nil {
-			return gone, failed("delete the ids of "+p.Name, err)
+			return gone, false, failed("delete the ids of "+p.Name, err)
 		}
 	}
 	var kept *int64 // nil: another process is at it
@@ -125,12 +123,12 @@ func (s *Store) dropPartition(ctx context.Context, p *expiredPartition) (gone []
 		return tx.Commit()
 	})
 	if e := pq.As(err, pqerror.ProgramLimitExceeded, pqerror.ObjectNotInPrerequisiteState); e != nil {
-		return gone, webhook.Errorf(webhook.CodeConflict, "%s", e.Message).WithCause(err)
+		return gone, false, webhook.Errorf(webhook.CodeConflict, "%s", e.Message).WithCause(err)
 	}
 	if err != nil || kept == nil {
-		return gone, failed("drop the partition "+p.Name, err)
+		return gone, false, failed("drop the partition "+p.Name, err)
 	}
-	return append(gone, store.Expired{What: p.Name, Rows: max(p.Rows-*kept, 0), Kept: *kept, Bytes: p.Bytes}), nil
+	return append(gone, store.Expired{What: p.Name, Rows: max(p.Rows-*kept, 0), Kept: *kept, Bytes: p.Bytes}), true, nil
 }
 
 // deleteKeysOf deletes the keys of a month's events.

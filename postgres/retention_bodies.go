@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"waybill/webhook"
 )
@@ -69,24 +71,31 @@ func (s *Store) eraseBodies(ctx context.Context) (all int64, err error) {
 	if err := s.list(ctx, &tenants, selectBodyRetention); err != nil {
 		return 0, err
 	}
+	var errs []error
 	for _, t := range tenants {
-		for {
-			var page struct {
-				Erased int64             `db:"erased"`
-				Looked int               `db:"looked"`
-				Last   *webhook.EventKey `db:"last"`
-			}
-			if err := s.get(ctx, &page, eraseBodies, t.TenantID, t.Position, t.RetentionMS, erasePage); err != nil {
-				return all, err
-			}
-			all += page.Erased
-			if page.Looked < erasePage {
-				break
-			}
-			t.Position = *page.Last
-		}
+		n, err := s.eraseBodiesOf(ctx, &t)
+		all, errs = all+n, append(errs, err)
 	}
-	return all, nil
+	return all, errors.Join(errs...)
+}
+
+// eraseBodiesOf goes on with one tenant. What fails keeps no other tenant's bodies.
+func (s *Store) eraseBodiesOf(ctx context.Context, t *bodyRetention) (all int64, err error) {
+	for {
+		var page struct {
+			Erased int64             `db:"erased"`
+			Looked int               `db:"looked"`
+			Last   *webhook.EventKey `db:"last"`
+		}
+		if err := s.get(ctx, &page, eraseBodies, t.TenantID, t.Position, t.RetentionMS, erasePage); err != nil {
+			return all, fmt.Errorf("of the tenant %s: %w", t.TenantID, err)
+		}
+		all += page.Erased
+		if page.Looked < erasePage {
+			return all, nil
+		}
+		t.Position = *page.Last
+	}
 }
 
 // countBodies counts what eraseBodies would erase, up to countMost for each tenant.
