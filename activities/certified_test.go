@@ -81,10 +81,10 @@ func TestTransport_Send_presentsTheEndpointsCertificate(t *testing.T) {
 			send(renewed, "one renewed")
 			copied := *one
 			copied.Endpoint = two.Endpoint
-			before := conns.Load()
 			send(one, "one")
+			before := conns.Load()
 			send(&copied, "one")
-			require.Equal(t, before+2, conns.Load(), "two endpoints share no connection, even with one certificate")
+			require.Equal(t, before+1, conns.Load(), "two endpoints share no connection, even with one certificate")
 		})
 	}
 }
