@@ -44,7 +44,8 @@ func TestQueueStatements_ReadAPage(t *testing.T) {
 		UPDATE deliveries SET status = 'held', indexed_status = 'held', held_at = now(), queue_due_at = created_at
 		WHERE id IN (SELECT id FROM deliveries ORDER BY id DESC LIMIT 10000)`)
 	query, args := postgres.ClaimQuery(e.ID, 10)
-	require.Less(t, postgres.Buffers(t, b.Store, query, args), mostPages)
+	// Each of the ten gets an entry in every index of the table; all that is held would be ten thousand and more.
+	require.Less(t, postgres.Buffers(t, b.Store, query, args), 3*mostPages)
 	require.Equal(t, 10, b.count(`SELECT count(*) FROM deliveries WHERE queue_lease IS NOT NULL AND status = 'retrying'`))
 	query, args = postgres.OverdueQuery(20)
 	require.Less(t, postgres.Buffers(t, b.Store, query, args), mostPages)
