@@ -125,17 +125,14 @@ func readCIDRs(texts []string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
 	var problems []webhook.FieldError
 	for i, text := range texts {
-		p, err := netip.ParsePrefix(text)
-		if addr, isOne := netip.ParseAddr(text); isOne == nil && addr.Zone() == "" {
-			p, err = netip.PrefixFrom(addr, addr.BitLen()), nil
-		}
-		if err != nil || p.Addr().Is4In6() {
+		p, ok := webhook.ParseNetwork(text)
+		if !ok {
 			problems = append(problems, webhook.FieldError{
 				Field: fmt.Sprintf("allow_cidrs[%d]", i), Detail: "is no network, such as 192.0.2.0/24 or 2001:db8::/32, and no address",
 			})
 			continue
 		}
-		out = append(out, p.Masked())
+		out = append(out, p)
 	}
 	return out, invalid("key", problems...)
 }

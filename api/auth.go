@@ -81,11 +81,6 @@ func (s *Server) admit(r *http.Request, needed access) (*call, error) {
 	return &call{caller: who, tenant: t, dialect: d}, nil
 }
 
-// unknownKey is the answer to every key that does not count, so that nobody learns why.
-func unknownKey() error {
-	return webhook.Errorf(webhook.CodeUnauthorized, "the API key is unknown, revoked or expired")
-}
-
 func (s *Server) authenticate(r *http.Request) (caller, error) {
 	scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if key = strings.TrimSpace(key); !strings.EqualFold(scheme, "Bearer") || key == "" {
@@ -98,7 +93,7 @@ func (s *Server) authenticate(r *http.Request) (caller, error) {
 		}
 	}
 	if !keyPattern.MatchString(key) {
-		return caller{}, unknownKey()
+		return caller{}, webhook.UnknownKey()
 	}
 	found, err := s.findKey(r.Context(), hash)
 	if err != nil {
@@ -114,7 +109,7 @@ func (s *Server) authenticate(r *http.Request) (caller, error) {
 // noticed that its key is gone must not cost a query each time.
 func (s *Server) findKey(ctx context.Context, hash keyHash) (*webhook.APIKey, error) {
 	if _, unknown := s.unknown.GetIfPresent(hash); unknown {
-		return nil, unknownKey()
+		return nil, webhook.UnknownKey()
 	}
 	found, err := s.keys.Get(ctx, hash, otter.LoaderFunc[keyHash, *webhook.APIKey](
 		func(ctx context.Context, hash keyHash) (*webhook.APIKey, error) {
@@ -122,7 +117,7 @@ func (s *Server) findKey(ctx context.Context, hash keyHash) (*webhook.APIKey, er
 		}))
 	if webhook.ErrorCode(err) == webhook.CodeUnauthorized {
 		s.unknown.Set(hash, struct{}{})
-		return nil, unknownKey()
+		return nil, webhook.UnknownKey()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look up an API key: %w", err)
@@ -134,7 +129,7 @@ func (s *Server) findKey(ctx context.Context, hash keyHash) (*webhook.APIKey, er
 func (s *Server) admitKey(r *http.Request, key *webhook.APIKey) error {
 	now := s.now()
 	if key.ExpiredAt(now) {
-		return unknownKey()
+		return webhook.UnknownKey()
 	}
 	if len(key.AllowCIDRs) > 0 {
 		if from := s.clientAddress(r); !key.AllowsAddress(from) {

@@ -55,9 +55,9 @@ func (s *Server) revealEndpointSecret(w http.ResponseWriter, r *http.Request, c 
 	if err != nil {
 		return err
 	}
-	secret, err := s.store.EndpointSecret(r.Context(), c.tenant.ID, owner.Endpoint)
+	keys, err := s.store.EndpointSecret(r.Context(), c.tenant.ID, owner.Endpoint)
 	if err != nil {
 		return err
 	}
-	return s.writeSecret(w, r, c, owner, secret)
+	return s.writeSecret(w, c, keys)
 }

@@ -213,13 +213,18 @@ func (s *Server) listEndpoints(w http.ResponseWriter, r *http.Request, c *call) 
 		func(e *webhook.Endpoint) string { return e.ID.String() }, c.showEndpoint))
 }
 
-// getEndpoint is GET /v1/tenants/{tenant}/endpoints/{endpoint}.
-func (s *Server) getEndpoint(w http.ResponseWriter, r *http.Request, c *call) error {
+// pathEndpoint finds the endpoint that the path names.
+func (s *Server) pathEndpoint(r *http.Request, c *call) (*webhook.Endpoint, error) {
 	id, err := pathID[webhook.EndpointID](r, "endpoint")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	e, err := s.store.Endpoint(r.Context(), c.tenant.ID, id)
+	return s.store.Endpoint(r.Context(), c.tenant.ID, id)
+}
+
+// getEndpoint is GET /v1/tenants/{tenant}/endpoints/{endpoint}.
+func (s *Server) getEndpoint(w http.ResponseWriter, r *http.Request, c *call) error {
+	e, err := s.pathEndpoint(r, c)
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ type EndpointStore interface {
 	Endpoint(ctx context.Context, tenant string, id webhook.EndpointID) (*webhook.Endpoint, error)
 	Endpoints(ctx context.Context, tenant string, f store.EndpointFilter) (*store.Part[webhook.Endpoint], error)
 	UpdateEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change func(*webhook.Endpoint) error) (*webhook.Endpoint, error)
-	EndpointSecret(ctx context.Context, tenant string, id webhook.EndpointID) (webhook.Secret, error)
+	EndpointSecret(ctx context.Context, tenant string, id webhook.EndpointID) (*webhook.SigningKeys, error)
 }
 
 // LogStore is what the API needs of store.Deliveries and store.Queues.

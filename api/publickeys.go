@@ -20,16 +20,12 @@ type publicKeyView struct {
 
 // getPublicKey is GET /v1/tenants/{tenant}/endpoints/{endpoint}/public-key.
 func (s *Server) getPublicKey(w http.ResponseWriter, r *http.Request, c *call) error {
-	id, err := pathID[webhook.EndpointID](r, "endpoint")
-	if err != nil {
-		return err
-	}
-	e, err := s.store.Endpoint(r.Context(), c.tenant.ID, id)
+	e, err := s.pathEndpoint(r, c)
 	if err != nil {
 		return err
 	}
 	shared := c.dialect.Secret.Scope == webhook.SecretOfTenant
-	found, err := s.store.KeySet(r.Context(), store.KeySet{Tenant: c.tenant.ID, Endpoint: id, Shared: shared})
+	found, err := s.store.KeySet(r.Context(), store.KeySet{Tenant: c.tenant.ID, Endpoint: e.ID, Shared: shared})
 	if err != nil {
 		return err
 	}

@@ -188,16 +188,9 @@ func (s *Server) retireSecret(w http.ResponseWriter, r *http.Request, c *call) e
 }
 
 // writeSecret answers with a revealed secret, and tells of a rotation that is not over.
-func (s *Server) writeSecret(w http.ResponseWriter, r *http.Request, c *call, owner store.SecretOwner, secret webhook.Secret) error {
-	keys, err := s.store.SigningKeys(r.Context(), owner)
-	if err != nil {
-		return err
-	}
-	if keys.Current != secret {
-		return webhook.Errorf(webhook.CodeConflict, "the secret was rotated at this moment; ask again")
-	}
+func (s *Server) writeSecret(w http.ResponseWriter, c *call, keys *webhook.SigningKeys) error {
 	view := c.showSecrets(keys, s.now())
-	view.Secret = secret.Reveal()
+	view.Secret = keys.Current.Reveal()
 	return writeJSON(w, http.StatusOK, view)
 }
 

@@ -18,12 +18,17 @@ func (m *memStore) secretsOf(of store.SecretOwner) (string, *webhook.SigningKeys
 			return name, nil, err
 		}
 	}
-	keys := m.rotated[name]
-	keys.Current = m.secrets[name]
+	keys := m.keysOf(name)
 	if keys.Current.IsZero() {
 		return name, nil, missing("secret", name)
 	}
-	return name, &keys, nil
+	return name, keys, nil
+}
+
+func (m *memStore) keysOf(name string) *webhook.SigningKeys {
+	keys := m.rotated[name]
+	keys.Current = m.secrets[name]
+	return &keys
 }
 
 func (m *memStore) SigningKeys(_ context.Context, of store.SecretOwner) (*webhook.SigningKeys, error) {

@@ -55,14 +55,11 @@ func (s *Server) getTenantStats(w http.ResponseWriter, r *http.Request, c *call)
 
 // getEndpointStats is GET /v1/tenants/{tenant}/endpoints/{endpoint}/stats.
 func (s *Server) getEndpointStats(w http.ResponseWriter, r *http.Request, c *call) error {
-	id, err := pathID[webhook.EndpointID](r, "endpoint")
+	e, err := s.pathEndpoint(r, c)
 	if err != nil {
 		return err
 	}
-	if _, err := s.store.Endpoint(r.Context(), c.tenant.ID, id); err != nil {
-		return err
-	}
-	return s.writeStats(w, r, c, id)
+	return s.writeStats(w, r, c, e.ID)
 }
 
 func (s *Server) writeStats(w http.ResponseWriter, r *http.Request, c *call, endpoint webhook.EndpointID) error {

@@ -154,10 +154,10 @@ func (m *memStore) UpdateTenant(_ context.Context, id string, change func(*webho
 	return &t, nil
 }
 
-func (m *memStore) TenantSecret(_ context.Context, id string) (webhook.Secret, error) {
+func (m *memStore) TenantSecret(_ context.Context, id string) (*webhook.SigningKeys, error) {
 	leave, err := m.enter("TenantSecret")
 	defer leave()
-	return m.secrets[id], err
+	return m.keysOf(id), err
 }
 
 func (m *memStore) CreateEndpoint(_ context.Context, e *webhook.Endpoint, secret webhook.Secret, limit int, once *store.Once) error {
@@ -283,14 +283,14 @@ func (m *memStore) DeleteEndpoint(_ context.Context, tenant string, id webhook.E
 	return err
 }
 
-func (m *memStore) EndpointSecret(_ context.Context, tenant string, id webhook.EndpointID) (webhook.Secret, error) {
+func (m *memStore) EndpointSecret(_ context.Context, tenant string, id webhook.EndpointID) (*webhook.SigningKeys, error) {
 	leave, err := m.enter("EndpointSecret")
 	defer leave()
 	if err != nil {
-		return webhook.Secret{}, err
+		return nil, err
 	}
 	_, err = m.findEndpoint(tenant, id)
-	return m.secrets[id.String()], err
+	return m.keysOf(id.String()), err
 }
 
 func (m *memStore) QuarantinedRows(_ context.Context, p store.Page) ([]store.QuarantinedRow, error) {

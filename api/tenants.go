@@ -179,13 +179,12 @@ func (s *Server) updateTenant(w http.ResponseWriter, r *http.Request, c *call) e
 
 // revealTenantSecret is GET /v1/tenants/{tenant}/secret.
 func (s *Server) revealTenantSecret(w http.ResponseWriter, r *http.Request, c *call) error {
-	owner, err := s.secretOwner(r, c)
+	if _, err := s.secretOwner(r, c); err != nil {
+		return err
+	}
+	keys, err := s.store.TenantSecret(r.Context(), c.tenant.ID)
 	if err != nil {
 		return err
 	}
-	secret, err := s.store.TenantSecret(r.Context(), c.tenant.ID)
-	if err != nil {
-		return err
-	}
-	return s.writeSecret(w, r, c, owner, secret)
+	return s.writeSecret(w, c, keys)
 }

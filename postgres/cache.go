@@ -52,6 +52,14 @@ type receiver struct {
 	keys      webhook.SigningKeys
 }
 
+// signs returns the secrets that sign for the endpoint of a tenant.
+func (r *receiver) signs(from *sender) webhook.SigningKeys {
+	if r.ownSecret {
+		return r.keys
+	}
+	return from.keys
+}
+
 // entryOverhead is the approximate memory of an entry without its bytes.
 const entryOverhead = 200
 

@@ -55,16 +55,13 @@ func (s *Store) cancel(ctx context.Context, tenant string, id webhook.DeliveryID
 }
 
 // auditedDelivery writes the entry of what a person did to a delivery.
-func (s *Store) auditedDelivery(ctx context.Context, tx *sqlx.Tx, tenant, action string, d *webhook.Delivery, before map[string]any) error {
+func (s *Store) auditedDelivery(ctx context.Context, tx *sqlx.Tx, tenant, action string, d *webhook.Delivery, before any) error {
 	if store.ActorOf(ctx).Name == webhook.ByWaybill {
 		return nil
 	}
 	after := map[string]any{"status": d.Status, "event_id": d.EventID, "endpoint_id": d.EndpointID}
 	if d.Reason != "" {
 		after["reason"] = d.Reason
-	}
-	if before == nil {
-		return s.audited(ctx, tx, tenant, action, d.ID.String(), nil, after)
 	}
 	return s.audited(ctx, tx, tenant, action, d.ID.String(), before, after)
 }

@@ -311,13 +311,13 @@ func (s *Store) changeEndpoint(ctx context.Context, tenant string, id webhook.En
 }
 
 // EndpointSecret implements store.Endpoints.
-func (s *Store) EndpointSecret(ctx context.Context, tenant string, id webhook.EndpointID) (webhook.Secret, error) {
-	return s.revealed(ctx, "find an endpoint's secret", tenant, id.String(), func(tx *sqlx.Tx) (webhook.Secret, error) {
-		var sealed []byte
-		err := tx.GetContext(ctx, &sealed, `SELECT secret_sealed FROM endpoints WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL`, id, tenant)
+func (s *Store) EndpointSecret(ctx context.Context, tenant string, id webhook.EndpointID) (*webhook.SigningKeys, error) {
+	return s.revealed(ctx, "find an endpoint's secret", tenant, id.String(), func(tx *sqlx.Tx) (webhook.SigningKeys, error) {
+		var row secretsRow
+		err := tx.GetContext(ctx, &row, `SELECT `+secretColumns+` FROM endpoints WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL`, id, tenant)
 		if err != nil {
-			return webhook.Secret{}, orNotFound(err, "endpoint", id.String())
+			return webhook.SigningKeys{}, orNotFound(err, "endpoint", id.String())
 		}
-		return s.openSecret(sealed, endpointSecrets(id).current())
+		return s.openKeys(&row, endpointSecrets(id))
 	})
 }

@@ -45,7 +45,7 @@ func TestEndpoints(t *testing.T) {
 	require.EqualValues(t, 1, found.Version)
 	secret, err := b.EndpointSecret(t.Context(), "acme", e.ID)
 	require.NoError(t, err)
-	require.Equal(t, webhook.NewSecret([]byte(e.ID.String())).Reveal(), secret.Reveal())
+	require.Equal(t, webhook.NewSecret([]byte(e.ID.String())).Reveal(), secret.Current.Reveal())
 
 	_, err = b.Endpoint(t.Context(), "other", e.ID)
 	requireCode(t, webhook.CodeNotFound, err)
@@ -137,7 +137,7 @@ func TestUpdateEndpoint(t *testing.T) {
 	require.EqualValues(t, 2, found.Version)
 	secret, err := b.EndpointSecret(t.Context(), "acme", e.ID)
 	require.NoError(t, err)
-	require.Equal(t, webhook.NewSecret([]byte(e.ID.String())).Reveal(), secret.Reveal())
+	require.Equal(t, webhook.NewSecret([]byte(e.ID.String())).Reveal(), secret.Current.Reveal())
 	after, err := b.Tenant(t.Context(), "acme")
 	require.NoError(t, err)
 	require.Greater(t, after.Version, tenant.Version)

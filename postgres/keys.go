@@ -88,13 +88,9 @@ func checkMaker(ctx context.Context, tx *sqlx.Tx, k *webhook.APIKey, lock string
 	var valid bool
 	err := tx.GetContext(ctx, &valid, `SELECT revoked_at IS NULL FROM api_keys WHERE id = $1 AND tenant_id = $2`+lock, maker, k.TenantID)
 	if err == nil && !valid || missing(err) {
-		return unknownKey()
+		return webhook.UnknownKey()
 	}
 	return err
-}
-
-func unknownKey() error {
-	return webhook.Errorf(webhook.CodeUnauthorized, "the API key is unknown, revoked or expired")
 }
 
 // APIKey implements store.Keys.
@@ -138,7 +134,7 @@ func (s *Store) APIKeyByHash(ctx context.Context, hash []byte) (*webhook.APIKey,
 	var row keyRow
 	err := s.get(ctx, &row, `SELECT `+keyColumns+` FROM api_keys WHERE hash = $1 AND revoked_at IS NULL`, hash)
 	if missing(err) {
-		return nil, unknownKey()
+		return nil, webhook.UnknownKey()
 	}
 	if err != nil {
 		return nil, failed("find an API key", err)

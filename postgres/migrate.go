@@ -89,19 +89,8 @@ func createSchema(ctx context.Context, db *sqlx.DB, schema string) error {
 	if err := db.GetContext(ctx, &exists, `SELECT to_regnamespace($1) IS NOT NULL`, pq.QuoteIdentifier(schema)); err != nil || exists {
 		return err
 	}
-	tx, err := db.BeginTxx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
 	// IF NOT EXISTS alone fails when two do it at the same moment.
-	if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, lockID(schema)); err != nil {
-		return err
-	}
-	if _, err := tx.ExecContext(ctx, `CREATE SCHEMA IF NOT EXISTS `+pq.QuoteIdentifier(schema)); err != nil {
-		return err
-	}
-	return tx.Commit()
+	return inTransaction(ctx, db, lockMigration(schema), `CREATE SCHEMA IF NOT EXISTS `+pq.QuoteIdentifier(schema))
 }
 
 func newProvider(db *sqlx.DB, schema string) (*goose.Provider, error) {

@@ -68,15 +68,23 @@ func within(ctx context.Context, timeout time.Duration, do func(context.Context)
 }
 
 func (m *missingPartition) create(ctx context.Context, db *sqlx.DB) error {
+	return limited(ctx, db, partitionTime, func(tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(ctx, `SELECT create_partition($1, $2)`, m.Parent, m.Month)
+		return err
+	})
+}
+
+// limited is a transaction whose statements take no longer than limit, and so hold up nobody for longer.
+func limited(ctx context.Context, db *sqlx.DB, limit time.Duration, do func(tx *sqlx.Tx) error) error {
 	tx, err := db.BeginTxx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	if _, err := tx.ExecContext(ctx, fmt.Sprintf(`SET LOCAL statement_timeout = %d`, partitionTime.Milliseconds())); err != nil {
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf(`SET LOCAL statement_timeout = %d`, limit.Milliseconds())); err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, `SELECT create_partition($1, $2)`, m.Parent, m.Month); err != nil {
+	if err := do(tx); err != nil {
 		return err
 	}
 	return tx.Commit()

@@ -26,11 +26,7 @@ func (s *Store) KeySet(ctx context.Context, of store.KeySet) ([]webhook.SigningK
 	if of.Shared {
 		err = s.list(ctx, &rows, selectTenantKeySet, of.Tenant)
 	} else {
-		var endpoint any
-		if !of.Endpoint.IsZero() {
-			endpoint = of.Endpoint
-		}
-		err = s.list(ctx, &rows, selectEndpointKeySet, of.Tenant, endpoint, of.Every || endpoint != nil)
+		err = s.list(ctx, &rows, selectEndpointKeySet, of.Tenant, orNullEndpoint(of.Endpoint), of.Every || !of.Endpoint.IsZero())
 	}
 	if err != nil {
 		return nil, failed("list signing keys", err)

@@ -3,9 +3,9 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
 
@@ -109,18 +109,9 @@ func (s *Store) dropPartition(ctx context.Context, p *expiredPartition) (gone []
 	}
 	var kept *int64 // nil: another process is at it
 	err = within(ctx, s.opts.Timeout, func(ctx context.Context) error {
-		tx, err := s.db.BeginTxx(ctx, nil)
-		if err != nil {
-			return err
-		}
-		defer tx.Rollback()
-		if _, err := tx.ExecContext(ctx, fmt.Sprintf(`SET LOCAL statement_timeout = %d`, dropTime.Milliseconds())); err != nil {
-			return err
-		}
-		if err := tx.GetContext(ctx, &kept, `SELECT drop_partition($1, $2)`, p.Parent, p.Month); err != nil {
-			return err
-		}
-		return tx.Commit()
+		return limited(ctx, s.db, dropTime, func(tx *sqlx.Tx) error {
+			return tx.GetContext(ctx, &kept, `SELECT drop_partition($1, $2)`, p.Parent, p.Month)
+		})
 	})
 	if e := pq.As(err, pqerror.ProgramLimitExceeded, pqerror.ObjectNotInPrerequisiteState); e != nil {
 		return gone, false, webhook.Errorf(webhook.CodeConflict, "%s", e.Message).WithCause(err)

@@ -16,6 +16,14 @@ type secretsRow struct {
 	SwitchAt       *time.Time `db:"secret_switch_at"`
 }
 
+// orNullEndpoint is the argument of a statement that takes null for no endpoint.
+func orNullEndpoint(id webhook.EndpointID) any {
+	if id.IsZero() {
+		return nil
+	}
+	return id
+}
+
 // secretsOf is the table and the row of signing secrets.
 type secretsOf struct{ table, row string }
 

@@ -82,12 +82,8 @@ func (s *Store) SigningKeys(ctx context.Context, of store.SecretOwner) (*webhook
 
 // SecondDialects implements store.Secrets.
 func (s *Store) SecondDialects(ctx context.Context, of store.SecretOwner, at time.Time) ([]string, error) {
-	var endpoint any
-	if !of.Endpoint.IsZero() {
-		endpoint = of.Endpoint
-	}
 	var names []string
-	err := s.list(ctx, &names, selectSecondDialects, of.Tenant, endpoint, at)
+	err := s.list(ctx, &names, selectSecondDialects, of.Tenant, orNullEndpoint(of.Endpoint), at)
 	return names, failed("list second dialects", err)
 }
 

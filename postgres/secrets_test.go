@@ -43,7 +43,7 @@ func TestRotateSecret(t *testing.T) {
 	require.Equal(t, keys, *read)
 	revealed, err := b.EndpointSecret(t.Context(), "acme", e.ID)
 	require.NoError(t, err)
-	require.Equal(t, "the new one", revealed.Reveal())
+	require.Equal(t, "the new one", revealed.Current.Reveal())
 
 	requireCode(t, webhook.CodeConflict, b.RotateSecret(t.Context(), owner, rotation("a third", &until), &keys, nil))
 	require.Equal(t, keys, sending())

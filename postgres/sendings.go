@@ -157,10 +157,9 @@ func (p *sendingInputs) sending(row *sendingRow) (*store.Sending, error) {
 	if to.err != nil {
 		return nil, to.err
 	}
-	out := &store.Sending{Delivery: row.Delivery, Tenant: from.value.tenant, Keys: from.value.keys, Body: body}
+	out := &store.Sending{Delivery: row.Delivery, Tenant: from.value.tenant, Body: body}
 	// The receiver was loaded after the row was read, so it may show that the endpoint was deleted or disabled since.
 	if out.Deleted = row.Deleted || to.value.deleted; out.Deleted {
-		out.Keys = webhook.SigningKeys{}
 		return out, nil
 	}
 	out.Endpoint = to.value.endpoint
@@ -170,9 +169,7 @@ func (p *sendingInputs) sending(row *sendingRow) (*store.Sending, error) {
 		e.DisabledAt, e.DisabledReason = row.DisabledAt, row.DisabledReason
 		out.Endpoint = &e
 	}
-	if to.value.ownSecret {
-		out.Keys = to.value.keys
-	}
+	out.Keys = to.value.signs(from.value)
 	if row.TestSecret != nil {
 		out.Keys = out.Keys.Only(webhook.SecretChoice(*row.TestSecret))
 	}

@@ -191,27 +191,27 @@ func touchTenant(ctx context.Context, tx *sqlx.Tx, id string) error {
 }
 
 // TenantSecret implements store.Tenants.
-func (s *Store) TenantSecret(ctx context.Context, id string) (webhook.Secret, error) {
-	return s.revealed(ctx, "find a tenant's secret", id, id, func(tx *sqlx.Tx) (webhook.Secret, error) {
-		var sealed []byte
-		if err := tx.GetContext(ctx, &sealed, `SELECT secret_sealed FROM tenants WHERE id = $1`, id); err != nil {
-			return webhook.Secret{}, orNotFound(err, "tenant", id)
+func (s *Store) TenantSecret(ctx context.Context, id string) (*webhook.SigningKeys, error) {
+	return s.revealed(ctx, "find a tenant's secret", id, id, func(tx *sqlx.Tx) (webhook.SigningKeys, error) {
+		var row secretsRow
+		if err := tx.GetContext(ctx, &row, `SELECT `+secretColumns+` FROM tenants WHERE id = $1`, id); err != nil {
+			return webhook.SigningKeys{}, orNotFound(err, "tenant", id)
 		}
-		return s.openSecret(sealed, tenantSecrets(id).current())
+		return s.openKeys(&row, tenantSecrets(id))
 	})
 }
 
 // revealed runs read, which returns a secret that a person asked for. The look is an audit entry, unless there is no secret.
-func (s *Store) revealed(ctx context.Context, what, tenant, target string, read func(tx *sqlx.Tx) (webhook.Secret, error)) (webhook.Secret, error) {
-	var secret webhook.Secret
+func (s *Store) revealed(ctx context.Context, what, tenant, target string, read func(tx *sqlx.Tx) (webhook.SigningKeys, error)) (*webhook.SigningKeys, error) {
+	var keys webhook.SigningKeys
 	err := s.transact(ctx, what, func(tx *sqlx.Tx) (err error) {
-		if secret, err = read(tx); err != nil || secret.Reveal() == "" {
+		if keys, err = read(tx); err != nil || keys.Current.IsZero() {
 			return err
 		}
 		return s.audited(ctx, tx, tenant, "secret.revealed", target, nil, nil)
 	})
 	if err != nil {
-		return webhook.Secret{}, err
+		return nil, err
 	}
-	return secret, nil
+	return &keys, nil
 }

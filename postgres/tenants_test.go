@@ -34,13 +34,13 @@ func TestTenants(t *testing.T) {
 
 	secret, err := b.TenantSecret(ctx, "acme")
 	require.NoError(t, err)
-	require.Equal(t, webhook.NewSecret([]byte("acme")).Reveal(), secret.Reveal())
+	require.Equal(t, webhook.NewSecret([]byte("acme")).Reveal(), secret.Current.Reveal())
 	_, err = b.TenantSecret(ctx, "nobody")
 	requireCode(t, webhook.CodeNotFound, err)
 	b.tenant("other")
 	secret, err = b.TenantSecret(ctx, "other")
 	require.NoError(t, err)
-	require.Equal(t, webhook.Secret{}, secret)
+	require.Equal(t, webhook.Secret{}, secret.Current)
 }
 
 func TestTenants_Pages(t *testing.T) {

@@ -145,9 +145,5 @@ func (s *Store) Receiver(ctx context.Context, tenant string, id webhook.Endpoint
 	case from.value == nil || to.value == nil || to.value.deleted || to.value.endpoint.TenantID != tenant:
 		return nil, notFound("endpoint", id.String())
 	}
-	out := &store.Sending{Tenant: from.value.tenant, Endpoint: to.value.endpoint, Keys: from.value.keys}
-	if to.value.ownSecret {
-		out.Keys = to.value.keys
-	}
-	return out, nil
+	return &store.Sending{Tenant: from.value.tenant, Endpoint: to.value.endpoint, Keys: to.value.signs(from.value)}, nil
 }

@@ -51,8 +51,8 @@ type Endpoints interface {
 	// DeleteEndpoint deletes URL, headers and secret of an endpoint, whose queue then cancels the deliveries that wait for it. checks are asked while nobody else can change the endpoint; their error is returned unchanged and nothing is
 	// deleted.
 	DeleteEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, at time.Time, checks ...func(*webhook.Endpoint) error) error
-	// EndpointSecret returns the endpoint's own signing secret; the zero secret when the tenant's secret signs.
-	EndpointSecret(ctx context.Context, tenant string, id webhook.EndpointID) (webhook.Secret, error)
+	// EndpointSecret reveals the endpoint's own signing secrets; zero when the tenant's secret signs.
+	EndpointSecret(ctx context.Context, tenant string, id webhook.EndpointID) (*webhook.SigningKeys, error)
 }
 
 // Verifications keeps what receivers have proven.

@@ -28,8 +28,8 @@ type Tenants interface {
 	// UpdateTenant applies change while nobody else can change the tenant. An error of change is returned unchanged and
 	// nothing is stored. Id, dialect and time of creation are not changed.
 	UpdateTenant(ctx context.Context, id string, change func(*webhook.Tenant) error) (*webhook.Tenant, error)
-	// TenantSecret returns the signing secret that the tenant's endpoints share; the zero secret when it has none.
-	TenantSecret(ctx context.Context, id string) (webhook.Secret, error)
+	// TenantSecret reveals the signing secrets that the tenant's endpoints share; zero when it has none.
+	TenantSecret(ctx context.Context, id string) (*webhook.SigningKeys, error)
 }
 
 // Keys keeps API keys by the SHA-256 of their text.

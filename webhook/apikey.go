@@ -109,6 +109,21 @@ func covers(outer, inner netip.Prefix) bool {
 	return outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr())
 }
 
+// ParseNetwork reads a network such as 192.0.2.0/24, or an address alone, which is a network of one. An IPv4 address written as IPv6 is none,
+// because it would match nothing.
+func ParseNetwork(text string) (netip.Prefix, bool) {
+	p, err := netip.ParsePrefix(text)
+	if a, single := netip.ParseAddr(text); single == nil && a.Zone() == "" {
+		p, err = netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	return p.Masked(), err == nil && !p.Addr().Is4In6()
+}
+
+// UnknownKey is the error for every key that does not count, so that nobody learns why.
+func UnknownKey() error {
+	return Errorf(CodeUnauthorized, "the API key is unknown, revoked or expired")
+}
+
 // Allows reports whether the key has the scope for the tenant.
 func (k *APIKey) Allows(tenant string, scope Scope) bool {
 	return k.TenantID == tenant && slices.Contains(k.Scopes, scope)

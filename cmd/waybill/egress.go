@@ -94,14 +94,11 @@ func parseAddresses(texts []string) ([]netip.Prefix, error) {
 	var all []netip.Prefix
 	for _, text := range texts {
 		text = strings.TrimSpace(text)
-		p, err := netip.ParsePrefix(text)
-		if a, single := netip.ParseAddr(text); single == nil && a.Zone() == "" {
-			p, err = netip.PrefixFrom(a, a.BitLen()), nil
-		}
-		if err != nil || p.Addr().Is4In6() {
+		p, ok := webhook.ParseNetwork(text)
+		if !ok {
 			return nil, fmt.Errorf("is a list of addresses such as 203.0.113.7, 203.0.113.0/28 and 2001:db8::7; %q is none", text)
 		}
-		all = append(all, p.Masked())
+		all = append(all, p)
 	}
 	return all, nil
 }
