@@ -189,6 +189,9 @@ func (s *Server) retireSecret(w http.ResponseWriter, r *http.Request, c *call) e
 
 // writeSecret answers with a revealed secret, and tells of a rotation that is not over.
 func (s *Server) writeSecret(w http.ResponseWriter, c *call, keys *webhook.SigningKeys) error {
+	if keys.Current.IsZero() { // made before its dialect's secrets were its own
+		return webhook.Errorf(webhook.CodeNotFound, "there is no signing secret")
+	}
 	view := c.showSecrets(keys, s.now())
 	view.Secret = keys.Current.Reveal()
 	return writeJSON(w, http.StatusOK, view)

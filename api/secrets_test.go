@@ -147,3 +147,19 @@ func TestRotateSecret_Algorithm(t *testing.T) {
 	b.tenant("pool", "shared")
 	require.Equal(t, []string{"algorithm"}, b.admin("POST", "/v1/tenants/pool/rotate-secret", `{"algorithm":"ed25519"}`).problem(422, webhook.CodeInvalid).fields())
 }
+
+// A tenant or an endpoint that was made before its dialect's secrets were its own has none to show.
+func TestRevealSecret_None(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	b.tenant("pool", "shared")
+	id := b.endpoint("acme")
+	for name, path := range map[string]string{id: "/v1/tenants/acme/endpoints/" + id + "/secret", "pool": "/v1/tenants/pool/secret"} {
+		b.admin("GET", path, "").want(200)
+		b.store.mu.Lock()
+		delete(b.store.secrets, name)
+		b.store.mu.Unlock()
+		b.admin("GET", path, "").problem(404, webhook.CodeNotFound)
+	}
+}
