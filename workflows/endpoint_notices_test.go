@@ -36,11 +36,7 @@ type noticeStory struct {
 
 func newNoticeStory(t *testing.T) *noticeStory {
 	t.Helper()
-	var suite testsuite.WorkflowTestSuite
-	s := &noticeStory{t: t, env: suite.NewTestWorkflowEnvironment()}
-	s.env.SetStartTime(began)
-	s.env.SetTestTimeout(30 * time.Second)
-	workflows.Register(s.env)
+	s := &noticeStory{t: t, env: newEnvironment()}
 	var n *activities.Notices
 	activities.RegisterNotices(s.env, n)
 	s.env.OnActivity(n.SendNotice, mock.Anything, mock.Anything).Return(s.send).Maybe()

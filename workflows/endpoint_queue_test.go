@@ -35,11 +35,7 @@ type queueStory struct {
 
 func newQueueStory(t *testing.T, drain func(n int, in activities.DrainInput) (*activities.DrainResult, error)) *queueStory {
 	t.Helper()
-	var suite testsuite.WorkflowTestSuite
-	s := &queueStory{t: t, env: suite.NewTestWorkflowEnvironment(), drain: drain}
-	s.env.SetStartTime(began)
-	s.env.SetTestTimeout(30 * time.Second)
-	workflows.Register(s.env)
+	s := &queueStory{t: t, env: newEnvironment(), drain: drain}
 	var a *activities.Activities
 	activities.Register(s.env, a)
 	s.env.OnActivity(a.Drain, mock.Anything, mock.Anything).Return(

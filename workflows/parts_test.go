@@ -56,7 +56,7 @@ func TestEventDelivery_SignalsToOnePart(t *testing.T) {
 		return ok
 	}
 	told := &toldParts{signals: map[string]int{}}
-	s.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{told}, DeadlockDetectionTimeout: 20 * time.Second})
+	s.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{told}, DeadlockDetectionTimeout: patience})
 	const id = "default-test-workflow-id"
 	s.at(5*time.Second, func() { s.signal(workflows.SignalRetryNow, endpointID(321), false) })
 	s.at(10*time.Second, func() { s.signal(workflows.SignalRetryNow, endpointID(999), false) })
