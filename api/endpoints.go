@@ -77,6 +77,8 @@ type endpointView struct {
 	PublicKey    string            `json:"public_key,omitempty"`
 	Secret       string            `json:"secret,omitempty"`
 	Verification *verificationView `json:"verification,omitempty"`
+	// Stats is only in a list that was asked for them.
+	Stats *endpointStats `json:"stats,omitempty"`
 	// Test is only in the answer to an enabling with a test.
 	Test *testResult `json:"test,omitempty"`
 }
@@ -185,10 +187,10 @@ func (s *Server) checkAddress(tenant string) func(host string, port uint16) erro
 
 // listEndpoints is GET /v1/tenants/{tenant}/endpoints.
 func (s *Server) listEndpoints(w http.ResponseWriter, r *http.Request, c *call) error {
-	q := newQuery(r, "status", "event_type", "failing", "q", metadataPrefix, "limit", "cursor")
+	q := newQuery(r, "status", "event_type", "failing", "trouble", "stats", "q", metadataPrefix, "limit", "cursor")
 	page := q.page(new(webhook.EndpointID))
 	f := store.EndpointFilter{
-		EventType: q.eventType("event_type"), Failing: q.flag("failing"), Text: q.values.Get("q"), Metadata: q.members(metadataPrefix),
+		EventType: q.eventType("event_type"), Failing: q.flag("failing"), Trouble: q.flag("trouble"), Text: q.values.Get("q"), Metadata: q.members(metadataPrefix),
 		Page: more(page),
 	}
 	switch q.values.Get("status") {
@@ -202,6 +204,11 @@ func (s *Server) listEndpoints(w http.ResponseWriter, r *http.Request, c *call) 
 	default:
 		q.add("status", "is enabled, disabled or unverified")
 	}
+	var window webhook.StatsWindow
+	stats := q.values.Has("stats")
+	if stats {
+		window = q.window("stats", "")
+	}
 	if err := q.err(); err != nil {
 		return err
 	}
@@ -209,8 +216,14 @@ func (s *Server) listEndpoints(w http.ResponseWriter, r *http.Request, c *call) 
 	if err != nil {
 		return err
 	}
+	show := c.showEndpoint
+	if stats {
+		if show, err = s.showWithStats(r.Context(), c, found.Items[:min(page.Limit, len(found.Items))], window); err != nil {
+			return err
+		}
+	}
 	return writeJSON(w, http.StatusOK, pagedPart(found, page,
-		func(e *webhook.Endpoint) string { return e.ID.String() }, c.showEndpoint))
+		func(e *webhook.Endpoint) string { return e.ID.String() }, show))
 }
 
 // pathEndpoint finds the endpoint that the path names.

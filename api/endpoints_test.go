@@ -290,10 +290,12 @@ func TestEndpoints_ListFilters(t *testing.T) {
 	b.tenant("acme", "standard")
 	yes, no := true, false
 	for query, want := range map[string]store.EndpointFilter{
-		"status=enabled":                                 {Disabled: &no},
-		"status=disabled&failing=false":                  {Disabled: &yes, Unverified: &no, Failing: &no},
-		"status=unverified":                              {Unverified: &yes},
-		"failing=true&q=billing":                         {Failing: &yes, Text: "billing"},
+		"status=enabled":                {Disabled: &no},
+		"status=disabled&failing=false": {Disabled: &yes, Unverified: &no, Failing: &no},
+		"status=unverified":             {Unverified: &yes},
+		"trouble=true":                  {Trouble: &yes},
+		"trouble=false":                 {Trouble: &no},
+		"failing=true&q=billing":        {Failing: &yes, Text: "billing"},
 		"event_type=order.confirmed&metadata.team=x%20y": {EventType: "order.confirmed", Metadata: map[string]string{"team": "x y"}},
 	} {
 		b.lenient = strings.Contains(query, "metadata") // the document describes any name as NAME

@@ -79,6 +79,7 @@ type RecoveryStore interface {
 // StatsStore is what the API needs of store.Stats.
 type StatsStore interface {
 	Stats(ctx context.Context, tenant string, endpoint webhook.EndpointID, since time.Time, span time.Duration) ([]store.StatsCell, error)
+	EndpointStats(ctx context.Context, tenant string, endpoints []webhook.EndpointID, since time.Time, span time.Duration) (map[webhook.EndpointID]*store.EndpointStats, error)
 	CountUnsettled(ctx context.Context, tenant string, endpoint webhook.EndpointID) (store.Unsettled, error)
 }
 

@@ -119,6 +119,19 @@ func (m *memStore) Stats(_ context.Context, _ string, endpoint webhook.EndpointI
 	return m.cells, err
 }
 
+func (m *memStore) EndpointStats(_ context.Context, _ string, endpoints []webhook.EndpointID, since time.Time, span time.Duration) (map[webhook.EndpointID]*store.EndpointStats, error) {
+	leave, err := m.enter("EndpointStats")
+	defer leave()
+	out := map[webhook.EndpointID]*store.EndpointStats{}
+	for _, id := range endpoints {
+		m.statsAsked = append(m.statsAsked, statsQuestion{id, since, span})
+		if of, ok := m.endpointStats[id]; ok {
+			out[id] = &of
+		}
+	}
+	return out, err
+}
+
 func (m *memStore) CountUnsettled(context.Context, string, webhook.EndpointID) (store.Unsettled, error) {
 	leave, err := m.enter("CountUnsettled")
 	defer leave()

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -22,7 +23,7 @@ type statsView struct {
 	DurationMS *percentiles `json:"duration_ms,omitempty"`
 	// StatusCodes counts attempts; noAnswer is for those without an answer.
 	StatusCodes map[string]int64 `json:"status_codes"`
-	Series      []statsSpan      `json:"series"`
+	Series      series           `json:"series"`
 }
 
 // deliveryNumbers counts those that were settled within the window, and those that are not settled now.
@@ -82,25 +83,24 @@ func (s *Server) writeStats(w http.ResponseWriter, r *http.Request, c *call, end
 // readWindow reads the parameter window; without it the window is a day.
 func readWindow(r *http.Request) (webhook.StatsWindow, error) {
 	q := newQuery(r, "window")
-	name := q.values.Get("window")
-	if name == "" {
-		name = "24h"
-	}
+	return q.window("window", "24h"), q.err()
+}
+
+// window reads the name of a window; otherwise is that without the parameter.
+func (q *query) window(param, otherwise string) webhook.StatsWindow {
+	name := cmp.Or(q.values.Get(param), otherwise)
 	i := slices.IndexFunc(webhook.StatsWindows, func(w webhook.StatsWindow) bool { return w.Name == name })
 	if i < 0 {
-		q.add("window", "is 1h, 24h or 7d")
-		return webhook.StatsWindow{}, q.err()
+		q.add(param, "is 1h, 24h or 7d")
+		return webhook.StatsWindow{}
 	}
-	return webhook.StatsWindows[i], q.err()
+	return webhook.StatsWindows[i]
 }
 
 func showStats(w webhook.StatsWindow, since time.Time, cells []store.StatsCell, open store.Unsettled) statsView {
 	out := statsView{
-		Window: w.Name, Since: since, StatusCodes: map[string]int64{}, Series: make([]statsSpan, w.Spans),
+		Window: w.Name, Since: since, StatusCodes: map[string]int64{}, Series: seriesOf(w, since),
 		Deliveries: deliveryNumbers{Held: open.Held, Retrying: open.Retrying, Pending: open.Pending},
-	}
-	for i := range out.Series {
-		out.Series[i].At = since.Add(time.Duration(i) * w.Span)
 	}
 	var durations webhook.DurationCounts
 	for _, cell := range cells {
@@ -133,10 +133,27 @@ func (v *statsView) add(w webhook.StatsWindow, cell *store.StatsCell) {
 		}
 		v.StatusCodes[code] += cell.Attempts
 	}
+	v.Series.add(w, cell.At, cell.Attempts, cell.Delivered)
+}
+
+// series are the spans of a window, one after the other.
+type series []statsSpan
+
+// seriesOf returns the spans of a window that begins at since, empty.
+func seriesOf(w webhook.StatsWindow, since time.Time) series {
+	out := make(series, w.Spans)
+	for i := range out {
+		out[i].At = since.Add(time.Duration(i) * w.Span)
+	}
+	return out
+}
+
+// add counts attempts of the span that begins at a moment.
+func (s series) add(w webhook.StatsWindow, at time.Time, attempts, delivered int64) {
 	// A process whose clock is ahead writes cells of the future: they belong to the present span.
-	i := min(int(cell.At.Sub(v.Since)/w.Span), len(v.Series)-1)
+	i := min(int(at.Sub(s[0].At)/w.Span), len(s)-1)
 	if i >= 0 {
-		v.Series[i].Delivered += cell.Delivered
-		v.Series[i].Failed += cell.Attempts - cell.Delivered
+		s[i].Delivered += delivered
+		s[i].Failed += attempts - delivered
 	}
 }

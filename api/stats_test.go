@@ -71,6 +71,66 @@ func TestStats(t *testing.T) {
 	}
 }
 
+// The server's clock in these tests says 2026-05-27 14:32.
+func TestListEndpoints_Stats(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	busy, quiet, next := b.endpoint("acme"), b.endpoint("acme"), b.endpoint("acme")
+	ids := []webhook.EndpointID{parseID[webhook.EndpointID](t, busy), parseID[webhook.EndpointID](t, quiet)}
+	at := time.Date(2026, 5, 27, 14, 0, 0, 0, time.UTC)
+	var durations webhook.DurationCounts
+	durations[webhook.DurationBucket(12)] = 19
+	durations[webhook.DurationBucket(100)] = 1
+	b.store.endpointStats = map[webhook.EndpointID]store.EndpointStats{ids[0]: {Durations: durations, Spans: []store.StatsSpan{
+		{At: at.Add(-23 * time.Hour), Attempts: 5, Delivered: 2},
+		{At: at, Attempts: 10, Delivered: 10},
+		{At: at.Add(time.Hour), Attempts: 5, Delivered: 4}, // a clock that is ahead
+	}}}
+	type stats struct {
+		Delivered, Failed int64
+		SuccessRate       *float64 `json:"success_rate"`
+		P95               *int64   `json:"p95_ms"`
+		Series            []struct {
+			At                time.Time
+			Delivered, Failed int64
+		}
+	}
+	got := into[struct {
+		Data []struct {
+			ID    string
+			Stats stats
+		}
+	}](b.admin("GET", "/v1/tenants/acme/endpoints?stats=24h&limit=2", "").want(200))
+	require.Len(t, got.Data, 2)
+	require.Equal(t, busy, got.Data[0].ID)
+	of := got.Data[0].Stats
+	require.Equal(t, []int64{16, 4}, []int64{of.Delivered, of.Failed})
+	require.InDelta(t, 0.8, *of.SuccessRate, 1e-9)
+	require.InDelta(t, 12, *of.P95, 5)
+	require.Len(t, of.Series, 24)
+	require.Equal(t, at.Add(-23*time.Hour), of.Series[0].At)
+	require.Equal(t, int64(3), of.Series[0].Failed)
+	require.Equal(t, []int64{14, 1}, []int64{of.Series[23].Delivered, of.Series[23].Failed})
+
+	require.Equal(t, quiet, got.Data[1].ID)
+	nothing := got.Data[1].Stats
+	require.Zero(t, nothing.Delivered+nothing.Failed)
+	require.Nil(t, nothing.SuccessRate)
+	require.Nil(t, nothing.P95)
+	require.Len(t, nothing.Series, 24)
+
+	since := at.Add(-23 * time.Hour)
+	require.Equal(t, []statsQuestion{{ids[0], since, time.Hour}, {ids[1], since, time.Hour}}, b.store.statsAsked, "of the page alone, not of %s", next)
+	require.Equal(t, 1, b.store.calls["EndpointStats"])
+
+	plain := into[struct{ Data []object }](b.admin("GET", "/v1/tenants/acme/endpoints", "").want(200))
+	require.NotContains(t, plain.Data[0], "stats")
+	require.Equal(t, 1, b.store.calls["EndpointStats"])
+	require.Equal(t, "query: stats is 1h, 24h or 7d", b.admin("GET", "/v1/tenants/acme/endpoints?stats=30d", "").problem(422, webhook.CodeInvalid).Detail)
+	b.admin("GET", "/v1/tenants/acme/endpoints?stats=", "").problem(422, webhook.CodeInvalid)
+}
+
 func TestStats_OfNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

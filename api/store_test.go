@@ -55,9 +55,11 @@ type memStore struct {
 	eventFilters []store.EventFilter
 	cells        []store.StatsCell
 	statsAsked   []statsQuestion
-	calls        map[string]int
-	running      int // calls of Accept at this moment
-	crowd        int // the most there were
+	// endpointStats is what EndpointStats answers.
+	endpointStats map[webhook.EndpointID]store.EndpointStats
+	calls         map[string]int
+	running       int // calls of Accept at this moment
+	crowd         int // the most there were
 }
 
 // statsQuestion is what Stats was asked.

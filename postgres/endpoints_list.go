@@ -37,6 +37,9 @@ func (s *Store) Endpoints(ctx context.Context, tenant string, f store.EndpointFi
 	return out, failed("list endpoints", addStreaks(ctx, s.db, shown...))
 }
 
+// fails tells whether the last attempt to an endpoint failed.
+const fails = `EXISTS (SELECT FROM endpoint_streaks s WHERE s.endpoint_id = searched.id AND s.failures > 0)`
+
 // endpointsQuery returns the query of a list and its arguments.
 func endpointsQuery(tenant string, f store.EndpointFilter, after webhook.EndpointID) (string, []any) {
 	var w where
@@ -55,8 +58,13 @@ func endpointsQuery(tenant string, f store.EndpointFilter, after webhook.Endpoin
 		w.contains(f.Text, "url", "description")
 	}
 	w.andMembers("metadata", f.Metadata)
-	if f.Failing != nil { // last, because it costs a look-up
-		w.and("EXISTS (SELECT FROM endpoint_streaks s WHERE s.endpoint_id = searched.id AND s.failures > 0) = %s", *f.Failing)
+	// Last, because they cost a look-up.
+	if f.Trouble != nil {
+		w.and("(unverified OR disabled_by IN (%s, %s, %s) OR disabled_at IS NULL AND "+fails+") = %s",
+			webhook.ByFailures, webhook.ByReceiver, webhook.ByWaybill, *f.Trouble)
+	}
+	if f.Failing != nil {
+		w.and(fails+" = %s", *f.Failing)
 	}
 	return upQuery(endpointColumns, source, w.take(), w.arg(f.Page.Limit)), w.args
 }

@@ -98,6 +98,11 @@ func StatsQuery(endpoint webhook.EndpointID, since time.Time) (string, []any) {
 	return selectEndpointStats, []any{"acme", endpoint, since, span}
 }
 
+// EndpointStatsQuery returns the query of the statistics of a page of acme's endpoints, and its arguments.
+func EndpointStatsQuery(endpoints []webhook.EndpointID, since time.Time) (string, []any) {
+	return selectStatsOfEndpoints, []any{"acme", idsOf(endpoints), since, time.Hour.Milliseconds()}
+}
+
 // UnsettledQuery returns the query that counts what is not settled of an endpoint of acme, or of acme, and its arguments.
 func UnsettledQuery(endpoint webhook.EndpointID) (string, []any) {
 	if endpoint.IsZero() {

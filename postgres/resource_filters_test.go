@@ -127,6 +127,47 @@ func TestEndpoints_Filters(t *testing.T) {
 	}
 }
 
+// In trouble is what Waybill disabled, what waits for its receiver's proof, and what fails: not what a person has disabled.
+func TestEndpoints_Trouble(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	names := map[webhook.EndpointID]string{}
+	add := func(name string, failures int, set string) {
+		id := b.endpoint("acme").ID
+		names[id] = name
+		b.exec(`INSERT INTO endpoint_streaks (endpoint_id, tenant_id, failures, since) VALUES ($1, 'acme', $2, now())`, id, failures)
+		if set != "" {
+			b.exec(`UPDATE endpoints SET `+set+` WHERE id = $1`, id)
+		}
+	}
+	add("healthy", 0, "")
+	add("fails", 1, "")
+	add("failed too often", 20, `disabled_at = now(), disabled_by = 'failures', disabled_reason = 'r'`)
+	add("gone", 1, `disabled_at = now(), disabled_by = 'receiver', disabled_reason = 'r'`)
+	add("by a person", 5, `disabled_at = now(), disabled_by = 'key_1', disabled_reason = 'r'`)
+	add("by a signal", 0, `disabled_at = now(), disabled_by = 'signal', disabled_reason = 'r'`)
+	add("unproven", 0, `unverified = true, disabled_at = now(), disabled_by = 'verification', disabled_reason = 'r'`)
+	yes, no := true, false
+	for name, tc := range map[string]struct {
+		filter store.EndpointFilter
+		want   []string
+	}{
+		"trouble":    {store.EndpointFilter{Trouble: &yes}, []string{"fails", "failed too often", "gone", "unproven"}},
+		"no trouble": {store.EndpointFilter{Trouble: &no}, []string{"healthy", "by a person", "by a signal"}},
+		"disabled":   {store.EndpointFilter{Trouble: &yes, Disabled: &yes, Unverified: &no}, []string{"failed too often", "gone"}},
+	} {
+		tc.filter.Page.Limit = 10
+		found, err := b.Endpoints(t.Context(), "acme", tc.filter)
+		require.NoError(t, err)
+		var got []string
+		for _, e := range found.Items {
+			got = append(got, names[e.ID])
+		}
+		require.Equal(t, tc.want, got, name)
+	}
+}
+
 // The filter by type finds what would get an event, as the publication itself decides.
 func TestEndpoints_FilterByTypeIsWhatAPublicationDoes(t *testing.T) {
 	t.Parallel()

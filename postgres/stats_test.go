@@ -166,6 +166,72 @@ func TestStats_DoNotGrowWithEndpoints(t *testing.T) {
 	}
 }
 
+// The statistics of a page of endpoints are those that each has alone, and of the tenant's own endpoints.
+func TestEndpointStats(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.tenant("other")
+	one, two, quiet, theirs := b.endpoint("acme").ID, b.endpoint("acme").ID, b.endpoint("acme").ID, b.endpoint("other").ID
+	b.fillStats("acme", []webhook.EndpointID{one}, now().Add(-30*time.Hour), 30*12+1)
+	b.fillStats("acme", []webhook.EndpointID{two}, now().Add(-3*time.Hour), 12)
+	b.fillStats("other", []webhook.EndpointID{theirs}, now().Add(-time.Hour), 12)
+	b.exec(`INSERT INTO delivery_stats (endpoint_id, at, writer, status_code, duration, tenant_id, attempts, delivered, exhausted, canceled)
+		VALUES ($1, date_bin('5 minutes', now(), 'epoch'), 3, 0, 30, 'acme', 7, 0, 0, 0)`, two) // no answer, so no duration
+	b.compact(1000)
+	at := now()
+	for _, w := range webhook.StatsWindows {
+		got, err := b.EndpointStats(t.Context(), "acme", []webhook.EndpointID{two, one, quiet, theirs}, w.Since(at), w.Span)
+		require.NoError(t, err)
+		require.NotContains(t, got, quiet)
+		require.NotContains(t, got, theirs)
+		for _, id := range []webhook.EndpointID{one, two} {
+			cells, err := b.Stats(t.Context(), "acme", id, w.Since(at), w.Span)
+			require.NoError(t, err)
+			var want store.EndpointStats
+			for _, cell := range cells {
+				if cell.Duration < 0 {
+					continue
+				}
+				if n := len(want.Spans); n == 0 || !want.Spans[n-1].At.Equal(cell.At) {
+					want.Spans = append(want.Spans, store.StatsSpan{At: cell.At})
+				}
+				last := &want.Spans[len(want.Spans)-1]
+				last.Attempts += cell.Attempts
+				last.Delivered += cell.Delivered
+				if cell.StatusCode != 0 {
+					want.Durations[cell.Duration] += cell.Attempts
+				}
+			}
+			require.NotEmpty(t, want.Spans, w.Name)
+			require.Equal(t, &want, got[id], w.Name)
+		}
+	}
+	none, err := b.EndpointStats(t.Context(), "acme", nil, at, time.Hour)
+	require.NoError(t, err)
+	require.Empty(t, none)
+}
+
+// A page of 200 endpoints, each of which was busy all day, among 10,000 of a tenant, costs its own cells.
+func TestEndpointStats_ReadsAPage(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(`
+		INSERT INTO delivery_stats (endpoint_id, at, writer, status_code, duration, tenant_id, attempts, delivered, exhausted, canceled)
+		SELECT md5(e::text)::uuid, date_bin('1 hour', now(), 'epoch') - h * interval '1 hour', 0, 200, 6, 'acme', 1, 1, 0, 0
+		FROM generate_series(1, 10000) AS e, generate_series(3, 23) AS h`)
+	b.exec(`ANALYZE delivery_stats`)
+	var ids []webhook.EndpointID
+	require.NoError(t, b.db.Select(&ids, `SELECT md5(e::text)::uuid FROM generate_series(1, 200) AS e`))
+	query, args := postgres.EndpointStatsQuery(ids, now().Add(-24*time.Hour))
+	plan := postgres.ExplainGeneric(t, b.Store, query)
+	require.NotContains(t, plan, "Seq Scan", plan)
+	require.Less(t, postgres.Buffers(t, b.Store, query, args), 6000, "about one for each of their cells, which lie apart: %s", plan)
+	found, err := b.EndpointStats(t.Context(), "acme", ids, now().Add(-24*time.Hour), time.Hour)
+	require.NoError(t, err)
+	require.Len(t, found, 200)
+}
+
 func TestCountUnsettled(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -19,6 +19,9 @@ type EndpointFilter struct {
 	Disabled, Failing *bool
 	// Unverified, where given, is what the endpoint must be.
 	Unverified *bool
+	// Trouble, where given, is whether people should look at the endpoint: Waybill disabled it, its receiver has not proven itself, or it
+	// is enabled and its last attempt failed.
+	Trouble *bool
 	// EventType is one that the endpoint subscribes to, whatever its filter says.
 	EventType string
 	// Text is part of the URL or of the description, in upper or lower case.

@@ -20,6 +20,20 @@ type StatsCell struct {
 	Canceled  int64 `db:"canceled"`
 }
 
+// EndpointStats is what one endpoint of a list did.
+type EndpointStats struct {
+	// Spans has a value for each span in which there was an attempt, in the order of time.
+	Spans []StatsSpan
+	// Durations counts the attempts that got an answer.
+	Durations webhook.DurationCounts
+}
+
+// StatsSpan counts the attempts of a span of time that begins At.
+type StatsSpan struct {
+	At                  time.Time
+	Attempts, Delivered int64
+}
+
 // Unsettled counts deliveries that are not settled now, each up to 10,000.
 type Unsettled struct {
 	Pending  int `db:"pending"`
@@ -33,6 +47,9 @@ type Stats interface {
 	// added up by spans: multiples of five minutes, or of an hour where since is longer than two hours ago. since is where a span
 	// begins.
 	Stats(ctx context.Context, tenant string, endpoint webhook.EndpointID, since time.Time, span time.Duration) ([]StatsCell, error)
+	// EndpointStats returns what each of the tenant's endpoints did, in one query. One that did nothing is left out. since and span are as
+	// in Stats.
+	EndpointStats(ctx context.Context, tenant string, endpoints []webhook.EndpointID, since time.Time, span time.Duration) (map[webhook.EndpointID]*EndpointStats, error)
 	// CountUnsettled counts the deliveries of an endpoint, or of the tenant, that are not settled. An endpoint's pending ones are
 	// counted among the tenant's newest 10,000 that are.
 	CountUnsettled(ctx context.Context, tenant string, endpoint webhook.EndpointID) (Unsettled, error)
