@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// clientAddress returns the address that a request came from. Behind trusted proxies it is the last address in X-Forwarded-For that is
+// ClientAddress returns the address that a request came from. Behind trusted proxies it is the last address in X-Forwarded-For that is
 // none of theirs: what is left of it was written by the client, and says nothing. The zero address: it is not known.
-func (s *Server) clientAddress(r *http.Request) netip.Addr {
+func (s *Server) ClientAddress(r *http.Request) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}
@@ -30,9 +30,9 @@ func (s *Server) clientAddress(r *http.Request) netip.Addr {
 	return from
 }
 
-// addressText is clientAddress as an audit entry has it; "": it is not known.
+// addressText is ClientAddress as an audit entry has it; "": it is not known.
 func (s *Server) addressText(r *http.Request) string {
-	if a := s.clientAddress(r); a.IsValid() {
+	if a := s.ClientAddress(r); a.IsValid() {
 		return a.String()
 	}
 	return ""

@@ -132,7 +132,7 @@ func (s *Server) admitKey(r *http.Request, key *webhook.APIKey) error {
 		return webhook.UnknownKey()
 	}
 	if len(key.AllowCIDRs) > 0 {
-		if from := s.clientAddress(r); !key.AllowsAddress(from) {
+		if from := s.ClientAddress(r); !key.AllowsAddress(from) {
 			return webhook.Errorf(webhook.CodeForbidden, "the API key may not be used from the address %s", from)
 		}
 	}

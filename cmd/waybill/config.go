@@ -63,8 +63,12 @@ type config struct {
 	// OperatorTenant gets the operational events; empty: nobody does.
 	OperatorTenant string `env:"WAYBILL_OPERATOR_TENANT"`
 
-	// PublicURL is where people reach this Waybill, for links in mails.
+	// PublicURL is where people reach this Waybill, for links in mails and to portals.
 	PublicURL string `env:"WAYBILL_PUBLIC_URL"`
+	// TemporalUIURL is where people reach Temporal's Web UI, for links from the dashboard; empty: there are none.
+	TemporalUIURL string `env:"WAYBILL_TEMPORAL_UI_URL"`
+	// FrameAncestors are the origins of pages that may show a portal session in a frame.
+	FrameAncestors []string `env:"WAYBILL_FRAME_ANCESTORS"`
 	// SMTPHost is the mail server; empty: mail is off.
 	SMTPHost string `env:"WAYBILL_SMTP_HOST"`
 	// SMTPPort 0 is the usual one of SMTPTLS, which is "starttls", "tls" or "none".

@@ -90,6 +90,7 @@ func (c *config) check(command string) (*settings, error) {
 		wrong("WAYBILL_OPERATOR_TENANT", "is the id of a tenant, 1 to 63 lower-case letters, digits and dashes, not %q", c.OperatorTenant)
 	}
 	s.checkMail(wrong)
+	s.checkDashboard(wrong)
 	c.checkNumbers(wrong)
 	return s, errors.Join(errs...)
 }

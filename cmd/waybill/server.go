@@ -25,13 +25,21 @@ func (p *process) serveAPI(ctx context.Context, backlog api.Backlog) error {
 	options.Retention = p.Retention
 	options.OpenAPI, options.Failpoint = schemas.OpenAPI, p.failpoint
 	options.Now, options.NewUUID = p.clock.now, p.clock.newUUID
-	return p.listen(ctx, "WAYBILL_LISTEN", p.Listen, api.New(options), "the API listens")
+	server := api.New(options)
+	defer server.Close()
+	pages, err := p.newDashboard(server)
+	if err != nil {
+		return err
+	}
+	defer pages.Close()
+	return p.listen(ctx, "WAYBILL_LISTEN", p.Listen, besides(server, pages), "the API and the dashboard listen")
 }
 
 // serveOperation serves the health and the metrics of a process without the API until the context is done.
 func (p *process) serveOperation(ctx context.Context) error {
-	handler := api.NewOperation(p.operationOptions())
-	return p.listen(ctx, "WAYBILL_WORKER_LISTEN", p.WorkerListen, handler, "health and metrics are served")
+	server := api.NewOperation(p.operationOptions())
+	defer server.Close()
+	return p.listen(ctx, "WAYBILL_WORKER_LISTEN", p.WorkerListen, server, "health and metrics are served")
 }
 
 // operationOptions are what health and metrics need.
@@ -44,8 +52,7 @@ func (p *process) operationOptions() api.Options {
 
 // listen serves on the address that a variable sets until the context is done, and then lets open requests finish, for
 // their share of the time to stop.
-func (p *process) listen(ctx context.Context, variable, address string, handler *api.Server, says string) error {
-	defer handler.Close()
+func (p *process) listen(ctx context.Context, variable, address string, handler http.Handler, says string) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return fmt.Errorf("%s: %w", variable, err)

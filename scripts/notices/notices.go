@@ -40,7 +40,28 @@ func notices(ctx context.Context, root string) ([]byte, error) {
 			return nil, err
 		}
 	}
+	if err := writeAssetLicenses(&out, root); err != nil {
+		return nil, err
+	}
 	return out.Bytes(), nil
+}
+
+// assetDir has what the dashboard embeds from others, each with its license beside it.
+const assetDir = "dashboard/assets"
+
+func writeAssetLicenses(out *bytes.Buffer, root string) error {
+	files, err := filepath.Glob(filepath.Join(root, assetDir, "*.LICENSE"))
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "\n%s\n%s/%s\n\n%s\n", strings.Repeat("=", 80), assetDir, strings.TrimSuffix(filepath.Base(file), ".LICENSE"), strings.TrimSpace(string(text)))
+	}
+	return nil
 }
 
 // modulesOf lists the modules that have a package in the command, as the image has it.
