@@ -1,15 +1,9 @@
 package activities
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"encoding/json"
-	"html"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"waybill/webhook"
@@ -80,37 +74,4 @@ func (a *Activities) deliverWithToken(ctx context.Context, e *webhook.Endpoint, 
 
 func authorized(headers []webhook.Header, value string) []webhook.Header {
 	return append(slices.Clip(headers), webhook.Header{Name: "Authorization", Value: value})
-}
-
-// scrub takes secrets out of an answer that repeats what was sent, because who may read the log may not read them.
-func scrub(r *Response, secrets []string) {
-	if len(secrets) == 0 {
-		return
-	}
-	for _, secret := range spellings(secrets) {
-		r.Body = bytes.ReplaceAll(r.Body, []byte(secret), []byte(redacted))
-		for _, values := range r.Headers {
-			for i := range values {
-				values[i] = strings.ReplaceAll(values[i], secret, redacted)
-			}
-		}
-	}
-}
-
-// spellings returns the secrets as answers repeat them: as they are, and as JSON, forms and HTML write them, the longest first, because
-// one may be a part of another.
-func spellings(secrets []string) []string {
-	var all []string
-	for _, secret := range secrets {
-		if secret == "" {
-			continue
-		}
-		quoted, _ := json.Marshal(secret) // a string always encodes
-		inJSON := string(quoted[1 : len(quoted)-1])
-		plain := strings.NewReplacer(`\u0026`, "&", `\u003c`, "<", `\u003e`, ">").Replace(inJSON) // what others leave as it is
-		all = append(all, secret, inJSON, plain, strings.ReplaceAll(inJSON, "/", `\/`), strings.ReplaceAll(plain, "/", `\/`),
-			url.QueryEscape(secret), html.EscapeString(secret))
-	}
-	slices.SortFunc(all, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
-	return slices.Compact(all)
 }

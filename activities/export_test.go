@@ -8,4 +8,5 @@ const (
 	MaxErrorBytes      = maxErrorBytes
 	MaxRecordedHeaders = maxRecordedHeaders
 	MaxRecordedBytes   = maxRecordedBytes
+	LeastCut           = leastCut
 )

@@ -36,8 +36,8 @@ func TestActivities_Attempt_headersSuffice(t *testing.T) {
 			_, _ = io.WriteString(w, "begun")
 		}, webhook.ResponseHeaders, webhook.OutcomeDelivered, "", true},
 		"a 200 that ends":                         {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "begun") }, webhook.ResponseHeaders, webhook.OutcomeDelivered, "", false},
-		"an endless 200 where the body counts":    {endless(200), webhook.ResponseComplete, webhook.OutcomeRetryable, webhook.ErrorTimeout, false},
-		"an endless 200 where nothing is decided": {endless(200), "", webhook.OutcomeRetryable, webhook.ErrorTimeout, false},
+		"an endless 200 where the body counts":    {endless(200), webhook.ResponseComplete, webhook.OutcomeRetryable, webhook.ErrorTimeout, true},
+		"an endless 200 where nothing is decided": {endless(200), "", webhook.OutcomeRetryable, webhook.ErrorTimeout, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

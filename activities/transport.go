@@ -134,7 +134,7 @@ type Response struct {
 	// RetryAfter is the delay that the Retry-After header asks for, at most webhook.MaxRetryDelay; 0: none.
 	RetryAfter time.Duration
 	Headers    http.Header
-	// Body is the beginning of the answer's body, up to MaxResponseBody. Truncated says that the body is longer.
+	// Body is the beginning of the answer's body, up to MaxResponseBody. Truncated says that the body is longer, or broke off.
 	Body      []byte
 	Truncated bool
 	// ErrorClass is set when no answer arrived, and, unless HeadersSuffice, when a 2xx answer broke off or was not complete
@@ -204,13 +204,9 @@ func (t *Transport) send(ctx context.Context, cancel func(), r Request, x *excha
 	}
 	if r.HeadersSuffice {
 		defer time.AfterFunc(spareBodyTime, cancel).Stop()
-		if out.Body, out.Truncated, err = readBody(resp.Body); err != nil {
-			out.Truncated = true
-		}
-		return out
 	}
 	out.Body, out.Truncated, err = readBody(resp.Body)
-	if err != nil && resp.StatusCode >= 200 && resp.StatusCode <= 299 {
+	if err != nil && !r.HeadersSuffice && resp.StatusCode >= 200 && resp.StatusCode <= 299 {
 		// Only a complete 2xx answer acknowledges. A failure needs no body.
 		out.ErrorClass, out.Error = x.classify(ctx, err)
 	}
@@ -226,13 +222,13 @@ func (x *exchange) failure(ctx context.Context, err error) Response {
 }
 
 // readBody reads one byte past the limit. This detects a longer body and reaches the end of one that fits, which is
-// required for reusing the connection.
+// required for reusing the connection. A body that broke off is truncated too.
 func readBody(r io.Reader) (body []byte, truncated bool, err error) {
 	body, err = io.ReadAll(io.LimitReader(r, MaxResponseBody+1))
 	if len(body) > MaxResponseBody {
 		return body[:MaxResponseBody], true, nil
 	}
-	return body, false, err
+	return body, err != nil, err
 }
 
 func newRequest(ctx context.Context, r Request) (*http.Request, error) {

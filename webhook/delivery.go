@@ -126,7 +126,7 @@ type Attempt struct {
 	ResponseHeaders map[string]string `json:"response_headers" db:"-"`
 	// ResponseBody is the first 16 KiB of the answer.
 	ResponseBody []byte `json:"response_body" db:"response_body"`
-	// ResponseTruncated says that the answer was longer.
+	// ResponseTruncated says that the answer was longer, or broke off.
 	ResponseTruncated bool `json:"response_truncated,omitempty" db:"response_truncated"`
 }
 
