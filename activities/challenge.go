@@ -63,34 +63,45 @@ func (a *Activities) challenge(ctx context.Context, in *ChallengeInput) (*Challe
 		return nil, webhook.Errorf(webhook.CodeInternal, "the dialect %q is not loaded", s.Tenant.Dialect)
 	}
 	asked := webhook.VerificationOf(s.Endpoint.Verification)
-	out := &ChallengeResult{Version: s.Endpoint.Version, Method: asked.Method}
+	c := &challenge{a: a, to: s, dialect: d, out: &ChallengeResult{Version: s.Endpoint.Version, Method: asked.Method}}
+	s.Endpoint, c.withheld = s.Endpoint.Challenged()
 	if asked.Method == webhook.VerifyCloudEvents {
-		return out, a.askOrigin(ctx, s, d, asked.Origin, out)
+		return c.out, c.askOrigin(ctx, asked.Origin)
 	}
-	return out, a.askToken(ctx, s, d, out)
+	return c.out, c.askToken(ctx)
+}
+
+// challenge is one challenge that is under way.
+type challenge struct {
+	a *Activities
+	// to is whom is asked; its endpoint has what the request may have. withheld says that the endpoint has more.
+	to       *store.Sending
+	withheld bool
+	dialect  *webhook.Dialect
+	out      *ChallengeResult
 }
 
 // askToken posts a random token, signed as a delivery is. The answer must repeat it.
-func (a *Activities) askToken(ctx context.Context, s *store.Sending, d *webhook.Dialect, out *ChallengeResult) error {
-	token := rand.Text()
+func (c *challenge) askToken(ctx context.Context) error {
+	e, token := c.to.Endpoint, rand.Text()
 	body, err := json.Marshal(challengeBody{Type: challengeType, Challenge: token})
 	if err != nil {
 		return fmt.Errorf("write a challenge: %w", err)
 	}
 	signed := webhook.Request{
-		EventID: "evt_" + strings.ToLower(rand.Text()), EventType: challengeType, DeliveryID: webhook.NewID[webhook.DeliveryID](a.newUUID()),
-		Body: body, At: a.now().UTC(), Keys: s.Keys, Custom: s.Endpoint.Headers, URL: s.Endpoint.URL,
+		EventID: "evt_" + strings.ToLower(rand.Text()), EventType: challengeType, DeliveryID: webhook.NewID[webhook.DeliveryID](c.a.newUUID()),
+		Body: body, At: c.a.now().UTC(), Keys: c.to.Keys, Custom: e.Headers, URL: e.URL,
 	}
-	headers, err := a.sign(&signed, s.Endpoint, d)
+	headers, err := c.a.sign(&signed, e, c.dialect)
 	if err != nil {
 		return fmt.Errorf("sign a challenge: %w", err)
 	}
-	answer, err := a.ask(ctx, s, &Request{Headers: headers, Body: body, Timeout: s.Endpoint.RequestTimeout(d)})
+	answer, err := c.ask(ctx, &Request{Headers: headers, Body: body})
 	if err != nil {
 		return err
 	}
-	if out.Refused = refusal(answer); out.Refused == "" && !repeats(answer, token) {
-		out.Refused = "the answer does not repeat the challenge"
+	if c.out.Refused = c.refusal(answer); c.out.Refused == "" && !repeats(answer, token) {
+		c.out.Refused = "the answer does not repeat the challenge"
 	}
 	return nil
 }
@@ -102,29 +113,29 @@ func repeats(r *Response, token string) bool {
 }
 
 // askOrigin is the handshake of CloudEvents. The answer's headers say whether the origin may send, and how much.
-func (a *Activities) askOrigin(ctx context.Context, s *store.Sending, d *webhook.Dialect, origin string, out *ChallengeResult) error {
+func (c *challenge) askOrigin(ctx context.Context, origin string) error {
 	var headers []webhook.Header
-	for name, value := range s.Endpoint.Headers {
+	for name, value := range c.to.Endpoint.Headers {
 		headers = append(headers, webhook.Header{Name: name, Value: value})
 	}
 	headers = append(headers, webhook.Header{Name: webhook.HeaderRequestOrigin, Value: origin})
-	answer, err := a.ask(ctx, s, &Request{Method: http.MethodOptions, Headers: headers, Timeout: s.Endpoint.RequestTimeout(d), HeadersSuffice: true})
+	answer, err := c.ask(ctx, &Request{Method: http.MethodOptions, Headers: headers, HeadersSuffice: true})
 	if err != nil {
 		return err
 	}
-	if out.Refused = refusal(answer); out.Refused != "" {
+	if c.out.Refused = c.refusal(answer); c.out.Refused != "" {
 		return nil
 	}
 	if !webhook.AllowsOrigin(answer.Headers.Get("WebHook-Allowed-Origin"), origin) {
-		out.Refused = "the answer's header WebHook-Allowed-Origin does not name the origin"
+		c.out.Refused = "the answer's header WebHook-Allowed-Origin does not name the origin"
 		return nil
 	}
 	rate, ok := allowedRate(answer.Headers.Get("WebHook-Allowed-Rate"))
 	if !ok {
-		out.Refused = "the answer's header WebHook-Allowed-Rate is neither * nor a number of requests a minute"
+		c.out.Refused = "the answer's header WebHook-Allowed-Rate is neither * nor a number of requests a minute"
 		return nil
 	}
-	out.AllowedRate = rate
+	c.out.AllowedRate = rate
 	return nil
 }
 
@@ -141,11 +152,11 @@ func allowedRate(value string) (int, bool) {
 	return int(min(rate, maxAllowedRate)), true
 }
 
-// ask sends a request to the endpoint as its deliveries are sent: guarded, and with its credentials. CodeUnavailable: it could not be sent
-// by a fault on this side.
-func (a *Activities) ask(ctx context.Context, s *store.Sending, r *Request) (*Response, error) {
-	r.Tenant, r.URL = s.Tenant.ID, s.Endpoint.URL
-	answer := a.deliver(ctx, s.Endpoint, r)
+// ask sends a request to the endpoint as its deliveries are sent, guarded. CodeUnavailable: it could not be sent by a fault on this side.
+func (c *challenge) ask(ctx context.Context, r *Request) (*Response, error) {
+	e := c.to.Endpoint
+	r.Tenant, r.URL, r.Timeout = c.to.Tenant.ID, e.URL, e.RequestTimeout(c.dialect)
+	answer := c.a.deliver(ctx, e, r)
 	if answer.Fault != nil {
 		return nil, webhook.Errorf(webhook.CodeUnavailable, "%s", answer.Fault).WithCause(answer.Fault)
 	}
@@ -153,10 +164,13 @@ func (a *Activities) ask(ctx context.Context, s *store.Sending, r *Request) (*Re
 }
 
 // refusal says why an answer is none that proves anything; "": it may.
-func refusal(r *Response) string {
+func (c *challenge) refusal(r *Response) string {
+	const hint = `; a challenge has neither auth nor headers of the endpoint, unless its verification has "credentials": true`
 	switch {
 	case r.ErrorClass != "":
 		return webhook.CleanLine(r.Error, maxErrorBytes)
+	case c.withheld && (r.StatusCode == http.StatusUnauthorized || r.StatusCode == http.StatusForbidden):
+		return fmt.Sprintf("the receiver answered status %d%s", r.StatusCode, hint)
 	case r.StatusCode < 200 || r.StatusCode > 299:
 		return fmt.Sprintf("the receiver answered status %d", r.StatusCode)
 	}

@@ -1,15 +1,18 @@
 package activities_test
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"waybill/activities"
 	"waybill/webhook"
+	"waybill/webhook/certtest"
 )
 
 // challenge runs the activity as a worker does.
@@ -63,12 +66,72 @@ func TestActivities_Challenge_token(t *testing.T) {
 			require.Equal(t, &activities.ChallengeResult{Version: 7, Method: webhook.VerifyToken, Refused: test.refused}, out)
 			r := <-seen
 			require.Equal(t, "POST", r.Method)
-			require.Equal(t, "Bearer bearer-s3cret", r.Header.Get("Authorization"), "the endpoint's credentials")
-			require.Equal(t, headerText, r.Header.Get("X-Partner"), "the endpoint's headers")
+			require.NotContains(t, r.Header, "Authorization")
+			require.NotContains(t, r.Header, "X-Partner")
 			require.NotContains(t, b.logged.String(), "s3cret")
 			require.Empty(t, b.store.recorded, "a challenge is no attempt")
 		})
 	}
+}
+
+// A URL that nobody has proven gets no credentials: none is sent, and no token is fetched, until the endpoint's verification asks for it.
+// A client certificate is presented, because a receiver that demands one could not answer otherwise.
+func TestActivities_Challenge_credentials(t *testing.T) {
+	t.Parallel()
+	tokens := &tokenServer{life: "3600"}
+	served, _ := serve(t, tokens.ServeHTTP)
+	for name, test := range map[string]struct {
+		auth *webhook.Auth
+		want string
+	}{
+		"basic":  {&webhook.Auth{Type: webhook.AuthBasic, Username: "u", Password: webhook.SecretFromText("p")}, "Basic dTpw"},
+		"bearer": {&webhook.Auth{Type: webhook.AuthBearer, Token: webhook.SecretFromText("bearer-s3cret")}, "Bearer bearer-s3cret"},
+		"oauth2": {&webhook.Auth{
+			Type: webhook.AuthOAuth2, TokenURL: served.URL, ClientID: "c/1", ClientSecret: webhook.SecretFromText("p@ss word"),
+		}, "Bearer token-secret-1"},
+	} {
+		for _, v := range []webhook.Verification{{Method: webhook.VerifyToken}, {Method: webhook.VerifyCloudEvents, Origin: "events.example.com"}} {
+			t.Run(name+" "+string(v.Method), func(t *testing.T) {
+				seen := make(chan http.Header, 1)
+				b := setup(t, func(w http.ResponseWriter, r *http.Request) {
+					seen <- r.Header
+					w.Header().Set("WebHook-Allowed-Origin", "*")
+					if r.Header.Get("Authorization") != test.want || r.Header.Get("X-Partner") != headerText {
+						w.WriteHeader(http.StatusUnauthorized)
+					}
+					_, _ = io.WriteString(w, readChallenge(r))
+				})
+				b.store.sending.Endpoint.Auth, b.store.sending.Endpoint.Verification = test.auth, &v
+				before := tokens.asked()
+				refused := b.challenge(t).Refused
+				require.Contains(t, refused, "status 401; a challenge has neither auth nor headers")
+				got := <-seen
+				require.NotContains(t, got, "Authorization")
+				require.NotContains(t, got, "X-Partner")
+				require.Equal(t, before, tokens.asked())
+
+				with := v
+				with.Credentials = true
+				b.store.sending.Endpoint.Verification = &with
+				if name == "oauth2" {
+					tokens.change(func(s *tokenServer) { s.forms = nil }) // so that the token is the first
+				}
+				require.Empty(t, b.challenge(t).Refused)
+			})
+		}
+	}
+}
+
+func TestActivities_Challenge_presentsACertificate(t *testing.T) {
+	t.Parallel()
+	ca := certtest.NewAuthority(t)
+	s, seen, _ := serveCertified(t, ca, 0, tls.RequireAndVerifyClientCert)
+	b := setup(t, unreachable(t), func(o *activities.Options) { o.Transport = newTransport(t, s) })
+	certificate, key := ca.Issue(t, "the endpoint", time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
+	e := b.store.sending.Endpoint
+	e.URL, e.Auth = s.URL, &webhook.Auth{Type: webhook.AuthMTLS, Certificate: certificate, Key: webhook.SecretFromText(key)}
+	require.Equal(t, "the answer does not repeat the challenge", b.challenge(t).Refused)
+	require.Equal(t, "the endpoint", <-seen)
 }
 
 // Each challenge has a token of its own: an answer to one proves nothing for the next.
@@ -124,7 +187,8 @@ func TestActivities_Challenge_cloudEvents(t *testing.T) {
 			r := <-seen
 			require.Equal(t, "OPTIONS", r.Method)
 			require.Equal(t, origin, r.Header.Get("WebHook-Request-Origin"))
-			require.Equal(t, "Bearer bearer-s3cret", r.Header.Get("Authorization"))
+			require.NotContains(t, r.Header, "Authorization")
+			require.NotContains(t, r.Header, "X-Partner")
 			require.Equal(t, "/hook?token=s3cret-query", r.URL.RequestURI(), "the URL that deliveries go to")
 		})
 	}

@@ -40,6 +40,11 @@ func TestEndpoints_Verify(t *testing.T) {
 	w.admin("POST", one+"/enable", "").problem(409, webhook.CodeConflict)
 	w.admin("PATCH", one, `{"verification":null}`).want(200)
 	w.admin("POST", one+"/enable", "").problem(409, webhook.CodeConflict)
+
+	w.admin("POST", one+"/verify", "").want(200)
+	got = into[object](w.admin("PATCH", one, `{"verification":{"method":"token","credentials":true}}`).want(200))
+	require.Equal(t, "unverified", got["status"], "a challenge of another kind")
+	require.Equal(t, object{"method": "token", "credentials": true}, into[object](w.admin("GET", one, "").want(200))["verification"])
 }
 
 func TestEndpoints_VerifyRefused(t *testing.T) {

@@ -28,6 +28,24 @@ type Verification struct {
 	Method VerificationMethod `json:"method"`
 	// Origin is the DNS name of the sender, for VerifyCloudEvents.
 	Origin string `json:"origin,omitempty"`
+	// Credentials says that the challenge has the endpoint's credentials and custom headers. Without it a URL that nobody has proven
+	// yet gets neither; with it the receiver may stand behind a gateway that lets nobody through who has none.
+	Credentials bool `json:"credentials,omitempty"`
+}
+
+// Challenged returns the endpoint as its receiver is challenged, and whether something of it is withheld: custom headers and credentials,
+// unless its verification asks for them. A client certificate stays: whoever sees it can do nothing with it, and a receiver that demands
+// one answers nobody else.
+func (e *Endpoint) Challenged() (as *Endpoint, withheld bool) {
+	if VerificationOf(e.Verification).Credentials || len(e.Headers) == 0 && !e.Auth.SetsAuthorization() {
+		return e, false
+	}
+	bare := *e
+	bare.Headers = nil
+	if bare.Auth.SetsAuthorization() {
+		bare.Auth = nil
+	}
+	return &bare, true
 }
 
 // VerificationOf returns what an endpoint's receiver is asked: the endpoint's choice, or a token.

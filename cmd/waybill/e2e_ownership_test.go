@@ -18,7 +18,11 @@ type consenting struct {
 
 	mu     sync.Mutex
 	agrees bool
-	events []hooks.Arrival
+	// demands is the Authorization that it lets nobody through without; "": none.
+	demands string
+	events  []hooks.Arrival
+	// refused are the requests without it.
+	refused []hooks.Arrival
 }
 
 func newConsenting(t *testing.T) *consenting {
@@ -44,6 +48,9 @@ func (c *consenting) answer(a *hooks.Arrival) hooks.Behavior {
 	case !asked:
 		c.events = append(c.events, *a)
 		return hooks.Reply{}.Behavior()
+	case c.demands != "" && a.Header.Get("Authorization") != c.demands:
+		c.refused = append(c.refused, *a)
+		return hooks.Reply{Status: http.StatusUnauthorized}.Behavior()
 	case !c.agrees:
 		return hooks.Reply{Status: http.StatusNotFound}.Behavior()
 	}
@@ -62,6 +69,12 @@ func (c *consenting) got() []hooks.Arrival {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]hooks.Arrival(nil), c.events...)
+}
+
+func (c *consenting) lastRefused() hooks.Arrival {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.refused[len(c.refused)-1]
 }
 
 func (c *consenting) wait(t *testing.T, n int) []hooks.Arrival {
@@ -116,5 +129,40 @@ func TestOwnership(t *testing.T) {
 			tn.waitDelivery(t, second.Deliveries[0].ID, "delivered", 1)
 			c.wait(t, 2)
 		})
+	}
+}
+
+// A URL that nobody has proven yet gets neither the endpoint's credentials nor its headers; a receiver that lets nobody through without
+// them passes once the endpoint says so.
+func TestOwnership_Credentials(t *testing.T) {
+	t.Parallel()
+	tn := newTenant(t, shared(t), "standard", nil)
+	c := newConsenting(t)
+	c.agree(true)
+	c.demands = "Bearer ownership-token-2468"
+	tn.server.group.secrets.add("ownership-token-2468", "ownership-header-1357")
+	for _, asks := range []fields{{"method": "token"}, {"method": "cloudevents", "origin": "events.example.com"}} {
+		var e endpoint
+		tn.call(t, "POST", tn.path+"/endpoints", fields{
+			"url": c.url + "/hook", "event_types": []string{"*"}, "verification": asks, "headers": fields{"X-Api-Key": "ownership-header-1357"},
+			"auth": fields{"type": "bearer", "token": "ownership-token-2468"},
+		}).is(t, 201, &e)
+		path := tn.path + "/endpoints/" + e.ID
+		p := tn.call(t, "POST", path+"/verify", nil).isProblem(t, 409, "conflict")
+		require.Contains(t, p.Detail, `the receiver answered status 401; a challenge has neither auth nor headers of the endpoint, unless its verification has "credentials": true`)
+		asked := c.lastRefused()
+		require.Empty(t, asked.Header.Get("Authorization"))
+		require.Empty(t, asked.Header.Get("X-Api-Key"))
+
+		tn.call(t, "PATCH", path, fields{"verification": asks.with(fields{"credentials": true})}).is(t, 200, nil)
+		tn.call(t, "POST", path+"/verify", nil).is(t, 200, &e)
+		require.Equal(t, "enabled", e.Status)
+	}
+	sent := tn.publish(t, `{"type":"order.confirmed","data":1}`, 2)
+	for _, d := range sent.Deliveries {
+		tn.waitDelivery(t, d.ID, "delivered", 1)
+	}
+	for _, a := range c.wait(t, 2) {
+		require.Equal(t, c.demands, a.Header.Get("Authorization"))
 	}
 }
