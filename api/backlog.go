@@ -11,6 +11,7 @@ type noBacklog struct{}
 
 func (noBacklog) Admit(int) error { return nil }
 func (noBacklog) Done(int, int)   {}
+func (noBacklog) Limit() int      { return 0 }
 
 // admitted stores a publication if the backlog admits it.
 func (s *Server) admitted(ctx context.Context, p *webhook.Publication) (receipt *webhook.Receipt, err error) {

@@ -39,6 +39,8 @@ func (f *fakeBacklog) Done(admitted, waiting int) {
 }
 
 // took returns how many events were admitted and how many of them wait since it was last asked.
+func (f *fakeBacklog) Limit() int { return 7 }
+
 func (f *fakeBacklog) took(t *testing.T) (admitted, waiting int) {
 	t.Helper()
 	f.mu.Lock()

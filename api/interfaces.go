@@ -90,6 +90,8 @@ type Backlog interface {
 	Admit(events int) error
 	// Done records the store's answer for admitted events: how many of them wait to be dispatched.
 	Done(admitted, waiting int)
+	// Limit is how many events may wait; 0: no limit.
+	Limit() int
 }
 
 // Engine is what the API needs of package engine.

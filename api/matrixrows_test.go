@@ -91,6 +91,7 @@ var matrix = map[string]matrixRow{
 	"GET /v1/tenants/{tenant}/recoveries/{recovery}":         {needs: "read", status: 200},
 	"POST /v1/tenants/{tenant}/recoveries/{recovery}/cancel": {needs: "manage", status: 200},
 
+	"GET /v1/status":                       {needs: "admin", status: 200},
 	"GET /v1/dispatches":                   {needs: "admin", status: 200},
 	"POST /v1/dispatches/{dispatch}/retry": {needs: "admin", status: 202},
 	"GET /v1/tenants/{tenant}/audit":       {needs: "manage", status: 200},

@@ -120,6 +120,7 @@ func (s *Server) secretRoutes() []route {
 // adminRoutes lists what belongs to no tenant and only the administrator sees.
 func (s *Server) adminRoutes() []route {
 	return []route{
+		{"GET", "/v1/status", adminOnly, s.getStatus},
 		{"GET", "/v1/dispatches", adminOnly, s.listDispatches},
 		{"POST", "/v1/dispatches/{dispatch}/retry", adminOnly, s.retryDispatch},
 		{"GET", "/v1/quarantine", adminOnly, s.listQuarantine},

@@ -72,6 +72,9 @@ type Options struct {
 	// Retention is how long events and deliveries are kept; 0: webhook.DefaultRetention.
 	Retention time.Duration
 
+	// Version is which Waybill this is, as people name it; "": unknown.
+	Version string
+
 	// OpenAPI is YAML, served at /openapi.yaml and as JSON at /openapi.json.
 	OpenAPI []byte
 	// Metrics serves /metrics; nil: no such route.
@@ -104,6 +107,7 @@ func (o *Options) setDefaults() {
 	o.MaxBodyBytes = cmp.Or(o.MaxBodyBytes, DefaultMaxBodyBytes)
 	o.MaxBatchBytes = cmp.Or(o.MaxBatchBytes, DefaultMaxBatchBytes)
 	o.MaxInflightBytes = cmp.Or(o.MaxInflightBytes, DefaultMaxInflightBytes)
+	o.Version = cmp.Or(o.Version, "unknown")
 	o.Random = cmp.Or(o.Random, rand.Reader)
 	o.Retention = cmp.Or(o.Retention, webhook.DefaultRetention)
 	if o.Backlog == nil {

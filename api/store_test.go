@@ -57,6 +57,8 @@ type memStore struct {
 	statsAsked   []statsQuestion
 	// endpointStats is what EndpointStats answers.
 	endpointStats map[webhook.EndpointID]store.EndpointStats
+	waiting       store.Waiting
+	counted       int // how far CountWaiting was to count
 	calls         map[string]int
 	running       int // calls of Accept at this moment
 	crowd         int // the most there were
@@ -293,6 +295,16 @@ func (m *memStore) EndpointSecret(_ context.Context, tenant string, id webhook.E
 	}
 	_, err = m.findEndpoint(tenant, id)
 	return m.keysOf(id.String()), err
+}
+
+func (m *memStore) CountWaiting(_ context.Context, most int) (*store.Waiting, error) {
+	leave, err := m.enter("CountWaiting")
+	defer leave()
+	if err != nil {
+		return nil, err
+	}
+	m.counted = most
+	return &m.waiting, nil
 }
 
 func (m *memStore) QuarantinedRows(_ context.Context, p store.Page) ([]store.QuarantinedRow, error) {

@@ -116,6 +116,9 @@ var StatsStatements = map[string]string{
 	"written": compactWritten, "minutes": compactMinutes, "tenants": compactTenants, "forget": forgetHours,
 }
 
+// SelectWaiting is the statement that counts what waits.
+const SelectWaiting = selectWaiting
+
 // Searched is how many rows a list looks at in one call.
 const Searched = searched
 

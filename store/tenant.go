@@ -58,7 +58,20 @@ type KeyUse struct {
 	At time.Time
 }
 
-// Health tells whether the database answers.
+// Health tells whether the database answers, and what waits in it.
 type Health interface {
 	Ping(ctx context.Context) error
+	// CountWaiting counts what waits, each up to most.
+	CountWaiting(ctx context.Context, most int) (*Waiting, error)
+}
+
+// Waiting is what waits to be dispatched, or for a person.
+type Waiting struct {
+	// Events were accepted and are not dispatched. It includes those that are set aside.
+	Events int `db:"events"`
+	// OldestAt is when the oldest of them that is not set aside was accepted; nil: there is none.
+	OldestAt *time.Time `db:"oldest_at"`
+	// SetAside events could not be dispatched. Quarantined rows of the outbox could not become events.
+	SetAside    int `db:"set_aside"`
+	Quarantined int `db:"quarantined"`
 }

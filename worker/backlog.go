@@ -121,6 +121,9 @@ func (b *Backlog) Admit(events int) error {
 	return nil
 }
 
+// Limit returns how many events may wait; 0: no limit.
+func (b *Backlog) Limit() int { return b.limit }
+
 // Done records the database's answer for admitted events: how many of them wait to be dispatched.
 func (b *Backlog) Done(admitted, waiting int) {
 	b.mu.Lock()

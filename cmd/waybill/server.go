@@ -23,6 +23,7 @@ func (p *process) serveAPI(ctx context.Context, backlog api.Backlog) error {
 	options.Backlog = backlog
 	options.MaxBodyBytes, options.MaxBatchBytes, options.MaxInflightBytes = p.MaxBodyBytes, p.MaxBatchBytes, p.MaxInflightBytes
 	options.Retention = p.Retention
+	options.Version = version()
 	options.OpenAPI, options.Failpoint = schemas.OpenAPI, p.failpoint
 	options.Now, options.NewUUID = p.clock.now, p.clock.newUUID
 	server := api.New(options)
