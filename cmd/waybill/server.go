@@ -33,7 +33,7 @@ func (p *process) serveAPI(ctx context.Context, backlog api.Backlog) error {
 		return err
 	}
 	defer pages.Close()
-	return p.listen(ctx, "WAYBILL_LISTEN", p.Listen, besides(server, pages), "the API and the dashboard listen")
+	return p.listen(ctx, "WAYBILL_LISTEN", p.Listen, besides(server, pages), "the API listens")
 }
 
 // serveOperation serves the health and the metrics of a process without the API until the context is done.
