@@ -22,8 +22,10 @@ type exchange struct {
 	timeout time.Duration
 	// asked is whether the receiver asked for a client certificate on this connection; notAsked unless the request is the first on it.
 	asked inquiry
-	// atProxy says that the request waits for a connection to the operator's proxy.
+	// atProxy says that a dial for the request waits for a connection to the operator's proxy.
 	atProxy atomic.Bool
+	// connected says that the request has a connection, be it one that another request left in the meantime.
+	connected bool
 }
 
 // exchangeKey is the context key of the exchange that a dial is for.
@@ -44,7 +46,7 @@ func (x *exchange) fault(ctx context.Context, err error) error {
 	if p := (*proxyError)(nil); errors.As(err, &p) {
 		return p
 	}
-	if ctx.Err() != nil && x.atProxy.Load() {
+	if ctx.Err() != nil && !x.connected && x.atProxy.Load() {
 		return &proxyError{"cannot be reached", err}
 	}
 	return nil
@@ -53,6 +55,7 @@ func (x *exchange) fault(ctx context.Context, err error) error {
 // watch returns a context that records the connection of its request.
 func (x *exchange) watch(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		x.connected = true
 		if over, ok := info.Conn.(*tls.Conn); ok {
 			if raw, ok := over.NetConn().(*connection); ok && !info.Reused {
 				x.asked = raw.asked

@@ -2,6 +2,7 @@ package activities_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/base64"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -191,6 +193,68 @@ func TestTransport_Send_proxyFails(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A request that got the connection of another one is with the receiver, though the dial for it still waits for the proxy.
+func TestTransport_Send_overAnotherConnection(t *testing.T) {
+	t.Parallel()
+	var requests atomic.Int64
+	release, arrived, done := make(chan struct{}), make(chan struct{}, 1), make(chan struct{})
+	receiver, _ := serve(t, func(http.ResponseWriter, *http.Request) {
+		if requests.Add(1) == 1 {
+			<-release // keeps the only connection until the second request has begun to dial
+			return
+		}
+		arrived <- struct{}{}
+		<-done
+	})
+	t.Cleanup(func() { close(done) })
+	up, _ := startProxy(t, nil)
+	l, err := net.Listen("tcp", "127.0.0.1:0") // a proxy over TLS that makes one handshake and then hangs
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	certified := serveTLS(t, nil)
+	second := make(chan net.Conn, 1)
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go splice(tls.Server(conn, &tls.Config{Certificates: certified.TLS.Certificates, NextProtos: []string{"http/1.1"}}), up.Host)
+		if conn, err = l.Accept(); err == nil {
+			second <- conn
+		}
+	}()
+	tr := transportWith(t, activities.TransportOptions{
+		Rules: activities.AddressRules{Allow: loopback}, RootCAs: certificateOf(certified), Proxy: &url.URL{Scheme: "https", Host: l.Addr().String()},
+	})
+	first := make(chan activities.Response, 1)
+	go func() { first <- tr.Send(t.Context(), activities.Request{URL: receiver.URL, Timeout: bounded}) }()
+	require.Eventually(t, func() bool { return requests.Load() == 1 }, bounded, time.Millisecond)
+	out := make(chan activities.Response, 1)
+	go func() { out <- tr.Send(t.Context(), activities.Request{URL: receiver.URL, Timeout: 2 * time.Second}) }()
+	defer (<-second).Close()
+	close(release)
+	require.Equal(t, 200, (<-first).StatusCode)
+	<-arrived
+	got := <-out
+	require.NoError(t, got.Fault)
+	require.Equal(t, webhook.ErrorTimeout, got.ErrorClass)
+}
+
+// splice joins a connection to the one that it makes to an address.
+func splice(from net.Conn, address string) {
+	defer from.Close()
+	to, err := net.DialTimeout("tcp", address, bounded)
+	if err != nil {
+		return
+	}
+	defer to.Close()
+	go func() {
+		defer from.Close() // ends the copy below
+		_, _ = io.Copy(from, to)
+	}()
+	_, _ = io.Copy(to, from)
 }
 
 // While the proxy is down no attempt is made or recorded: the activity fails with what Temporal retries.
