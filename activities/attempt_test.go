@@ -145,6 +145,7 @@ func TestActivities_Attempt_disablesWhatIsGone(t *testing.T) {
 	require.Equal(t, webhook.OutcomeRejected, out.Attempt.Outcome)
 	require.Equal(t, []string{"disable: the receiver answered 410 Gone", "disable: the receiver answered 410 Gone"}, b.engine.told,
 		"a database that is away for a moment is waited for")
+	require.Equal(t, b.store.sending.Endpoint.URL, b.engine.gone, "another URL is not gone")
 }
 
 func TestActivities_Attempt_goesOnWhenEnabledMeanwhile(t *testing.T) {

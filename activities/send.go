@@ -67,7 +67,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	a.failpoint("after-record")
 	switch {
 	case verdict.Gone:
-		a.disable(ctx, in)
+		a.disable(ctx, in, s.Endpoint.URL)
 	case plan.autoDisable.Reached(after.Streak):
 		a.failpoint("before-auto-disable")
 		a.disableFailing(ctx, in, plan.autoDisable)
@@ -136,13 +136,13 @@ func leaveSchedule(r *store.Record, v webhook.Verdict, due *time.Time) {
 	r.Status, r.NextAttemptAt = webhook.StatusRetrying, &next
 }
 
-// disable disables an endpoint whose receiver is gone. When it fails, the receiver's answer to the next delivery repeats
+// disable disables an endpoint whose receiver, at the URL, is gone. When it fails, the receiver's answer to the next delivery repeats
 // it.
-func (a *Activities) disable(ctx context.Context, in *AttemptInput) {
+func (a *Activities) disable(ctx context.Context, in *AttemptInput, url string) {
 	const reason = "the receiver answered 410 Gone"
 	ctx = store.WithActor(ctx, store.Actor{Name: webhook.ByReceiver})
 	_, err := persist(ctx, a.recordTimeout, func(ctx context.Context) (*webhook.Endpoint, error) {
-		return a.engine.DisableEndpoint(ctx, in.Tenant, in.EndpointID, webhook.Change{By: webhook.ByReceiver, Reason: reason, At: a.now()})
+		return a.engine.DisableEndpoint(ctx, in.Tenant, in.EndpointID, webhook.Change{By: webhook.ByReceiver, Reason: reason, URL: url, At: a.now()})
 	})
 	if err != nil {
 		a.log.Warn("an endpoint that is gone could not be disabled", "tenant", in.Tenant, "endpoint", in.EndpointID, "error", err)

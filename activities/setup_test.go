@@ -122,6 +122,7 @@ func (s *fakeStore) CancelDeliveriesOfDeleted(_ context.Context, _ string, _ web
 type fakeEngine struct {
 	mu        sync.Mutex
 	told      []string
+	gone      string // the URL that answered 410
 	onTell    func(eventID string) error
 	onDisable func() error
 	onEnable  func() error
@@ -140,6 +141,7 @@ func (e *fakeEngine) EndWorkflowsOf(_ context.Context, tenant string, before tim
 
 func (e *fakeEngine) DisableEndpoint(_ context.Context, _ string, _ webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, error) {
 	e.tell("disable: " + change.Reason)
+	e.gone = change.URL
 	if e.onDisable != nil {
 		return nil, e.onDisable()
 	}

@@ -12,6 +12,9 @@ import (
 // DisableEndpoint implements store.Endpoints.
 func (s *Store) DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, bool, error) {
 	return s.setEnabled(ctx, tenant, id, "disable an endpoint", func(e *webhook.Endpoint) bool {
+		if change.URL != "" && change.URL != e.URL {
+			return false
+		}
 		if e.DisabledAt != nil && e.DisabledBy != webhook.ByVerification {
 			return false // who disables an unverified endpoint wants it to stay so once it is verified
 		}

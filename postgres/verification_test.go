@@ -126,6 +126,36 @@ func TestVerification_DisabledByAPerson(t *testing.T) {
 	require.Equal(t, "created disabled", b.verify(made, 0).DisabledReason)
 }
 
+// What the receiver at the URL before answers late disables neither an endpoint that waits for the proof of another URL nor one that goes
+// on with it.
+func TestDisableEndpoint_AnswerOfAnotherURL(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for tenant, asks := range map[string]bool{"acme": true, "other": false} {
+		if asks {
+			b.verifyingTenant(tenant)
+		} else {
+			b.tenant(tenant)
+		}
+		e := b.endpoint(tenant)
+		gone := webhook.Change{By: webhook.ByReceiver, Reason: "the receiver answered 410 Gone", URL: e.URL, At: now()}
+		e = b.update(e, func(e *webhook.Endpoint) { e.URL = "https://receiver.example/moved" })
+		got, changed, err := b.DisableEndpoint(t.Context(), tenant, e.ID, gone)
+		require.NoError(t, err)
+		require.False(t, changed)
+		require.Equal(t, e, got)
+		if asks {
+			e = b.verify(e, 0)
+		}
+		require.Nil(t, e.DisabledAt)
+		gone.URL = e.URL
+		got, changed, err = b.DisableEndpoint(t.Context(), tenant, e.ID, gone)
+		require.NoError(t, err)
+		require.True(t, changed)
+		require.Equal(t, webhook.ByReceiver, got.DisabledBy)
+	}
+}
+
 // An endpoint may ask on its own, and where nobody asks any more, a person may enable it.
 func TestVerification_AskedByTheEndpoint(t *testing.T) {
 	t.Parallel()

@@ -45,7 +45,7 @@ type Endpoints interface {
 	// but where a receiver has to prove itself: after another URL or another verification.
 	UpdateEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change func(*webhook.Endpoint) error) (*webhook.Endpoint, error)
 	// DisableEndpoint stops all attempts to an endpoint and reports whether anything changed. One that is already disabled
-	// keeps its first reason and time.
+	// keeps its first reason and time, unless it only waits for a proof, and one whose URL is not the change's stays as it is.
 	DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, bool, error)
 	// EnableEndpoint allows attempts to an endpoint again and reports whether anything changed. QueuesToWake lists the
 	// endpoint until QueueWoken, as it does after the others that change who sends to it. CodeConflict: its receiver has to prove itself

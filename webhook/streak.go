@@ -11,7 +11,9 @@ type Change struct {
 	By string
 	// Reason is one line of at most 500 bytes; of an enabling it is "".
 	Reason string
-	At     time.Time
+	// URL is the one that was called, where a receiver asks: its answer means nothing for another URL. "": whatever the URL is.
+	URL string
+	At  time.Time
 }
 
 // Who makes a change where no key does.
