@@ -38,6 +38,12 @@ func (s *Server) addressText(r *http.Request) string {
 	return ""
 }
 
+// throughProxy reports whether a trusted proxy sent the request.
+func (s *Server) throughProxy(r *http.Request) bool {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && s.isProxy(plainAddress(peer.Addr()))
+}
+
 func (s *Server) isProxy(a netip.Addr) bool {
 	return slices.ContainsFunc(s.opts.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a) })
 }

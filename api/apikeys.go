@@ -100,11 +100,16 @@ func (s *Server) revokeKey(w http.ResponseWriter, r *http.Request, c *call) erro
 	return nil
 }
 
-// forgetKeys removes changed keys from the cache of this process. Other processes notice within keyStaleness.
+// forgetKeys removes changed keys, and the sessions that they made, from the cache of this process. Other processes notice within keyStaleness.
 func (s *Server) forgetKeys(ids []webhook.KeyID) {
 	for hash, key := range s.keys.All() {
 		if slices.Contains(ids, key.ID) {
 			s.keys.Invalidate(hash)
+		}
+	}
+	for hash, found := range s.sessions.All() {
+		if slices.Contains(ids, found.KeyID) {
+			s.sessions.Invalidate(hash)
 		}
 	}
 }

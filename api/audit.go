@@ -8,9 +8,10 @@ import (
 )
 
 // asActor returns the request as one whose changes the caller makes, so that the store can write who did it. Only routes that change
-// something, or show a secret, pay for it: those of managers and of the administrator.
-func (s *Server) asActor(r *http.Request, c *call, needed access) *http.Request {
-	if needed != manage && needed != adminOnly {
+// something, or show a secret, pay for it: those of managers and of the administrator, and what else is no GET and no publication.
+func (s *Server) asActor(r *http.Request, c *call, rt route) *http.Request {
+	needed := rt.access.ofKeys()
+	if needed == publish || rt.method == http.MethodGet && needed != manage && needed != adminOnly {
 		return r
 	}
 	return r.WithContext(store.WithActor(r.Context(), store.Actor{Name: c.name(), Address: s.addressText(r), RequestID: infoOf(r).id}))

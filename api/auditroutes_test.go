@@ -31,6 +31,12 @@ var audited = map[string]string{
 	"DELETE /v1/tenants/{tenant}/keys/{key}":      "key.revoked",
 	"POST /v1/tenants/{tenant}/keys/{key}/rotate": "key.rotated",
 
+	"POST /v1/sessions":                      "session.created",
+	"DELETE /v1/session":                     "session.ended",
+	"POST /v1/portal-sessions":               "session.created",
+	"POST /v1/sign-in-links":                 "sign_in_link.created",
+	"POST /v1/tenants/{tenant}/portal-links": "portal_link.created",
+
 	"PUT /v1/tenants/{tenant}/event-types/{type}":    "event_type.put",
 	"DELETE /v1/tenants/{tenant}/event-types/{type}": "event_type.deleted",
 
@@ -83,7 +89,7 @@ func TestAudit_EveryChange(t *testing.T) {
 		t.Run(route, func(t *testing.T) {
 			row := matrix[route]
 			values := w.values(i, rt, row)
-			a := w.admin(rt.Method, fill(rt.Path+row.query, values), fill(row.body, values)).want(row.status)
+			a, actor := w.change(rt, row, values)
 			found := into[struct{ Data []webhook.AuditEntry }](w.admin("GET", "/v1/audit?action="+action, "").want(200))
 			var of []webhook.AuditEntry
 			for _, e := range found.Data {
@@ -92,13 +98,36 @@ func TestAudit_EveryChange(t *testing.T) {
 				}
 			}
 			require.Len(t, of, 1, "entries of the request")
-			require.Equal(t, "admin", of[0].Actor)
+			require.Equal(t, actor, of[0].Actor)
 			require.Equal(t, "192.0.2.1", of[0].Address)
 			require.NotEmpty(t, of[0].Target)
-			require.Contains(t, w.log.String(), "msg=audit action="+action+" tenant="+of[0].TenantID+" target="+of[0].Target+" actor=admin address=192.0.2.1")
+			require.Contains(t, w.log.String(), "msg=audit action="+action+" tenant="+orQuotes(of[0].TenantID)+" target="+of[0].Target+" actor="+actor+" address=192.0.2.1")
 		})
 	}
 	require.Greater(t, seen, 20)
+}
+
+// orQuotes is a value as the log has it.
+func orQuotes(text string) string {
+	if text == "" {
+		return `""`
+	}
+	return text
+}
+
+// change sends the request of a route with the admin key, and what only a session or a link can do with those. It returns who did it.
+func (w *auditWorld) change(rt api.Route, row matrixRow, values map[string]string) (*answer, string) {
+	w.t.Helper()
+	switch rt.Method + " " + rt.Path {
+	case "DELETE /v1/session":
+		token := into[session](w.admin("POST", "/v1/sessions", "").want(201)).Token
+		return w.call(token, rt.Method, rt.Path, "").want(204), "admin"
+	case "POST /v1/portal-sessions":
+		link := into[struct{ ID, URL string }](w.admin("POST", "/v1/tenants/"+values["tenant"]+"/portal-links", "").want(201))
+		return w.call("", rt.Method, rt.Path, `{"token":"`+linkToken(link.URL)+`"}`).want(201), link.ID
+	default:
+		return w.admin(rt.Method, fill(rt.Path+row.query, values), fill(row.body, values)).want(row.status), "admin"
+	}
 }
 
 // auditWorld is a server with the real store, and without workflows.

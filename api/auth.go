@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/gorilla/mux"
 	"github.com/maypok86/otter/v2"
@@ -23,12 +25,53 @@ func hashKey(key string) keyHash { return sha256.Sum256([]byte(key)) }
 // keyPattern is the form of a tenant's key; anything else is refused without a query of the database.
 var keyPattern = regexp.MustCompile(`^wbk_[A-Za-z0-9_-]{43}$`)
 
-// caller is who sent a request: the admin or the holder of a tenant's key. The zero value is an anonymous caller.
+// caller is who sent a request: the admin, the holder of a tenant's key, or of a session. The zero value is an anonymous caller.
 type caller struct {
 	admin bool
 	// adminName is "" for an admin key without a name.
 	adminName string
 	key       *webhook.APIKey
+	// session is nil for a key. A portal session is neither the admin nor has it a key; another has the rights of the key that made it.
+	session *webhook.Session
+}
+
+// portal returns the caller's session if it is a portal's; nil otherwise.
+func (c caller) portal() *webhook.Session {
+	if c.session != nil && c.session.OfPortal() {
+		return c.session
+	}
+	return nil
+}
+
+// tenantID is the tenant that the caller is bound to; "": none.
+func (c caller) tenantID() string {
+	switch {
+	case c.key != nil:
+		return c.key.TenantID
+	case c.portal() != nil:
+		return c.session.TenantID
+	default:
+		return ""
+	}
+}
+
+// scopes are what the caller may do; for the admin, all.
+func (c caller) scopes() []webhook.Scope {
+	switch {
+	case c.admin:
+		return webhook.Scopes
+	case c.key != nil:
+		return c.key.Scopes
+	case c.portal() != nil:
+		return c.session.Scopes
+	default:
+		return nil
+	}
+}
+
+// allows reports whether the caller has a scope for a tenant.
+func (c caller) allows(tenant string, scope webhook.Scope) bool {
+	return c.admin || c.tenantID() == tenant && slices.Contains(c.scopes(), scope)
 }
 
 // name identifies the caller, as in webhook.AuditEntry.Actor.
@@ -40,6 +83,8 @@ func (c caller) name() string {
 		return "admin"
 	case c.key != nil:
 		return c.key.ID.String()
+	case c.portal() != nil:
+		return c.session.LinkID.String()
 	default:
 		return "nobody"
 	}
@@ -54,7 +99,7 @@ type call struct {
 
 // manages reports whether the caller may see what requires the scope manage.
 func (c *call) manages() bool {
-	return c.admin || c.key != nil && c.tenant != nil && c.key.Allows(c.tenant.ID, webhook.ScopeManage)
+	return c.admin || c.tenant != nil && c.allows(c.tenant.ID, webhook.ScopeManage)
 }
 
 // admit authenticates and authorizes the caller and finds the tenant of the path.
@@ -92,6 +137,9 @@ func (s *Server) authenticate(r *http.Request) (caller, error) {
 			return caller{admin: true, adminName: s.admins[i].name}, nil
 		}
 	}
+	if sessionPattern.MatchString(key) {
+		return s.authenticateSession(r, hash, key)
+	}
 	if !keyPattern.MatchString(key) {
 		return caller{}, webhook.UnknownKey()
 	}
@@ -99,10 +147,11 @@ func (s *Server) authenticate(r *http.Request) (caller, error) {
 	if err != nil {
 		return caller{}, err
 	}
-	if err := s.admitKey(r, found); err != nil {
+	now := s.now()
+	if err := s.admitKey(r, found, now); err != nil {
 		return caller{}, err
 	}
-	return caller{key: found}, nil
+	return caller{key: found}, s.uses.enter(infoOf(r), useOf{key: found.ID}, now)
 }
 
 // findKey returns a key that is not revoked, at most keyStaleness old. Unknown keys are remembered, because a caller who has not
@@ -125,9 +174,8 @@ func (s *Server) findKey(ctx context.Context, hash keyHash) (*webhook.APIKey, er
 	return found, nil
 }
 
-// admitKey checks what may change between two requests with a key: the time, the caller's address, and how many there were.
-func (s *Server) admitKey(r *http.Request, key *webhook.APIKey) error {
-	now := s.now()
+// admitKey checks what may change between two requests with a key: the time and the caller's address.
+func (s *Server) admitKey(r *http.Request, key *webhook.APIKey, now time.Time) error {
 	if key.ExpiredAt(now) {
 		return webhook.UnknownKey()
 	}
@@ -136,20 +184,23 @@ func (s *Server) admitKey(r *http.Request, key *webhook.APIKey) error {
 			return webhook.Errorf(webhook.CodeForbidden, "the API key may not be used from the address %s", from)
 		}
 	}
-	return s.uses.enter(infoOf(r), key.ID, now)
+	return nil
 }
 
-// authorize checks the caller against a route and the tenant in its path, "" for none. For a key of another tenant the
+// authorize checks the caller against a route and the tenant in its path, "" for none. For a key or a session of another tenant the
 // tenant does not exist, whatever the scope.
-func (c caller) authorize(needed access, tenant string) error {
+func (c caller) authorize(route access, tenant string) error {
+	needed := route.ofKeys()
 	switch {
-	case c.admin || needed == anyKey:
+	case c.admin:
 		return nil
 	case needed == adminOnly:
 		return webhook.Errorf(webhook.CodeForbidden, "this needs the admin key")
-	case c.key.TenantID != tenant:
+	case needed != anyKey && c.tenantID() != tenant:
 		return noTenant(tenant)
-	case !c.key.Allows(tenant, webhook.Scope(needed)):
+	case c.portal() != nil && !route.forPortals():
+		return webhook.Errorf(webhook.CodeForbidden, "this needs an API key; a portal session may not do it")
+	case needed != anyKey && !c.allows(tenant, webhook.Scope(needed)):
 		return webhook.Errorf(webhook.CodeForbidden, "this needs a key with the scope %q", string(needed))
 	default:
 		return nil

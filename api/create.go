@@ -107,8 +107,12 @@ func (s *Server) once(r *http.Request, c *call, in any, answer func() ([]byte, e
 	if err != nil {
 		return nil, fmt.Errorf("encode the request: %w", err)
 	}
+	if portal := c.portal(); portal != nil { // another customer of the tenant may use the same key
+		key = portal.LinkID.String() + "\x00" + key
+	}
 	once := &store.Once{
-		Hash: sha256.Sum256([]byte(r.URL.Path + "\x00" + key)), Digest: sha256.Sum256(append([]byte(c.name()+"\x00"), request...)), Answer: answer,
+		Scope: c.tenantID(),
+		Hash:  sha256.Sum256([]byte(r.URL.Path + "\x00" + key)), Digest: sha256.Sum256(append([]byte(c.name()+"\x00"), request...)), Answer: answer,
 	}
 	if c.tenant != nil {
 		once.Scope = c.tenant.ID

@@ -3,13 +3,17 @@ package api
 import "time"
 
 // Route is what tests see of a route.
-type Route struct{ Method, Path, Access string }
+type Route struct {
+	Method, Path, Access string
+	// Portal says that a portal session may use it.
+	Portal bool
+}
 
 // Routes lists the routes that the server has.
 func (s *Server) Routes() []Route {
 	var out []Route
 	for _, rt := range s.routes() {
-		out = append(out, Route{rt.method, rt.path, string(rt.access)})
+		out = append(out, Route{rt.method, rt.path, string(rt.access.ofKeys()), rt.access.forPortals()})
 	}
 	return out
 }

@@ -13,6 +13,7 @@ type Store interface {
 	store.Tenants
 	EndpointStore
 	store.Keys
+	store.Sessions
 	store.EventTypes
 	store.PublicKeys
 	store.Secrets

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// maxKeyUses is how many keys are followed at a time. A key that falls out begins anew, with all its requests.
+	// maxKeyUses is how many keys and sessions are followed at a time. A key that falls out begins anew, with all its requests.
 	maxKeyUses = 10_000
 	// noteEvery is how often the use of a key is recorded at most.
 	noteEvery = time.Minute
@@ -35,11 +35,17 @@ type keyUse struct {
 	left    atomic.Int64  // requests that it may send at once
 }
 
-// keyUses limits the requests of each key and records, off the way of the requests, when each was used.
+// useOf is whose requests are counted together: those of a key, or of a session.
+type useOf struct {
+	key     webhook.KeyID
+	session webhook.SessionID
+}
+
+// keyUses limits the requests of each key and of each session, and records, off the way of the requests, when each was used.
 type keyUses struct {
 	perSecond int
 	policy    string
-	states    *otter.Cache[webhook.KeyID, *keyUse]
+	states    *otter.Cache[useOf, *keyUse]
 	notes     chan store.KeyUse
 	stop      chan struct{}
 	stopOnce  sync.Once
@@ -49,21 +55,23 @@ type keyUses struct {
 func newKeyUses(perSecond int) *keyUses {
 	return &keyUses{
 		perSecond: perSecond, policy: fmt.Sprintf(`"key";q=%d;w=1`, perSecond),
-		states: otter.Must(&otter.Options[webhook.KeyID, *keyUse]{MaximumSize: maxKeyUses}),
+		states: otter.Must(&otter.Options[useOf, *keyUse]{MaximumSize: maxKeyUses}),
 		notes:  make(chan store.KeyUse, maxNotes), stop: make(chan struct{}),
 	}
 }
 
-// enter counts a request of a key and notes its use. CodeRateLimited: there were too many.
-func (u *keyUses) enter(info *requestInfo, id webhook.KeyID, now time.Time) error {
-	use, _ := u.states.ComputeIfAbsent(id, func() (*keyUse, bool) {
+// enter counts a request and notes the use of its key, or of the one that made its session. CodeRateLimited: there were too many.
+func (u *keyUses) enter(info *requestInfo, of useOf, now time.Time) error {
+	use, _ := u.states.ComputeIfAbsent(of, func() (*keyUse, bool) {
 		use := &keyUse{}
 		if u.perSecond > 0 {
 			use.limiter = rate.NewLimiter(rate.Limit(u.perSecond), u.perSecond)
 		}
 		return use, false
 	})
-	u.note(use, id, now)
+	if !of.key.IsZero() {
+		u.note(use, of.key, now)
+	}
 	if use.limiter == nil {
 		return nil
 	}
@@ -71,7 +79,7 @@ func (u *keyUses) enter(info *requestInfo, id webhook.KeyID, now time.Time) erro
 	allowed := use.limiter.AllowN(now, 1)
 	use.left.Store(int64(math.Max(0, use.limiter.TokensAt(now))))
 	if !allowed {
-		return webhook.Errorf(webhook.CodeRateLimited, "the API key sends more than %d requests a second; slow down", u.perSecond)
+		return webhook.Errorf(webhook.CodeRateLimited, "the API key, or the session, sends more than %d requests a second; slow down", u.perSecond)
 	}
 	return nil
 }

@@ -197,7 +197,11 @@ func (m *matrixCase) servesWhoMay() {
 			credentials[string(scope)] = func(m *matrixCase) string { return m.key("other", scope) }
 		}
 	default:
-		credentials[m.row.needs] = func(m *matrixCase) string { return m.key(m.values["tenant"], webhook.Scope(m.row.needs)) }
+		scopes := []webhook.Scope{webhook.Scope(m.row.needs)}
+		if m.row.with != "" {
+			scopes = append(scopes, m.row.with)
+		}
+		credentials[m.row.needs] = func(m *matrixCase) string { return m.key(m.values["tenant"], scopes...) }
 	}
 	for name, key := range credentials {
 		fresh := matrixWorld(m.t, m.method, m.path, m.row)

@@ -17,6 +17,8 @@ type matrixRow struct {
 	makes bool
 	// query follows the path, with its question mark.
 	query string
+	// with is a scope that a key needs besides, because nobody passes on what he does not have.
+	with webhook.Scope
 	// dialect is that of the tenant; "": standard.
 	dialect string
 }
@@ -33,6 +35,13 @@ var matrix = map[string]matrixRow{
 	"GET /v1/dialects":           {needs: "any", status: 200},
 	"GET /v1/dialects/{dialect}": {needs: "any", status: 200},
 	"GET /v1/egress":             {needs: "any", status: 200},
+
+	"POST /v1/sessions":                      {needs: "any", status: 201},
+	"GET /v1/session":                        {needs: "any", status: 200},
+	"DELETE /v1/session":                     {needs: "any", status: 409}, // a key is no session
+	"POST /v1/sign-in-links":                 {needs: "admin", status: 201},
+	"POST /v1/portal-sessions":               {needs: "public", status: 401, body: `{"token":"none"}`},
+	"POST /v1/tenants/{tenant}/portal-links": {needs: "manage", status: 201, body: `{"scopes":["read"]}`, with: webhook.ScopeRead},
 
 	"POST /v1/tenants":                {needs: "admin", status: 201, body: `{"id":"new","name":"N","dialect":"standard"}`},
 	"GET /v1/tenants":                 {needs: "admin", status: 200},

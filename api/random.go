@@ -47,7 +47,10 @@ func (s *Server) secretFor(d *webhook.Dialect, owner webhook.SecretScope, algori
 }
 
 // newKey returns the text of a new API key.
-func (s *Server) newKey() (string, error) {
+func (s *Server) newKey() (string, error) { return s.newToken("wbk_") }
+
+// newToken returns a text with a prefix that nobody can guess.
+func (s *Server) newToken(prefix string) (string, error) {
 	b, err := s.random(keyBytes)
-	return "wbk_" + base64.RawURLEncoding.EncodeToString(b), err
+	return prefix + base64.RawURLEncoding.EncodeToString(b), err
 }

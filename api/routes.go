@@ -20,7 +20,20 @@ const (
 	publish          = access(webhook.ScopePublish)
 	read             = access(webhook.ScopeRead)
 	manage           = access(webhook.ScopeManage)
+
+	// A portal session may use what ends in this, with the scope: no other route. So who adds a route decides.
+	withPortals = "+portal"
+
+	anyPortal    = anyKey + withPortals
+	readPortal   = read + withPortals
+	managePortal = manage + withPortals
 )
+
+// ofKeys is who may use a route but for portal sessions.
+func (a access) ofKeys() access { return access(strings.TrimSuffix(string(a), withPortals)) }
+
+// forPortals reports whether a portal session may use a route.
+func (a access) forPortals() bool { return strings.HasSuffix(string(a), withPortals) }
 
 // handler answers one request; the error it returns is written by Server.Error.
 type handler func(w http.ResponseWriter, r *http.Request, c *call) error
@@ -45,14 +58,21 @@ func (s *Server) routes() []route {
 		{"GET", "/openapi.yaml", public, s.getOpenAPI},
 		{"GET", "/openapi.json", public, s.getOpenAPIJSON},
 
-		{"GET", "/v1/dialects", anyKey, s.listDialects},
-		{"GET", "/v1/dialects/{dialect}", anyKey, s.getDialect},
+		{"GET", "/v1/dialects", anyPortal, s.listDialects},
+		{"GET", "/v1/dialects/{dialect}", anyPortal, s.getDialect},
 
-		{"GET", "/v1/egress", anyKey, s.getEgress},
+		{"GET", "/v1/egress", anyPortal, s.getEgress},
+
+		{"POST", "/v1/sessions", anyKey, s.createSession},
+		{"GET", "/v1/session", anyPortal, s.getSession},
+		{"DELETE", "/v1/session", anyPortal, s.endSession},
+		{"POST", "/v1/sign-in-links", adminOnly, s.createSignInLink},
+		{"POST", "/v1/portal-sessions", public, s.openLink},
+		{"POST", tenantPath + "/portal-links", manage, s.createPortalLink},
 
 		{"POST", "/v1/tenants", adminOnly, s.createTenant},
 		{"GET", "/v1/tenants", adminOnly, s.listTenants},
-		{"GET", tenantPath, read, s.getTenant},
+		{"GET", tenantPath, readPortal, s.getTenant},
 		{"PATCH", tenantPath, manage, s.updateTenant},
 		{"DELETE", tenantPath, adminOnly, s.eraseTenant},
 
@@ -61,44 +81,44 @@ func (s *Server) routes() []route {
 		{"DELETE", tenantPath + "/keys/{key}", manage, s.revokeKey},
 		{"POST", tenantPath + "/keys/{key}/rotate", manage, s.rotateKey},
 
-		{"GET", tenantPath + "/event-types", read, s.listEventTypes},
-		{"GET", eventTypePath, read, s.getEventType},
+		{"GET", tenantPath + "/event-types", readPortal, s.listEventTypes},
+		{"GET", eventTypePath, readPortal, s.getEventType},
 		{"PUT", eventTypePath, manage, s.putEventType},
 		{"DELETE", eventTypePath, manage, s.deleteEventType},
 
-		{"POST", tenantPath + "/endpoints", manage, s.createEndpoint},
-		{"GET", tenantPath + "/endpoints", read, s.listEndpoints},
-		{"GET", endpointPath, read, s.getEndpoint},
-		{"PATCH", endpointPath, manage, s.updateEndpoint},
-		{"DELETE", endpointPath, manage, s.deleteEndpoint},
-		{"POST", endpointPath + "/disable", manage, s.disableEndpoint},
-		{"POST", endpointPath + "/enable", manage, s.enableEndpoint},
-		{"POST", endpointPath + "/test", manage, s.testEndpoint},
-		{"POST", endpointPath + "/verify", manage, s.verifyEndpoint},
-		{"GET", endpointPath + "/public-key", read, s.getPublicKey},
+		{"POST", tenantPath + "/endpoints", managePortal, s.createEndpoint},
+		{"GET", tenantPath + "/endpoints", readPortal, s.listEndpoints},
+		{"GET", endpointPath, readPortal, s.getEndpoint},
+		{"PATCH", endpointPath, managePortal, s.updateEndpoint},
+		{"DELETE", endpointPath, managePortal, s.deleteEndpoint},
+		{"POST", endpointPath + "/disable", managePortal, s.disableEndpoint},
+		{"POST", endpointPath + "/enable", managePortal, s.enableEndpoint},
+		{"POST", endpointPath + "/test", managePortal, s.testEndpoint},
+		{"POST", endpointPath + "/verify", managePortal, s.verifyEndpoint},
+		{"GET", endpointPath + "/public-key", readPortal, s.getPublicKey},
 		{"GET", tenantPath + "/.well-known/jwks.json", public, s.getKeySet},
-		{"GET", endpointPath + "/stats", read, s.getEndpointStats},
-		{"GET", tenantPath + "/stats", read, s.getTenantStats},
+		{"GET", endpointPath + "/stats", readPortal, s.getEndpointStats},
+		{"GET", tenantPath + "/stats", readPortal, s.getTenantStats},
 
 		{"POST", tenantPath + "/events", publish, s.publishEvent},
 		{"POST", tenantPath + "/events/batch", publish, s.publishBatch},
-		{"GET", tenantPath + "/events", read, s.listEvents},
-		{"GET", tenantPath + "/events/{event}", read, s.getEvent},
+		{"GET", tenantPath + "/events", readPortal, s.listEvents},
+		{"GET", tenantPath + "/events/{event}", readPortal, s.getEvent},
 		{"DELETE", tenantPath + "/events/{event}", manage, s.eraseEvent},
-		{"GET", tenantPath + "/events/{event}/deliveries", read, s.listEventDeliveries},
-		{"GET", tenantPath + "/events/{event}/history", read, s.getHistory},
+		{"GET", tenantPath + "/events/{event}/deliveries", readPortal, s.listEventDeliveries},
+		{"GET", tenantPath + "/events/{event}/history", readPortal, s.getHistory},
 
-		{"GET", tenantPath + "/deliveries", read, s.listDeliveries},
-		{"GET", deliveryPath, read, s.getDelivery},
-		{"POST", deliveryPath + "/retry", manage, s.retryDelivery},
-		{"POST", deliveryPath + "/cancel", manage, s.cancelDelivery},
-		{"GET", deliveryPath + "/attempts", read, s.listAttempts},
-		{"GET", deliveryPath + "/attempts/{attempt}", read, s.getAttempt},
+		{"GET", tenantPath + "/deliveries", readPortal, s.listDeliveries},
+		{"GET", deliveryPath, readPortal, s.getDelivery},
+		{"POST", deliveryPath + "/retry", managePortal, s.retryDelivery},
+		{"POST", deliveryPath + "/cancel", managePortal, s.cancelDelivery},
+		{"GET", deliveryPath + "/attempts", readPortal, s.listAttempts},
+		{"GET", deliveryPath + "/attempts/{attempt}", readPortal, s.getAttempt},
 
-		{"POST", tenantPath + "/recoveries", manage, s.createRecovery},
-		{"GET", tenantPath + "/recoveries", read, s.listRecoveries},
-		{"GET", tenantPath + "/recoveries/{recovery}", read, s.getRecovery},
-		{"POST", tenantPath + "/recoveries/{recovery}/cancel", manage, s.cancelRecovery},
+		{"POST", tenantPath + "/recoveries", managePortal, s.createRecovery},
+		{"GET", tenantPath + "/recoveries", readPortal, s.listRecoveries},
+		{"GET", tenantPath + "/recoveries/{recovery}", readPortal, s.getRecovery},
+		{"POST", tenantPath + "/recoveries/{recovery}/cancel", managePortal, s.cancelRecovery},
 
 		{"GET", tenantPath + "/audit", manage, s.listTenantAudit},
 		{"GET", "/v1/audit", adminOnly, s.listAudit},
@@ -111,9 +131,9 @@ func (s *Server) secretRoutes() []route {
 		{"GET", tenantPath + "/secret", manage, s.revealTenantSecret},
 		{"POST", tenantPath + "/rotate-secret", manage, s.rotateSecret},
 		{"POST", tenantPath + "/retire-secret", manage, s.retireSecret},
-		{"GET", endpointPath + "/secret", manage, s.revealEndpointSecret},
-		{"POST", endpointPath + "/rotate-secret", manage, s.rotateSecret},
-		{"POST", endpointPath + "/retire-secret", manage, s.retireSecret},
+		{"GET", endpointPath + "/secret", managePortal, s.revealEndpointSecret},
+		{"POST", endpointPath + "/rotate-secret", managePortal, s.rotateSecret},
+		{"POST", endpointPath + "/retire-secret", managePortal, s.retireSecret},
 	}
 }
 
@@ -178,7 +198,7 @@ func (s *Server) serve(rt route) http.Handler {
 		c, err := s.admit(r, rt.access)
 		s.uses.tell(w, infoOf(r).limited)
 		if err == nil {
-			err = rt.handle(w, s.asActor(r, c, rt.access), c)
+			err = rt.handle(w, s.asActor(r, c, rt), c)
 		}
 		if err != nil {
 			s.Error(w, r, err)

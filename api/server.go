@@ -69,6 +69,10 @@ type Options struct {
 	// may exceed it. A request that finds no room gets CodeOverloaded. 0: DefaultMaxInflightBytes.
 	MaxInflightBytes int64
 
+	// PublicURL is where people reach this Waybill, without a slash at its end; "": links begin with what the request that makes them
+	// was sent to.
+	PublicURL string
+
 	// Retention is how long events and deliveries are kept; 0: webhook.DefaultRetention.
 	Retention time.Duration
 
@@ -148,7 +152,8 @@ type Server struct {
 	// openAPIJSON makes the document once.
 	openAPIJSON func() ([]byte, error)
 	keys        *otter.Cache[keyHash, *webhook.APIKey]
-	// unknown are keys that the database does not have. They never become valid.
+	sessions    *otter.Cache[keyHash, *session]
+	// unknown are keys and sessions that the database does not have. They never become valid.
 	unknown *otter.Cache[keyHash, struct{}]
 	uses    *keyUses
 	tenants *otter.Cache[string, *webhook.Tenant]
@@ -169,10 +174,11 @@ func newServer(o Options, list func(*Server) []route) *Server {
 	o.setDefaults()
 	s := &Server{
 		store: o.Store, engine: o.Engine, backlog: o.Backlog, schemas: o.Schemas, dialects: o.Dialects, reserved: webhook.ReservedHeaders(o.Dialects), log: o.Logger, opts: o,
-		keys:    newCache[keyHash, *webhook.APIKey](10_000, keyStaleness),
-		unknown: newCache[keyHash, struct{}](10_000, unknownStaleness),
-		tenants: newCache[string, *webhook.Tenant](10_000, tenantStaleness),
-		uses:    newKeyUses(o.KeyRate),
+		keys:     newCache[keyHash, *webhook.APIKey](10_000, keyStaleness),
+		sessions: newCache[keyHash, *session](10_000, keyStaleness),
+		unknown:  newCache[keyHash, struct{}](10_000, unknownStaleness),
+		tenants:  newCache[string, *webhook.Tenant](10_000, tenantStaleness),
+		uses:     newKeyUses(o.KeyRate),
 	}
 	for _, k := range o.AdminKeys {
 		s.admins = append(s.admins, admin{k.Name, hashKey(k.Key)})
@@ -194,6 +200,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 func (s *Server) Close() {
 	s.uses.close()
 	s.keys.StopAllGoroutines()
+	s.sessions.StopAllGoroutines()
 	s.unknown.StopAllGoroutines()
 	s.tenants.StopAllGoroutines()
 }

@@ -209,7 +209,7 @@ func (l *logBuffer) String() string {
 	return l.buf.String()
 }
 
-var secretPattern = regexp.MustCompile(`whsec_[A-Za-z0-9+/=]+|wbk_[A-Za-z0-9_-]+|` + regexp.QuoteMeta(adminKey))
+var secretPattern = regexp.MustCompile(`whsec_[A-Za-z0-9+/=]+|wb[ksl]_[A-Za-z0-9_-]+|` + regexp.QuoteMeta(adminKey))
 
 // testBundle is a server with its fakes.
 type testBundle struct {

@@ -20,6 +20,7 @@ type memStore struct {
 	fail func(method string) error
 	uuid func() [16]byte
 
+	memSessions
 	tenants    map[string]webhook.Tenant
 	endpoints  map[webhook.EndpointID]webhook.Endpoint
 	secrets    map[string]webhook.Secret      // by tenant or endpoint id
@@ -73,7 +74,7 @@ type statsQuestion struct {
 
 func newMemStore(uuid func() [16]byte) *memStore {
 	return &memStore{
-		fail: func(string) error { return nil }, uuid: uuid,
+		fail: func(string) error { return nil }, uuid: uuid, memSessions: newMemSessions(),
 		tenants: map[string]webhook.Tenant{}, endpoints: map[webhook.EndpointID]webhook.Endpoint{},
 		secrets: map[string]webhook.Secret{}, rotated: map[string]webhook.SigningKeys{}, replaced: map[webhook.KeyID]bool{}, keys: map[string]webhook.APIKey{},
 		events: map[string]webhook.Publication{}, receipts: map[string]webhook.Receipt{},

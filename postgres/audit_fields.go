@@ -149,6 +149,23 @@ func keyFields(k *webhook.APIKey) auditFields {
 	return f
 }
 
+func sessionFields(session *webhook.Session) auditFields {
+	f := auditFields{}
+	f.add("expires_at", session.ExpiresAt)
+	if !session.LinkID.IsZero() {
+		f.add("link", session.LinkID)
+	}
+	return f
+}
+
+func linkFields(l *webhook.Link) auditFields {
+	f := auditFields{}
+	f.add("scopes", l.Scopes)
+	f.add("filter", l.Confinement)
+	f.add("expires_at", l.ExpiresAt)
+	return f
+}
+
 // typeFields has only the sizes of schema and example: they can be large, and an example looks like a payload.
 func typeFields(own *webhook.OwnType) auditFields {
 	f := auditFields{}

@@ -31,6 +31,8 @@ var lifetimes = map[string]struct{ retention, erasure string }{
 	"audit":             {"by its own age", "deleted, but that the tenant was erased"},
 	"tenants":           {"never", "deleted"},
 	"api_keys":          {"never", "deleted"},
+	"sessions":          {"a day after their end", "deleted"},
+	"portal_links":      {"a day after their end", "deleted"},
 	"event_types":       {"never", "deleted"},
 	"body_retention":    {"never", "deleted"},
 	"publishers":        {"never", "deleted"},

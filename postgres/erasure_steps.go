@@ -45,6 +45,8 @@ var ofTenant = []struct{ table, condition string }{
 	{"tenant_stats", `tenant_id = $1`},
 	{"idempotency_keys", `scope = $1`},
 	{"event_types", `tenant_id = $1`},
+	{"sessions", `tenant_id = $1`},
+	{"portal_links", `tenant_id = $1`},
 	{"api_keys", `tenant_id = $1`},
 	{"body_retention", `tenant_id = $1`},
 	// That the tenant was erased, when and by whom, is all that stays.

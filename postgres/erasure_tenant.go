@@ -58,6 +58,8 @@ func (s *Store) BeginErasure(ctx context.Context, tenant string, at time.Time) (
 			args []any
 		}{
 			{hideTenant, []any{tenant}},
+			{`DELETE FROM sessions WHERE tenant_id = $1`, []any{tenant}},
+			{`DELETE FROM portal_links WHERE tenant_id = $1`, []any{tenant}},
 			{`DELETE FROM api_keys WHERE tenant_id = $1`, []any{tenant}},
 			{deleteEndpointsOf, []any{tenant, at}},
 			{endRecoveriesOfTenant, []any{tenant, at}},

@@ -23,6 +23,9 @@ func (e *expiration) delete() string {
 		e.with + ` SELECT count(*) FROM gone`
 }
 
+// sessionsKept is how long a session and a link stay after their end, so that clocks need not agree about it.
+const sessionsKept = 24 * time.Hour
+
 // withKeys deletes the keys of the events that go.
 const withKeys = `, keys AS (
 	DELETE FROM event_keys k USING gone g WHERE k.tenant_id = g.tenant_id AND k.event_id = g.event_id AND k.event_key = g.id)`
@@ -59,6 +62,10 @@ const (
 		WHERE e.deleted_at < now() - $1::bigint * interval '1 millisecond' AND NOT e.wake_due
 			AND NOT EXISTS (SELECT FROM deliveries d WHERE d.endpoint_id = e.id) ORDER BY e.id`
 
+	expiredSessions = `SELECT id FROM sessions WHERE expires_at < now() - $1::bigint * interval '1 millisecond' ORDER BY expires_at`
+
+	expiredLinks = `SELECT id FROM portal_links WHERE expires_at < now() - $1::bigint * interval '1 millisecond' ORDER BY expires_at`
+
 	expiredAudit = `SELECT id FROM audit WHERE id < uuid_floor(now() - $1::bigint * interval '1 millisecond') ORDER BY id`
 )
 
@@ -71,6 +78,8 @@ func expirations(rule store.RetentionRule) []expiration {
 		{"recoveries that ended", "recoveries", "id", expiredRecoveries, rule.Keep, ""},
 		{"notices", "endpoint_notices", "endpoint_id", expiredNotices, rule.Keep, ""},
 		{"deleted endpoints", "endpoints", "id", expiredEndpoints, rule.Keep, ""},
+		{"sessions that ended", "sessions", "id", expiredSessions, sessionsKept, ""},
+		{"portal links that ended", "portal_links", "id", expiredLinks, sessionsKept, ""},
 		{"audit entries", "audit", "id", expiredAudit, rule.Audit, ""},
 	}
 }

@@ -131,6 +131,7 @@ var (
 	_ store.Erasures       = (*Store)(nil)
 	_ store.Secrets        = (*Store)(nil)
 	_ store.EndedSecrets   = (*Store)(nil)
+	_ store.Sessions       = (*Store)(nil)
 )
 
 // Store is the database. Its methods are safe for concurrent use.

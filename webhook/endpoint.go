@@ -106,12 +106,14 @@ func (e *Endpoint) Normalize(d *Dialect) {
 		whole := Duration(e.Timeout.Std().Truncate(time.Millisecond))
 		e.Timeout = &whole
 	}
-	for name, values := range e.Filter {
-		if !d.isUUID(name) {
-			continue
-		}
+	normalizeFilter(e.Filter, d)
+}
+
+// normalizeFilter writes the UUIDs of a filter in lower case, as events have them.
+func normalizeFilter(filter map[string][]string, d *Dialect) {
+	for name, values := range filter {
 		for i, v := range values {
-			values[i] = strings.ToLower(v)
+			values[i] = d.AttributeAsStored(name, v)
 		}
 	}
 }
@@ -206,7 +208,7 @@ func (e *Endpoint) validateSubscription(l Limits, found *problems) {
 		e.validateEventTypes(l, found)
 	}
 	if l.Stored == nil || !reflect.DeepEqual(e.Filter, l.Stored.Filter) {
-		e.validateFilter(l.Dialect, found)
+		validateFilter(e.Filter, l.Dialect, found)
 	}
 }
 
@@ -227,14 +229,14 @@ func (e *Endpoint) validateEventTypes(l Limits, found *problems) {
 }
 
 // validateFilter refuses filters that are too large or that no event could match.
-func (e *Endpoint) validateFilter(d *Dialect, found *problems) {
-	if len(e.Filter) > MaxAttributes {
-		found.addf("filter", "names %d attributes; an event has at most %d", len(e.Filter), MaxAttributes)
+func validateFilter(filter map[string][]string, d *Dialect, found *problems) {
+	if len(filter) > MaxAttributes {
+		found.addf("filter", "names %d attributes; an event has at most %d", len(filter), MaxAttributes)
 		return
 	}
 	values := 0
-	for _, name := range slices.Sorted(maps.Keys(e.Filter)) {
-		list := e.Filter[name]
+	for _, name := range slices.Sorted(maps.Keys(filter)) {
+		list := filter[name]
 		values += len(list)
 		_, listed := d.Attributes[name]
 		switch {

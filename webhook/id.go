@@ -19,6 +19,8 @@ type (
 	keyMark      struct{}
 	recoveryMark struct{}
 	auditMark    struct{}
+	sessionMark  struct{}
+	linkMark     struct{}
 )
 
 func (eventMark) prefix() string    { return "evt_" }
@@ -28,6 +30,8 @@ func (attemptMark) prefix() string  { return "att_" }
 func (keyMark) prefix() string      { return "key_" }
 func (recoveryMark) prefix() string { return "rec_" }
 func (auditMark) prefix() string    { return "aud_" }
+func (sessionMark) prefix() string  { return "ses_" }
+func (linkMark) prefix() string     { return "pln_" }
 
 // ID is a UUIDv7 (time-ordered). Outside it is text with a prefix, "ep_" and 32 hex digits; in SQL it is a plain uuid.
 type ID[P prefixed] struct{ uuid [16]byte }
@@ -52,6 +56,12 @@ type RecoveryID = ID[recoveryMark]
 
 // AuditID is the id of an audit entry, "aud_" outside.
 type AuditID = ID[auditMark]
+
+// SessionID is the id of a session, "ses_" outside; it is not the session's token.
+type SessionID = ID[sessionMark]
+
+// LinkID is the id of a portal link or a sign-in link, "pln_" outside; it is not the link's token.
+type LinkID = ID[linkMark]
 
 // NewID returns the id of entity P with the given UUID.
 func NewID[I ~struct{ uuid [16]byte }](uuid [16]byte) I { return I(struct{ uuid [16]byte }{uuid}) }

@@ -22,7 +22,7 @@ func (p *process) serveAPI(ctx context.Context, backlog api.Backlog) error {
 	options.CheckAddress, options.EgressAddresses = p.rules.Check, p.rules.Own
 	options.Backlog = backlog
 	options.MaxBodyBytes, options.MaxBatchBytes, options.MaxInflightBytes = p.MaxBodyBytes, p.MaxBatchBytes, p.MaxInflightBytes
-	options.Retention = p.Retention
+	options.Retention, options.PublicURL = p.Retention, p.PublicURL
 	options.Version = version()
 	options.OpenAPI, options.Failpoint = schemas.OpenAPI, p.failpoint
 	options.Now, options.NewUUID = p.clock.now, p.clock.newUUID
