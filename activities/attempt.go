@@ -115,7 +115,7 @@ func (a *Activities) attempt(ctx context.Context, in *AttemptInput) (*AttemptRes
 			return a.notSent(ctx, in, d, s.Endpoint)
 		case s.Delivery.Test || s.Endpoint.DisabledAt == nil:
 			if in.Signaled {
-				if err := a.store.NoteRetry(byTemporal(ctx), in.Tenant, in.DeliveryID, ""); err != nil {
+				if err := a.store.NoteRetry(byTemporal(ctx), in.Tenant, in.DeliveryID, in.Number, ""); err != nil {
 					return nil, fmt.Errorf("note who asked for an attempt: %w", err)
 				}
 			}

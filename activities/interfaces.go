@@ -14,7 +14,7 @@ type Store interface {
 	HoldDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, at time.Time) (*webhook.Delivery, error)
 	CancelDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, reason string, at time.Time) (*webhook.Delivery, error)
 	Delivery(ctx context.Context, tenant string, id webhook.DeliveryID) (*webhook.Delivery, error)
-	NoteRetry(ctx context.Context, tenant string, id webhook.DeliveryID, reason string) error
+	NoteRetry(ctx context.Context, tenant string, id webhook.DeliveryID, attempt int, reason string) error
 
 	Receiver(ctx context.Context, tenant string, id webhook.EndpointID) (*store.Sending, error)
 

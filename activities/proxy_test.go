@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/tls"
 	"encoding/base64"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -272,6 +273,15 @@ func TestActivities_Attempt_proxyDown(t *testing.T) {
 	require.ErrorContains(t, err, "attempt: the egress proxy cannot be reached")
 	require.ErrorContains(t, err, "type: unavailable, retryable: true")
 	require.Empty(t, b.store.recorded)
+
+	signaled := input()
+	signaled.Signaled = true
+	for range 2 {
+		_, err = b.attempt(t, signaled)
+		require.Error(t, err)
+	}
+	noted := fmt.Sprintf("temporal %s 1", deliveryID)
+	require.Equal(t, []string{noted, noted}, b.store.noted, "each try names the attempt, so that it is noted once")
 }
 
 func TestNewTransport_refusesProxies(t *testing.T) {

@@ -38,7 +38,7 @@ type fakeStore struct {
 	mu       sync.Mutex
 	sending  store.Sending
 	recorded []*store.Record
-	noted    []string // who asked for which attempt
+	noted    []string // who asked for which attempt of which delivery
 	reads    int
 
 	onSending         func() (*store.Sending, error)
@@ -109,8 +109,8 @@ func (s *fakeStore) Delivery(context.Context, string, webhook.DeliveryID) (*webh
 	return s.onDelivery()
 }
 
-func (s *fakeStore) NoteRetry(ctx context.Context, _ string, id webhook.DeliveryID, _ string) error {
-	s.noted = append(s.noted, store.ActorOf(ctx).Name+" "+id.String())
+func (s *fakeStore) NoteRetry(ctx context.Context, _ string, id webhook.DeliveryID, attempt int, _ string) error {
+	s.noted = append(s.noted, fmt.Sprintf("%s %s %d", store.ActorOf(ctx).Name, id, attempt))
 	return nil
 }
 

@@ -14,7 +14,7 @@ func (m *memStore) Audit(_ context.Context, f store.AuditFilter) (*store.Part[we
 	return &store.Part[webhook.AuditEntry]{Items: m.audit, Next: m.next}, err
 }
 
-func (m *memStore) NoteRetry(ctx context.Context, tenant string, id webhook.DeliveryID, reason string) error {
+func (m *memStore) NoteRetry(ctx context.Context, tenant string, id webhook.DeliveryID, _ int, reason string) error {
 	leave, err := m.enter("NoteRetry")
 	defer leave()
 	a := store.ActorOf(ctx)

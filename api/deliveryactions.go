@@ -84,7 +84,7 @@ func (s *Server) noteRetry(r *http.Request, c *call, d *webhook.Delivery, reason
 		return nil
 	}
 	return within(context.WithoutCancel(r.Context()), func(ctx context.Context) error {
-		return s.store.NoteRetry(ctx, c.tenant.ID, d.ID, reason)
+		return s.store.NoteRetry(ctx, c.tenant.ID, d.ID, 0, reason)
 	})
 }
 

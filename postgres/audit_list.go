@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 
@@ -69,14 +70,30 @@ func auditQuery(f store.AuditFilter, after webhook.AuditID) (string, []any) {
 	return searchQuery(auditColumns, []string{source}, w.take(), w.arg(f.Page.Limit)), w.args
 }
 
+// selectNoted reports whether the attempt $4 was noted since $2, so that the entries before are not looked through.
+const selectNoted = `
+	SELECT EXISTS (SELECT FROM audit WHERE tenant_id = $1 AND id >= uuid_floor($2::timestamptz) AND action = 'delivery.retried' AND target = $3
+		AND (after ->> 'attempt')::int = $4)`
+
+// notedBefore is more than the clocks of processes differ.
+const notedBefore = time.Hour
+
 // NoteRetry implements store.Audits.
-func (s *Store) NoteRetry(ctx context.Context, tenant string, id webhook.DeliveryID, reason string) error {
+func (s *Store) NoteRetry(ctx context.Context, tenant string, id webhook.DeliveryID, attempt int, reason string) error {
 	return s.transact(ctx, "note a retry", func(tx *sqlx.Tx) error {
 		d, err := findDelivery(ctx, tx, tenant, id)
 		if err != nil {
 			return err
 		}
 		after := map[string]any{"event_id": d.EventID, "endpoint_id": d.EndpointID}
+		if attempt > 0 {
+			var noted bool
+			err := tx.GetContext(ctx, &noted, selectNoted, tenant, d.UpdatedAt.Add(-notedBefore), id.String(), attempt)
+			if err != nil || noted {
+				return err
+			}
+			after["attempt"] = attempt
+		}
 		if reason != "" {
 			after["reason"] = cleanText(reason)
 		}

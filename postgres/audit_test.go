@@ -2,6 +2,9 @@ package postgres_test
 
 import (
 	"context"
+	"encoding/json"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -86,6 +89,26 @@ func TestAudit_Cancel(t *testing.T) {
 	require.Len(t, found, 1)
 	require.Equal(t, webhook.ByTemporal, found[0].Actor)
 	require.Contains(t, string(found[0].After), `"reason":"enough"`)
+}
+
+// An attempt that a signal asks for is noted once, however often it is tried; each that the API asks for is.
+func TestNoteRetry(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.endpoint("acme")
+	d := b.publish(publication("acme", "")).Deliveries[0]
+	for _, attempt := range []int{2, 2, 3, 2, 0, 0} {
+		require.NoError(t, b.NoteRetry(b.by(webhook.ByTemporal), "acme", d.ID, attempt, ""))
+	}
+	var numbers []string
+	for _, e := range b.audit(store.AuditFilter{Action: "delivery.retried", Target: d.ID.String(), Actor: webhook.ByTemporal}) {
+		var after struct{ Attempt int }
+		require.NoError(t, json.Unmarshal(e.After, &after))
+		numbers = append(numbers, strconv.Itoa(after.Attempt))
+	}
+	slices.Sort(numbers)
+	require.Equal(t, []string{"0", "0", "2", "3"}, numbers)
 }
 
 // An entry has a bound, whatever a tenant writes.

@@ -48,6 +48,7 @@ type AuditFilter struct {
 // Audits keeps the audit entries. The methods that change something write them, each in the transaction of its change.
 type Audits interface {
 	Audit(ctx context.Context, f AuditFilter) (*Part[webhook.AuditEntry], error)
-	// NoteRetry writes the entry of an attempt that somebody asked the delivery's workflow for, because asking writes nothing else.
-	NoteRetry(ctx context.Context, tenant string, id webhook.DeliveryID, reason string) error
+	// NoteRetry writes the entry of an attempt that somebody asked the delivery's workflow for, because asking writes nothing else. attempt
+	// is its number, of which there is one entry however often the attempt is tried; 0: it is not known yet.
+	NoteRetry(ctx context.Context, tenant string, id webhook.DeliveryID, attempt int, reason string) error
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +62,23 @@ func (o *operator) finds(t *testing.T, query, workflow string) {
 	})
 }
 
+// byTemporal are the tenant's audit entries of the actor temporal, the first one first: action, target and workflow.
+func (tn *tenant) byTemporal(t *testing.T) []string {
+	t.Helper()
+	var page struct {
+		Data []struct {
+			Action, Target string
+			RequestID      string `json:"request_id"`
+		}
+	}
+	tn.call(t, "GET", tn.path+"/audit?actor=temporal", nil).is(t, 200, &page)
+	var entries []string
+	for _, e := range slices.Backward(page.Data) {
+		entries = append(entries, e.Action+" "+e.Target+" "+e.RequestID)
+	}
+	return entries
+}
+
 // An operator who has nothing but Temporal's command line disables and enables an endpoint for all its events, and sees
 // how an event stands.
 func TestOperator_DisableEnable(t *testing.T) {
@@ -85,6 +103,10 @@ func TestOperator_DisableEnable(t *testing.T) {
 	o.enable(t, s.tn, s.e)
 	await(t, patience, "the endpoint to be enabled", func() error { return s.tn.endpointIs(t, s.e.ID, "enabled") })
 	s.onceEnabled(t)
+	require.Equal(t, []string{
+		"endpoint.disabled " + s.e.ID + " " + workflow,
+		"endpoint.enabled " + s.e.ID + " " + s.tn.id + "/queue/" + s.e.ID,
+	}, s.tn.byTemporal(t))
 	o.finds(t, "WaybillTenant = '"+s.tn.id+"' AND ExecutionStatus = 'Running'", "")
 }
 
@@ -121,6 +143,8 @@ func TestOperator_FindRetryCancel(t *testing.T) {
 	require.ErrorContains(t, err, "unknown field")
 	o.run(t, "workflow", "signal", "--workflow-id", workflow, "--name", "cancel_delivery", "--input", `{"endpoint_id":"`+e.ID+`","reason":"ops gave up"}`)
 	require.Equal(t, "ops gave up", tn.waitDelivery(t, d, "canceled", 3).Reason)
+	retry := "delivery.retried " + d + " " + workflow
+	require.Equal(t, []string{retry, retry, "delivery.canceled " + d + " " + workflow}, tn.byTemporal(t))
 	o.finds(t, "WaybillEndpoints = '"+e.ID+"' AND WaybillStatus = 'canceled' AND ExecutionStatus = 'Completed'", workflow)
 }
 
