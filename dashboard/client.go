@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -62,6 +63,16 @@ func (c *call) get(path string, query url.Values, out any) error {
 
 // send asks the API to change something. in is the body, nil for none; the answer is read into out unless that is nil.
 func (c *call) send(method, path string, in, out any) error {
+	return c.sendWith(method, path, nil, in, out)
+}
+
+// sendOnce is send with an Idempotency-Key, so that a form which is sent twice does what it asks once.
+func (c *call) sendOnce(method, path, once string, in, out any) error {
+	return c.sendWith(method, path, http.Header{"Idempotency-Key": {once}}, in, out)
+}
+
+// sendWith is send with headers.
+func (c *call) sendWith(method, path string, header http.Header, in, out any) error {
 	var body []byte
 	if in != nil {
 		var err error
@@ -69,14 +80,33 @@ func (c *call) send(method, path string, in, out any) error {
 			return fmt.Errorf("write a request to the API: %w", err)
 		}
 	}
-	return c.ask(method, path, http.Header{"Content-Type": {"application/json"}}, body, out)
+	sent := http.Header{"Content-Type": {"application/json"}}
+	maps.Copy(sent, header)
+	return c.ask(method, path, sent, body, out)
+}
+
+// getTagged is get that also returns the ETag of what it read.
+func (c *call) getTagged(path string, out any) (etag string, err error) {
+	a, err := c.answerTo(http.MethodGet, path, nil, nil)
+	if err != nil {
+		return "", err
+	}
+	return a.header.Get("ETag"), a.read(out)
 }
 
 // ask calls the API in this process with the rights of the session and the address of the person. What the API refuses is a *problem.
 func (c *call) ask(method, path string, header http.Header, body []byte, out any) error {
+	a, err := c.answerTo(method, path, header, body)
+	if err != nil {
+		return err
+	}
+	return a.read(out)
+}
+
+func (c *call) answerTo(method, path string, header http.Header, body []byte) (*answer, error) {
 	r, err := http.NewRequestWithContext(c.r.Context(), method, path, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("ask the API: %w", err)
+		return nil, fmt.Errorf("ask the API: %w", err)
 	}
 	r.RequestURI, r.RemoteAddr, r.Host, r.TLS = path, c.r.RemoteAddr, c.r.Host, c.r.TLS
 	for name, values := range header {
@@ -92,7 +122,7 @@ func (c *call) ask(method, path string, header http.Header, body []byte, out any
 	}
 	answer := &answer{header: http.Header{}}
 	c.opts.API.ServeHTTP(answer, r)
-	return answer.read(out)
+	return answer, nil
 }
 
 // answer keeps what the API answers.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -99,6 +100,14 @@ const tenantPath = "/tenants/{tenant}"
 
 // routes lists the pages, a line each.
 func (d *Dashboard) routes() []route {
+	return slices.Concat(
+		endpointRoutes(),
+		ownRoutes(),
+	)
+}
+
+// ownRoutes lists the pages of signing in, of the start and of what all pages share.
+func ownRoutes() []route {
 	return []route{
 		{"GET", "/", signedIn, showStart},
 		{"GET", "/sign-in", anybody, showSignIn},

@@ -27,6 +27,8 @@ func functions(a assets) template.FuncMap {
 		"dict":    dict,
 		"join":    strings.Join,
 		"json":    jsonText,
+		"list":    func(items ...string) []string { return items },
+		"less":    func(a, b int) int { return a - b },
 	}
 }
 

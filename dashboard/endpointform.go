@@ -1,0 +1,219 @@
+package dashboard
+
+import (
+	"cmp"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"waybill/webhook"
+)
+
+// endpointForm is the form of an endpoint: to add one, or to edit Endpoint.
+type endpointForm struct {
+	C        *call
+	Endpoint *endpoint
+	// Values are what the fields hold, by their names.
+	Values  url.Values
+	Problem *problem
+	Groups  []typeGroup
+	// Once makes that a form which is sent twice adds one endpoint, and ETag that nobody overwrites what somebody else changed since.
+	Once, ETag string
+}
+
+// Value is what a field holds.
+func (f *endpointForm) Value(name string) string { return f.Values.Get(name) }
+
+// Has reports whether a box is ticked, or a choice is made.
+func (f *endpointForm) Has(name, value string) bool { return slices.Contains(f.Values[name], value) }
+
+// Errors says what is wrong with a field of the API.
+func (f *endpointForm) Errors(field string) []webhook.FieldError {
+	if f.Problem == nil {
+		return nil
+	}
+	var found []webhook.FieldError
+	for _, e := range f.Problem.Fields {
+		if rest, ok := strings.CutPrefix(e.Field, field); ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// Open reports whether a part that is folded away is to be shown at once: one of its fields is wrong.
+func (f *endpointForm) Open(fields ...string) bool {
+	return slices.ContainsFunc(fields, func(field string) bool { return len(f.Errors(field)) > 0 })
+}
+
+// OneType reports whether the endpoint names one exact event type.
+func (f *endpointForm) OneType() bool { return onlyType(f.C.Dialect) }
+
+// OtherTypes reports whether types that have no box can be written: where the catalogue does not say all, or the endpoint has one.
+func (f *endpointForm) OtherTypes() bool {
+	return !f.OneType() && (!f.C.Dialect.HasCatalogue() || f.C.Tenant.AllowUnknownTypes || f.Value("other_types") != "") ||
+		len(f.Groups) == 0
+}
+
+// OneHeader reports whether the endpoint may have a single custom header.
+func (f *endpointForm) OneHeader() bool { return f.C.Dialect.Endpoints.MaxHeaders == 1 }
+
+// OwnSecret reports whether the endpoint has a secret of its own.
+func (f *endpointForm) OwnSecret() bool { return f.C.Dialect.Secret.Scope == webhook.SecretOfEndpoint }
+
+// Inherited is the retry policy of an endpoint that has none of its own.
+func (f *endpointForm) Inherited() policyLine {
+	return newPolicyLine(webhook.RetryPolicyOf(nil, f.C.Tenant.Retry, f.C.Dialect))
+}
+
+// InheritedRule is the dialect's rule of automatic disabling; nil: it has none.
+func (f *endpointForm) InheritedRule() *webhook.AutoDisable { return f.C.Dialect.AutoDisable }
+
+// Algorithms can be chosen when an endpoint is added.
+func (f *endpointForm) Algorithms() []webhook.Algorithm { return f.C.Dialect.Algorithms() }
+
+// LockedFilter are the attributes that a portal session is limited to.
+func (f *endpointForm) LockedFilter() map[string][]string { return f.C.Session.Filter }
+
+// Attributes are those of the dialect that the session is not limited to.
+func (f *endpointForm) Attributes() []string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(f.C.Dialect.Attributes)) {
+		if f.C.Session.Filter[name] == nil {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// AnyAttribute reports whether a filter may name attributes that no list has.
+func (f *endpointForm) AnyAttribute() bool { return len(f.C.Dialect.Attributes) == 0 }
+
+// secretFields are not shown again when a form comes back, as in no page.
+var secretFields = []string{"auth.password", "auth.token", "auth.client_secret", "auth.key", "secret"}
+
+// show shows the form, again where the API refused it.
+func (f *endpointForm) show() error {
+	types, err := f.C.eventTypes()
+	if err != nil {
+		return err
+	}
+	f.Groups = groupTypes(types)
+	f.placeTypes(types)
+	v := view{Title: "Add an endpoint", Section: "endpoints", Data: f}
+	if f.Endpoint != nil {
+		v.Title = "Edit an endpoint"
+	}
+	if f.Problem != nil {
+		v.Status = f.Problem.Status
+		for _, name := range secretFields {
+			f.Values.Del(name)
+		}
+	}
+	return f.C.show("endpoint-form", v)
+}
+
+// placeTypes moves subscriptions that have no box into the field of other types, and back.
+func (f *endpointForm) placeTypes(types []eventType) {
+	boxes := []string{"*"}
+	for _, g := range f.Groups {
+		boxes = append(boxes, g.Pattern())
+	}
+	for _, t := range types {
+		boxes = append(boxes, t.Type)
+	}
+	var ticked, others []string
+	for _, name := range f.subscriptions() {
+		if slices.Contains(boxes, name) {
+			ticked = append(ticked, name)
+		} else {
+			others = append(others, name)
+		}
+	}
+	f.Values["event_types"] = ticked
+	f.Values.Set("other_types", strings.Join(others, " "))
+}
+
+// showNewEndpoint is GET .../new-endpoint.
+func showNewEndpoint(c *call) error {
+	if !c.Manages() {
+		return notFound("This session may look, and not add endpoints.")
+	}
+	f := &endpointForm{C: c, Values: url.Values{}, Once: newOnce()}
+	for name, values := range c.Session.Filter {
+		f.Values["filter."+name] = values
+	}
+	if url := c.Query("url"); url != "" {
+		f.Values.Set("url", url)
+	}
+	if types := c.r.URL.Query()["event_type"]; len(types) > 0 {
+		f.Values["event_types"] = types
+	}
+	return f.show()
+}
+
+// createEndpoint is POST .../new-endpoint.
+func createEndpoint(c *call) error {
+	if err := c.r.ParseForm(); err != nil {
+		return err
+	}
+	f := &endpointForm{C: c, Values: c.r.PostForm, Once: cmp.Or(c.r.PostForm.Get("once"), newOnce())}
+	var e endpoint
+	err := c.sendOnce(http.MethodPost, c.path("endpoints"), f.Once, f.body(), &e)
+	if p := refused(err); p != nil {
+		f.Problem = p
+		return f.show()
+	}
+	if err != nil {
+		return err
+	}
+	return c.show("endpoint-made", view{Title: "The endpoint is added", Section: "endpoints", Status: http.StatusCreated, Data: &e})
+}
+
+// showEditEndpoint is GET .../endpoints/{endpoint}/edit.
+func showEditEndpoint(c *call) error {
+	e, etag, err := c.findTaggedEndpoint()
+	if err != nil {
+		return err
+	}
+	if !c.Manages() {
+		return notFound("This session may look, and not change endpoints.")
+	}
+	f := &endpointForm{C: c, Endpoint: e, Values: c.endpointValues(e), ETag: etag}
+	return f.show()
+}
+
+// editEndpoint is POST .../endpoints/{endpoint}/edit. It sends what differs from what is stored.
+func editEndpoint(c *call) error {
+	if err := c.r.ParseForm(); err != nil {
+		return err
+	}
+	e, etag, err := c.findTaggedEndpoint()
+	if err != nil {
+		return err
+	}
+	f := &endpointForm{C: c, Endpoint: e, Values: c.r.PostForm, ETag: c.r.PostForm.Get("etag")}
+	if f.ETag != etag && f.ETag != "" {
+		f.ETag = etag
+		f.Problem = &problem{
+			Status: http.StatusPreconditionFailed, Title: "Somebody else changed this endpoint while you did",
+			Detail: "The form has what you wrote. Compare it with the endpoint's page, then save again: it replaces what the other one wrote.",
+		}
+		return f.show()
+	}
+	patch := f.changes()
+	if len(patch) == 0 {
+		return c.done(c.Href("endpoints", e.ID.String()), "Nothing was changed.")
+	}
+	err = c.sendWith(http.MethodPatch, c.path("endpoints", e.ID.String()), http.Header{"If-Match": {etag}}, patch, nil)
+	if p := refused(err); p != nil {
+		f.Problem = p
+		return f.show()
+	}
+	if err != nil {
+		return err
+	}
+	return c.done(c.Href("endpoints", e.ID.String()), "The endpoint is saved.")
+}
