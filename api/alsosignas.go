@@ -28,7 +28,7 @@ func (s *Server) checkAlsoSignAs(ctx context.Context, c *call, id webhook.Endpoi
 		}
 		keys = append(keys, found...)
 	}
-	if other.CanSign(keys...) {
+	if other.CanSign(s.now(), keys...) {
 		return nil
 	}
 	return invalid("endpoint", webhook.FieldError{Field: "also_sign_as.dialect",

@@ -163,7 +163,7 @@ func (s *Server) checkReadable(ctx context.Context, owner store.SecretOwner, sec
 		return err
 	}
 	for _, name := range names {
-		if other, ok := s.dialects[name]; ok && !other.CanSign(webhook.SigningKeys{Current: secret}) {
+		if other, ok := s.dialects[name]; ok && !other.CanSign(now, webhook.SigningKeys{Current: secret}) {
 			return invalid("rotation", webhook.FieldError{Field: "secret", Detail: "is not one that the dialect " + name +
 				" can read, as which requests are signed too: bring " + webhook.SecretPrefix + " and base64, or end also_sign_as first"})
 		}

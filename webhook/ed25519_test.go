@@ -120,3 +120,27 @@ func TestRequestHeaders_AlsoSignAs_UnreadableSecret(t *testing.T) {
 	require.Contains(t, got.Headers, "x-rheo-signature")
 	require.NotContains(t, got.Headers, "webhook-signature")
 }
+
+// A secret that the second dialect cannot read stands in its way while it is valid, and not after that, though it is still stored. The
+// attempt names the secrets that signed.
+func TestRequestHeaders_AlsoSignAs_EndedSecret(t *testing.T) {
+	t.Parallel()
+	until, switchAt := at.Add(time.Hour), at.Add(time.Minute)
+	text := webhook.SecretFromText("brought along")
+	keys := webhook.SigningKeys{Current: newSecret, Previous: text, PreviousUntil: &until, SwitchAt: &switchAt}
+	for _, tc := range []struct {
+		name   string
+		when   time.Time
+		second bool
+		with   webhook.Secret
+	}{
+		{"before the switch", at, false, text},
+		{"after the switch", switchAt, false, newSecret},
+		{"after the end", until, true, newSecret},
+	} {
+		r := webhook.Request{EventID: "evt_1", Body: []byte(`{}`), At: tc.when, Keys: keys, Also: dialect(t, "standard")}
+		require.Equal(t, tc.second, r.Also.CanSign(tc.when, keys), tc.name)
+		require.Equal(t, tc.second, arrival(t, dialect(t, "rheo"), r).Headers["webhook-signature"] != "", tc.name)
+		require.Equal(t, []string{tc.with.Fingerprint()}, dialect(t, "rheo").SignedWith(&r), tc.name)
+	}
+}

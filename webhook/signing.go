@@ -188,7 +188,7 @@ func (d *Dialect) alsoHeaders(other *Dialect, r *Request, out []Header) ([]Heade
 	}
 	for i := range other.Signatures {
 		s := &other.Signatures[i]
-		if d.sets(s.Header) || !other.CanSign(r.Keys) {
+		if d.sets(s.Header) || !other.CanSign(r.At, r.Keys) {
 			continue
 		}
 		value, err := s.sign(*r)
@@ -200,10 +200,14 @@ func (d *Dialect) alsoHeaders(other *Dialect, r *Request, out []Header) ([]Heade
 	return out, nil
 }
 
-// CanSign reports whether the dialect can read its keys from the secrets.
-func (d *Dialect) CanSign(keys ...SigningKeys) bool {
+// CanSign reports whether the dialect can read its keys from the secrets that are valid at a moment.
+func (d *Dialect) CanSign(at time.Time, keys ...SigningKeys) bool {
 	for i := range keys {
-		for _, secret := range []Secret{keys[i].Current, keys[i].Previous} {
+		valid := []Secret{keys[i].Current}
+		if keys[i].HasPrevious(at) {
+			valid = append(valid, keys[i].Previous)
+		}
+		for _, secret := range valid {
 			if !secret.IsZero() && slices.ContainsFunc(d.Signatures, func(s Signature) bool { return !s.reads(secret) }) {
 				return false
 			}

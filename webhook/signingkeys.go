@@ -51,7 +51,7 @@ func (s Secret) Fingerprint() string {
 func (d *Dialect) SignedWith(r *Request) []string {
 	k := &r.Keys
 	current, previous := d.signers(k, r.At)
-	if r.Also != nil {
+	if r.Also != nil && r.Also.CanSign(r.At, *k) {
 		c, p := r.Also.signers(k, r.At)
 		current, previous = current || c, previous || p
 	}
