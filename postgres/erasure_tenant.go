@@ -41,7 +41,9 @@ const (
 		FROM tenants WHERE id = $1 AND erased_at IS NOT NULL`
 )
 
-// BeginErasure implements store.Erasures. Whatever the tenant's processes still do finds no tenant, no key and deleted endpoints.
+// BeginErasure implements store.Erasures. Whatever the tenant's processes still do finds no tenant, no key and deleted endpoints. When
+// it began is by the database's clock: what is older is ended at the end of the erasure, and a process whose clock is ahead must not
+// name a moment at which the id is another tenant's already.
 func (s *Store) BeginErasure(ctx context.Context, tenant string, at time.Time) (*store.Erasure, error) {
 	var e store.Erasure
 	err := s.transact(ctx, "begin to erase a tenant", func(tx *sqlx.Tx) error {
@@ -53,11 +55,14 @@ func (s *Store) BeginErasure(ctx context.Context, tenant string, at time.Time) (
 		if running {
 			return tx.GetContext(ctx, &e, selectErasure, tenant)
 		}
+		var erased time.Time
+		if err := tx.GetContext(ctx, &erased, hideTenant, tenant); err != nil {
+			return err
+		}
 		for _, statement := range []struct {
 			text string
 			args []any
 		}{
-			{hideTenant, []any{tenant}},
 			{`DELETE FROM sessions WHERE tenant_id = $1`, []any{tenant}},
 			{`DELETE FROM portal_links WHERE tenant_id = $1`, []any{tenant}},
 			{`DELETE FROM api_keys WHERE tenant_id = $1`, []any{tenant}},
@@ -68,7 +73,7 @@ func (s *Store) BeginErasure(ctx context.Context, tenant string, at time.Time) (
 				return err
 			}
 		}
-		if err := tx.GetContext(ctx, &e, insertErasure, tenant, at); err != nil {
+		if err := tx.GetContext(ctx, &e, insertErasure, tenant, erased); err != nil {
 			return err
 		}
 		return s.audited(ctx, tx, tenant, "tenant.erased", tenant, nil, nil)
