@@ -51,15 +51,17 @@ type Dashboard struct {
 	pages    pages
 	attempts *attempts
 	dialects dialects
-	streams  chan struct{}
-	secure   bool
-	handler  http.Handler
+	streams  *streams
+	// tailEvery is how often a live tail looks; tests look oftener.
+	tailEvery time.Duration
+	secure    bool
+	handler   http.Handler
 }
 
 // New returns a Dashboard that is ready to serve.
 func New(o Options) *Dashboard {
 	o.setDefaults()
-	d := &Dashboard{opts: o, log: o.Logger, assets: readAssets(), attempts: newAttempts(), streams: make(chan struct{}, maxStreams)}
+	d := &Dashboard{opts: o, log: o.Logger, assets: readAssets(), attempts: newAttempts(), streams: newStreams(), tailEvery: tailEvery}
 	d.pages = readPages(d.assets)
 	if at, err := url.Parse(o.PublicURL); err == nil {
 		d.secure = at.Scheme == "https"
@@ -74,7 +76,10 @@ func New(o Options) *Dashboard {
 func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.handler.ServeHTTP(w, r) }
 
 // Close ends the background work. The dashboard may not be used afterwards.
-func (d *Dashboard) Close() { d.attempts.close() }
+func (d *Dashboard) Close() {
+	d.EndStreams()
+	d.attempts.close()
+}
 
 // visitors says who may open a page.
 type visitors int
@@ -102,6 +107,7 @@ const tenantPath = "/tenants/{tenant}"
 func (d *Dashboard) routes() []route {
 	return slices.Concat(
 		endpointRoutes(),
+		deliveryRoutes(),
 		ownRoutes(),
 	)
 }

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -37,6 +38,7 @@ func newTest(t *testing.T, o Options) *Dashboard {
 	t.Helper()
 	o.SigningKeys = [][]byte{[]byte("a key that signs the cookies here"), []byte("one that signed them before this")}
 	o.Now = func() time.Time { return noon }
+	o.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 	d := New(o)
 	t.Cleanup(d.Close)
 	return d

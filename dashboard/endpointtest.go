@@ -7,18 +7,6 @@ import (
 	"waybill/webhook"
 )
 
-// attempt is an attempt as the API shows it.
-type attempt struct {
-	webhook.AttemptSummary
-	URL                  string            `json:"url"`
-	SignedWith           []string          `json:"signed_with"`
-	RequestHeaders       map[string]string `json:"request_headers"`
-	ResponseHeaders      map[string]string `json:"response_headers"`
-	ResponseBody         string            `json:"response_body"`
-	ResponseBodyEncoding string            `json:"response_body_encoding"`
-	ResponseTruncated    bool              `json:"response_truncated"`
-}
-
 // attemptsOf returns the first attempts of a delivery, by number. A test has one.
 func (c *call) attemptsOf(delivery string) ([]attempt, error) {
 	var found list[attempt]

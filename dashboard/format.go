@@ -24,6 +24,8 @@ func functions(a assets) template.FuncMap {
 		"spell":   spell,
 		"pretty":  pretty,
 		"shorten": shorten,
+		"visible": visible,
+		"headers": headerLines,
 		"dict":    dict,
 		"join":    strings.Join,
 		"json":    jsonText,
@@ -130,13 +132,35 @@ func percent(share *float64) string {
 	}
 }
 
+// maxIndent is how deep JSON may be that is indented. A few thousand brackets, each within the one before, would become hundreds of
+// megabytes of spaces.
+const maxIndent = 64
+
 // pretty indents JSON; any other text stays as it is.
 func pretty(text string) string {
+	if depth(text) > maxIndent {
+		return text
+	}
 	var out bytes.Buffer
 	if err := json.Indent(&out, []byte(text), "", "  "); err != nil {
 		return text
 	}
 	return out.String()
+}
+
+// depth is how deep a text's brackets are, counted also within strings, which makes it larger than it is at most.
+func depth(text string) int {
+	deep, deepest := 0, 0
+	for i := range len(text) {
+		switch text[i] {
+		case '[', '{':
+			deep++
+			deepest = max(deepest, deep)
+		case ']', '}':
+			deep--
+		}
+	}
+	return deepest
 }
 
 // shorten cuts a text at so many characters.

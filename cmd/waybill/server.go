@@ -33,6 +33,7 @@ func (p *process) serveAPI(ctx context.Context, backlog api.Backlog) error {
 		return err
 	}
 	defer pages.Close()
+	defer context.AfterFunc(ctx, pages.EndStreams)() // what goes on by itself must not keep the process from stopping
 	return p.listen(ctx, "WAYBILL_LISTEN", p.Listen, besides(server, pages), "the API listens")
 }
 
