@@ -46,6 +46,28 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
+// A parameter that a call does not know is refused by every call that changes something, and nothing is changed: it may be one that
+// is misspelled, or a condition.
+func TestMatrix_RefusesUnknownParameters(t *testing.T) {
+	t.Parallel()
+	for route, row := range matrix {
+		method, path, _ := strings.Cut(route, " ")
+		if method == http.MethodGet {
+			continue
+		}
+		t.Run(route, func(t *testing.T) {
+			t.Parallel()
+			m := matrixWorld(t, method, path, row)
+			asked := m.row.query
+			m.row.query = asked + map[bool]string{true: "?", false: "&"}[asked == ""] + "dry_run=true"
+			p := m.ask(adminKey, nil).problem(http.StatusUnprocessableEntity, webhook.CodeInvalid)
+			require.Equal(t, "dry_run", p.Errors[0].Field)
+			m.row.query = asked
+			require.Equal(t, row.status, m.ask(adminKey, nil).status, "the refused call has changed nothing")
+		})
+	}
+}
+
 // matrixCase is one row, in a world with the tenant acme, which has one of everything, and the tenant other, which has nothing.
 type matrixCase struct {
 	*testBundle

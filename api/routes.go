@@ -44,9 +44,20 @@ type route struct {
 	handle       handler
 }
 
+// checkQuery refuses parameters of the query where a route changes something and has none: one that is misspelled, or is meant as a
+// condition, must not be ignored. Routes with parameters check them themselves.
+func (rt route) checkQuery(r *http.Request) error {
+	reads := rt.method == http.MethodGet || rt.method == http.MethodDelete && (rt.path == tenantPath || rt.path == keyPath)
+	if reads || r.URL.RawQuery == "" {
+		return nil
+	}
+	return newQuery(r).err()
+}
+
 // Paths that several routes share.
 const (
 	tenantPath    = "/v1/tenants/{tenant}"
+	keyPath       = tenantPath + "/keys/{key}"
 	endpointPath  = tenantPath + "/endpoints/{endpoint}"
 	eventTypePath = tenantPath + "/event-types/{type}"
 	deliveryPath  = tenantPath + "/deliveries/{delivery}"
@@ -78,8 +89,8 @@ func (s *Server) routes() []route {
 
 		{"POST", tenantPath + "/keys", manage, s.createKey},
 		{"GET", tenantPath + "/keys", manage, s.listKeys},
-		{"DELETE", tenantPath + "/keys/{key}", manage, s.revokeKey},
-		{"POST", tenantPath + "/keys/{key}/rotate", manage, s.rotateKey},
+		{"DELETE", keyPath, manage, s.revokeKey},
+		{"POST", keyPath + "/rotate", manage, s.rotateKey},
 
 		{"GET", tenantPath + "/event-types", readPortal, s.listEventTypes},
 		{"GET", eventTypePath, readPortal, s.getEventType},
@@ -197,6 +208,9 @@ func (s *Server) serve(rt route) http.Handler {
 		infoOf(r).route = rt.path
 		c, err := s.admit(r, rt.access)
 		s.uses.tell(w, infoOf(r).limited)
+		if err == nil {
+			err = rt.checkQuery(r)
+		}
 		if err == nil {
 			err = rt.handle(w, s.asActor(r, c, rt), c)
 		}
