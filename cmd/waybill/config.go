@@ -109,6 +109,9 @@ type config struct {
 	DrainTimeout  time.Duration `env:"WAYBILL_DRAIN_TIMEOUT" envDefault:"25s"`
 	ReadTimeout   time.Duration `env:"WAYBILL_READ_TIMEOUT" envDefault:"30s"`
 	HeaderTimeout time.Duration `env:"WAYBILL_HEADER_TIMEOUT" envDefault:"10s"`
+
+	// dryRun makes `waybill retention` tell what it would do. It is a flag and no setting.
+	dryRun bool
 }
 
 // parseConfig reads flags over environ ("NAME=value" each). It prints the usage to out and returns flag.ErrHelp when
@@ -123,6 +126,10 @@ func parseConfig(command string, args, environ []string, out io.Writer) (*config
 		return nil, err
 	}
 	set := newFlags(command, fields, variables)
+	dryRun := false
+	if command == "retention" {
+		set.BoolVar(&dryRun, "dry-run", false, "tell what would go, and remove nothing")
+	}
 	set.SetOutput(out)
 	if err := set.Parse(args); err != nil {
 		return nil, err
@@ -133,7 +140,7 @@ func parseConfig(command string, args, environ []string, out io.Writer) (*config
 	if err := errors.Join(checkNames(variables, fields), readSecretFiles(variables)); err != nil {
 		return nil, err
 	}
-	var c config
+	c := config{dryRun: dryRun}
 	if err := env.ParseWithOptions(&c, env.Options{Environment: variables}); err != nil {
 		return nil, nameVariables(err, variables)
 	}

@@ -31,8 +31,6 @@ type settings struct {
 	trustedProxies []netip.Prefix
 	// failpoint is called at places in the code where a test may kill the process.
 	failpoint func(name string)
-	// dryRun makes `waybill retention` tell what it would do.
-	dryRun bool
 	// clock is the machine's unless a test sets a wrong one.
 	clock clock
 }

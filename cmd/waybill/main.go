@@ -50,8 +50,7 @@ func run(ctx context.Context, args, environ []string, out io.Writer) error {
 	if !known {
 		return fmt.Errorf("there is no command %q\n\n%s", args[0], usage)
 	}
-	rest, dryRun := takeDryRun(args)
-	c, err := parseConfig(args[0], rest, environ, out)
+	c, err := parseConfig(args[0], args[1:], environ, out)
 	if err != nil {
 		return err
 	}
@@ -59,7 +58,6 @@ func run(ctx context.Context, args, environ []string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("the configuration does not do:\n%w", err)
 	}
-	s.dryRun = dryRun
 	return command(ctx, s, newLogger(out, s))
 }
 

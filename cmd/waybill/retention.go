@@ -2,27 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"slices"
 	"text/tabwriter"
 
 	"waybill/postgres"
 	"waybill/store"
 )
-
-// takeDryRun takes -dry-run, which is a flag and no setting, from the arguments of `waybill retention`.
-func takeDryRun(args []string) (rest []string, dryRun bool) {
-	rest = args[1:]
-	if args[0] != "retention" {
-		return rest, false
-	}
-	n := len(rest)
-	rest = slices.DeleteFunc(slices.Clone(rest), func(arg string) bool { return arg == "-dry-run" || arg == "--dry-run" })
-	return rest, len(rest) < n
-}
 
 // retain is `waybill retention`: what the upkeep does by itself, now, and a report of it on the standard output.
 func retain(ctx context.Context, s *settings, log *slog.Logger) error {
@@ -38,11 +27,10 @@ func retain(ctx context.Context, s *settings, log *slog.Logger) error {
 		remove = db.Expired
 	}
 	gone, err := remove(ctx, s.retention())
-	writeExpired(os.Stdout, gone, s.dryRun)
-	if closed := db.Close(); err == nil {
-		err = closed
+	if err == nil || len(gone) > 0 { // what went before it failed is told too
+		writeExpired(os.Stdout, gone, s.dryRun)
 	}
-	return err
+	return errors.Join(err, db.Close())
 }
 
 // writeExpired writes a table of what goes, or would go.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"database/sql"
+	"flag"
 	"io"
 	"net/url"
 	"testing"
@@ -55,13 +56,25 @@ func TestWriteExpired(t *testing.T) {
 	require.Equal(t, "Nothing is older than it is kept.\n", out.String())
 }
 
-// Only `waybill retention` has the flag.
-func TestTakeDryRun(t *testing.T) {
+// Only `waybill retention` has the flag, and its help tells of it.
+func TestConfig_DryRun(t *testing.T) {
 	t.Parallel()
-	rest, dry := takeDryRun([]string{"retention", "--dry-run", "-retention=48h"})
-	require.True(t, dry)
-	require.Equal(t, []string{"-retention=48h"}, rest)
-	rest, dry = takeDryRun([]string{"migrate", "-dry-run"})
-	require.False(t, dry)
-	require.Equal(t, []string{"-dry-run"}, rest)
+	environ := []string{"WAYBILL_DATABASE_URL=postgres://127.0.0.1/w"}
+	for arg, want := range map[string]bool{"-dry-run": true, "--dry-run": true, "-dry-run=false": false} {
+		c, err := parseConfig("retention", []string{"-audit-retention=50h", arg}, environ, io.Discard)
+		require.NoError(t, err)
+		require.Equal(t, want, c.dryRun, arg)
+	}
+	for command := range commands {
+		var help bytes.Buffer
+		_, err := parseConfig(command, []string{"-h"}, environ, &help)
+		require.ErrorIs(t, err, flag.ErrHelp)
+		if command == "retention" {
+			require.Contains(t, help.String(), "-dry-run")
+			continue
+		}
+		require.NotContains(t, help.String(), "-dry-run")
+		_, err = parseConfig(command, []string{"-dry-run"}, environ, io.Discard)
+		require.Error(t, err, "%s has no dry run, so it must not begin", command)
+	}
 }
