@@ -12,8 +12,11 @@ import (
 )
 
 // reseal runs `waybill reseal` to its end.
-func (g *group) reseal(env ...string) (string, error) {
-	cmd := exec.Command(g.binary, "reseal")
+func (g *group) reseal(env ...string) (string, error) { return g.toItsEnd("reseal", env...) }
+
+// toItsEnd runs a command that ends by itself.
+func (g *group) toItsEnd(command string, env ...string) (string, error) {
+	cmd := exec.Command(g.binary, command)
 	cmd.Env = g.environ(env...)
 	out, err := cmd.CombinedOutput()
 	if leak := g.secrets.leaked(string(out)); leak != nil {
@@ -84,6 +87,15 @@ func TestReseal(t *testing.T) {
 		require.Contains(t, runs[i+1].out, says)
 	}
 	r.wait(t, published+1)
+
+	// Another key under the id of the one that sealed everything would seal what the right one does not open.
+	another := base64.StdEncoding.EncodeToString(random(32))
+	g.secrets.add(another)
+	for _, command := range []string{"reseal", "api", "worker", "serve"} {
+		out, err := g.toItsEnd(command, "WAYBILL_ENCRYPTION_KEYS=k2:"+another)
+		require.ErrorContains(t, err, "exit status 1", out)
+		require.Contains(t, out, `WAYBILL_ENCRYPTION_KEYS: the key "k2" is another one`)
+	}
 
 	out, err := g.reseal("WAYBILL_ENCRYPTION_KEYS=k3:" + newKey)
 	require.ErrorContains(t, err, "exit status 1")

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"waybill/postgres"
+	"waybill/webhook"
 )
 
 // reseal seals everything with the first encryption key, and ends. It can be interrupted and run again.
@@ -18,6 +19,9 @@ func reseal(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := db.CheckKeys(ctx); err != nil {
+		return wrongKeys(err)
+	}
 	done, err := db.Reseal(ctx)
 	log.Info("resealed", "key", s.keys[0].ID, "values", done.Resealed, "failed", done.Failed, "left", done.Left)
 	switch {
@@ -31,4 +35,13 @@ func reseal(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 		return fmt.Errorf("%d values are still sealed with another key: their rows are locked, or a process seals with that key; run it again", done.Left)
 	}
 	return nil
+}
+
+// wrongKeys names the variable where CheckKeys has refused its keys.
+func wrongKeys(err error) error {
+	var wrong *webhook.Error
+	if !errors.As(err, &wrong) || wrong.Code != webhook.CodeInvalid {
+		return err
+	}
+	return fmt.Errorf("WAYBILL_ENCRYPTION_KEYS: %s", wrong.Message)
 }

@@ -64,6 +64,9 @@ func serve(ctx context.Context, s *settings, log *slog.Logger, what parts) (err 
 	if p.store, err = p.openStore(); err != nil {
 		return err
 	}
+	if err := p.checkKeys(ctx); err != nil {
+		return errors.Join(err, p.closeStore())
+	}
 	p.engine = engine.NewClient(temporal, engine.Options{
 		Namespace: s.TemporalNamespace, Endpoints: p.store, Failpoint: p.failpoint, Logger: log,
 	})
@@ -167,6 +170,17 @@ func (p *process) closeStore() error {
 		return nil
 	}
 	return err
+}
+
+// checkKeys refuses keys that do not open what is stored. A database that does not answer, or has no tables yet, does not keep the process
+// from starting.
+func (p *process) checkKeys(ctx context.Context) error {
+	err := p.store.CheckKeys(ctx)
+	if err != nil && webhook.ErrorCode(err) != webhook.CodeInvalid {
+		p.log.Warn("the encryption keys were not checked", "error", err)
+		return nil
+	}
+	return wrongKeys(err)
 }
 
 func (p *process) openStore() (*postgres.Store, error) {
