@@ -27,6 +27,7 @@ func (c *Client) StartErasure(ctx context.Context, tenant string) error {
 		ID: workflows.TenantErasureID(tenant), TaskQueue: workflows.EndpointsQueue,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            "erases the tenant " + tenant,
+		TypedSearchAttributes:                    ofTenant(tenant),
 	}, workflows.TenantErasureType, &workflows.TenantErasureInput{Tenant: tenant})
 	return startError("start the erasure of a tenant", err)
 }

@@ -15,8 +15,13 @@ import (
 func (c *Client) WakeQueue(ctx context.Context, tenant string, endpoint webhook.EndpointID) error {
 	return c.wake(ctx, "wake a queue", client.StartWorkflowOptions{
 		ID: workflows.EndpointQueueID(tenant, endpoint), StaticSummary: "what waits for " + endpoint.String(),
-		TypedSearchAttributes: temporal.NewSearchAttributes(workflows.AttributeTenant.ValueSet(tenant)),
+		TypedSearchAttributes: ofTenant(tenant),
 	}, workflows.EndpointQueueType, &workflows.EndpointQueueInput{Tenant: tenant, EndpointID: endpoint})
+}
+
+// ofTenant lets whoever lists the workflows of a tenant find this one, whatever its type.
+func ofTenant(tenant string) temporal.SearchAttributes {
+	return temporal.NewSearchAttributes(workflows.AttributeTenant.ValueSet(tenant))
 }
 
 // wake wakes a workflow that there is one of for an endpoint, or starts it.

@@ -19,6 +19,7 @@ func (c *Client) ChallengeEndpoint(ctx context.Context, tenant string, id webhoo
 		ID: workflows.EndpointChallengeID(tenant, id), TaskQueue: workflows.EndpointsQueue,
 		WorkflowExecutionTimeout: workflows.ChallengeTimeout,
 		StaticSummary:            "challenges the endpoint " + id.String(),
+		TypedSearchAttributes:    ofTenant(tenant),
 	}, workflows.EndpointChallengeType, &workflows.EndpointChallengeInput{Tenant: tenant, EndpointID: id})
 	if err != nil {
 		return nil, translate(what, err)
