@@ -170,9 +170,9 @@ func (c *challenge) refusal(r *Response) string {
 	case r.ErrorClass != "":
 		return webhook.CleanLine(r.Error, maxErrorBytes)
 	case c.withheld && (r.StatusCode == http.StatusUnauthorized || r.StatusCode == http.StatusForbidden):
-		return fmt.Sprintf("the receiver answered status %d%s", r.StatusCode, hint)
+		return fmt.Sprintf("the receiver answered %d%s", r.StatusCode, hint)
 	case r.StatusCode < 200 || r.StatusCode > 299:
-		return fmt.Sprintf("the receiver answered status %d", r.StatusCode)
+		return fmt.Sprintf("the receiver answered %d", r.StatusCode)
 	}
 	return ""
 }

@@ -46,12 +46,12 @@ func TestActivities_Challenge_token(t *testing.T) {
 		"a failure": {func(w http.ResponseWriter, token string) {
 			w.WriteHeader(http.StatusNotFound)
 			_, _ = io.WriteString(w, token)
-		}, "the receiver answered status 404"},
+		}, "the receiver answered 404"},
 		"a redirect": {func(w http.ResponseWriter, token string) {
 			w.Header().Set("Location", "https://elsewhere.example/")
 			w.WriteHeader(http.StatusFound)
 			_, _ = io.WriteString(w, token)
-		}, "the receiver answered status 302"},
+		}, "the receiver answered 302"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -104,7 +104,7 @@ func TestActivities_Challenge_credentials(t *testing.T) {
 				b.store.sending.Endpoint.Auth, b.store.sending.Endpoint.Verification = test.auth, &v
 				before := tokens.asked()
 				refused := b.challenge(t).Refused
-				require.Contains(t, refused, "status 401; a challenge has neither auth nor headers")
+				require.Contains(t, refused, "answered 401; a challenge has neither auth nor headers")
 				got := <-seen
 				require.NotContains(t, got, "Authorization")
 				require.NotContains(t, got, "X-Partner")
@@ -165,7 +165,7 @@ func TestActivities_Challenge_cloudEvents(t *testing.T) {
 		"silent":         {200, "", "", activities.ChallengeResult{Refused: "the answer's header WebHook-Allowed-Origin does not name the origin"}},
 		"another origin": {200, "other.example.com", "*", activities.ChallengeResult{Refused: "the answer's header WebHook-Allowed-Origin does not name the origin"}},
 		"rate of none":   {200, "*", "0", activities.ChallengeResult{Refused: "the answer's header WebHook-Allowed-Rate is neither * nor a number of requests a minute"}},
-		"not offered":    {405, "*", "*", activities.ChallengeResult{Refused: "the receiver answered status 405"}},
+		"not offered":    {405, "*", "*", activities.ChallengeResult{Refused: "the receiver answered 405"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

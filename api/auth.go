@@ -180,7 +180,12 @@ func (s *Server) admitKey(r *http.Request, key *webhook.APIKey, now time.Time) e
 		return webhook.UnknownKey()
 	}
 	if len(key.AllowCIDRs) > 0 {
-		if from := s.ClientAddress(r); !key.AllowsAddress(from) {
+		from := s.ClientAddress(r)
+		if !from.IsValid() {
+			return webhook.Errorf(webhook.CodeForbidden, "the API key may not be used from the address of this request, which is not known: "+
+				"the X-Forwarded-For of the proxy in front of Waybill has none")
+		}
+		if !key.AllowsAddress(from) {
 			return webhook.Errorf(webhook.CodeForbidden, "the API key may not be used from the address %s", from)
 		}
 	}

@@ -45,7 +45,7 @@ func (s *Server) testEndpoint(w http.ResponseWriter, r *http.Request, c *call) e
 // testPublication checks the test event of an endpoint.
 func (s *Server) testPublication(r *http.Request, c *call, e *webhook.Endpoint, in *testInput) (*webhook.Publication, error) {
 	if e.Unverified {
-		return nil, webhook.Errorf(webhook.CodeConflict, "the endpoint is not verified, so that nothing is sent to it; verify it first")
+		return nil, webhook.Errorf(webhook.CodeConflict, "nothing is sent to an endpoint that is not verified; POST .../verify asks its receiver")
 	}
 	key, err := idempotencyKey(r)
 	if err != nil {

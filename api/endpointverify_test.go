@@ -57,10 +57,10 @@ func TestEndpoints_VerifyRefused(t *testing.T) {
 	const asks = `"verification":{"method":"cloudevents","origin":"events.example.com"}`
 	one := path + "/" + into[object](b.admin("POST", path, `{"url":"https://r.example","event_types":["*"],`+asks+`}`).want(201))["id"].(string)
 	b.engine.challenge = func() (*webhook.Proof, error) {
-		return &webhook.Proof{Refused: "the receiver answered status 404"}, nil
+		return &webhook.Proof{Refused: "the receiver answered 404"}, nil
 	}
 	p = b.admin("POST", one+"/verify", "").problem(409, webhook.CodeConflict)
-	require.Contains(t, p.Detail, "the receiver answered status 404")
+	require.Contains(t, p.Detail, "the receiver answered 404")
 	require.Empty(t, b.engine.told)
 	b.engine.challenge = func() (*webhook.Proof, error) {
 		return nil, webhook.Errorf(webhook.CodeUnavailable, "the delivery engine does not answer")

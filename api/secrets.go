@@ -2,9 +2,7 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"waybill/store"
@@ -126,12 +124,11 @@ func (s *Server) rotateSecret(w http.ResponseWriter, r *http.Request, c *call) e
 
 // rotatedAlgorithm returns the algorithm of the secret that a rotation makes, and whether it is another than before.
 func (s *Server) rotatedAlgorithm(r *http.Request, c *call, owner store.SecretOwner, asked webhook.Algorithm) (webhook.Algorithm, bool, error) {
-	possible := c.dialect.Algorithms()
-	if asked != "" && !slices.Contains(possible, asked) {
-		return "", false, invalid("rotation", webhook.FieldError{Field: "algorithm", Detail: fmt.Sprintf("is one of %v in the dialect %s", possible, c.dialect.Name)})
+	if fault := c.dialect.AlgorithmFault(asked); asked != "" && fault != "" {
+		return "", false, invalid("rotation", webhook.FieldError{Field: "algorithm", Detail: fault})
 	}
 	if owner.Endpoint.IsZero() {
-		return possible[0], false, nil
+		return c.dialect.Algorithms()[0], false, nil
 	}
 	e, err := s.store.Endpoint(r.Context(), c.tenant.ID, owner.Endpoint)
 	if err != nil {
@@ -204,7 +201,7 @@ func (s *Server) testSecret(r *http.Request, c *call, id webhook.EndpointID, cho
 		return nil
 	case webhook.PreviousSecret:
 	default:
-		return invalid("request", webhook.FieldError{Field: "secret", Detail: "is current or previous"})
+		return invalid("request", webhook.FieldError{Field: "secret", Detail: `must be "current" or "previous"`})
 	}
 	owner := store.SecretOwner{Tenant: c.tenant.ID}
 	if c.dialect.Secret.Scope == webhook.SecretOfEndpoint {

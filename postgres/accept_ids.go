@@ -130,7 +130,7 @@ func generatedKey(id string) (webhook.EventKey, bool) {
 }
 
 func idConflict(id string) error {
-	return webhook.Errorf(webhook.CodeEventIDConflict, "the event id %q was used for another event", id)
+	return webhook.Errorf(webhook.CodeEventIDConflict, "the event id %q was used for another event, or for one that was erased", id)
 }
 
 // repeat answers publications whose id is taken.

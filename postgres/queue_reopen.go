@@ -92,7 +92,7 @@ func (d *toReopen) refusal(e *endpointState) error {
 	case e.Disabled:
 		return webhook.Errorf(webhook.CodeConflict, "the endpoint is disabled; enable it first")
 	case !d.Stored:
-		return webhook.Errorf(webhook.CodeConflict, "the event is no longer stored; publish a new one")
+		return webhook.Errorf(webhook.CodeConflict, "the event was erased, or is kept no longer; publish a new one")
 	case d.Attempts >= webhook.MaxAttempts:
 		return webhook.Errorf(webhook.CodeConflict, "the delivery has %d attempts, which is the limit; publish a new event", d.Attempts)
 	}

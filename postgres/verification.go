@@ -76,7 +76,7 @@ func refuseUnproven(ctx context.Context, tx *sqlx.Tx, e *webhook.Endpoint) error
 		return err
 	}
 	if must {
-		return webhook.Errorf(webhook.CodeConflict, "the endpoint is not verified; verify it first, which enables it")
+		return webhook.Errorf(webhook.CodeConflict, "the endpoint is not verified; POST .../verify asks its receiver, and enables it when the receiver passes")
 	}
 	e.Unverified = false
 	_, err = tx.ExecContext(ctx, updateUnasked, e.ID)

@@ -64,7 +64,7 @@ func (k *APIKey) Validate() error {
 		}
 	}
 	if k.ExpiresAt != nil && !k.ExpiresAt.After(k.CreatedAt) {
-		found.addf("expires_at", "is in the future")
+		found.addf("expires_at", "has passed already; give a moment to come")
 	}
 	if len(k.AllowCIDRs) > MaxKeyCIDRs {
 		found.addf("allow_cidrs", "has at most %d networks, not %d", MaxKeyCIDRs, len(k.AllowCIDRs))

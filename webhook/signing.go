@@ -95,8 +95,8 @@ func (a *AlsoSignAs) AlsoIn(dialects map[string]*Dialect, at time.Time) (*Dialec
 func (e *Endpoint) validateSigning(l Limits, found *problems) {
 	d := l.Dialect
 	algorithm, messages := SigningOf(e.Signing, d)
-	if possible := d.Algorithms(); !slices.Contains(possible, algorithm) {
-		found.addf("signing.algorithm", "is %s in the dialect %s, not %q", orList(possible), d.Name, algorithm)
+	if fault := d.AlgorithmFault(algorithm); fault != "" {
+		found.addf("signing.algorithm", "%s", fault)
 		return
 	}
 	if l.Stored != nil {
@@ -150,7 +150,7 @@ func (a *AlsoSignAs) validate(l Limits, algorithm Algorithm, found *problems) {
 		}
 	}
 	if !a.Until.After(l.Now) || a.Until.Sub(l.Now) > MaxAlsoSign {
-		found.addf("also_sign_as.until", "is a moment to come, at most %d days ahead", int(MaxAlsoSign.Hours()/24))
+		found.addf("also_sign_as.until", "must be a moment to come, at most %d days ahead", int(MaxAlsoSign.Hours()/24))
 	}
 }
 
@@ -224,10 +224,15 @@ func (s *Signature) reads(secret Secret) bool {
 // isTemplate reports whether a header's value differs between deliveries.
 func isTemplate(value string) bool { return strings.Contains(value, "{") }
 
-func orList(all []Algorithm) string {
-	texts := make([]string, len(all))
-	for i, a := range all {
+// AlgorithmFault says which algorithms the dialect has where it has not this one; "": it has.
+func (d *Dialect) AlgorithmFault(algorithm Algorithm) string {
+	possible := d.Algorithms()
+	if slices.Contains(possible, algorithm) {
+		return ""
+	}
+	texts := make([]string, len(possible))
+	for i, a := range possible {
 		texts[i] = string(a)
 	}
-	return strings.Join(texts, " or ")
+	return fmt.Sprintf("is %s in the dialect %s, not %q", strings.Join(texts, " or "), d.Name, algorithm)
 }

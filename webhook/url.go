@@ -39,7 +39,7 @@ func urlFault(text string, l Limits) string {
 	case scheme == "http" && l.Dialect.HTTPSOnly && !l.AllowHTTP:
 		return fmt.Sprintf("is http; the dialect %s delivers to https only", l.Dialect.Name)
 	case strings.Contains(authority, "@"):
-		return "carries a user name or password; send credentials in a custom header"
+		return "carries a user name or password; give them in auth"
 	case strings.Contains(target, "#"):
 		return "has a fragment (what follows #), which is never sent"
 	}

@@ -101,7 +101,7 @@ func TestOwnership(t *testing.T) {
 			first := tn.publish(t, `{"type":"order.confirmed","data":1}`, 1)
 			tn.waitDelivery(t, first.Deliveries[0].ID, "held", 0)
 			p := tn.call(t, "POST", path+"/verify", nil).isProblem(t, 409, "conflict")
-			require.Contains(t, p.Detail, "the receiver answered status 404")
+			require.Contains(t, p.Detail, "the receiver answered 404")
 			for _, around := range []string{"/enable", "/test"} {
 				tn.call(t, "POST", path+around, nil).isProblem(t, 409, "conflict")
 			}
@@ -149,7 +149,7 @@ func TestOwnership_Credentials(t *testing.T) {
 		}).is(t, 201, &e)
 		path := tn.path + "/endpoints/" + e.ID
 		p := tn.call(t, "POST", path+"/verify", nil).isProblem(t, 409, "conflict")
-		require.Contains(t, p.Detail, `the receiver answered status 401; a challenge has neither auth nor headers of the endpoint, unless its verification has "credentials": true`)
+		require.Contains(t, p.Detail, `the receiver answered 401; a challenge has neither auth nor headers of the endpoint, unless its verification has "credentials": true`)
 		asked := c.lastRefused()
 		require.Empty(t, asked.Header.Get("Authorization"))
 		require.Empty(t, asked.Header.Get("X-Api-Key"))
