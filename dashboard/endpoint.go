@@ -47,7 +47,8 @@ type endpointPage struct {
 	Failed int
 	// SignedWith are the fingerprints of the secrets that signed the latest attempt.
 	SignedWith []string
-	Types      []eventType
+	// PublicKeys are what receivers verify with, where the algorithm is Ed25519.
+	PublicKeys []string
 }
 
 const (
@@ -88,14 +89,28 @@ func showEndpoint(c *call) error {
 	if err := p.findDeliveries(c); err != nil {
 		return err
 	}
-	if c.Manages() {
-		if p.Types, err = c.eventTypes(); err != nil {
+	if e.SigningInForce.Algorithm == webhook.Ed25519 {
+		if p.PublicKeys, err = c.publicKeys(e); err != nil {
 			return err
 		}
 	}
 	return c.show("endpoint", view{
-		Title: e.Title(), Section: "endpoints", Data: p, Scripts: []string{"uplot.min.js", "chart.js"}, Styles: []string{"uplot.min.css"},
+		Title: shorten(120, e.Title()), Section: "endpoints", Data: p, Scripts: []string{"uplot.min.js", "chart.js"}, Styles: []string{"uplot.min.css"},
 	})
+}
+
+func (c *call) publicKeys(e *endpoint) ([]string, error) {
+	var found struct {
+		Keys []struct {
+			PublicKey string `json:"public_key"`
+		} `json:"keys"`
+	}
+	err := c.get(c.path("endpoints", e.ID.String(), "public-key"), nil, &found)
+	keys := make([]string, len(found.Keys))
+	for i := range found.Keys {
+		keys[i] = found.Keys[i].PublicKey
+	}
+	return keys, err
 }
 
 // findDeliveries finds the latest deliveries, what failed lately, and which secrets signed last.
@@ -107,7 +122,7 @@ func (p *endpointPage) findDeliveries(c *call) error {
 	}
 	p.Latest = latest.Data
 	if err := c.get(c.path("deliveries"), url.Values{
-		"endpoint": {id}, "status": {"retrying,held,exhausted"}, "limit": {strconv.Itoa(failuresShown)},
+		"endpoint": {id}, "status": {"retrying,held,exhausted"}, "test": {"false"}, "limit": {strconv.Itoa(failuresShown)},
 	}, &failed); err != nil {
 		return err
 	}

@@ -101,9 +101,9 @@ func (f *endpointForm) retry() any {
 		out["schedule"] = append([]string{}, words(f.Value("retry.schedule"))...) // none means a single attempt
 	case choiceGrowing:
 		growing := map[string]any{
-			"first": f.Value("retry.first"), "factor": number(f.Value("retry.factor")), "retries": number(f.Value("retry.retries")),
+			"first": f.Value("retry.exponential.first"), "factor": number(f.Value("retry.exponential.factor")), "retries": number(f.Value("retry.exponential.retries")),
 		}
-		if most := f.Value("retry.cap"); most != "" {
+		if most := f.Value("retry.exponential.cap"); most != "" {
 			growing["cap"] = most
 		}
 		out["exponential"] = growing

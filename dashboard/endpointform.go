@@ -43,6 +43,20 @@ func (f *endpointForm) Errors(field string) []webhook.FieldError {
 	return found
 }
 
+// Exactly says what is wrong with some fields of the API, and not with what is below them.
+func (f *endpointForm) Exactly(fields ...string) []webhook.FieldError {
+	if f.Problem == nil {
+		return nil
+	}
+	var found []webhook.FieldError
+	for _, e := range f.Problem.Fields {
+		if slices.Contains(fields, e.Field) {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
 // Open reports whether a part that is folded away is to be shown at once: one of its fields is wrong.
 func (f *endpointForm) Open(fields ...string) bool {
 	return slices.ContainsFunc(fields, func(field string) bool { return len(f.Errors(field)) > 0 })

@@ -69,6 +69,7 @@ func TestEndpointForm_Wrong(t *testing.T) {
 	} {
 		require.Contains(t, page, want)
 	}
+	require.Equal(t, 1, strings.Count(page, `<span class="wrong">retry.schedule[1]`), "beside its field, and once")
 	require.Less(t, strings.Index(page, `name="url"`), strings.Index(page, `<span class="wrong">url is no URL`))
 }
 

@@ -122,9 +122,9 @@ func TestEndpoint_Page(t *testing.T) {
 	})
 	d := newTest(t, Options{API: api})
 	page := d.page(t, pagePath+"?window=7d")
-	require.Equal(t, []string{"endpoint=" + endpointID + "&limit=10", "endpoint=" + endpointID + "&limit=100&status=retrying%2Cheld%2Cexhausted"}, queries)
+	require.Equal(t, []string{"endpoint=" + endpointID + "&limit=10", "endpoint=" + endpointID + "&limit=100&status=retrying%2Cheld%2Cexhausted&test=false"}, queries)
 	for _, want := range []string{
-		"by Waybill, because its attempts failed", "10 attempts in a row failed", "312 deliveries are held", pagePath + `/enable"`,
+		"by Waybill, because its attempts failed", "10 attempts in a row failed", "Held: 312 deliveries.", pagePath + `/enable"`,
 		"25.0 %", "340 ms", "+12 h", "6 attempts over 14 h 36 min", "oauth2", "<code>X-Api-Key</code>", "1a2b3c4d",
 		"?endpoint=" + endpointID + "&amp;error_class=http_status&amp;status_code=500", `<td class="number">2</td>`, "&lt;img src=x",
 	} {
@@ -139,6 +139,16 @@ func TestEndpoint_Page(t *testing.T) {
 	for _, act := range []string{"/enable", "/edit", "/test", "/secret", "/delete", "/recover"} {
 		require.NotContains(t, page, pagePath+act, "a session that only reads has no such button")
 	}
+}
+
+// Whoever verifies with a public key finds it on the page, without anything being revealed.
+func TestEndpoint_PublicKey(t *testing.T) {
+	t.Parallel()
+	d := newTest(t, Options{API: tenantAPI(t, readerSession, "standard", fakeAPI{
+		"GET " + endpointPath:                 says(http.StatusOK, strings.Replace(disabledEndpoint, "hmac-sha256", "ed25519", 1)),
+		"GET " + endpointPath + "/public-key": says(http.StatusOK, `{"keys":[{"public_key":"whpk_now"}]}`),
+	})})
+	require.Contains(t, d.page(t, pagePath), "<code>whpk_now</code>")
 }
 
 // A window that does not exist is the API's to refuse, and an endpoint that does not exist is a page that says so.

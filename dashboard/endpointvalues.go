@@ -81,11 +81,11 @@ func retryValues(v url.Values, p *webhook.RetryPolicy) {
 		v.Set("retry", p.Policy)
 	case p.Exponential != nil:
 		v.Set("retry", choiceGrowing)
-		v.Set("retry.first", p.Exponential.First.String())
-		v.Set("retry.factor", strconv.FormatFloat(p.Exponential.Factor, 'f', -1, 64))
-		v.Set("retry.retries", strconv.Itoa(p.Exponential.Retries))
+		v.Set("retry.exponential.first", p.Exponential.First.String())
+		v.Set("retry.exponential.factor", strconv.FormatFloat(p.Exponential.Factor, 'f', -1, 64))
+		v.Set("retry.exponential.retries", strconv.Itoa(p.Exponential.Retries))
 		if p.Exponential.Cap != 0 {
-			v.Set("retry.cap", p.Exponential.Cap.String())
+			v.Set("retry.exponential.cap", p.Exponential.Cap.String())
 		}
 	default:
 		v.Set("retry", choiceSchedule)

@@ -30,6 +30,7 @@ func functions(a assets) template.FuncMap {
 		"join":    strings.Join,
 		"json":    jsonText,
 		"list":    func(items ...string) []string { return items },
+		"many":    many,
 		"less":    func(a, b int) int { return a - b },
 	}
 }
@@ -80,6 +81,14 @@ func plural(n int, unit string) string {
 		return "1 " + unit
 	}
 	return strconv.Itoa(n) + " " + unit + "s"
+}
+
+// many writes a number of things: "1 delivery", "1,500 deliveries".
+func many(n any, one, several string) string {
+	if text := count(n); text != "1" {
+		return text + " " + several
+	}
+	return "1 " + one
 }
 
 // spell writes a duration as people do: "2 h 30 min". Zero is "at once".
