@@ -52,6 +52,8 @@ var audited = map[string]string{
 	"POST /v1/tenants/{tenant}/endpoints/{endpoint}/rotate-secret": "secret.rotated",
 	"POST /v1/tenants/{tenant}/endpoints/{endpoint}/retire-secret": "secret.retired",
 
+	"POST /v1/tenants/{tenant}/endpoints/{endpoint}/verify-signature": "", // it changes nothing and shows no secret
+
 	"POST /v1/tenants/{tenant}/events":       "", // the list of events has it
 	"POST /v1/tenants/{tenant}/events/batch": "", // the list of events has it
 

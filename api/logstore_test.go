@@ -90,7 +90,8 @@ func (m *memStore) Deliveries(_ context.Context, tenant string, f store.Delivery
 	defer leave()
 	m.filters = append(m.filters, f)
 	all := slices.DeleteFunc(slices.Collect(maps.Values(m.deliveries)), func(d webhook.Delivery) bool {
-		return m.owners[d.ID] != tenant || len(f.Statuses) > 0 && !slices.Contains(f.Statuses, d.Status) || f.EventID != "" && d.EventID != f.EventID
+		return m.owners[d.ID] != tenant || len(f.Statuses) > 0 && !slices.Contains(f.Statuses, d.Status) || f.EventID != "" && d.EventID != f.EventID ||
+			!f.EndpointID.IsZero() && d.EndpointID != f.EndpointID
 	})
 	return &store.Part[webhook.Delivery]{
 		Items: pageOf(all, f.Page, func(d webhook.Delivery) string { return d.ID.String() }), Next: m.next,

@@ -74,6 +74,7 @@ var matrix = map[string]matrixRow{
 	"POST /v1/tenants/{tenant}/endpoints/{endpoint}/enable":             {needs: "manage", status: 200},
 	"POST /v1/tenants/{tenant}/endpoints/{endpoint}/test":               {needs: "manage", status: 202},
 	"POST /v1/tenants/{tenant}/endpoints/{endpoint}/verify":             {needs: "manage", status: 200},
+	"POST /v1/tenants/{tenant}/endpoints/{endpoint}/verify-signature":   {needs: "read", status: 200, body: `{"headers":{},"body":""}`},
 	"GET /v1/tenants/{tenant}/endpoints/{endpoint}/secret":              {needs: "manage", status: 200},
 	"GET /v1/tenants/{tenant}/endpoints/{endpoint}/public-key":          {needs: "read", status: 200, dialect: "asymmetric"},
 	"GET /v1/tenants/{tenant}/.well-known/jwks.json":                    {needs: "public", status: 200},

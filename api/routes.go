@@ -106,6 +106,7 @@ func (s *Server) routes() []route {
 		{"POST", endpointPath + "/enable", managePortal, s.enableEndpoint},
 		{"POST", endpointPath + "/test", managePortal, s.testEndpoint},
 		{"POST", endpointPath + "/verify", managePortal, s.verifyEndpoint},
+		{"POST", endpointPath + "/verify-signature", readPortal, s.verifySignature},
 		{"GET", endpointPath + "/public-key", readPortal, s.getPublicKey},
 		{"GET", tenantPath + "/.well-known/jwks.json", public, s.getKeySet},
 		{"GET", endpointPath + "/stats", readPortal, s.getEndpointStats},

@@ -146,7 +146,9 @@ type Server struct {
 
 	inflight *inflight
 	// tests are the calls that wait for a test to be attempted.
-	tests   chan struct{}
+	tests chan struct{}
+	// checks are the requests whose signatures are being verified.
+	checks  chan struct{}
 	metrics *metrics
 	handler http.Handler
 	// openAPIJSON makes the document once.
@@ -186,6 +188,7 @@ func newServer(o Options, list func(*Server) []route) *Server {
 	s.opts.AdminKeys = nil
 	s.inflight = newInflight(o.MaxInflightBytes)
 	s.tests = make(chan struct{}, maxTests)
+	s.checks = make(chan struct{}, maxChecks)
 	s.openAPIJSON = jsonOf(o.OpenAPI)
 	routes := list(s)
 	s.metrics = newMetrics(o.Registerer, routes, s.inflight)
