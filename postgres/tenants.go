@@ -82,7 +82,7 @@ func (s *Store) CreateTenant(ctx context.Context, t *webhook.Tenant, secret webh
 			maxEndpoints(t), optionalJSON(t.Metadata, len(t.Metadata) > 0),
 			s.keys.seal([]byte(secret.Reveal()), tenantSecrets(t.ID).current()), t.CreatedAt, retentionMS(t), t.VerifyEndpoints)
 		if pq.As(err, pqerror.UniqueViolation) != nil {
-			return webhook.Errorf(webhook.CodeConflict, "the tenant %q exists already", t.ID)
+			return webhook.Errorf(webhook.CodeConflict, "the tenant %q exists already, or is being erased", t.ID)
 		}
 		if err != nil {
 			return err
