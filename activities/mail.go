@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -99,10 +100,12 @@ type MailError struct {
 	// Says is for people and quotes nobody.
 	Says  string
 	cause error
+	// quotes is the text of cause as it may be shown; "": as it is.
+	quotes string
 }
 
-// Error returns the text with its cause, for the log.
-func (e *MailError) Error() string { return fmt.Sprintf("%s: %v", e.Says, e.cause) }
+// Error returns the text with its cause, for the log. A server may quote the login in its answer, which is left out.
+func (e *MailError) Error() string { return e.Says + ": " + cmp.Or(e.quotes, fmt.Sprint(e.cause)) }
 
 // Unwrap returns the cause.
 func (e *MailError) Unwrap() error { return e.cause }
@@ -144,9 +147,24 @@ func (m *Mailer) Send(ctx context.Context, in *Mail) error {
 	}
 	// Once the server has taken the mail, what goes wrong with the goodbye is of no interest.
 	if err := c.DialAndSendWithContext(ctx, message); err != nil && !message.IsDelivered() {
-		return mailError(ctx, err)
+		failed := mailError(ctx, err)
+		failed.quotes = m.withoutLogin(err.Error())
+		return failed
 	}
 	return nil
+}
+
+// withoutLogin takes the password out of a text, as it is and as a login sends it.
+func (m *Mailer) withoutLogin(text string) string {
+	if m.opts.Password == "" {
+		return text
+	}
+	sent := base64.StdEncoding.EncodeToString
+	login := []string{m.opts.Password, sent([]byte(m.opts.Password)), sent([]byte("\x00" + m.opts.User + "\x00" + m.opts.Password))} // LOGIN, PLAIN
+	for _, secret := range spellings(login) {
+		text = strings.ReplaceAll(text, secret, redacted)
+	}
+	return text
 }
 
 // compose returns the message. It fails when an address is none.

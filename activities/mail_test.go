@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/x509"
+	"encoding/base64"
 	"fmt"
 	"net"
 	"strings"
@@ -60,6 +61,20 @@ func notSent(t *testing.T, m *activities.Mailer, in *activities.Mail) *activitie
 	require.ErrorAs(t, err, &failed)
 	require.NotContains(t, failed.Says, "acme.example")
 	return failed
+}
+
+// What a server quotes of the login is in no error, however the login was sent.
+func TestMailer_Send_quotesNoLogin(t *testing.T) {
+	t.Parallel()
+	const password = `hush&"hush"`
+	encoded := base64.StdEncoding.EncodeToString([]byte("\x00waybill\x00" + password))
+	_, o := mailServer(t, inbox.Options{User: "waybill", Password: password, Auth: func(_, given string) error {
+		return &smtp.SMTPError{Code: 535, Message: "cannot take AUTH PLAIN " + encoded + " which is " + given + " nor " + base64.StdEncoding.EncodeToString([]byte(given))}
+	}})
+	o.User, o.Password = "waybill", password
+	failed := notSent(t, mailer(t, o), someMail())
+	require.Equal(t, 535, failed.Code)
+	require.Contains(t, failed.Error(), "cannot take AUTH PLAIN [redacted] which is [redacted] nor [redacted]")
 }
 
 func TestMailer_Send(t *testing.T) {

@@ -160,6 +160,9 @@ func TestCredentials_Changed(t *testing.T) {
 				return nil
 			})
 			require.LessOrEqual(t, len(tn.attempts(t, d)), done+2)
+			if c.url != "" {
+				require.Contains(t, mutual.seen(), "the endpoint")
+			}
 			tn.showsNoCredentials(t, e.ID, secret, wrong, server.name, pemLine(wrongs["key"]), pemLine(rights["key"]))
 		})
 	}

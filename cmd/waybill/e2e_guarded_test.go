@@ -110,7 +110,7 @@ func (r *guarded) answer(a *hooks.Arrival) hooks.Behavior {
 	r.got = append(r.got, sent)
 	reply := hooks.Reply{Body: "you sent " + sent + " and " + a.Header.Get("X-Api-Key"), Header: map[string]string{"X-Echo": sent}}
 	begins, starred := strings.CutSuffix(r.want, "*")
-	if sent != begins && !(starred && strings.HasPrefix(sent, begins)) {
+	if sent != begins && (!starred || !strings.HasPrefix(sent, begins)) {
 		reply.Status = http.StatusUnauthorized
 	}
 	return reply.Behavior()

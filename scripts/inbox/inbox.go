@@ -37,6 +37,8 @@ type Options struct {
 	Implicit    bool
 	// User and Password are asked for, over TLS alone; "": nobody has to say who they are.
 	User, Password string
+	// Auth may refuse a login that is right; nil: none is refused.
+	Auth func(user, password string) error
 	// Rcpt may refuse a recipient, and Got a mail that has arrived, or take its time; nil: every one is taken. A *smtp.SMTPError is
 	// answered as it is. What is refused is not kept.
 	Rcpt func(to string) error
@@ -156,6 +158,11 @@ func (s *session) Auth(string) (sasl.Server, error) {
 	return sasl.NewPlainServer(func(_, user, password string) error {
 		if user != s.inbox.opts.User || password != s.inbox.opts.Password {
 			return smtp.ErrAuthFailed
+		}
+		if s.inbox.opts.Auth != nil {
+			if err := s.inbox.opts.Auth(user, password); err != nil {
+				return err
+			}
 		}
 		s.user = user
 		return nil
