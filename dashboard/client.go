@@ -66,9 +66,9 @@ func (c *call) send(method, path string, in, out any) error {
 	return c.sendWith(method, path, nil, in, out)
 }
 
-// sendOnce is send with an Idempotency-Key, so that a form which is sent twice does what it asks once.
-func (c *call) sendOnce(method, path, once string, in, out any) error {
-	return c.sendWith(method, path, http.Header{"Idempotency-Key": {once}}, in, out)
+// postOnce posts with an Idempotency-Key, so that a form which is sent twice does what it asks once.
+func (c *call) postOnce(path, once string, in, out any) error {
+	return c.sendWith(http.MethodPost, path, http.Header{"Idempotency-Key": {once}}, in, out)
 }
 
 // sendWith is send with headers.

@@ -106,8 +106,14 @@ const tenantPath = "/tenants/{tenant}"
 // routes lists the pages, a line each.
 func (d *Dashboard) routes() []route {
 	return slices.Concat(
+		tenantRoutes(),
 		endpointRoutes(),
 		deliveryRoutes(),
+		eventRoutes(),
+		keyRoutes(),
+		auditRoutes(),
+		settingsRoutes(),
+		quarantineRoutes(),
 		ownRoutes(),
 	)
 }
@@ -121,10 +127,6 @@ func ownRoutes() []route {
 		{"POST", "/sign-out", anybody, signOut},
 		{"GET", "/portal/{token}", anybody, showPortal},
 		{"POST", "/portal", anybody, openPortal},
-
-		{"GET", "/tenants", operators, listTenants},
-
-		{"GET", tenantPath + "/theme.css", ofTenant, showTheme},
 	}
 }
 

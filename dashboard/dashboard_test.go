@@ -50,7 +50,7 @@ func (d *Dashboard) answer(r *http.Request) *httptest.ResponseRecorder {
 	return w
 }
 
-func form(path string, values url.Values) *http.Request {
+func postForm(path string, values url.Values) *http.Request {
 	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(values.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
@@ -76,7 +76,7 @@ func TestDashboard_SignIn(t *testing.T) {
 	}
 	d := newTest(t, Options{API: api, PublicURL: "https://waybill.example.com"})
 
-	w := d.answer(form("/sign-in", url.Values{"key": {" the key "}, "next": {"/tenants?cursor=x"}}))
+	w := d.answer(postForm("/sign-in", url.Values{"key": {" the key "}, "next": {"/tenants?cursor=x"}}))
 	require.Equal(t, http.StatusSeeOther, w.Code)
 	require.Equal(t, "/tenants?cursor=x", w.Header().Get("Location"))
 	require.Equal(t, []string{"Bearer the key"}, asked)
@@ -110,22 +110,22 @@ func TestDashboard_SignInAttempts(t *testing.T) {
 		ClientAddress: func(*http.Request) netip.Addr { return address },
 	})
 	for range attemptsAtOnce {
-		w := d.answer(form("/sign-in", url.Values{"key": {"guess"}}))
+		w := d.answer(postForm("/sign-in", url.Values{"key": {"guess"}}))
 		require.Equal(t, http.StatusUnauthorized, w.Code)
 		require.Contains(t, w.Body.String(), "unknown, revoked or expired")
 	}
-	w := d.answer(form("/sign-in", url.Values{"key": {"guess"}}))
+	w := d.answer(postForm("/sign-in", url.Values{"key": {"guess"}}))
 	require.Equal(t, http.StatusTooManyRequests, w.Code)
 	require.Contains(t, w.Body.String(), "Wait 6 s")
 	address = netip.MustParseAddr("192.0.2.2")
-	require.Equal(t, http.StatusUnauthorized, d.answer(form("/sign-in", url.Values{"key": {"guess"}})).Code)
+	require.Equal(t, http.StatusUnauthorized, d.answer(postForm("/sign-in", url.Values{"key": {"guess"}})).Code)
 }
 
 // A form of another site does nothing, and a page is in no frame.
 func TestDashboard_OtherSites(t *testing.T) {
 	t.Parallel()
 	d := newTest(t, Options{API: fakeAPI{"POST /v1/sessions": says(http.StatusCreated, `{"token":"t"}`)}})
-	r := form("/sign-in", url.Values{"key": {"k"}})
+	r := postForm("/sign-in", url.Values{"key": {"k"}})
 	r.Header.Set("Sec-Fetch-Site", "cross-site")
 	require.Equal(t, http.StatusForbidden, d.answer(r).Code)
 

@@ -35,13 +35,13 @@ func TestEndpoint_Acts(t *testing.T) {
 		for _, want := range tt.says {
 			require.Contains(t, page, want, tt.act)
 		}
-		w := d.signed(form(pagePath+"/"+tt.act, tt.fields))
+		w := d.signed(postForm(pagePath+"/"+tt.act, tt.fields))
 		require.Equal(t, http.StatusSeeOther, w.Code, tt.act)
 		require.Equal(t, tt.after, w.Header().Get("Location"), tt.act)
 		require.Equal(t, tt.body, asked, tt.act)
 		if tt.refuse != "" {
 			api[tt.call] = says(http.StatusConflict, conflict)
-			w = d.signed(form(pagePath+"/"+tt.act, tt.fields))
+			w = d.signed(postForm(pagePath+"/"+tt.act, tt.fields))
 			require.Equal(t, http.StatusConflict, w.Code, tt.act)
 			require.Contains(t, w.Body.String(), "the receiver did not accept the test: status 500", tt.act)
 			require.Contains(t, w.Body.String(), `id="confirm"`, tt.act)
@@ -72,18 +72,18 @@ func TestEndpoint_Secret(t *testing.T) {
 	require.Contains(t, page, "leaves an audit entry")
 	require.Contains(t, page, `name="switch_at"`, "Rheo's header has room for one signature")
 
-	page = d.signed(form(pagePath+"/secret", url.Values{"act": {"reveal"}})).Body.String()
+	page = d.signed(postForm(pagePath+"/secret", url.Values{"act": {"reveal"}})).Body.String()
 	for _, want := range []string{"whsec_current", "1a2b3c4d", "99887766", "in 12 hours", "Retire the previous secret"} {
 		require.Contains(t, page, want)
 	}
-	page = d.signed(form(pagePath+"/secret", url.Values{"act": {"rotate"}, "once": {"ONCE"}, "overlap": {"2h"}, "switch_at": {"2026-05-28T01:00"}, "secret": {""}})).Body.String()
+	page = d.signed(postForm(pagePath+"/secret", url.Values{"act": {"rotate"}, "once": {"ONCE"}, "overlap": {"2h"}, "switch_at": {"2026-05-28T01:00"}, "secret": {""}})).Body.String()
 	require.Contains(t, page, "whsec_new")
 	require.JSONEq(t, `{"overlap":"2h","switch_at":"2026-05-28T01:00:00Z"}`, rotation)
 	require.Equal(t, "ONCE", once)
-	require.Contains(t, d.signed(form(pagePath+"/secret", url.Values{"act": {"retire"}})).Body.String(), "The previous secret signs no more.")
+	require.Contains(t, d.signed(postForm(pagePath+"/secret", url.Values{"act": {"retire"}})).Body.String(), "The previous secret signs no more.")
 
 	api["POST "+endpointPath+"/rotate-secret"] = says(http.StatusConflict, conflict)
-	w := d.signed(form(pagePath+"/secret", url.Values{"act": {"rotate"}}))
+	w := d.signed(postForm(pagePath+"/secret", url.Values{"act": {"rotate"}}))
 	require.Equal(t, http.StatusConflict, w.Code)
 	require.NotContains(t, w.Body.String(), "The secret is rotated")
 
@@ -108,7 +108,7 @@ func TestEndpoint_Test(t *testing.T) {
 	page := d.page(t, pagePath+"/test")
 	require.Less(t, indexOf(t, page, "<option>listing.created"), indexOf(t, page, "<option>item.sold"), "what it subscribes to comes first")
 
-	w := d.signed(form(pagePath+"/test", url.Values{"type": {"item.sold"}, "secret": {"previous"}}))
+	w := d.signed(postForm(pagePath+"/test", url.Values{"type": {"item.sold"}, "secret": {"previous"}}))
 	require.JSONEq(t, `{"type":"item.sold","secret":"previous"}`, asked)
 	answer := w.Header().Get("Location")
 	require.Equal(t, pagePath+"/test/"+id+"?secret=previous", answer)
@@ -124,7 +124,7 @@ func TestEndpoint_Test(t *testing.T) {
 	}
 
 	api["POST "+endpointPath+"/test"] = says(http.StatusConflict, `{"status":409,"title":"The state forbids it","detail":"there is no previous secret","code":"conflict"}`)
-	w = d.signed(form(pagePath+"/test", url.Values{"type": {"item.sold"}}))
+	w = d.signed(postForm(pagePath+"/test", url.Values{"type": {"item.sold"}}))
 	require.Equal(t, http.StatusConflict, w.Code)
 	require.Contains(t, w.Body.String(), "there is no previous secret")
 }

@@ -175,7 +175,7 @@ func createEndpoint(c *call) error {
 	}
 	f := &endpointForm{C: c, Values: c.r.PostForm, Once: cmp.Or(c.r.PostForm.Get("once"), newOnce())}
 	var e endpoint
-	err := c.sendOnce(http.MethodPost, c.path("endpoints"), f.Once, f.body(), &e)
+	err := c.postOnce(c.path("endpoints"), f.Once, f.body(), &e)
 	if p := refused(err); p != nil {
 		f.Problem = p
 		return f.show()

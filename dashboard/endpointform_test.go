@@ -28,7 +28,7 @@ func TestEndpointForm_Create(t *testing.T) {
 	require.Contains(t, page, `name="filter.auction_id"`)
 	require.Contains(t, page, `deprecated`)
 
-	w := d.signed(form(newEndpointPath, url.Values{
+	w := d.signed(postForm(newEndpointPath, url.Values{
 		"once": {"ONCE"}, "url": {"https://a.example/hook"}, "description": {"two\r\nlines"}, "event_types": {"item.*", "listing.ended"}, "other_types": {"order.confirmed, item.*"},
 		"filter.auction_id": {"9b2f6c1e-0d3a-4c58-8f41-7a5de2b90c13\r\n\r\n 0b2f6c1e-0d3a-4c58-8f41-7a5de2b90c13 "}, "headers": {"X-Api-Key: a:b\r\nX-Team: red\r\n"},
 		"timeout": {"7s"}, "retry": {"schedule"}, "retry.schedule": {"1s, 2m 3h"}, "retry.jitter": {"0.1"}, "auto_disable": {"own"}, "auto_disable.failures": {"ten"},
@@ -54,7 +54,7 @@ func TestEndpointForm_Wrong(t *testing.T) {
 	api := tenantAPI(t, adminSession, "standard", fakeAPI{"POST " + endpointsPath: says(http.StatusUnprocessableEntity, `{"status":422,"title":"A field is wrong","detail":"endpoint: url is no URL","code":"invalid","errors":[
 		{"field":"url","detail":"is no URL"},{"field":"headers.Host","detail":"is reserved"},{"field":"retry.schedule[1]","detail":"is from 1s to 168h"},{"field":"auth.password","detail":"is required"}]}`)})
 	d := newTest(t, Options{API: api})
-	w := d.signed(form(newEndpointPath, url.Values{
+	w := d.signed(postForm(newEndpointPath, url.Values{
 		"url": {`"><script>alert(1)</script>`}, "headers": {"Host: x"}, "event_types": {"item.sold"}, "other_types": {"my.type"}, "retry": {"schedule"}, "retry.schedule": {"1s, 0s"},
 		"auth": {"basic"}, "auth.username": {"somebody"}, "auth.password": {"hunter2"}, "secret": {"whsec_brought"},
 	}))
@@ -84,7 +84,7 @@ func TestEndpointForm_OneTypeOneHeader(t *testing.T) {
 	for _, other := range []string{`value="*"`, `value="item.*"`, `name="other_types"`, `<textarea name="headers"`, `name="secret"`} {
 		require.NotContains(t, page, other)
 	}
-	w := d.signed(form(newEndpointPath, url.Values{"url": {"https://a.example"}, "event_types": {"item.sold"}, "header.name": {" X-Key "}, "header.value": {"v"}}))
+	w := d.signed(postForm(newEndpointPath, url.Values{"url": {"https://a.example"}, "event_types": {"item.sold"}, "header.name": {" X-Key "}, "header.value": {"v"}}))
 	require.Contains(t, w.Body.String(), "the secret that all endpoints of Acme share")
 	require.Contains(t, asked, `"headers":{"X-Key":"v"}`)
 	require.Contains(t, asked, `"event_types":["item.sold"]`)
@@ -104,7 +104,7 @@ func TestEndpointForm_LockedFilter(t *testing.T) {
 		page := d.page(t, newEndpointPath)
 		require.Contains(t, page, want)
 		require.NotContains(t, page, `<textarea name="filter.auction_id"`)
-		d.signed(form(newEndpointPath, url.Values{"filter.auction_id": {"11111111-0000-4000-8000-000000000000"}}))
+		d.signed(postForm(newEndpointPath, url.Values{"filter.auction_id": {"11111111-0000-4000-8000-000000000000"}}))
 		require.Contains(t, asked, `"filter":{"auction_id":["11111111-0000-4000-8000-000000000000"]}`)
 	}
 }
@@ -152,27 +152,27 @@ func TestEndpointForm_Edit(t *testing.T) {
 
 		fields := fieldsOf(t, d, stored)
 		fields.Set("etag", `"v1"`)
-		w := d.signed(form(pagePath+"/edit", fields))
+		w := d.signed(postForm(pagePath+"/edit", fields))
 		require.Equal(t, http.StatusSeeOther, w.Code, w.Body.String())
 		require.Empty(t, patch, "%s: nothing was changed", retry)
 
 		fields.Set("url", "https://b.example")
 		fields.Set("headers", "")
-		require.Equal(t, pagePath, d.signed(form(pagePath+"/edit", fields)).Header().Get("Location"))
+		require.Equal(t, pagePath, d.signed(postForm(pagePath+"/edit", fields)).Header().Get("Location"))
 		require.JSONEq(t, `{"url":"https://b.example","headers":null}`, patch)
 		require.Equal(t, `"v1"`, match)
 
 		patch = ""
 		fields.Set("auth", "")
 		fields.Set("etag", `"v0"`)
-		w = d.signed(form(pagePath+"/edit", fields))
+		w = d.signed(postForm(pagePath+"/edit", fields))
 		require.Equal(t, http.StatusPreconditionFailed, w.Code)
 		require.Contains(t, w.Body.String(), "Somebody else changed this endpoint")
 		require.Contains(t, w.Body.String(), `value="https://b.example"`)
 		require.Empty(t, patch)
 
 		fields.Set("etag", `"v1"`)
-		d.signed(form(pagePath+"/edit", fields))
+		d.signed(postForm(pagePath+"/edit", fields))
 		require.JSONEq(t, `{"url":"https://b.example","headers":null,"auth":null}`, patch)
 	}
 }

@@ -160,7 +160,7 @@ func TestEndpoint_NotFound(t *testing.T) {
 		require.Equal(t, http.StatusNotFound, w.Code, path)
 	}
 	for _, act := range []string{"disable", "enable", "verify", "delete"} {
-		r := form(pagePath+"/"+act, url.Values{})
+		r := postForm(pagePath+"/"+act, url.Values{})
 		require.Equal(t, http.StatusNotFound, d.signed(r).Code, act)
 	}
 }

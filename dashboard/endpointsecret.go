@@ -76,7 +76,7 @@ func changeSecret(c *call) error {
 	case "rotate":
 		p.Done = "The secret is rotated. Give the new one to the receiver."
 		once := cmp.Or(c.r.FormValue("once"), p.Once)
-		err = c.sendOnce(http.MethodPost, c.path(append(path, "rotate-secret")...), once, c.rotation(), found)
+		err = c.postOnce(c.path(append(path, "rotate-secret")...), once, c.rotation(), found)
 	case "retire":
 		p.Done = "The previous secret signs no more."
 		err = c.send(http.MethodPost, c.path(append(path, "retire-secret")...), nil, found)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -120,9 +121,9 @@ func duration(ms int64) string {
 	return strconv.FormatFloat(float64(ms)/1000, 'f', 1, 64) + " s"
 }
 
-// count writes an integer with separators of thousands.
+// count writes an integer, or what a pointer to one points to, with separators of thousands.
 func count(n any) string {
-	text := fmt.Sprint(n)
+	text := fmt.Sprint(reflect.Indirect(reflect.ValueOf(n)))
 	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
 		text = text[:i] + "," + text[i:]
 	}

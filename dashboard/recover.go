@@ -98,7 +98,7 @@ func recoverEndpoint(c *call) error {
 		return p.show(c)
 	}
 	var started webhook.Recovery
-	err = c.sendOnce(http.MethodPost, c.path("recoveries"), p.Once, in, &started)
+	err = c.postOnce(c.path("recoveries"), p.Once, in, &started)
 	if p.Problem = refused(err); p.Problem != nil {
 		return p.show(c)
 	}

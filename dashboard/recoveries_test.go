@@ -32,7 +32,7 @@ func TestRecover(t *testing.T) {
 	require.Contains(t, page, "failed <small>every attempt failed", "the platform's own word")
 
 	fields := url.Values{"step": {"count"}, "since": {"2026-05-27T10:00"}, "until": {""}, "statuses": {"exhausted"}, "missed": {"true"}, "event_types": {"item.sold"}, "other_types": {"listing.*"}, "rate": {"50"}, "reason": {"the outage"}}
-	page = d.signed(form(pagePath+"/recover", fields)).Body.String()
+	page = d.signed(postForm(pagePath+"/recover", fields)).Body.String()
 	require.JSONEq(t, `{"endpoint_id":"`+endpointID+`","since":"2026-05-27T10:00:00Z","statuses":["exhausted"],"missed":true,"event_types":["item.sold","listing.*"],"rate":50,"reason":"the outage","dry_run":true}`, asked)
 	for _, want := range []string{"It would send 1,500 deliveries", ">Send 1,500 deliveries<", "in 30 s or longer", `<input type="hidden" name="rate" value="50">`} {
 		require.Contains(t, page, want)
@@ -41,14 +41,14 @@ func TestRecover(t *testing.T) {
 
 	api["POST /v1/tenants/acme/recoveries"] = keeps(http.StatusCreated, `{"id":"`+recoveryID+`","endpoint_id":"`+endpointID+`","matched":1500,"status":"running"}`, &asked)
 	fields.Set("step", "start")
-	w := d.signed(form(pagePath+"/recover", fields))
+	w := d.signed(postForm(pagePath+"/recover", fields))
 	require.Equal(t, "/tenants/acme/recoveries/"+recoveryID, w.Header().Get("Location"))
 	require.NotContains(t, asked, "dry_run")
 	require.Contains(t, asked, `"rate":50`)
 
 	api["POST /v1/tenants/acme/recoveries"] = says(http.StatusUnprocessableEntity, `{"status":422,"title":"A field is wrong","detail":"recovery: since is too old","code":"invalid","errors":[{"field":"since","detail":"is more than 90 days ago"}]}`)
 	fields.Set("step", "count")
-	w = d.signed(form(pagePath+"/recover", fields))
+	w = d.signed(postForm(pagePath+"/recover", fields))
 	require.Equal(t, http.StatusUnprocessableEntity, w.Code)
 	require.Contains(t, w.Body.String(), "is more than 90 days ago")
 	require.Contains(t, w.Body.String(), `name="reason" value="the outage"`)
@@ -73,7 +73,7 @@ func TestRecovery_Progress(t *testing.T) {
 		require.Contains(t, page, want)
 	}
 	require.Contains(t, d.page(t, path+"/cancel"), "750 deliveries are not sent")
-	require.Equal(t, path, d.signed(form(path+"/cancel", nil)).Header().Get("Location"))
+	require.Equal(t, path, d.signed(postForm(path+"/cancel", nil)).Header().Get("Location"))
 
 	require.Contains(t, d.page(t, "/tenants/acme/recoveries?endpoint="+endpointID), path)
 	require.Equal(t, "endpoint="+endpointID, asked)
@@ -85,7 +85,7 @@ func TestRecovery_Progress(t *testing.T) {
 	require.Contains(t, page, `<progress max="1500" value="1500"`)
 
 	api["POST /v1"+path+"/cancel"] = says(http.StatusConflict, `{"status":409,"title":"The state forbids it","detail":"the recovery is over","code":"conflict"}`)
-	w := d.signed(form(path+"/cancel", nil))
+	w := d.signed(postForm(path+"/cancel", nil))
 	require.Equal(t, http.StatusConflict, w.Code)
 	require.Contains(t, w.Body.String(), "the recovery is over")
 

@@ -1,0 +1,134 @@
+package dashboard
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// settingsRoutes are the pages of a tenant's settings, and of its end.
+func settingsRoutes() []route {
+	return []route{
+		{"GET", tenantPath + "/settings", ofTenant, showSettings},
+		{"POST", tenantPath + "/settings", ofTenant, saveSettings},
+		{"GET", tenantPath + "/erase", ofTenant, askErase},
+		{"POST", tenantPath + "/erase", ofTenant, eraseTenant},
+		{"GET", "/erasures/{erasure}", operators, showErasure},
+	}
+}
+
+// showSettings is GET /tenants/{tenant}/settings.
+func showSettings(c *call) error {
+	if !c.Administers() {
+		return notFound("Settings are for keys with the scope manage.")
+	}
+	t := c.Tenant
+	values := url.Values{
+		"name": {t.Name}, "contact_email": {t.ContactEmail}, "url": {t.URL},
+		"branding.logo_url": {t.Branding.LogoURL}, "branding.accent_color": {t.Branding.AccentColor},
+	}
+	if t.Retention != nil {
+		values.Set("retention", t.Retention.String())
+	}
+	if t.Limits != nil {
+		values.Set("limits.endpoints", strconv.Itoa(t.Limits.Endpoints))
+	}
+	for name, on := range map[string]bool{"allow_unknown_types": t.AllowUnknownTypes, "express": t.Express, "verify_endpoints": t.VerifyEndpoints} {
+		if on {
+			values.Set(name, "true")
+		}
+	}
+	return c.showSettingsForm(&form{Values: values})
+}
+
+func (c *call) showSettingsForm(f *form) error {
+	return c.show("settings", view{Title: "Settings", Section: "settings", Status: f.status(), Data: f})
+}
+
+// saveSettings is POST /tenants/{tenant}/settings. What only the administrator may set is not sent by others, whose form has no such field.
+func saveSettings(c *call) error {
+	f, err := c.posted()
+	if err != nil {
+		return err
+	}
+	in := map[string]any{
+		"name": f.Value("name"), "contact_email": f.Value("contact_email"), "url": f.Value("url"), "allow_unknown_types": f.Has("allow_unknown_types", "true"),
+		"branding": branding(&f), "retention": text(f.Value("retention")),
+	}
+	if c.Operator() {
+		in["express"], in["verify_endpoints"] = f.Has("express", "true"), f.Has("verify_endpoints", "true")
+		if text := f.Value("limits.endpoints"); text != "" {
+			in["limits"] = map[string]any{"endpoints": number(text)}
+		}
+	}
+	err = c.send(http.MethodPatch, c.path(), in, nil)
+	if f.Problem = refused(err); f.Problem != nil {
+		return c.showSettingsForm(&f)
+	}
+	if err != nil {
+		return err
+	}
+	return c.done(c.Href("settings"), "The settings are saved.")
+}
+
+// branding is nil where nothing is set, which takes it away.
+func branding(f *form) map[string]string {
+	out := map[string]string{}
+	for _, name := range []string{"logo_url", "accent_color"} {
+		if value := f.Value("branding." + name); value != "" {
+			out[name] = value
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
+}
+
+// askErase is GET /tenants/{tenant}/erase.
+func askErase(c *call) error { return c.showErase(nil) }
+
+func (c *call) showErase(p *problem) error {
+	if !c.Operator() {
+		return notFound("Only an operator can erase a tenant.")
+	}
+	return c.confirm("settings", confirmation{
+		Title: "Erase the tenant " + c.Tenant.Name + "?", Button: "Erase everything", Danger: true, Action: c.Href("erase"), Back: c.Href("settings"), Problem: p,
+		Effects: []string{
+			"Its keys and endpoints end at once, what waits to be delivered is canceled, and then all of its events, deliveries, attempts and settings are deleted.",
+			"This cannot be undone. One audit entry stays.",
+		},
+		Fields: []confirmField{{Kind: "text", Name: "confirm", Label: "Type " + c.Tenant.ID + " to go on", Required: true}},
+	})
+}
+
+// eraseTenant is POST /tenants/{tenant}/erase.
+func eraseTenant(c *call) error {
+	err := c.send(http.MethodDelete, c.path()+"?"+url.Values{"confirm": {c.r.PostFormValue("confirm")}}.Encode(), nil, nil)
+	if p := refused(err); p != nil {
+		return c.showErase(p)
+	}
+	if err != nil {
+		return err
+	}
+	return c.redirect("/erasures/" + url.PathEscape(c.Tenant.ID))
+}
+
+// erasure is the erasure of a tenant as the API tells.
+type erasure struct {
+	Tenant     string     `json:"tenant"`
+	Status     string     `json:"status"`
+	Rows       int64      `json:"rows"`
+	StartedAt  time.Time  `json:"started_at"`
+	FinishedAt *time.Time `json:"finished_at"`
+}
+
+// showErasure is GET /erasures/{erasure}.
+func showErasure(c *call) error {
+	var e erasure
+	if err := c.get("/v1/erasures/"+url.PathEscape(c.part("erasure")), nil, &e); err != nil {
+		return err
+	}
+	return c.show("erasure", view{Title: "Erasure", Section: "tenants", Data: &e})
+}
