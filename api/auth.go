@@ -123,7 +123,8 @@ func (s *Server) admit(r *http.Request, needed access) (*call, error) {
 		return nil, err
 	}
 	infoOf(r).body.owner = t.ID
-	return &call{caller: who, tenant: t, dialect: d}, nil
+	c := &call{caller: who, tenant: t, dialect: d}
+	return c, s.confine(r, c)
 }
 
 func (s *Server) authenticate(r *http.Request) (caller, error) {

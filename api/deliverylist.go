@@ -47,7 +47,7 @@ func (s *Server) listEventDeliveries(w http.ResponseWriter, r *http.Request, c *
 
 func (s *Server) findDeliveries(r *http.Request, c *call, f store.DeliveryFilter) (list[*webhook.Delivery], error) {
 	page := f.Page
-	f.Page = more(page)
+	f.Page, f.Within = more(page), c.confinement()
 	found, err := s.store.Deliveries(r.Context(), c.tenant.ID, f)
 	if err != nil {
 		return list[*webhook.Delivery]{}, err

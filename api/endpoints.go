@@ -144,6 +144,9 @@ func (s *Server) createEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	if err := s.checkEndpoint(e, nil, c, own); err != nil {
 		return err
 	}
+	if err := c.confinement().CheckFilter(e.Filter); err != nil {
+		return err
+	}
 	algorithm, _ := webhook.SigningOf(e.Signing, c.dialect)
 	secret, err := s.secretFor(c.dialect, webhook.SecretOfEndpoint, algorithm, in.Secret)
 	if err != nil {
@@ -191,7 +194,7 @@ func (s *Server) listEndpoints(w http.ResponseWriter, r *http.Request, c *call) 
 	page := q.page(new(webhook.EndpointID))
 	f := store.EndpointFilter{
 		EventType: q.eventType("event_type"), Failing: q.flag("failing"), Trouble: q.flag("trouble"), Text: q.values.Get("q"), Metadata: q.members(metadataPrefix),
-		Page: more(page),
+		Within: c.confinement(), Page: more(page),
 	}
 	switch q.values.Get("status") {
 	case "":
@@ -269,10 +272,16 @@ func (s *Server) updateEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 		if err := matches(e); err != nil {
 			return err
 		}
+		if !c.confinement().CoversFilter(e.Filter) { // somebody has changed it a moment ago
+			return nothingNamed("endpoint", id.String())
+		}
 		stored := *e
 		in.apply(e)
 		e.UpdatedAt = s.now()
-		return s.checkEndpoint(e, &stored, c, own)
+		if err := s.checkEndpoint(e, &stored, c, own); err != nil {
+			return err
+		}
+		return c.confinement().CheckFilter(e.Filter)
 	})
 	if err != nil {
 		return err

@@ -68,6 +68,9 @@ func (s *Server) testPublication(r *http.Request, c *call, e *webhook.Endpoint, 
 	if err != nil {
 		return nil, err
 	}
+	if err := c.confinement().CheckAttributes(p.Event.Attributes); err != nil {
+		return nil, err
+	}
 	p.Only, p.Event.Test, p.TestSecret = e.ID, true, in.Secret
 	return p, nil
 }
@@ -90,6 +93,9 @@ func (s *Server) testEvent(ctx context.Context, c *call, e *webhook.Endpoint, in
 	}
 	if out.Attributes == nil {
 		out.Attributes = example.Attributes
+		if c.confinement() != nil {
+			out.Attributes = c.confineTest(example.Attributes, e)
+		}
 	}
 	return out, nil
 }

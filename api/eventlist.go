@@ -24,6 +24,7 @@ func (s *Server) listEvents(w http.ResponseWriter, r *http.Request, c *call) err
 		Test:       q.flag("test"),
 		Since:      q.time("since"),
 		Until:      q.time("until"),
+		Within:     c.confinement(),
 		Page:       more(page),
 	}
 	q.before(f.Since, f.Until)

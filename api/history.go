@@ -34,6 +34,9 @@ func (s *Server) getHistory(w http.ResponseWriter, r *http.Request, c *call) err
 	if err != nil {
 		return err
 	}
+	if err := s.confineHistory(r.Context(), c, h); err != nil {
+		return err
+	}
 	return writeJSON(w, http.StatusOK, showHistory(h, source))
 }
 

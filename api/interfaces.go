@@ -54,6 +54,7 @@ type EndpointStore interface {
 	CreateEndpoint(ctx context.Context, e *webhook.Endpoint, secret webhook.Secret, limit int, once *store.Once) error
 	Endpoint(ctx context.Context, tenant string, id webhook.EndpointID) (*webhook.Endpoint, error)
 	Endpoints(ctx context.Context, tenant string, f store.EndpointFilter) (*store.Part[webhook.Endpoint], error)
+	EndpointsWithin(ctx context.Context, tenant string, within webhook.Confinement) ([]webhook.EndpointID, error)
 	UpdateEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change func(*webhook.Endpoint) error) (*webhook.Endpoint, error)
 	EndpointSecret(ctx context.Context, tenant string, id webhook.EndpointID) (*webhook.SigningKeys, error)
 }
@@ -73,15 +74,15 @@ type RecoveryStore interface {
 	CountRecovery(ctx context.Context, r *webhook.Recovery) (*store.RecoveryCount, error)
 	CreateRecovery(ctx context.Context, r *webhook.Recovery, once *store.Once) error
 	Recovery(ctx context.Context, tenant string, id webhook.RecoveryID) (*webhook.Recovery, error)
-	Recoveries(ctx context.Context, tenant string, endpoint webhook.EndpointID, page store.Page) ([]webhook.Recovery, error)
+	Recoveries(ctx context.Context, tenant string, f store.RecoveryFilter) ([]webhook.Recovery, error)
 	CancelRecovery(ctx context.Context, tenant string, id webhook.RecoveryID, at time.Time) (*webhook.Recovery, error)
 }
 
 // StatsStore is what the API needs of store.Stats.
 type StatsStore interface {
-	Stats(ctx context.Context, tenant string, endpoint webhook.EndpointID, since time.Time, span time.Duration) ([]store.StatsCell, error)
+	Stats(ctx context.Context, of store.StatsOf, since time.Time, span time.Duration) ([]store.StatsCell, error)
 	EndpointStats(ctx context.Context, tenant string, endpoints []webhook.EndpointID, since time.Time, span time.Duration) (map[webhook.EndpointID]*store.EndpointStats, error)
-	CountUnsettled(ctx context.Context, tenant string, endpoint webhook.EndpointID) (store.Unsettled, error)
+	CountUnsettled(ctx context.Context, of store.StatsOf) (store.Unsettled, error)
 }
 
 // Backlog bounds how many accepted events wait to be dispatched.

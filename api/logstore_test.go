@@ -91,7 +91,7 @@ func (m *memStore) Deliveries(_ context.Context, tenant string, f store.Delivery
 	m.filters = append(m.filters, f)
 	all := slices.DeleteFunc(slices.Collect(maps.Values(m.deliveries)), func(d webhook.Delivery) bool {
 		return m.owners[d.ID] != tenant || len(f.Statuses) > 0 && !slices.Contains(f.Statuses, d.Status) || f.EventID != "" && d.EventID != f.EventID ||
-			!f.EndpointID.IsZero() && d.EndpointID != f.EndpointID
+			!f.EndpointID.IsZero() && d.EndpointID != f.EndpointID || !m.within(f.Within, d.EndpointID)
 	})
 	return &store.Part[webhook.Delivery]{
 		Items: pageOf(all, f.Page, func(d webhook.Delivery) string { return d.ID.String() }), Next: m.next,
@@ -104,7 +104,7 @@ func (m *memStore) Events(_ context.Context, tenant string, f store.EventFilter)
 	m.eventFilters = append(m.eventFilters, f)
 	var all []store.StoredEvent
 	for _, p := range m.events {
-		if p.Event.TenantID == tenant {
+		if p.Event.TenantID == tenant && f.Within.CoversEvent(p.Event.Attributes) {
 			all = append(all, store.StoredEvent{Event: *p.Event, CreatedAt: p.CreatedAt})
 		}
 	}
@@ -113,10 +113,11 @@ func (m *memStore) Events(_ context.Context, tenant string, f store.EventFilter)
 	}, err
 }
 
-func (m *memStore) Stats(_ context.Context, _ string, endpoint webhook.EndpointID, since time.Time, span time.Duration) ([]store.StatsCell, error) {
+func (m *memStore) Stats(_ context.Context, of store.StatsOf, since time.Time, span time.Duration) ([]store.StatsCell, error) {
 	leave, err := m.enter("Stats")
 	defer leave()
-	m.statsAsked = append(m.statsAsked, statsQuestion{endpoint, since, span})
+	m.statsAsked = append(m.statsAsked, statsQuestion{of.EndpointID, since, span})
+	m.statsWithin = append(m.statsWithin, of.Within)
 	return m.cells, err
 }
 
@@ -133,7 +134,7 @@ func (m *memStore) EndpointStats(_ context.Context, _ string, endpoints []webhoo
 	return out, err
 }
 
-func (m *memStore) CountUnsettled(context.Context, string, webhook.EndpointID) (store.Unsettled, error) {
+func (m *memStore) CountUnsettled(context.Context, store.StatsOf) (store.Unsettled, error) {
 	leave, err := m.enter("CountUnsettled")
 	defer leave()
 	return store.Unsettled{Pending: 1, Retrying: 2, Held: 3}, err

@@ -100,22 +100,27 @@ func TestOpenAPI_MatchesRouter(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 
-	routed := map[string]string{}
-	for _, rt := range b.server.Routes() {
-		routed[rt.Method+" "+rt.Path] = rt.Access
+	type access struct {
+		scope  string
+		portal bool
 	}
-	described := map[string]string{}
+	routed := map[string]access{}
+	for _, rt := range b.server.Routes() {
+		routed[rt.Method+" "+rt.Path] = access{rt.Access, rt.Portal}
+	}
+	described := map[string]access{}
 	ids := map[string]bool{}
 	for path, item := range b.spec.doc.Paths.Map() {
 		for method, op := range item.Operations() {
 			scope, _ := op.Extensions["x-scope"].(string)
-			described[method+" "+path] = scope
+			portal, _ := op.Extensions["x-portal"].(bool)
+			described[method+" "+path] = access{scope, portal}
 			require.NotEmpty(t, op.Summary, "%s %s", method, path)
 			require.False(t, ids[op.OperationID], "operationId %q is there twice", op.OperationID)
 			ids[op.OperationID] = true
 		}
 	}
-	require.Equal(t, routed, described, "routes and their scopes")
+	require.Equal(t, routed, described, "routes, their scopes, and whether portal sessions may use them")
 }
 
 // What generators of clients and old readers of YAML stumble over.

@@ -13,8 +13,9 @@ import (
 var linkPattern = regexp.MustCompile(`^wbl_[A-Za-z0-9_-]{43}$`)
 
 type portalLinkInput struct {
-	ExpiresIn *webhook.Duration `json:"expires_in"`
-	Scopes    []webhook.Scope   `json:"scopes"`
+	ExpiresIn *webhook.Duration   `json:"expires_in"`
+	Scopes    []webhook.Scope     `json:"scopes"`
+	Filter    webhook.Confinement `json:"filter"`
 }
 
 // linkView is a new link. Its URL, which has the token, is only in the answer to the creation.
@@ -37,7 +38,7 @@ func (s *Server) createPortalLink(w http.ResponseWriter, r *http.Request, c *cal
 	if in.Scopes == nil {
 		in.Scopes = []webhook.Scope{webhook.ScopeRead}
 	}
-	l := &webhook.Link{TenantID: c.tenant.ID, Scopes: in.Scopes}
+	l := &webhook.Link{TenantID: c.tenant.ID, Scopes: in.Scopes, Confinement: in.Filter}
 	if err := l.Validate(c.dialect, c.key); err != nil {
 		return err
 	}

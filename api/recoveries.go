@@ -31,6 +31,9 @@ func (s *Server) createRecovery(w http.ResponseWriter, r *http.Request, c *call)
 	if err != nil {
 		return err
 	}
+	if err := s.confineTo(r.Context(), c, rec.EndpointID, "endpoint", rec.EndpointID.String()); err != nil {
+		return err
+	}
 	if err := s.boundRate(r.Context(), rec); err != nil {
 		return err
 	}
@@ -105,7 +108,7 @@ func (s *Server) listRecoveries(w http.ResponseWriter, r *http.Request, c *call)
 	if err := q.err(); err != nil {
 		return err
 	}
-	found, err := s.store.Recoveries(r.Context(), c.tenant.ID, endpoint, more(page))
+	found, err := s.store.Recoveries(r.Context(), c.tenant.ID, store.RecoveryFilter{EndpointID: endpoint, Within: c.confinement(), Page: more(page)})
 	if err != nil {
 		return err
 	}

@@ -50,13 +50,13 @@ func (m *memStore) Recovery(_ context.Context, tenant string, id webhook.Recover
 	return &r, err
 }
 
-func (m *memStore) Recoveries(_ context.Context, tenant string, endpoint webhook.EndpointID, p store.Page) ([]webhook.Recovery, error) {
+func (m *memStore) Recoveries(_ context.Context, tenant string, f store.RecoveryFilter) ([]webhook.Recovery, error) {
 	leave, err := m.enter("Recoveries")
 	defer leave()
 	all := slices.DeleteFunc(slices.Collect(maps.Values(m.recoveries)), func(r webhook.Recovery) bool {
-		return r.TenantID != tenant || !endpoint.IsZero() && r.EndpointID != endpoint
+		return r.TenantID != tenant || !f.EndpointID.IsZero() && r.EndpointID != f.EndpointID || !m.within(f.Within, r.EndpointID)
 	})
-	return pageOf(all, p, func(r webhook.Recovery) string { return r.ID.String() }), err
+	return pageOf(all, f.Page, func(r webhook.Recovery) string { return r.ID.String() }), err
 }
 
 func (m *memStore) CancelRecovery(ctx context.Context, tenant string, id webhook.RecoveryID, at time.Time) (*webhook.Recovery, error) {

@@ -86,6 +86,24 @@ func (m *memStore) OpenLink(_ context.Context, hash []byte, open func(*store.Fou
 	return nil
 }
 
+func (m *memStore) EndpointsWithin(_ context.Context, tenant string, within webhook.Confinement) ([]webhook.EndpointID, error) {
+	leave, err := m.enter("EndpointsWithin")
+	defer leave()
+	var out []webhook.EndpointID
+	for _, e := range m.endpointsOf(tenant) {
+		if within.CoversFilter(e.Filter) {
+			out = append(out, e.ID)
+		}
+	}
+	return out, err
+}
+
+// within reports whether a session may see an endpoint. It is called inside of enter.
+func (m *memStore) within(within webhook.Confinement, id webhook.EndpointID) bool {
+	e, ok := m.endpoints[id]
+	return within == nil || ok && within.CoversFilter(e.Filter)
+}
+
 // portal opens a session of a portal link with the request that makes it, and returns its token.
 func (b *testBundle) portal(tenant, request string) string {
 	b.t.Helper()

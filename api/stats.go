@@ -69,11 +69,15 @@ func (s *Server) writeStats(w http.ResponseWriter, r *http.Request, c *call, end
 		return err
 	}
 	since := window.Since(s.now())
-	cells, err := s.store.Stats(r.Context(), c.tenant.ID, endpoint, since, window.Span)
+	of := store.StatsOf{TenantID: c.tenant.ID, EndpointID: endpoint}
+	if endpoint.IsZero() {
+		of.Within = c.confinement()
+	}
+	cells, err := s.store.Stats(r.Context(), of, since, window.Span)
 	if err != nil {
 		return err
 	}
-	open, err := s.store.CountUnsettled(r.Context(), c.tenant.ID, endpoint)
+	open, err := s.store.CountUnsettled(r.Context(), of)
 	if err != nil {
 		return err
 	}

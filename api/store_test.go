@@ -55,6 +55,7 @@ type memStore struct {
 	auditFilters []store.AuditFilter
 	eventFilters []store.EventFilter
 	cells        []store.StatsCell
+	statsWithin  []webhook.Confinement // of Stats
 	statsAsked   []statsQuestion
 	// endpointStats is what EndpointStats answers.
 	endpointStats map[webhook.EndpointID]store.EndpointStats
@@ -221,7 +222,8 @@ func (m *memStore) Endpoints(_ context.Context, tenant string, f store.EndpointF
 	leave, err := m.enter("Endpoints")
 	defer leave()
 	m.endpointFilters = append(m.endpointFilters, f)
-	found := pageOf(m.endpointsOf(tenant), f.Page, func(e webhook.Endpoint) string { return e.ID.String() })
+	all := slices.DeleteFunc(m.endpointsOf(tenant), func(e webhook.Endpoint) bool { return !f.Within.CoversFilter(e.Filter) })
+	found := pageOf(all, f.Page, func(e webhook.Endpoint) string { return e.ID.String() })
 	return &store.Part[webhook.Endpoint]{Items: found}, err
 }
 

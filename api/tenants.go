@@ -146,6 +146,11 @@ func (s *Server) getTenant(w http.ResponseWriter, r *http.Request, c *call) erro
 	if err != nil {
 		return err
 	}
+	if c.portal() != nil { // what the platform keeps of its customer for itself
+		shown := *t
+		shown.ContactEmail, shown.Metadata = "", nil
+		t = &shown
+	}
 	return s.writeTenant(w, t)
 }
 

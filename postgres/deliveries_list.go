@@ -31,7 +31,13 @@ func (s *Store) Deliveries(ctx context.Context, tenant string, f store.DeliveryF
 			return nil, failed("find an event", err)
 		}
 	}
-	query, args := listQuery(tenant, key, f, after)
+	var among []webhook.EndpointID
+	if f.Within != nil {
+		if among, err = s.EndpointsWithin(ctx, tenant, f.Within); err != nil || len(among) == 0 {
+			return &store.Part[webhook.Delivery]{}, err
+		}
+	}
+	query, args := listQuery(tenant, key, f, among, after)
 	type row struct {
 		deliveryRow
 		found
@@ -44,9 +50,9 @@ func (s *Store) Deliveries(ctx context.Context, tenant string, f store.DeliveryF
 }
 
 // listQuery returns the query of a list and its arguments. The filter decides on the indexes, and the conditions are written
-// so that no other index can serve.
-func listQuery(tenant string, key webhook.EventKey, f store.DeliveryFilter, after webhook.DeliveryID) (string, []any) {
-	l := deliveryList{tenant: tenant, key: key, left: f}
+// so that no other index can serve. among are the endpoints that it is confined to; nil: all.
+func listQuery(tenant string, key webhook.EventKey, f store.DeliveryFilter, among []webhook.EndpointID, after webhook.DeliveryID) (string, []any) {
+	l := deliveryList{tenant: tenant, key: key, left: f, among: among}
 	from := l.sources()
 	if !after.IsZero() {
 		l.and("id < %s", after)
@@ -71,7 +77,12 @@ type deliveryList struct {
 	key    webhook.EventKey
 	// left is what the sources chosen so far do not serve.
 	left store.DeliveryFilter
+	// among are the endpoints that the list is confined to; nil: all.
+	among []webhook.EndpointID
 }
+
+// mergedMost is how many endpoints a list reads each with its index, instead of looking for their deliveries among the tenant's.
+const mergedMost = 50
 
 // sources chooses the indexes to read, the one with the fewest entries of those that serve a part of the filter.
 func (l *deliveryList) sources() []string {
@@ -99,6 +110,8 @@ func (l *deliveryList) sources() []string {
 		from := l.ofEndpoint("true")
 		f.EndpointID = webhook.EndpointID{}
 		return []string{from}
+	case l.among != nil && len(l.among) <= mergedMost: // deliveries_by_endpoint, merged
+		return l.ofEndpoints()
 	case f.EventType != "": // deliveries_by_type
 		eventType := f.EventType
 		f.EventType = ""
@@ -127,6 +140,16 @@ func (l *deliveryList) ofEndpoint(condition string) string {
 	id := l.left.EndpointID
 	return l.source("endpoint_id = %s AND "+condition+" AND EXISTS (SELECT FROM endpoints e WHERE e.id = %s AND e.tenant_id || '' = %s)",
 		id, id, l.tenant)
+}
+
+// ofEndpoints is a source for each endpoint that the list is confined to.
+func (l *deliveryList) ofEndpoints() []string {
+	var from []string
+	for _, id := range l.among {
+		from = append(from, l.source("endpoint_id = %s", id))
+	}
+	l.among = nil
+	return from
 }
 
 // notOfEndpoint reports whether no index tells an endpoint's deliveries of a status.
@@ -173,6 +196,9 @@ func (l *deliveryList) filter() string {
 	f := &l.left
 	if !f.EndpointID.IsZero() {
 		l.and("endpoint_id = %s", f.EndpointID)
+	}
+	if l.among != nil {
+		l.and("endpoint_id = ANY (%s::uuid[])", idsOf(l.among))
 	}
 	if len(f.Statuses) > 0 {
 		l.and("status = ANY (%s::text[])", pq.Array(f.Statuses))

@@ -54,6 +54,7 @@ func endpointsQuery(tenant string, f store.EndpointFilter, after webhook.Endpoin
 	if f.EventType != "" {
 		w.and("event_types && %s::text[]", pq.StringArray(webhook.PatternsFor(f.EventType)))
 	}
+	w.endpointsWithin(f.Within)
 	if f.Text != "" {
 		w.contains(f.Text, "url", "description")
 	}

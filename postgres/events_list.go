@@ -58,6 +58,7 @@ func eventsQuery(tenant string, f store.EventFilter, after webhook.EventKey) (st
 	}
 	w.andMembers("attributes", f.Attributes)
 	w.andMembers("metadata", f.Metadata)
+	w.eventsWithin(f.Within)
 	return searchQuery(eventColumns, []string{source}, w.take(), w.arg(f.Page.Limit)), w.args
 }
 

@@ -79,7 +79,7 @@ func ListQuery(f store.DeliveryFilter) (string, []any) {
 	_ = after.UnmarshalText([]byte(f.Page.After))
 	var key webhook.EventKey
 	_ = key.UnmarshalText([]byte(f.EventID))
-	return listQuery("acme", key, f, after)
+	return listQuery("acme", key, f, nil, after)
 }
 
 // EventsQuery returns the query of a list of events of the tenant acme, and its arguments.
@@ -95,7 +95,7 @@ func StatsQuery(endpoint webhook.EndpointID, since time.Time) (string, []any) {
 	if endpoint.IsZero() {
 		return selectTenantStats, []any{"acme", since, span}
 	}
-	return selectEndpointStats, []any{"acme", endpoint, since, span}
+	return selectEndpointStats, []any{"acme", idsOf([]webhook.EndpointID{endpoint}), since, span}
 }
 
 // EndpointStatsQuery returns the query of the statistics of a page of acme's endpoints, and its arguments.
@@ -108,7 +108,7 @@ func UnsettledQuery(endpoint webhook.EndpointID) (string, []any) {
 	if endpoint.IsZero() {
 		return selectUnsettled, []any{"acme"}
 	}
-	return selectUnsettledOfEndpoint, []any{"acme", endpoint}
+	return selectUnsettledOfEndpoints, []any{"acme", idsOf([]webhook.EndpointID{endpoint}), countedMost}
 }
 
 // StatsStatements are those that add up statistics.

@@ -210,7 +210,7 @@ func TestRecordAttempt_statistics(t *testing.T) {
 	records := append(b.attempts(e, at.Add(5*time.Minute-time.Microsecond), "+"), b.attempts(e, at.Add(5*time.Minute), "++-x")...)
 	records[1].Attempt.DurationMS, records[3].Attempt.StatusCode = 900, 0
 	postgres.RecordRun(t, b.Store, records)
-	cells, err := b.Stats(t.Context(), "acme", e.ID, at, 5*time.Minute)
+	cells, err := b.Stats(t.Context(), store.StatsOf{TenantID: "acme", EndpointID: e.ID}, at, 5*time.Minute)
 	require.NoError(t, err)
 	second := at.Add(5 * time.Minute)
 	short, long := webhook.DurationBucket(12), webhook.DurationBucket(900)

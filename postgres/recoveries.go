@@ -41,6 +41,7 @@ const (
 	selectRecoveries = `
 		SELECT ` + recoveryColumns + ` FROM (
 			SELECT * FROM recoveries WHERE tenant_id = $1 AND ($2::uuid IS NULL OR id < $2) AND ($3::uuid IS NULL OR endpoint_id = $3)
+				AND ($5::uuid[] IS NULL OR endpoint_id = ANY ($5))
 			ORDER BY id DESC LIMIT $4
 		) AS r ` + recoveryProgress + ` ORDER BY r.id DESC`
 
@@ -168,20 +169,26 @@ func findRecovery(ctx context.Context, q sqlx.QueryerContext, tenant string, id 
 }
 
 // Recoveries implements store.Recoveries.
-func (s *Store) Recoveries(ctx context.Context, tenant string, endpoint webhook.EndpointID, page store.Page) ([]webhook.Recovery, error) {
-	after, err := pageAfter[webhook.RecoveryID](page)
+func (s *Store) Recoveries(ctx context.Context, tenant string, f store.RecoveryFilter) ([]webhook.Recovery, error) {
+	after, err := pageAfter[webhook.RecoveryID](f.Page)
 	if err != nil {
 		return nil, err
+	}
+	var among []webhook.EndpointID
+	if f.Within != nil {
+		if among, err = s.EndpointsWithin(ctx, tenant, f.Within); err != nil {
+			return nil, err
+		}
 	}
 	var before, of any
 	if !after.IsZero() {
 		before = after
 	}
-	if !endpoint.IsZero() {
-		of = endpoint
+	if !f.EndpointID.IsZero() {
+		of = f.EndpointID
 	}
 	var rows []recoveryRow
-	if err := s.list(ctx, &rows, selectRecoveries, tenant, before, of, page.Limit); err != nil {
+	if err := s.list(ctx, &rows, selectRecoveries, tenant, before, of, f.Page.Limit, optionalIDs(among)); err != nil {
 		return nil, failed("list recoveries", err)
 	}
 	out := make([]webhook.Recovery, len(rows))

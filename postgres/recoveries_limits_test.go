@@ -43,7 +43,7 @@ func TestRecoveries_List(t *testing.T) {
 	slices.Reverse(ids)
 	list := func(endpoint webhook.EndpointID, page store.Page) (found []webhook.RecoveryID) {
 		t.Helper()
-		for _, r := range must(b.Recoveries(t.Context(), "acme", endpoint, page)) {
+		for _, r := range must(b.Recoveries(t.Context(), "acme", store.RecoveryFilter{EndpointID: endpoint, Page: page})) {
 			found = append(found, r.ID)
 		}
 		return found
@@ -51,7 +51,7 @@ func TestRecoveries_List(t *testing.T) {
 	require.Equal(t, append([]webhook.RecoveryID{running.ID}, ids...), list(webhook.EndpointID{}, store.Page{Limit: 10}))
 	require.Equal(t, ids, list(e.ID, store.Page{Limit: 10}))
 	require.Equal(t, ids[1:2], list(e.ID, store.Page{Limit: 1, After: ids[0].String()}))
-	require.Empty(t, must(b.Recoveries(t.Context(), "other", webhook.EndpointID{}, store.Page{Limit: 10})))
+	require.Empty(t, must(b.Recoveries(t.Context(), "other", store.RecoveryFilter{Page: store.Page{Limit: 10}})))
 	got := b.findRecovery(ids[0])
 	require.Equal(t, 7, got.Rate)
 	require.Equal(t, "outage", got.Reason)
@@ -96,5 +96,5 @@ func TestCreateRecovery_Once(t *testing.T) {
 	require.Equal(t, "first", string(again.Answer))
 	once.Digest = [32]byte{3}
 	requireCode(t, webhook.CodeIdempotencyConflict, b.CreateRecovery(t.Context(), recovery(e.ID), once))
-	require.Len(t, must(b.Recoveries(t.Context(), "acme", e.ID, store.Page{Limit: 10})), 1)
+	require.Len(t, must(b.Recoveries(t.Context(), "acme", store.RecoveryFilter{EndpointID: e.ID, Page: store.Page{Limit: 10}})), 1)
 }

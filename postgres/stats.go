@@ -16,7 +16,7 @@ const (
 
 	selectEndpointStats = `
 		SELECT date_bin($4::bigint * interval '1 ms', at, 'epoch') AS at, status_code, duration, ` + statsSums + `
-		FROM delivery_stats WHERE endpoint_id = $2 AND tenant_id || '' = $1 AND at >= $3
+		FROM delivery_stats WHERE endpoint_id = ANY ($2::uuid[]) AND tenant_id || '' = $1 AND at >= $3
 		GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`
 
 	// selectTenantStats adds up what the upkeep added up over endpoints, and what it did not get to yet.
@@ -30,53 +30,76 @@ const (
 		) AS cells GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`
 
 	// countedMost is how many rows the counts of what is not settled look at.
-	countedMost = `10000`
+	countedMost = 10_000
+	mostText    = `10000`
 
 	// selectUnsettled reads deliveries_by_indexed_status, and what is pending and was not swept yet among the tenant's newest deliveries.
 	selectUnsettled = `
 		SELECT
 			(SELECT count(*) FILTER (WHERE status = 'pending' AND indexed_status IS NULL) FROM (SELECT status, indexed_status FROM deliveries
-				WHERE tenant_id = $1 ORDER BY id DESC LIMIT ` + countedMost + `) AS d) +
+				WHERE tenant_id = $1 ORDER BY id DESC LIMIT ` + mostText + `) AS d) +
 			(SELECT count(*) FROM (SELECT FROM deliveries WHERE tenant_id = $1 AND indexed_status = 'pending'
-				ORDER BY id DESC LIMIT ` + countedMost + `) AS d) AS pending,
+				ORDER BY id DESC LIMIT ` + mostText + `) AS d) AS pending,
 			(SELECT count(*) FROM (SELECT FROM deliveries WHERE tenant_id = $1 AND indexed_status = 'retrying'
-				ORDER BY id DESC LIMIT ` + countedMost + `) AS d) AS retrying,
+				ORDER BY id DESC LIMIT ` + mostText + `) AS d) AS retrying,
 			(SELECT count(*) FROM (SELECT FROM deliveries WHERE tenant_id = $1 AND indexed_status = 'held'
-				ORDER BY id DESC LIMIT ` + countedMost + `) AS d) AS held`
+				ORDER BY id DESC LIMIT ` + mostText + `) AS d) AS held`
 
-	// selectUnsettledOfEndpoint reads deliveries_by_endpoint, deliveries_waiting and deliveries_held. What waits for its next attempt
-	// and is pending was swept, or opened again.
-	selectUnsettledOfEndpoint = `
-		SELECT new.pending + waiting.pending AS pending, waiting.retrying, held.held FROM
-			(SELECT count(*) FILTER (WHERE tenant_id = $1 AND status = 'pending' AND next_attempt_at IS NULL) AS pending FROM (
-				SELECT tenant_id, status, next_attempt_at FROM deliveries WHERE endpoint_id = $2 ORDER BY id DESC LIMIT ` + countedMost + `) AS d) AS new,
-			(SELECT count(*) FILTER (WHERE status = 'pending') AS pending, count(*) FILTER (WHERE status = 'retrying') AS retrying FROM (
-				SELECT status FROM deliveries WHERE endpoint_id = $2 AND tenant_id || '' = $1 AND next_attempt_at IS NOT NULL
-				ORDER BY id DESC LIMIT ` + countedMost + `) AS d) AS waiting,
-			(SELECT count(*) AS held FROM (
-				SELECT FROM deliveries WHERE endpoint_id = $2 AND tenant_id || '' = $1 AND held_at IS NOT NULL
-				ORDER BY id DESC LIMIT ` + countedMost + `) AS d) AS held`
+	// selectUnsettledOfEndpoints reads deliveries_by_endpoint, deliveries_waiting and deliveries_held, $3 rows of each endpoint at most. What
+	// waits for its next attempt and is pending was swept, or opened again.
+	selectUnsettledOfEndpoints = `
+		SELECT coalesce(sum(new.pending + waiting.pending), 0)::bigint AS pending, coalesce(sum(waiting.retrying), 0)::bigint AS retrying,
+			coalesce(sum(held.held), 0)::bigint AS held
+		FROM unnest($2::uuid[]) AS of (id),
+			LATERAL (SELECT count(*) FILTER (WHERE tenant_id = $1 AND status = 'pending' AND next_attempt_at IS NULL) AS pending FROM (
+				SELECT tenant_id, status, next_attempt_at FROM deliveries WHERE endpoint_id = of.id ORDER BY id DESC LIMIT $3) AS d) AS new,
+			LATERAL (SELECT count(*) FILTER (WHERE status = 'pending') AS pending, count(*) FILTER (WHERE status = 'retrying') AS retrying FROM (
+				SELECT status FROM deliveries WHERE endpoint_id = of.id AND tenant_id || '' = $1 AND next_attempt_at IS NOT NULL
+				ORDER BY id DESC LIMIT $3) AS d) AS waiting,
+			LATERAL (SELECT count(*) AS held FROM (
+				SELECT FROM deliveries WHERE endpoint_id = of.id AND tenant_id || '' = $1 AND held_at IS NOT NULL
+				ORDER BY id DESC LIMIT $3) AS d) AS held`
 )
 
 // Stats implements store.Stats.
-func (s *Store) Stats(ctx context.Context, tenant string, endpoint webhook.EndpointID, since time.Time, span time.Duration) ([]store.StatsCell, error) {
-	query, args := selectTenantStats, []any{tenant, since, span.Milliseconds()}
-	if !endpoint.IsZero() {
-		query, args = selectEndpointStats, []any{tenant, endpoint, since, span.Milliseconds()}
+func (s *Store) Stats(ctx context.Context, of store.StatsOf, since time.Time, span time.Duration) ([]store.StatsCell, error) {
+	endpoints, err := s.statsEndpoints(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	query, args := selectTenantStats, []any{of.TenantID, since, span.Milliseconds()}
+	if endpoints != nil {
+		query, args = selectEndpointStats, []any{of.TenantID, idsOf(endpoints), since, span.Milliseconds()}
 	}
 	var cells []store.StatsCell
-	err := s.list(ctx, &cells, query, args...)
+	err = s.list(ctx, &cells, query, args...)
 	return cells, failed("read statistics", err)
 }
 
+// statsEndpoints returns the endpoints to add up; nil: the whole tenant.
+func (s *Store) statsEndpoints(ctx context.Context, of store.StatsOf) ([]webhook.EndpointID, error) {
+	switch {
+	case !of.EndpointID.IsZero():
+		return []webhook.EndpointID{of.EndpointID}, nil
+	case of.Within != nil:
+		return s.EndpointsWithin(ctx, of.TenantID, of.Within)
+	default:
+		return nil, nil
+	}
+}
+
 // CountUnsettled implements store.Stats.
-func (s *Store) CountUnsettled(ctx context.Context, tenant string, endpoint webhook.EndpointID) (store.Unsettled, error) {
-	query, args := selectUnsettled, []any{tenant}
-	if !endpoint.IsZero() {
-		query, args = selectUnsettledOfEndpoint, []any{tenant, endpoint}
+func (s *Store) CountUnsettled(ctx context.Context, of store.StatsOf) (store.Unsettled, error) {
+	endpoints, err := s.statsEndpoints(ctx, of)
+	if err != nil {
+		return store.Unsettled{}, err
+	}
+	query, args := selectUnsettled, []any{of.TenantID}
+	if endpoints != nil {
+		query, args = selectUnsettledOfEndpoints, []any{of.TenantID, idsOf(endpoints), max(countedMost/max(len(endpoints), 1), 10)}
 	}
 	var out store.Unsettled
-	err := s.get(ctx, &out, query, args...)
+	err = s.get(ctx, &out, query, args...)
 	return out, failed("count what is not settled", err)
 }
 

@@ -46,7 +46,7 @@ func (b *bundle) stats(at time.Time, tenant string, endpoint webhook.EndpointID)
 	b.t.Helper()
 	out := map[string][]store.StatsCell{}
 	for _, w := range webhook.StatsWindows {
-		cells, err := b.Stats(b.t.Context(), tenant, endpoint, w.Since(at), w.Span)
+		cells, err := b.Stats(b.t.Context(), store.StatsOf{TenantID: tenant, EndpointID: endpoint}, w.Since(at), w.Span)
 		require.NoError(b.t, err)
 		out[w.Name] = cells
 	}
@@ -152,7 +152,7 @@ func TestStats_DoNotGrowWithEndpoints(t *testing.T) {
 	plan := postgres.ExplainGeneric(t, b.Store, query)
 	require.NotContains(t, plan, "Seq Scan", plan)
 	require.Less(t, postgres.Buffers(t, b.Store, query, args), 600, plan)
-	cells, err := b.Stats(t.Context(), "acme", webhook.EndpointID{}, now().Truncate(6*time.Hour).Add(-27*6*time.Hour), 6*time.Hour)
+	cells, err := b.Stats(t.Context(), store.StatsOf{TenantID: "acme"}, now().Truncate(6*time.Hour).Add(-27*6*time.Hour), 6*time.Hour)
 	require.NoError(t, err)
 	require.LessOrEqual(t, len(cells), 28*3)
 
@@ -186,7 +186,7 @@ func TestEndpointStats(t *testing.T) {
 		require.NotContains(t, got, quiet)
 		require.NotContains(t, got, theirs)
 		for _, id := range []webhook.EndpointID{one, two} {
-			cells, err := b.Stats(t.Context(), "acme", id, w.Since(at), w.Span)
+			cells, err := b.Stats(t.Context(), store.StatsOf{TenantID: "acme", EndpointID: id}, w.Since(at), w.Span)
 			require.NoError(t, err)
 			var want store.EndpointStats
 			for _, cell := range cells {
@@ -264,7 +264,7 @@ func TestCountUnsettled(t *testing.T) {
 		"two":                {"acme", two.ID, store.Unsettled{Pending: 3, Held: 1}},
 		"another's endpoint": {"other", two.ID, store.Unsettled{}},
 	} {
-		got, err := b.CountUnsettled(t.Context(), tc.tenant, tc.endpoint)
+		got, err := b.CountUnsettled(t.Context(), store.StatsOf{TenantID: tc.tenant, EndpointID: tc.endpoint})
 		require.NoError(t, err)
 		require.Equal(t, tc.want, got, name)
 	}
@@ -275,7 +275,7 @@ func TestCountUnsettled(t *testing.T) {
 		require.Less(t, postgres.Buffers(t, b.Store, query, args), 2*mostPages, "of what is delivered it reads the newest 10,000\n%s", fmt.Sprint(query))
 	}
 	b.exec(`UPDATE deliveries SET status = 'held', indexed_status = 'held', held_at = now() WHERE id IN (SELECT id FROM deliveries WHERE status = 'delivered' AND endpoint_id = $1 LIMIT 10001)`, one.ID)
-	got, err := b.CountUnsettled(t.Context(), "acme", one.ID)
+	got, err := b.CountUnsettled(t.Context(), store.StatsOf{TenantID: "acme", EndpointID: one.ID})
 	require.NoError(t, err)
 	require.Equal(t, 10_000, got.Held, "counted up to that")
 }

@@ -28,6 +28,8 @@ type EndpointFilter struct {
 	Text string
 	// Metadata are names with the value that each must have.
 	Metadata map[string]string
+	// Within selects those that the session may see.
+	Within webhook.Confinement
 	// Page.After is an id.
 	Page Page
 }
@@ -40,6 +42,8 @@ type Endpoints interface {
 	Endpoint(ctx context.Context, tenant string, id webhook.EndpointID) (*webhook.Endpoint, error)
 	// Endpoints lists a tenant's endpoints by id.
 	Endpoints(ctx context.Context, tenant string, f EndpointFilter) (*Part[webhook.Endpoint], error)
+	// EndpointsWithin lists the ids of the tenant's endpoints that a session may see.
+	EndpointsWithin(ctx context.Context, tenant string, within webhook.Confinement) ([]webhook.EndpointID, error)
 	// UpdateEndpoint applies change while nobody else can change the endpoint. An error of change is returned unchanged and
 	// nothing is stored. The fields that DisableEndpoint and EnableEndpoint set are not changed
 	// but where a receiver has to prove itself: after another URL or another verification.

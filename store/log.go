@@ -34,7 +34,9 @@ type DeliveryFilter struct {
 	Test       *bool
 	// Since and Until bound the time of publication: since <= created < until.
 	Since, Until time.Time
-	Page         Page
+	// Within selects those to endpoints that the session may see.
+	Within webhook.Confinement
+	Page   Page
 }
 
 // EventFilter selects events of a tenant, newest first. Zero values select all.
@@ -46,6 +48,8 @@ type EventFilter struct {
 	// Since and Until bound the time of publication: since <= published < until, to the millisecond. An event that was written with
 	// SQL was published then, however long it waited in the outbox.
 	Since, Until time.Time
+	// Within selects those that the session may see.
+	Within webhook.Confinement
 	// Page.After is an event's key.
 	Page Page
 }

@@ -14,6 +14,15 @@ type RecoveryCount struct {
 	ByType map[string]int64 `json:"by_type"`
 }
 
+// RecoveryFilter selects recoveries of a tenant, newest first. Zero values select all.
+type RecoveryFilter struct {
+	EndpointID webhook.EndpointID
+	// Within selects those of endpoints that the session may see.
+	Within webhook.Confinement
+	// Page.After is an id.
+	Page Page
+}
+
 // Recoveries keeps recoveries: what an endpoint did not get, put into its queue. Tests are left out, and so are deliveries with
 // webhook.MaxAttempts attempts, and those whose event is no longer stored. A delivery that a recovery makes for a missed event
 // counts, as all do, from the publication of its event.
@@ -25,8 +34,8 @@ type Recoveries interface {
 	// CodeInvalid: it matches more than webhook.MaxRecovery, and the error says how many; CodeNotFound: there is no such endpoint.
 	CreateRecovery(ctx context.Context, r *webhook.Recovery, once *Once) error
 	Recovery(ctx context.Context, tenant string, id webhook.RecoveryID) (*webhook.Recovery, error)
-	// Recoveries lists a tenant's recoveries, newest first, of one endpoint unless it is zero. Page.After is an id.
-	Recoveries(ctx context.Context, tenant string, endpoint webhook.EndpointID, page Page) ([]webhook.Recovery, error)
+	// Recoveries lists a tenant's recoveries, newest first.
+	Recoveries(ctx context.Context, tenant string, f RecoveryFilter) ([]webhook.Recovery, error)
 	// CancelRecovery ends a recovery. What it put into the queue and nobody attempted is settled again, exhausted or canceled, and does
 	// not count as sent; what is being attempted at this moment is left. Where that takes too long for one call, AdvanceRecovery goes
 	// on. CodeConflict: it has ended.
