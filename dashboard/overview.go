@@ -42,7 +42,7 @@ func (o *overview) PerMinute() string {
 	if n >= 10 {
 		return count(int64(n))
 	}
-	return strconv.FormatFloat(n, 'f', 1, 64)
+	return strconv.FormatFloat(n, 'g', 2, 64)
 }
 
 // Windows are those to choose from.

@@ -1,10 +1,14 @@
 package dashboard
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 	"time"
+
+	"waybill/webhook"
 )
 
 // settingsRoutes are the pages of a tenant's settings, and of its end.
@@ -58,8 +62,8 @@ func saveSettings(c *call) error {
 	}
 	if c.Operator() {
 		in["express"], in["verify_endpoints"] = f.Has("express", "true"), f.Has("verify_endpoints", "true")
-		if text := f.Value("limits.endpoints"); text != "" {
-			in["limits"] = map[string]any{"endpoints": number(text)}
+		if limits := changedLimits(c.Tenant.Limits, &f); limits != nil {
+			in["limits"] = limits
 		}
 	}
 	err = c.send(http.MethodPatch, c.path(), in, nil)
@@ -70,6 +74,23 @@ func saveSettings(c *call) error {
 		return err
 	}
 	return c.done(c.Href("settings"), "The settings are saved.")
+}
+
+// changedLimits are the tenant's limits with what the form changes, because they are replaced as a whole; nil: it changes nothing.
+func changedLimits(stored *webhook.TenantLimits, f *form) map[string]any {
+	limits := map[string]any{}
+	changed := false
+	text, _ := json.Marshal(stored) // numbers
+	_ = json.Unmarshal(text, &limits)
+	for name, value := range limits {
+		if given := f.Value("limits." + name); given != "" && given != fmt.Sprint(value) {
+			limits[name], changed = number(given), true
+		}
+	}
+	if !changed {
+		return nil
+	}
+	return limits
 }
 
 // branding is nil where nothing is set, which takes it away.

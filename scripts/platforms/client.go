@@ -23,6 +23,15 @@ func NewClient(base, key string) *Client {
 	return &Client{base: base, key: key, http: &http.Client{Timeout: 15 * time.Second}}
 }
 
+// SignInLink returns a link that opens the dashboard once, with the administrator's rights.
+func (c *Client) SignInLink(ctx context.Context) (string, error) {
+	var link struct{ URL string }
+	if err := c.call(ctx, http.MethodPost, "/v1/sign-in-links", struct{}{}, &link); err != nil {
+		return "", err
+	}
+	return link.URL, nil
+}
+
 // statusError is an answer that is not 2xx.
 type statusError struct {
 	method, path string

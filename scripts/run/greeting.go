@@ -17,6 +17,8 @@ import (
 var greeting = template.Must(template.New("greeting").Parse(`
 Waybill is up ({{.Took}}).
 
+  dashboard           {{.Dashboard}}
+                      (this link is signed in and opens once; later sign in with the API key)
   Waybill's API       http://{{.Ports.API.Addr}}
   Temporal's Web UI   http://{{.Ports.WebUI.Addr}}/namespaces/{{.Namespace}}/workflows
   Temporal            {{.Ports.Temporal.Addr}}, namespace {{.Namespace}} (.waybill/bin/temporal is its command line)
@@ -53,6 +55,10 @@ func say(ctx context.Context, s *stack.Stack, client *platforms.Client, key stri
 	if err != nil {
 		return err
 	}
+	dashboard, err := client.SignInLink(ctx)
+	if err != nil {
+		return err
+	}
 	event := helloID(time.Now())
 	body, err := json.Marshal(map[string]any{"id": event, "type": eventType, "data": data})
 	if err != nil {
@@ -61,7 +67,7 @@ func say(ctx context.Context, s *stack.Stack, client *platforms.Client, key stri
 	var text strings.Builder
 	err = greeting.Execute(&text, map[string]any{
 		"Took": took.Round(100 * time.Millisecond), "Ports": s.Ports, "Namespace": s.Namespace, "Key": key,
-		"Mail": mailPlace(s), "Tenant": "http://" + s.Ports.API.Addr() + "/v1/tenants/" + platforms.Tenant("rheo"),
+		"Dashboard": dashboard, "Mail": mailPlace(s), "Tenant": "http://" + s.Ports.API.Addr() + "/v1/tenants/" + platforms.Tenant("rheo"),
 		"Event": event, "Body": shellQuote(string(body)), "Paths": demoPaths(),
 	})
 	if err != nil {

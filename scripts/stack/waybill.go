@@ -72,14 +72,19 @@ func (s *Stack) waybillEnv(w Waybill) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append([]string{
+	env := []string{
 		"WAYBILL_DATABASE_URL=" + s.databaseURLAs(processRole, password, s.Database),
 		"WAYBILL_LISTEN=" + s.Ports.API.Addr(),
 		"WAYBILL_TEMPORAL_ADDRESS=" + s.Ports.Temporal.Addr(),
 		"WAYBILL_TEMPORAL_NAMESPACE=" + s.Namespace,
 		"WAYBILL_API_KEY=" + w.APIKey,
 		"WAYBILL_ENCRYPTION_KEYS=" + keys,
-	}, w.ExtraEnv...), nil
+		"WAYBILL_PUBLIC_URL=http://" + s.Ports.API.Addr(),
+	}
+	if s.WebUI {
+		env = append(env, "WAYBILL_TEMPORAL_UI_URL=http://"+s.Ports.WebUI.Addr())
+	}
+	return append(env, w.ExtraEnv...), nil
 }
 
 // processPassword is not the owner's: whoever reads the processes' environment does not own the tables.
