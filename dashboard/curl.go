@@ -22,6 +22,9 @@ type curl struct {
 // maxCommandBytes is how large a body may be in a command line. Linux takes 128 KiB, but nobody reads that.
 const maxCommandBytes = 8 << 10
 
+// redactedValue stands in the log for a header's value that is a secret.
+const redactedValue = "[redacted]"
+
 // Headers that curl makes by itself.
 var curlMakes = []string{"Host", "Content-Length"}
 
@@ -36,7 +39,7 @@ func curlOf(a *attempt, sent []byte) *curl {
 	for _, name := range slices.Sorted(maps.Keys(a.RequestHeaders)) {
 		value := a.RequestHeaders[name]
 		given[textproto.CanonicalMIMEHeaderKey(name)] = true
-		out.Redacted = out.Redacted || value == "[redacted]"
+		out.Redacted = out.Redacted || value == redactedValue
 		switch {
 		case slices.Contains(curlMakes, textproto.CanonicalMIMEHeaderKey(name)):
 		case value == "":

@@ -18,6 +18,8 @@ func deliveryRoutes() []route {
 		{"GET", tenantPath + "/deliveries.csv", ofTenant, exportDeliveries},
 		{"GET", one, ofTenant, showDelivery},
 		{"GET", one + "/attempts/{attempt}/{side:request|response}-body", ofTenant, showBody},
+		{"GET", one + "/attempts/{attempt}/signature", ofTenant, showSignature},
+		{"POST", one + "/attempts/{attempt}/signature", ofTenant, verifySignature},
 		{"GET", one + "/retry", ofTenant, askRetry},
 		{"POST", one + "/retry", ofTenant, retryDelivery},
 		{"GET", one + "/cancel", ofTenant, askCancel},

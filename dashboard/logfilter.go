@@ -86,5 +86,8 @@ func asField(text string) string {
 	if err != nil {
 		return ""
 	}
-	return at.UTC().Format(fieldSeconds)
+	if at = at.UTC(); at.Second() == 0 {
+		return at.Format(fieldMinutes)
+	}
+	return at.Format(fieldSeconds)
 }
