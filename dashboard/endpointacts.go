@@ -40,7 +40,7 @@ func (c *call) confirmDisable(wrong *problem) error {
 func disableEndpoint(c *call) error {
 	path := []string{"endpoints", c.part("endpoint")}
 	err := c.send(http.MethodPost, c.path(append(path, "disable")...), map[string]any{"reason": c.r.FormValue("reason")}, nil)
-	if p := refused(err); p != nil && p.Status != http.StatusNotFound {
+	if p := mendable(err); p != nil {
 		return c.confirmDisable(p)
 	}
 	if err != nil {
@@ -77,7 +77,7 @@ func enableEndpoint(c *call) error {
 	path := []string{"endpoints", c.part("endpoint")}
 	test := c.r.FormValue("test") == "true"
 	err := c.send(http.MethodPost, c.path(append(path, "enable")...), map[string]any{"test": test}, nil)
-	if p := refused(err); p != nil && p.Status != http.StatusNotFound {
+	if p := mendable(err); p != nil {
 		return c.confirmEnable(p)
 	}
 	if err != nil {
@@ -111,7 +111,7 @@ func (c *call) confirmVerify(wrong *problem) error {
 func verifyEndpoint(c *call) error {
 	path := []string{"endpoints", c.part("endpoint")}
 	err := c.send(http.MethodPost, c.path(append(path, "verify")...), nil, nil)
-	if p := refused(err); p != nil && p.Status != http.StatusNotFound {
+	if p := mendable(err); p != nil {
 		return c.confirmVerify(p)
 	}
 	if err != nil {

@@ -73,13 +73,16 @@ func TestEndpoint_Secret(t *testing.T) {
 	require.Contains(t, page, `name="switch_at"`, "Rheo's header has room for one signature")
 
 	page = d.signed(postForm(pagePath+"/secret", url.Values{"act": {"reveal"}})).Body.String()
-	for _, want := range []string{"whsec_current", "1a2b3c4d", "99887766", "in 12 hours", "Retire the previous secret"} {
+	for _, want := range []string{"whsec_current", "1a2b3c4d", "99887766", "in 12 hours", "/retire-secret"} {
 		require.Contains(t, page, want)
 	}
 	page = d.signed(postForm(pagePath+"/secret", url.Values{"act": {"rotate"}, "once": {"ONCE"}, "overlap": {"2h"}, "switch_at": {"2026-05-28T01:00"}, "secret": {""}})).Body.String()
 	require.Contains(t, page, "whsec_new")
 	require.JSONEq(t, `{"overlap":"2h","switch_at":"2026-05-28T01:00:00Z"}`, rotation)
 	require.Equal(t, "ONCE", once)
+	page = d.page(t, pagePath+"/retire-secret")
+	require.Contains(t, page, `<input type="hidden" name="act" value="retire">`)
+	require.Contains(t, page, "refuses what follows")
 	require.Contains(t, d.signed(postForm(pagePath+"/secret", url.Values{"act": {"retire"}})).Body.String(), "The previous secret signs no more.")
 
 	api["POST "+endpointPath+"/rotate-secret"] = says(http.StatusConflict, conflict)

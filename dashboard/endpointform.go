@@ -176,7 +176,7 @@ func createEndpoint(c *call) error {
 	f := &endpointForm{C: c, Values: c.r.PostForm, Once: cmp.Or(c.r.PostForm.Get("once"), newOnce())}
 	var e endpoint
 	err := c.postOnce(c.path("endpoints"), f.Once, f.body(), &e)
-	if p := refused(err); p != nil {
+	if p := mendable(err); p != nil {
 		f.Problem = p
 		return f.show()
 	}
@@ -222,7 +222,7 @@ func editEndpoint(c *call) error {
 		return c.done(c.Href("endpoints", e.ID.String()), "Nothing was changed.")
 	}
 	err = c.sendWith(http.MethodPatch, c.path("endpoints", e.ID.String()), http.Header{"If-Match": {etag}}, patch, nil)
-	if p := refused(err); p != nil {
+	if p := mendable(err); p != nil {
 		f.Problem = p
 		return f.show()
 	}

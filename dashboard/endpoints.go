@@ -22,6 +22,7 @@ func endpointRoutes() []route {
 		{"GET", path + "/test/{delivery}", ofTenant, showEndpointTest},
 		{"GET", path + "/secret", ofTenant, showEndpointSecret},
 		{"POST", path + "/secret", ofTenant, changeSecret},
+		{"GET", path + "/retire-secret", ofTenant, askRetireSecret},
 		{"GET", path + "/disable", ofTenant, askDisable},
 		{"POST", path + "/disable", ofTenant, disableEndpoint},
 		{"GET", path + "/enable", ofTenant, askEnable},
@@ -106,8 +107,8 @@ func listEndpoints(c *call) error {
 	}
 	var found list[endpoint]
 	err := c.get(c.path("endpoints"), query, &found)
-	wrong := refused(err)
-	if err != nil && (wrong == nil || len(wrong.Fields) == 0) {
+	wrong := mendable(err)
+	if err != nil && wrong == nil {
 		return err
 	}
 	v := view{Title: "Endpoints", Section: "endpoints", Data: struct {

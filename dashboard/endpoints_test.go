@@ -92,6 +92,11 @@ func TestEndpoints_Empty(t *testing.T) {
 	require.Contains(t, page, "No endpoint fits")
 	require.NotContains(t, page, "Add the first endpoint")
 
+	api["GET "+endpointsPath] = says(http.StatusOK, `{"data":[],"next_cursor":"more"}`)
+	page = d.page(t, "/tenants/acme/endpoints?failing=true")
+	require.Contains(t, page, "No endpoint fits so far", "a search that is not over has found nothing yet")
+	require.Contains(t, page, "cursor=more")
+
 	api["GET "+endpointsPath] = says(http.StatusUnprocessableEntity, `{"status":422,"title":"A field is wrong","detail":"status is enabled, disabled or unverified","code":"invalid","errors":[{"field":"status","detail":"is enabled, disabled or unverified"}]}`)
 	w := d.signed(httptest.NewRequest(http.MethodGet, "/tenants/acme/endpoints?status=paused", http.NoBody))
 	require.Equal(t, http.StatusUnprocessableEntity, w.Code)
@@ -159,8 +164,23 @@ func TestEndpoint_NotFound(t *testing.T) {
 		w := d.signed(httptest.NewRequest(http.MethodGet, pagePath+path, http.NoBody))
 		require.Equal(t, http.StatusNotFound, w.Code, path)
 	}
-	for _, act := range []string{"disable", "enable", "verify", "delete"} {
+	for _, act := range []string{"edit", "test", "secret", "disable", "enable", "verify", "delete", "recover"} {
 		r := postForm(pagePath+"/"+act, url.Values{})
 		require.Equal(t, http.StatusNotFound, d.signed(r).Code, act)
+	}
+}
+
+// Whose session ends between the page and its form signs in again.
+func TestEndpoint_SessionEnds(t *testing.T) {
+	t.Parallel()
+	api := tenantAPI(t, adminSession, "rheo", fakeAPI{"GET " + endpointPath: says(http.StatusOK, disabledEndpoint)})
+	for path, call := range map[string]string{
+		newEndpointPath: "POST " + endpointsPath, pagePath + "/test": "POST " + endpointPath + "/test", pagePath + "/disable": "POST " + endpointPath + "/disable",
+		pagePath + "/recover": "POST /v1/tenants/acme/recoveries", pagePath + "/secret": "GET " + endpointPath + "/secret",
+	} {
+		api[call] = says(http.StatusUnauthorized, unauthorized)
+		d := newTest(t, Options{API: api})
+		w := d.signed(postForm(path, url.Values{}))
+		require.Equal(t, "/sign-in?next=%2F", w.Header().Get("Location"), path)
 	}
 }

@@ -83,7 +83,7 @@ func changeSecret(c *call) error {
 	default:
 		err = c.get(c.path(append(path, "secret")...), nil, found)
 	}
-	if p.Problem = refused(err); p.Problem != nil {
+	if p.Problem = mendable(err); p.Problem != nil {
 		p.Done = ""
 		return p.show(c)
 	}
@@ -92,6 +92,20 @@ func changeSecret(c *call) error {
 	}
 	p.Secrets = found
 	return p.show(c)
+}
+
+// askRetireSecret is GET .../endpoints/{endpoint}/retire-secret.
+func askRetireSecret(c *call) error {
+	p, err := c.secretPage()
+	if err != nil {
+		return err
+	}
+	return c.confirm("endpoints", confirmation{
+		Title: "Retire the previous secret?", Button: "Retire it", Danger: true, Action: c.back(p.Endpoint) + "/secret", Back: c.back(p.Endpoint) + "/secret",
+		Effects: []string{"A rotation that is not over ends now: the current secret alone signs.",
+			"A receiver of " + p.Endpoint.URL + " that still verifies with the previous one refuses what follows. This cannot be undone."},
+		Fields: []confirmField{{Kind: "hidden", Name: "act", Value: "retire"}},
+	})
 }
 
 // rotation is the form as the API takes it.

@@ -86,7 +86,7 @@ func testEndpoint(c *call) error {
 		} `json:"deliveries"`
 	}
 	err = c.send(http.MethodPost, c.path("endpoints", e.ID.String(), "test"), in, &receipt)
-	if p.Problem = refused(err); p.Problem != nil {
+	if p.Problem = mendable(err); p.Problem != nil {
 		return p.show(c)
 	}
 	if err != nil {

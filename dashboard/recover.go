@@ -89,7 +89,7 @@ func recoverEndpoint(c *call) error {
 		in["dry_run"] = true
 		p.Count = &recoveryCount{}
 		err := c.send(http.MethodPost, c.path("recoveries"), in, p.Count)
-		if p.Problem = refused(err); p.Problem == nil && err != nil {
+		if p.Problem = mendable(err); p.Problem == nil && err != nil {
 			return err
 		}
 		if p.Problem != nil {
@@ -99,7 +99,7 @@ func recoverEndpoint(c *call) error {
 	}
 	var started webhook.Recovery
 	err = c.postOnce(c.path("recoveries"), p.Once, in, &started)
-	if p.Problem = refused(err); p.Problem != nil {
+	if p.Problem = mendable(err); p.Problem != nil {
 		return p.show(c)
 	}
 	if err != nil {

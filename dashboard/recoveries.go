@@ -68,7 +68,7 @@ func (c *call) confirmCancelRecovery(wrong *problem) error {
 func cancelRecovery(c *call) error {
 	id := c.part("recovery")
 	err := c.send(http.MethodPost, c.path("recoveries", id, "cancel"), nil, nil)
-	if p := refused(err); p != nil && p.Status != http.StatusNotFound {
+	if p := mendable(err); p != nil {
 		return c.confirmCancelRecovery(p)
 	}
 	if err != nil {

@@ -120,6 +120,15 @@ func refused(err error) *problem {
 	return nil
 }
 
+// mendable is refused without what no other form helps against: the session has ended, or what it is about is gone.
+func mendable(err error) *problem {
+	p := refused(err)
+	if p == nil || p.Status == http.StatusUnauthorized || p.Status == http.StatusNotFound {
+		return nil
+	}
+	return p
+}
+
 // fail shows an error. The text of an internal one goes to the log only.
 func (c *call) fail(err error) {
 	var p *problem
