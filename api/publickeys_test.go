@@ -3,6 +3,7 @@ package api_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,7 +37,7 @@ func TestEndpoints_Ed25519(t *testing.T) {
 	require.Equal(t, object{"keys": []any{object{"public_key": public.String(), "jwk": shown}}}, got)
 	a := b.call("", "GET", "/v1/tenants/acme/.well-known/jwks.json", "").want(200)
 	require.Equal(t, object{"keys": []any{shown}}, into[object](a))
-	require.Equal(t, "public, max-age=300", a.header.Get("Cache-Control"))
+	require.Equal(t, "public, max-age=60", a.header.Get("Cache-Control"))
 
 	b.admin("PATCH", one, `{"signing":{"message_signatures":false}}`).want(200)
 	for patch, want := range map[string]object{
@@ -61,6 +62,31 @@ func TestKeySet_OfNobody(t *testing.T) {
 		a := b.call("", "GET", "/v1/tenants/"+tenant+"/.well-known/jwks.json", "").want(http.StatusOK)
 		require.Equal(t, object{"keys": []any{}}, into[object](a), tenant)
 	}
+}
+
+// Anybody may ask for a key set, so that asking often costs little. A secret that cannot be read hides no other one's public key.
+func TestKeySet_IsKept(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "choice")
+	make := func() object {
+		return into[object](b.admin("POST", "/v1/tenants/acme/endpoints", `{"url":"https://r.example","event_types":["*"],"signing":{"algorithm":"ed25519"}}`).want(201))
+	}
+	keys := func() []any {
+		return into[object](b.call("", "GET", "/v1/tenants/acme/.well-known/jwks.json", "").want(200))["keys"].([]any)
+	}
+	make()
+	damaged := make()
+	b.store.damaged = map[string]bool{damaged["id"].(string): true}
+	for range 20 {
+		require.Len(t, keys(), 1)
+	}
+	require.Equal(t, 1, b.store.calls["KeySet"])
+	require.Equal(t, 1, strings.Count(b.log.String(), "signing secrets cannot be read"))
+	require.Contains(t, b.log.String(), damaged["id"])
+	b.admin("GET", "/v1/tenants/acme/endpoints/"+damaged["id"].(string)+"/public-key", "").problem(500, webhook.CodeInternal)
+	make()
+	require.Eventually(t, func() bool { return len(keys()) == 2 }, 5*time.Second, 10*time.Millisecond, "two seconds later at the latest")
 }
 
 func TestEndpoints_SigningRefused(t *testing.T) {

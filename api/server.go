@@ -159,6 +159,8 @@ type Server struct {
 	unknown *otter.Cache[keyHash, struct{}]
 	uses    *keyUses
 	tenants *otter.Cache[string, *webhook.Tenant]
+	// keySets are encoded sets of public keys, by tenant.
+	keySets *otter.Cache[string, []byte]
 }
 
 // New returns a Server that is ready to serve.
@@ -181,6 +183,7 @@ func newServer(o Options, list func(*Server) []route) *Server {
 		unknown:  newCache[keyHash, struct{}](10_000, unknownStaleness),
 		tenants:  newCache[string, *webhook.Tenant](10_000, tenantStaleness),
 		uses:     newKeyUses(o.KeyRate),
+		keySets:  newKeySets(),
 	}
 	for _, k := range o.AdminKeys {
 		s.admins = append(s.admins, admin{k.Name, hashKey(k.Key)})
@@ -206,6 +209,7 @@ func (s *Server) Close() {
 	s.sessions.StopAllGoroutines()
 	s.unknown.StopAllGoroutines()
 	s.tenants.StopAllGoroutines()
+	s.keySets.StopAllGoroutines()
 }
 
 func newCache[K comparable, V any](size int, staleness time.Duration) *otter.Cache[K, V] {

@@ -3,6 +3,7 @@ package api_test
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -27,6 +28,7 @@ type memStore struct {
 	rotated    map[string]webhook.SigningKeys // with the previous secrets
 	keys       map[string]webhook.APIKey      // by hash
 	replaced   map[webhook.KeyID]bool         // keys that were rotated
+	damaged    map[string]bool                // endpoints whose secret cannot be read
 	events     map[string]webhook.Publication
 	receipts   map[string]webhook.Receipt
 	deliveries map[webhook.DeliveryID]webhook.Delivery
@@ -189,6 +191,13 @@ func (m *memStore) KeySet(_ context.Context, of store.KeySet) ([]webhook.Signing
 	var out []webhook.SigningKeys
 	for _, e := range m.endpointsOf(of.Tenant) {
 		if of.Endpoint == e.ID || of.Endpoint.IsZero() && (of.Every || e.Signing != nil) {
+			if damage := fmt.Errorf("secret_sealed of %s does not open", e.ID); m.damaged[e.ID.String()] {
+				if of.Unreadable == nil {
+					return nil, damage
+				}
+				of.Unreadable(damage)
+				continue
+			}
 			out = append(out, webhook.SigningKeys{Current: m.secrets[e.ID.String()]})
 		}
 	}

@@ -31,13 +31,19 @@ func (s *Store) KeySet(ctx context.Context, of store.KeySet) ([]webhook.SigningK
 	if err != nil {
 		return nil, failed("list signing keys", err)
 	}
-	out := make([]webhook.SigningKeys, len(rows))
+	out := make([]webhook.SigningKeys, 0, len(rows))
 	for i := range rows {
 		owner := endpointSecrets(rows[i].ID)
 		if of.Shared {
 			owner = tenantSecrets(of.Tenant)
 		}
-		if out[i], err = s.openKeys(&rows[i].secretsRow, owner); err != nil {
+		keys, err := s.openKeys(&rows[i].secretsRow, owner)
+		switch {
+		case err == nil:
+			out = append(out, keys)
+		case of.Unreadable != nil:
+			of.Unreadable(err)
+		default:
 			return nil, err
 		}
 	}

@@ -39,6 +39,15 @@ func TestKeySet(t *testing.T) {
 	require.Empty(t, ask(store.KeySet{Tenant: "acme", Shared: true}), "it has no secret of its own")
 	require.Empty(t, ask(store.KeySet{Tenant: "nobody"}))
 
+	// What does not open fails the call, unless the caller goes without.
+	b.exec(`UPDATE endpoints SET secret_sealed = set_byte(secret_sealed, 30, 255 - get_byte(secret_sealed, 30)) WHERE id = $1`, first.ID)
+	_, err := b.KeySet(t.Context(), store.KeySet{Tenant: "acme"})
+	require.ErrorContains(t, err, first.ID.String())
+	var unreadable []error
+	require.Equal(t, []string{text(second)}, ask(store.KeySet{Tenant: "acme", Unreadable: func(err error) { unreadable = append(unreadable, err) }}))
+	require.Len(t, unreadable, 1)
+	require.ErrorContains(t, unreadable[0], first.ID.String())
+
 	shared := webhook.NewEd25519Secret([]byte("0123456789abcdef0123456789abcdef"))
 	require.NoError(t, b.CreateTenant(t.Context(), &webhook.Tenant{ID: "vine", Name: "v", Dialect: "tradevine", CreatedAt: now()}, shared, nil))
 	require.Equal(t, []string{shared.Reveal()}, ask(store.KeySet{Tenant: "vine", Shared: true}))

@@ -13,6 +13,8 @@ type KeySet struct {
 	Endpoint webhook.EndpointID
 	// Every takes the endpoints, too, that chose nothing. Shared takes the tenant's own secret in place of its endpoints'.
 	Every, Shared bool
+	// Unreadable is told of the endpoints, or the tenant, whose secrets cannot be opened and are left out; nil: they fail the call.
+	Unreadable func(err error)
 }
 
 // PublicKeys serves the keys that receivers verify with.
