@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -32,31 +33,37 @@ func (s *Server) createKey(w http.ResponseWriter, r *http.Request, c *call) erro
 	if err := decode(w, r, s.opts.MaxBodyBytes, &in); err != nil {
 		return err
 	}
+	return s.create(w, r, c, &in, func() (*creation, error) { return s.planKey(r.Context(), c, &in) })
+}
+
+func (s *Server) planKey(ctx context.Context, c *call, in *keyInput) (*creation, error) {
 	key := &webhook.APIKey{
 		ID: webhook.NewID[webhook.KeyID](s.opts.NewUUID()), TenantID: c.tenant.ID,
 		Name: in.Name, Scopes: in.Scopes, CreatedAt: s.now(), ExpiresAt: in.ExpiresAt.orNil(), CreatedBy: c.name(),
 	}
 	var err error
 	if key.AllowCIDRs, err = readCIDRs(in.AllowCIDRs); err != nil {
-		return err
+		return nil, err
 	}
-	if len(in.AllowCIDRs) == 0 && c.key != nil {
-		key.AllowCIDRs = c.key.AllowCIDRs
+	if c.key != nil {
+		key.Inherit(c.key)
 	}
 	if err := c.checkKey(key); err != nil {
-		return err
+		return nil, err
 	}
 	slices.Sort(key.Scopes)
 	key.Scopes = slices.Compact(key.Scopes)
 	text, err := s.newKey()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	hash := hashKey(text)
-	show := func() (made, error) { return made{view: keyView{APIKey: key, Key: text}}, nil }
-	return s.create(w, r, c, &in, show, func(once *store.Once) error {
-		return s.store.CreateAPIKey(r.Context(), key, hash[:], once)
-	})
+	return &creation{
+		show: func() (made, error) { return made{view: keyView{APIKey: key, Key: text}}, nil },
+		do: func(once *store.Once) error {
+			return s.store.CreateAPIKey(ctx, key, hash[:], c.tenant.LimitsInForce().Keys, once)
+		},
+	}, nil
 }
 
 // listKeys is GET /v1/tenants/{tenant}/keys.

@@ -138,6 +138,60 @@ func TestKeys_NotAboveTheirMaker(t *testing.T) {
 	b.call(bound, "POST", "/v1/tenants/acme/keys/"+unbound+"/rotate", "").problem(403, webhook.CodeForbidden)
 }
 
+// A key that ends makes none that is left when it has ended, be it a new one or one in the place of another.
+func TestKeys_NotLongerThanTheirMaker(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	b := setup(t, c.use)
+	b.tenant("acme", "standard")
+	const end, later = "2026-05-27T15:00:00Z", "2026-05-27T15:00:00.000001Z"
+	maker := b.newKey(adminKey, `["manage"]`, `,"expires_at":"`+end+`"`)
+	key, path := maker["key"].(string), "/v1/tenants/acme/keys"
+	require.Equal(t, end, b.newKey(key, `["manage"]`, "")["expires_at"], "it passes on its own")
+	require.Equal(t, end, b.newKey(key, `["manage"]`, `,"expires_at":"`+end+`"`)["expires_at"])
+	require.Equal(t, "2026-05-27T14:59:00Z", b.newKey(key, `["manage"]`, `,"expires_at":"2026-05-27T14:59:00Z"`)["expires_at"])
+
+	endless := b.newKey(adminKey, `["manage"]`, "")["id"].(string)
+	for _, call := range []string{path, path + "/" + endless + "/rotate", path + "/" + maker["id"].(string) + "/rotate"} {
+		body := `{"expires_at":"` + later + `"`
+		if call == path {
+			body += `,"name":"k","scopes":["manage"]`
+		}
+		p := b.call(key, "POST", call, body+"}").problem(403, webhook.CodeForbidden)
+		require.Equal(t, []string{"expires_at"}, p.fields())
+		require.Contains(t, p.Errors[0].Detail, end)
+	}
+	c.advance(10 * time.Minute)
+	require.Equal(t, end, into[object](b.call(key, "POST", path+"/"+endless+"/rotate", "").want(201))["expires_at"])
+	require.Equal(t, end, into[object](b.call(key, "POST", path+"/"+maker["id"].(string)+"/rotate", "").want(201))["expires_at"], "nor itself")
+	administrators := b.newKey(adminKey, `["manage"]`, `,"expires_at":"`+end+`"`)
+	require.Equal(t, "2026-05-27T15:00:00Z", administrators["expires_at"])
+	require.Equal(t, later, into[object](b.admin("POST", path+"/"+administrators["id"].(string)+"/rotate", `{"expires_at":"`+later+`"}`).want(201))["expires_at"])
+}
+
+// The administrator says how many live keys a tenant may have.
+func TestKeys_Limit(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	limits := func(a *answer) any { return into[object](a)["limits"] }
+	require.Equal(t, object{"endpoints": 500.0, "keys": 100.0}, limits(b.admin("PATCH", "/v1/tenants/acme", `{"limits":{"endpoints":500}}`).want(200)))
+	require.Equal(t, object{"endpoints": 500.0, "keys": 2.0}, limits(b.admin("PATCH", "/v1/tenants/acme", `{"limits":{"endpoints":500,"keys":2}}`).want(200)))
+	first := b.newKey(adminKey, `["read"]`, "")["id"].(string)
+	b.newKey(adminKey, `["read"]`, "")
+	const path, more = "/v1/tenants/acme/keys", `{"name":"k","scopes":["read"]}`
+	require.Contains(t, b.admin("POST", path, more).problem(409, webhook.CodeConflict).Detail, "2 live API keys")
+	b.admin("POST", path+"/"+first+"/rotate", "").want(201)
+	b.admin("POST", path, more).problem(409, webhook.CodeConflict)
+	b.admin("PATCH", "/v1/tenants/acme", `{"limits":{"endpoints":500,"keys":3}}`).want(200)
+	b.admin("POST", path, more).want(201)
+	for _, wrong := range []string{"-1", "10001"} {
+		b.lenient = true
+		p := b.admin("PATCH", "/v1/tenants/acme", `{"limits":{"endpoints":500,"keys":`+wrong+`}}`).problem(422, webhook.CodeInvalid)
+		require.Equal(t, []string{"limits.keys"}, p.fields())
+	}
+}
+
 func TestKeys_AllowCIDRs(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(o *api.Options) {

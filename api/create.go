@@ -30,6 +30,14 @@ type firstAnswer struct {
 	Body     []byte `json:"body"`
 }
 
+// creation is what a POST is about to make.
+type creation struct {
+	// show describes what was made. It is called once, when do's call has made it, at the latest inside of its transaction.
+	show func() (made, error)
+	// do makes one call of the store, with the store.Once that it is given; nil: there is no key.
+	do func(*store.Once) error
+}
+
 func answerOf(show func() (made, error)) (*firstAnswer, error) {
 	m, err := show()
 	if err != nil {
@@ -54,13 +62,14 @@ func (a *firstAnswer) write(w http.ResponseWriter) {
 
 // create answers a POST that makes something, and makes it repeatable by its Idempotency-Key: the same request with the same key
 // within store.OnceFor gets the first answer again, byte for byte, with a header that says so; another one gets
-// CodeIdempotencyConflict. in is the decoded request. do makes one call of the store, with the store.Once that it is given (nil:
-// there is no key). show describes what was made; it is called once do's call has made it, at the latest inside of its
-// transaction. A repetition is the same whoever holds what was made by now: it may be changed or deleted.
-func (s *Server) create(w http.ResponseWriter, r *http.Request, c *call, in any, show func() (made, error), do func(*store.Once) error) error {
+// CodeIdempotencyConflict. in is the decoded request. plan checks it against the clock and against what is stored; a repetition is
+// answered before that, because both may have changed since. It is the same whoever holds what was made by now: that may be changed or
+// deleted.
+func (s *Server) create(w http.ResponseWriter, r *http.Request, c *call, in any, plan func() (*creation, error)) error {
+	var planned *creation
 	var first *firstAnswer
 	once, err := s.once(r, c, in, func() (_ []byte, err error) {
-		if first, err = answerOf(show); err != nil {
+		if first, err = answerOf(planned.show); err != nil {
 			return nil, err
 		}
 		return json.Marshal(first)
@@ -68,7 +77,13 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request, c *call, in any,
 	if err != nil {
 		return err
 	}
-	err = do(once)
+	err = s.store.LookOnce(r.Context(), once)
+	if err == nil {
+		planned, err = plan()
+	}
+	if err == nil {
+		err = planned.do(once)
+	}
 	var again *store.Repetition
 	if errors.As(err, &again) {
 		return repeatAnswer(w, again)
@@ -78,7 +93,7 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request, c *call, in any,
 	}
 	s.opts.Failpoint("after-create")
 	if first == nil {
-		if first, err = answerOf(show); err != nil {
+		if first, err = answerOf(planned.show); err != nil {
 			return err
 		}
 	}

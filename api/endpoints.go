@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -123,6 +124,47 @@ func (s *Server) createEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	if err := decode(w, r, s.opts.MaxBodyBytes, &in); err != nil {
 		return err
 	}
+	return s.create(w, r, c, &in, func() (*creation, error) { return s.planEndpoint(r.Context(), c, &in) })
+}
+
+func (s *Server) planEndpoint(ctx context.Context, c *call, in *endpointInput) (*creation, error) {
+	e := s.newEndpoint(c, in)
+	own, err := s.ownTypeNames(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.checkEndpoint(e, nil, c, own); err != nil {
+		return nil, err
+	}
+	if err := c.confinement().CheckFilter(e.Filter); err != nil {
+		return nil, err
+	}
+	algorithm, _ := webhook.SigningOf(e.Signing, c.dialect)
+	secret, err := s.secretFor(c.dialect, webhook.SecretOfEndpoint, algorithm, in.Secret)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.checkAlsoSignAs(ctx, c, webhook.EndpointID{}, e.AlsoSignAs, secret); err != nil {
+		return nil, err
+	}
+	return &creation{
+		show: func() (made, error) {
+			view := c.showEndpoint(e)
+			view.Secret = secret.Reveal()
+			if public, err := secret.PublicKey(); err == nil { // receivers verify with it, and need no secret
+				view.Secret, view.PublicKey = "", public.String()
+			}
+			etag, err := c.endpointETag(e)
+			return made{location: "/v1/tenants/" + c.tenant.ID + "/endpoints/" + e.ID.String(), etag: etag, view: view}, err
+		},
+		do: func(once *store.Once) error {
+			return s.store.CreateEndpoint(ctx, e, secret, c.tenant.MaxEndpoints(c.dialect), once)
+		},
+	}, nil
+}
+
+// newEndpoint returns what the request describes.
+func (s *Server) newEndpoint(c *call, in *endpointInput) *webhook.Endpoint {
 	now := s.now()
 	e := &webhook.Endpoint{
 		ID: webhook.NewID[webhook.EndpointID](s.opts.NewUUID()), TenantID: c.tenant.ID,
@@ -137,36 +179,7 @@ func (s *Server) createEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	if e.EventTypes == nil && c.dialect.Endpoints.Max == 1 {
 		e.EventTypes = []string{"*"} // the only endpoint gets every event
 	}
-	own, err := s.ownTypeNames(r.Context(), c)
-	if err != nil {
-		return err
-	}
-	if err := s.checkEndpoint(e, nil, c, own); err != nil {
-		return err
-	}
-	if err := c.confinement().CheckFilter(e.Filter); err != nil {
-		return err
-	}
-	algorithm, _ := webhook.SigningOf(e.Signing, c.dialect)
-	secret, err := s.secretFor(c.dialect, webhook.SecretOfEndpoint, algorithm, in.Secret)
-	if err != nil {
-		return err
-	}
-	if err := s.checkAlsoSignAs(r.Context(), c, webhook.EndpointID{}, e.AlsoSignAs, secret); err != nil {
-		return err
-	}
-	show := func() (made, error) {
-		view := c.showEndpoint(e)
-		view.Secret = secret.Reveal()
-		if public, err := secret.PublicKey(); err == nil { // receivers verify with it, and need no secret
-			view.Secret, view.PublicKey = "", public.String()
-		}
-		etag, err := c.endpointETag(e)
-		return made{location: "/v1/tenants/" + c.tenant.ID + "/endpoints/" + e.ID.String(), etag: etag, view: view}, err
-	}
-	return s.create(w, r, c, &in, show, func(once *store.Once) error {
-		return s.store.CreateEndpoint(r.Context(), e, secret, c.tenant.MaxEndpoints(c.dialect), once)
-	})
+	return e
 }
 
 // checkEndpoint checks an endpoint before it is stored; stored is the endpoint before the change; nil at its creation. own are

@@ -44,14 +44,8 @@ func (s *Server) testEndpoint(w http.ResponseWriter, r *http.Request, c *call) e
 
 // testPublication checks the test event of an endpoint.
 func (s *Server) testPublication(r *http.Request, c *call, e *webhook.Endpoint, in *testInput) (*webhook.Publication, error) {
-	if e.Unverified {
-		return nil, webhook.Errorf(webhook.CodeConflict, "nothing is sent to an endpoint that is not verified; POST .../verify asks its receiver")
-	}
 	key, err := idempotencyKey(r)
 	if err != nil {
-		return nil, err
-	}
-	if err := s.testSecret(r, c, e.ID, in.Secret); err != nil {
 		return nil, err
 	}
 	if key != "" && in.Secret != "" {
@@ -59,6 +53,9 @@ func (s *Server) testPublication(r *http.Request, c *call, e *webhook.Endpoint, 
 	}
 	if key != "" {
 		key = e.ID.String() + " " + key // the same key is another test at another endpoint, and no event of the producer
+	}
+	if err := s.checkTestable(r, c, e, in, key); err != nil {
+		return nil, err
 	}
 	event, err := s.testEvent(r.Context(), c, e, in)
 	if err != nil {
@@ -73,6 +70,23 @@ func (s *Server) testPublication(r *http.Request, c *call, e *webhook.Endpoint, 
 	}
 	p.Only, p.Event.Test, p.TestSecret = e.ID, true, in.Secret
 	return p, nil
+}
+
+// checkTestable checks that a test can be sent now. One that was accepted before under its key is a repetition, whatever is possible now.
+func (s *Server) checkTestable(r *http.Request, c *call, e *webhook.Endpoint, in *testInput, key string) error {
+	var found error
+	if e.Unverified {
+		found = webhook.Errorf(webhook.CodeConflict, "nothing is sent to an endpoint that is not verified; POST .../verify asks its receiver")
+	} else {
+		found = s.testSecret(r, c, e.ID, in.Secret)
+	}
+	if found == nil || key == "" || webhook.ErrorCode(found) != webhook.CodeConflict {
+		return found
+	}
+	if _, err := s.store.Event(r.Context(), c.tenant.ID, webhook.IDFromIdempotencyKey(key)); webhook.ErrorCode(err) != webhook.CodeNotFound {
+		return err
+	}
+	return found
 }
 
 // testEvent fills in what the caller left out, from the catalogue's example.

@@ -13,6 +13,7 @@ type Store interface {
 	store.Tenants
 	EndpointStore
 	store.Keys
+	store.Repetitions
 	store.Sessions
 	store.EventTypes
 	store.PublicKeys

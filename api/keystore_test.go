@@ -11,14 +11,27 @@ import (
 	"waybill/webhook"
 )
 
-func (m *memStore) CreateAPIKey(_ context.Context, k *webhook.APIKey, hash []byte, once *store.Once) error {
+func (m *memStore) CreateAPIKey(_ context.Context, k *webhook.APIKey, hash []byte, limit int, once *store.Once) error {
 	leave, err := m.enter("CreateAPIKey")
 	defer leave()
 	if err = cmp.Or(err, m.repeats(once)); err != nil {
 		return err
 	}
+	if n := m.liveKeys(k); n >= limit && limit > 0 {
+		return webhook.Errorf(webhook.CodeConflict, "the tenant has %d live API keys", n)
+	}
 	m.keys[string(hash)] = *k
 	return m.remember(once)
+}
+
+// liveKeys is called inside of enter.
+func (m *memStore) liveKeys(made *webhook.APIKey) (n int) {
+	for _, k := range m.keys {
+		if k.TenantID == made.TenantID && k.RevokedAt == nil && !k.ExpiredAt(made.CreatedAt) && !m.replaced[k.ID] {
+			n++
+		}
+	}
+	return n
 }
 
 func (m *memStore) APIKeys(_ context.Context, tenant string, p store.Page) ([]webhook.APIKey, error) {
@@ -45,7 +58,7 @@ func (m *memStore) findKey(tenant string, id webhook.KeyID) (hash string, _ *web
 	return "", nil, missing("key", id.String())
 }
 
-func (m *memStore) RotateAPIKey(_ context.Context, old webhook.KeyID, until time.Time, k *webhook.APIKey, hash []byte, once *store.Once) error {
+func (m *memStore) RotateAPIKey(_ context.Context, old webhook.KeyID, until time.Time, k *webhook.APIKey, hash []byte, _ int, once *store.Once) error {
 	leave, err := m.enter("RotateAPIKey")
 	defer leave()
 	if err = cmp.Or(err, m.repeats(once)); err != nil {

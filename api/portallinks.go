@@ -31,18 +31,20 @@ func (s *Server) createPortalLink(w http.ResponseWriter, r *http.Request, c *cal
 	if err := decodeOptional(w, r, s.opts.MaxBodyBytes, &in); err != nil {
 		return err
 	}
-	span, err := webhook.LinkSpan.Choose(in.ExpiresIn)
-	if err != nil {
-		return err
-	}
-	if in.Scopes == nil {
-		in.Scopes = []webhook.Scope{webhook.ScopeRead}
-	}
-	l := &webhook.Link{TenantID: c.tenant.ID, Scopes: in.Scopes, Confinement: in.Filter}
-	if err := l.Validate(c.dialect, c.key); err != nil {
-		return err
-	}
-	return s.createLink(w, r, c, &in, l, span)
+	return s.create(w, r, c, &in, func() (*creation, error) {
+		span, err := webhook.LinkSpan.Choose(in.ExpiresIn)
+		if err != nil {
+			return nil, err
+		}
+		l := &webhook.Link{TenantID: c.tenant.ID, Scopes: in.Scopes, Confinement: in.Filter}
+		if in.Scopes == nil {
+			l.Scopes = []webhook.Scope{webhook.ScopeRead}
+		}
+		if err := l.Validate(c.dialect, c.key); err != nil {
+			return nil, err
+		}
+		return s.planLink(r, c, l, span)
+	})
 }
 
 // createSignInLink is POST /v1/sign-in-links: a link that opens a session of the administrator's key that asks.
@@ -54,28 +56,30 @@ func (s *Server) createSignInLink(w http.ResponseWriter, r *http.Request, c *cal
 	if err := decodeOptional(w, r, s.opts.MaxBodyBytes, &in); err != nil {
 		return err
 	}
-	span, err := webhook.SignInSpan.Choose(in.ExpiresIn)
-	if err != nil {
-		return err
-	}
-	return s.createLink(w, r, c, &in, &webhook.Link{}, span)
+	return s.create(w, r, c, &in, func() (*creation, error) {
+		span, err := webhook.SignInSpan.Choose(in.ExpiresIn)
+		if err != nil {
+			return nil, err
+		}
+		return s.planLink(r, c, &webhook.Link{}, span)
+	})
 }
 
-func (s *Server) createLink(w http.ResponseWriter, r *http.Request, c *call, in any, l *webhook.Link, span time.Duration) error {
+func (s *Server) planLink(r *http.Request, c *call, l *webhook.Link, span time.Duration) (*creation, error) {
 	token, err := s.newToken("wbl_")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	now := s.now()
 	l.ID, l.KeyID, l.MakerCheck = webhook.NewID[webhook.LinkID](s.opts.NewUUID()), c.keyID(), s.checkOf(c, token)
 	l.CreatedAt, l.ExpiresAt = now, c.endsBy(now, span)
 	hash := hashKey(token)
-	show := func() (made, error) {
-		return made{view: linkView{ID: l.ID, URL: s.publicURL(r) + "/portal/" + token, ExpiresAt: l.ExpiresAt}}, nil
-	}
-	return s.create(w, r, c, in, show, func(once *store.Once) error {
-		return s.store.CreateLink(r.Context(), l, hash[:], once)
-	})
+	return &creation{
+		show: func() (made, error) {
+			return made{view: linkView{ID: l.ID, URL: s.publicURL(r) + "/portal/" + token, ExpiresAt: l.ExpiresAt}}, nil
+		},
+		do: func(once *store.Once) error { return s.store.CreateLink(r.Context(), l, hash[:], once) },
+	}, nil
 }
 
 // publicURL is the base of links: where people reach this Waybill, as far as it is known.

@@ -27,37 +27,41 @@ func (s *Server) createRecovery(w http.ResponseWriter, r *http.Request, c *call)
 	if err := decode(w, r, s.opts.MaxBodyBytes, &in); err != nil {
 		return err
 	}
-	rec, err := s.recovery(&in, c)
+	if !in.DryRun {
+		return s.create(w, r, c, &in, func() (*creation, error) { return s.planRecovery(r, c, &in) })
+	}
+	rec, err := s.recovery(r.Context(), &in, c)
 	if err != nil {
 		return err
 	}
-	if err := s.confineTo(r.Context(), c, rec.EndpointID, "endpoint", rec.EndpointID.String()); err != nil {
+	count, err := s.store.CountRecovery(r.Context(), rec)
+	if err != nil {
 		return err
 	}
-	if err := s.boundRate(r.Context(), rec); err != nil {
-		return err
+	return writeJSON(w, http.StatusOK, count)
+}
+
+func (s *Server) planRecovery(r *http.Request, c *call, in *recoveryInput) (*creation, error) {
+	rec, err := s.recovery(r.Context(), in, c)
+	if err != nil {
+		return nil, err
 	}
-	if in.DryRun {
-		count, err := s.store.CountRecovery(r.Context(), rec)
-		if err != nil {
+	return &creation{
+		show: func() (made, error) {
+			return made{location: "/v1/tenants/" + c.tenant.ID + "/recoveries/" + rec.ID.String(), view: rec}, nil
+		},
+		do: func(once *store.Once) error {
+			err := s.store.CreateRecovery(r.Context(), rec, once)
+			if err == nil {
+				s.wakeQueue(r, c, rec.EndpointID)
+			}
 			return err
-		}
-		return writeJSON(w, http.StatusOK, count)
-	}
-	show := func() (made, error) {
-		return made{location: "/v1/tenants/" + c.tenant.ID + "/recoveries/" + rec.ID.String(), view: rec}, nil
-	}
-	return s.create(w, r, c, &in, show, func(once *store.Once) error {
-		err := s.store.CreateRecovery(r.Context(), rec, once)
-		if err == nil {
-			s.wakeQueue(r, c, rec.EndpointID)
-		}
-		return err
-	})
+		},
+	}, nil
 }
 
 // recovery checks the request.
-func (s *Server) recovery(in *recoveryInput, c *call) (*webhook.Recovery, error) {
+func (s *Server) recovery(ctx context.Context, in *recoveryInput, c *call) (*webhook.Recovery, error) {
 	now := s.now()
 	out := &webhook.Recovery{
 		ID: webhook.NewID[webhook.RecoveryID](s.opts.NewUUID()), TenantID: c.tenant.ID, Statuses: in.Statuses, EventTypes: in.EventTypes,
@@ -83,7 +87,13 @@ func (s *Server) recovery(in *recoveryInput, c *call) (*webhook.Recovery, error)
 		return nil, err
 	}
 	out.SetDefaults(now, s.opts.Retention)
-	return out, out.Validate(now, s.opts.Retention)
+	if err := out.Validate(now, s.opts.Retention); err != nil {
+		return nil, err
+	}
+	if err := s.confineTo(ctx, c, out.EndpointID, "endpoint", out.EndpointID.String()); err != nil {
+		return nil, err
+	}
+	return out, s.boundRate(ctx, out)
 }
 
 // wakeQueue tells the queue of an endpoint that there is something to do. The answer does not wait for Temporal to be well: the

@@ -76,50 +76,55 @@ func (c *call) ownsSecret(owner webhook.SecretScope) error {
 
 // rotateSecret is POST .../rotate-secret of a tenant and of an endpoint. A repetition by Idempotency-Key rotates once.
 func (s *Server) rotateSecret(w http.ResponseWriter, r *http.Request, c *call) error {
-	owner, err := s.secretOwner(r, c)
-	if err != nil {
-		return err
-	}
 	var in rotateInput
 	if err := decodeOptional(w, r, s.opts.MaxBodyBytes, &in); err != nil {
 		return err
 	}
+	return s.create(w, r, c, &in, func() (*creation, error) { return s.planRotation(r, c, &in) })
+}
+
+func (s *Server) planRotation(r *http.Request, c *call, in *rotateInput) (*creation, error) {
+	owner, err := s.secretOwner(r, c)
+	if err != nil {
+		return nil, err
+	}
 	algorithm, changed, err := s.rotatedAlgorithm(r, c, owner, in.Algorithm)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	secret, err := s.secretFor(c.dialect, c.dialect.Secret.Scope, algorithm, in.Secret)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	now := s.now()
 	if err := s.checkReadable(r.Context(), owner, secret, now); err != nil {
-		return err
+		return nil, err
 	}
-	var switchAt *time.Time
-	if in.SwitchAt != nil {
-		switchAt = new(in.SwitchAt.utc())
-	}
-	rotation, err := c.dialect.NewRotation(secret, in.Overlap, switchAt, now)
+	rotation, err := c.dialect.NewRotation(secret, in.Overlap, in.SwitchAt.orNil(), now)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if changed {
 		rotation.Algorithm = algorithm
 	}
 	var keys webhook.SigningKeys
-	show := func() (made, error) {
-		view := c.showSecrets(&keys, now)
-		if public, err := keys.Current.PublicKey(); err == nil {
-			view.PublicKey = public.String()
-		} else {
-			view.Secret = keys.Current.Reveal()
-		}
-		return made{status: http.StatusOK, view: view}, nil
+	return &creation{
+		show: func() (made, error) { return made{status: http.StatusOK, view: c.showRotated(&keys, now)}, nil },
+		do: func(once *store.Once) error {
+			return s.store.RotateSecret(r.Context(), owner, rotation, &keys, once)
+		},
+	}, nil
+}
+
+// showRotated shows the new secret, or its public key where a receiver needs no more.
+func (c *call) showRotated(keys *webhook.SigningKeys, now time.Time) secretView {
+	view := c.showSecrets(keys, now)
+	if public, err := keys.Current.PublicKey(); err == nil {
+		view.PublicKey = public.String()
+	} else {
+		view.Secret = keys.Current.Reveal()
 	}
-	return s.create(w, r, c, &in, show, func(once *store.Once) error {
-		return s.store.RotateSecret(r.Context(), owner, rotation, &keys, once)
-	})
+	return view
 }
 
 // rotatedAlgorithm returns the algorithm of the secret that a rotation makes, and whether it is another than before.

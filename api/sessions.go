@@ -161,13 +161,17 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request, c *call) 
 	if err := decodeOptional(w, r, s.opts.MaxBodyBytes, &in); err != nil {
 		return err
 	}
+	return s.create(w, r, c, &in, func() (*creation, error) { return s.planSession(r.Context(), c, &in) })
+}
+
+func (s *Server) planSession(ctx context.Context, c *call, in *spanInput) (*creation, error) {
 	span, err := webhook.SessionSpan.Choose(in.ExpiresIn)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	token, err := s.newToken("wbs_")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	now := s.now()
 	started := &webhook.Session{
@@ -175,12 +179,12 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request, c *call) 
 		CreatedAt: now, ExpiresAt: c.endsBy(now, span),
 	}
 	hash := hashKey(token)
-	show := func() (made, error) {
-		return made{view: sessionMade{Token: token, ID: &started.ID, ExpiresAt: started.ExpiresAt}}, nil
-	}
-	return s.create(w, r, c, &in, show, func(once *store.Once) error {
-		return s.store.CreateSession(r.Context(), started, hash[:], once)
-	})
+	return &creation{
+		show: func() (made, error) {
+			return made{view: sessionMade{Token: token, ID: &started.ID, ExpiresAt: started.ExpiresAt}}, nil
+		},
+		do: func(once *store.Once) error { return s.store.CreateSession(ctx, started, hash[:], once) },
+	}, nil
 }
 
 // Kinds of callers.

@@ -368,7 +368,7 @@ func (b *testBundle) key(tenant string, scopes ...webhook.Scope) string {
 	text := fmt.Sprintf("wbk_%043x", id[8:])
 	hash := sha256.Sum256([]byte(text))
 	key := &webhook.APIKey{ID: webhook.NewID[webhook.KeyID](id), TenantID: tenant, Name: "k", Scopes: scopes}
-	require.NoError(b.t, b.store.CreateAPIKey(b.t.Context(), key, hash[:], nil))
+	require.NoError(b.t, b.store.CreateAPIKey(b.t.Context(), key, hash[:], 0, nil))
 	return text
 }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"slices"
@@ -89,31 +90,35 @@ func (s *Server) createTenant(w http.ResponseWriter, r *http.Request, c *call) e
 	if err := decode(w, r, s.opts.MaxBodyBytes, &in); err != nil {
 		return err
 	}
+	return s.create(w, r, c, &in, func() (*creation, error) { return s.planTenant(r.Context(), &in) })
+}
+
+func (s *Server) planTenant(ctx context.Context, in *tenantInput) (*creation, error) {
 	t := &webhook.Tenant{
 		ID: in.ID, Name: in.Name, Dialect: in.Dialect, ContactEmail: in.ContactEmail, URL: in.URL,
 		AllowUnknownTypes: in.AllowUnknownTypes, Express: in.Express, Retry: in.Retry, Retention: in.Retention, Limits: in.Limits,
 		VerifyEndpoints: in.VerifyEndpoints, Metadata: in.Metadata, CreatedAt: s.now(),
 	}
 	if err := t.Validate(nil); err != nil {
-		return err
+		return nil, err
 	}
 	d, err := s.knownDialect(t.Dialect)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	secret, err := s.secretFor(d, webhook.SecretOfTenant, d.Algorithms()[0], in.Secret)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	show := func() (made, error) {
-		view := showTenant(t)
-		view.Secret = secret.Reveal()
-		etag, err := tenantETag(t)
-		return made{location: "/v1/tenants/" + t.ID, etag: etag, view: view}, err
-	}
-	return s.create(w, r, c, &in, show, func(once *store.Once) error {
-		return s.store.CreateTenant(r.Context(), t, secret, once)
-	})
+	return &creation{
+		show: func() (made, error) {
+			view := showTenant(t)
+			view.Secret = secret.Reveal()
+			etag, err := tenantETag(t)
+			return made{location: "/v1/tenants/" + t.ID, etag: etag, view: view}, err
+		},
+		do: func(once *store.Once) error { return s.store.CreateTenant(ctx, t, secret, once) },
+	}, nil
 }
 
 func (s *Server) knownDialect(name string) (*webhook.Dialect, error) {

@@ -18,7 +18,7 @@ func TestTenants_Create(t *testing.T) {
 	b := setup(t)
 	a := b.admin("POST", "/v1/tenants", `{"id":"acme","name":"Acme","dialect":"standard","contact_email":"ops@acme.example","retry":{"policy":"table-5"}}`).want(201)
 	require.JSONEq(t, `{"id":"acme","name":"Acme","dialect":"standard","contact_email":"ops@acme.example","allow_unknown_types":false,"express":false,
-		"retry":{"policy":"table-5"},"limits":{"endpoints":500},"created_at":"2026-05-27T14:32:00.123456Z"}`, string(a.body))
+		"retry":{"policy":"table-5"},"limits":{"endpoints":500,"keys":100},"created_at":"2026-05-27T14:32:00.123456Z"}`, string(a.body))
 	require.Equal(t, "/v1/tenants/acme", a.header.Get("Location"))
 	require.Equal(t, "no-store", a.header.Get("Cache-Control"))
 

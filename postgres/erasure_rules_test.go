@@ -30,7 +30,7 @@ var lifetimes = map[string]struct{ retention, erasure string }{
 	"idempotency_keys":  {"after a day", "deleted"},
 	"audit":             {"by its own age", "deleted, but that the tenant was erased"},
 	"tenants":           {"never", "deleted"},
-	"api_keys":          {"never", "deleted"},
+	"api_keys":          {"by age, once revoked or expired", "deleted"},
 	"sessions":          {"a day after their end", "deleted"},
 	"portal_links":      {"a day after their end", "deleted"},
 	"event_types":       {"never", "deleted"},

@@ -214,7 +214,7 @@ func (b *bundle) everything(id string) *webhook.Endpoint {
 	}
 	require.NoError(b.t, b.CreateAPIKey(b.t.Context(), &webhook.APIKey{
 		ID: webhook.NewID[webhook.KeyID](uuid.Must(uuid.NewV7())), TenantID: id, Name: id, Scopes: webhook.Scopes, CreatedAt: now(),
-	}, []byte(id), nil))
+	}, []byte(id), 0, nil))
 	b.exec(`INSERT INTO event_types (tenant_id, type, description, created_at, updated_at) VALUES ($1::text, 'a.b', $1::text, now(), now())`, id)
 	b.exec(`INSERT INTO outbox_quarantine (position, event_key, tenant_id, data, bytes, created_at, code, reason, quarantined_at)
 		SELECT coalesce(max(position), 0) + 1000, gen_random_uuid(), $1::text, to_json($1::text), 1, now(), 'invalid', $1::text, now() FROM outbox_quarantine`, id)

@@ -37,22 +37,57 @@ func (r *keyRow) key() (*webhook.APIKey, error) {
 	return &k, nil
 }
 
-const insertKey = `
-	INSERT INTO api_keys (id, tenant_id, name, scopes, hash, created_at, expires_at, created_by, allow_cidrs)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text[]::cidr[])`
+const (
+	insertKey = `
+		INSERT INTO api_keys (id, tenant_id, name, scopes, hash, created_at, expires_at, created_by, allow_cidrs)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text[]::cidr[])`
+
+	// lockKeys lets one caller at a time make keys of a tenant, or follow who made which, and none while the tenant is erased. It stops
+	// nothing that only refers to the tenant.
+	lockKeys = `SELECT id FROM tenants WHERE id = $1 AND erased_at IS NULL FOR NO KEY UPDATE`
+
+	// countKeys counts the keys that are live at $2: those that were rotated, or those that were not.
+	countKeys = `
+		SELECT count(*) FROM api_keys
+		WHERE tenant_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2) AND (rotated_at IS NOT NULL) = $3`
+)
 
 // CreateAPIKey implements store.Keys.
-func (s *Store) CreateAPIKey(ctx context.Context, k *webhook.APIKey, hash []byte, once *store.Once) error {
+func (s *Store) CreateAPIKey(ctx context.Context, k *webhook.APIKey, hash []byte, limit int, once *store.Once) error {
 	return s.transactOnce(ctx, "create an API key", once, func(tx *sqlx.Tx) error {
-		if err := s.insertKey(ctx, tx, k, hash, lockMaker); err != nil {
+		n, err := lockedKeys(ctx, tx, k, false)
+		if err != nil {
+			return err
+		}
+		if limit > 0 && n >= limit {
+			return webhook.Errorf(webhook.CodeConflict,
+				"the tenant has %d live API keys; %d is the limit: revoke one first; the administrator can raise the limit", n, limit)
+		}
+		if err := insertNewKey(ctx, tx, k, hash); err != nil {
 			return err
 		}
 		return s.audited(ctx, tx, k.TenantID, "key.created", k.ID.String(), nil, keyFields(k).all())
 	})
 }
 
-func (s *Store) insertKey(ctx context.Context, tx *sqlx.Tx, k *webhook.APIKey, hash []byte, lock string) error {
-	if err := checkMaker(ctx, tx, k, lock); err != nil {
+// lockedKeys locks the keys of a tenant against others who make one like k, so that what it counts holds until the end of the
+// transaction.
+func lockedKeys(ctx context.Context, tx *sqlx.Tx, k *webhook.APIKey, rotated bool) (n int, err error) {
+	if err := lockKeysOf(ctx, tx, k.TenantID); err != nil {
+		return 0, err
+	}
+	err = tx.GetContext(ctx, &n, countKeys, k.TenantID, k.CreatedAt, rotated)
+	return n, err
+}
+
+func lockKeysOf(ctx context.Context, tx *sqlx.Tx, tenant string) error {
+	var id string
+	return orNotFound(tx.GetContext(ctx, &id, lockKeys, tenant), "tenant", tenant)
+}
+
+// insertNewKey is called after lockKeysOf.
+func insertNewKey(ctx context.Context, tx *sqlx.Tx, k *webhook.APIKey, hash []byte) error {
+	if err := checkMaker(ctx, tx, k); err != nil {
 		return err
 	}
 	scopes, cidrs := make(pq.StringArray, len(k.Scopes)), make(pq.StringArray, len(k.AllowCIDRs))
@@ -63,34 +98,41 @@ func (s *Store) insertKey(ctx context.Context, tx *sqlx.Tx, k *webhook.APIKey, h
 		cidrs[i] = p.String()
 	}
 	_, err := tx.ExecContext(ctx, insertKey, k.ID, k.TenantID, k.Name, scopes, hash, k.CreatedAt, k.ExpiresAt, k.CreatedBy, cidrs)
-	switch {
-	case pq.As(err, pqerror.ForeignKeyViolation) != nil:
-		return notFound("tenant", k.TenantID)
-	case pq.As(err, pqerror.UniqueViolation) != nil:
+	if pq.As(err, pqerror.UniqueViolation) != nil {
 		return webhook.Errorf(webhook.CodeConflict, "the API key exists already")
 	}
 	return err
 }
 
-// Locks of the key that makes another one. One that puts another in its own place is changed too: two that both shared it first would
-// wait for each other.
-const (
-	lockMaker   = ` FOR SHARE`
-	lockRotated = ` FOR NO KEY UPDATE`
-)
-
-// checkMaker locks the key that makes another one, so that RevokeMadeKeys either sees what it makes or stops it.
-func checkMaker(ctx context.Context, tx *sqlx.Tx, k *webhook.APIKey, lock string) error {
-	var maker webhook.KeyID
-	if maker.UnmarshalText([]byte(k.CreatedBy)) != nil {
+// checkMaker holds a new key to the key that makes it, as that is now: the caller's view of it may be older.
+func checkMaker(ctx context.Context, tx *sqlx.Tx, k *webhook.APIKey) error {
+	var id webhook.KeyID
+	if id.UnmarshalText([]byte(k.CreatedBy)) != nil {
 		return nil // no key: an administrator
 	}
-	var valid bool
-	err := tx.GetContext(ctx, &valid, `SELECT revoked_at IS NULL FROM api_keys WHERE id = $1 AND tenant_id = $2`+lock, maker, k.TenantID)
-	if err == nil && !valid || missing(err) {
-		return webhook.UnknownKey()
+	maker, err := lockMaker(ctx, tx, k.TenantID, id, k.CreatedAt)
+	if err != nil {
+		return err
 	}
-	return err
+	return maker.CheckMakes(k)
+}
+
+// lockMaker returns the key that makes something at a moment, and keeps it from being revoked until that is there. CodeUnauthorized: it is
+// revoked or has expired.
+func lockMaker(ctx context.Context, tx *sqlx.Tx, tenant string, id webhook.KeyID, at time.Time) (*webhook.APIKey, error) {
+	var row keyRow
+	err := tx.GetContext(ctx, &row, `SELECT `+keyColumns+` FROM api_keys WHERE id = $1 AND tenant_id = $2 FOR SHARE`, id, tenant)
+	if missing(err) {
+		return nil, webhook.UnknownKey()
+	}
+	if err != nil {
+		return nil, err
+	}
+	maker, err := row.key()
+	if err == nil && (maker.RevokedAt != nil || maker.ExpiredAt(at)) {
+		return nil, webhook.UnknownKey()
+	}
+	return maker, err
 }
 
 // APIKey implements store.Keys.

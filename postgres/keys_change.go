@@ -11,29 +11,41 @@ import (
 	"waybill/webhook"
 )
 
-// endKey ends a key that is still valid at $4, the time of the rotation, and that no other one has taken the place of: its end is then
-// no longer the one that it was made with, so that nobody could tell how long another successor is to live.
-const endKey = `
-	UPDATE api_keys SET expires_at = least(expires_at, $3), rotated_at = $4
-	WHERE id = $1 AND tenant_id = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $4) AND rotated_at IS NULL
-	RETURNING expires_at`
+const (
+	// lockRotated finds a key that is still valid at $3, the time of the rotation, and that no other one has taken the place of: its end is
+	// then no longer the one that it was made with, so that nobody could tell how long another successor is to live.
+	lockRotated = `
+		SELECT id FROM api_keys
+		WHERE id = $1 AND tenant_id = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3) AND rotated_at IS NULL
+		FOR NO KEY UPDATE`
+
+	endKey = `UPDATE api_keys SET expires_at = least(expires_at, $2), rotated_at = $3 WHERE id = $1 RETURNING expires_at`
+)
 
 // RotateAPIKey implements store.Keys.
-func (s *Store) RotateAPIKey(ctx context.Context, old webhook.KeyID, until time.Time, k *webhook.APIKey, hash []byte, once *store.Once) error {
+func (s *Store) RotateAPIKey(ctx context.Context, old webhook.KeyID, until time.Time, k *webhook.APIKey, hash []byte, limit int, once *store.Once) error {
 	return s.transactOnce(ctx, "rotate an API key", once, func(tx *sqlx.Tx) error {
-		lock := lockMaker
-		if k.CreatedBy == old.String() {
-			lock = lockRotated
-		}
-		if err := s.insertKey(ctx, tx, k, hash, lock); err != nil {
+		n, err := lockedKeys(ctx, tx, k, true)
+		if err != nil {
 			return err
 		}
-		var ends time.Time
-		err := tx.GetContext(ctx, &ends, endKey, old, k.TenantID, until, k.CreatedAt)
+		if limit > 0 && n >= limit {
+			return webhook.Errorf(webhook.CodeConflict,
+				"%d API keys of the tenant were rotated and are still valid; %d is the limit: revoke some of them, or wait for the end of their overlap", n, limit)
+		}
+		var id webhook.KeyID
+		err = tx.GetContext(ctx, &id, lockRotated, old, k.TenantID, k.CreatedAt)
 		if missing(err) {
 			return webhook.Errorf(webhook.CodeConflict, "the key %s is revoked, has expired or was rotated before; create a new one", old)
 		}
 		if err != nil {
+			return err
+		}
+		if err := insertNewKey(ctx, tx, k, hash); err != nil {
+			return err
+		}
+		var ends time.Time
+		if err := tx.GetContext(ctx, &ends, endKey, old, until, k.CreatedAt); err != nil {
 			return err
 		}
 		return s.audited(ctx, tx, k.TenantID, "key.rotated", old.String(), nil,
@@ -41,12 +53,15 @@ func (s *Store) RotateAPIKey(ctx context.Context, old webhook.KeyID, until time.
 	})
 }
 
-// RevokeMadeKeys implements store.Keys. It goes down level by level: a key that is locked makes no other one (checkMaker), so that
-// what the next level finds is complete.
+// RevokeMadeKeys implements store.Keys. It goes down level by level. While it holds the lock nobody makes another key of the tenant, and
+// none of them is removed.
 func (s *Store) RevokeMadeKeys(ctx context.Context, tenant string, id webhook.KeyID, at time.Time) ([]webhook.KeyID, error) {
 	var all []webhook.KeyID
 	err := s.transact(ctx, "revoke an API key and those that it made", func(tx *sqlx.Tx) error {
 		all = nil
+		if err := lockKeysOf(ctx, tx, tenant); err != nil {
+			return err
+		}
 		level, err := s.revokeKeys(ctx, tx, tenant, at, `id = $2`, id)
 		if err == nil && len(level) == 0 {
 			return notFound("key", id.String())

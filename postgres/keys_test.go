@@ -21,7 +21,7 @@ func TestAPIKey_KeepsEverything(t *testing.T) {
 	end := now().Add(time.Hour)
 	k.ExpiresAt, k.CreatedBy = &end, "admin:alice"
 	k.AllowCIDRs = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("0.0.0.0/0")}
-	require.NoError(t, b.CreateAPIKey(t.Context(), k, []byte("h"), nil))
+	require.NoError(t, b.CreateAPIKey(t.Context(), k, []byte("h"), 0, nil))
 	found, err := b.APIKey(t.Context(), "acme", k.ID)
 	require.NoError(t, err)
 	require.Equal(t, k, inUTC(found))
@@ -46,7 +46,7 @@ func (b *bundle) madeKey(t *testing.T, maker string) *webhook.APIKey {
 	t.Helper()
 	k := newKey()
 	k.CreatedBy = maker
-	require.NoError(t, b.CreateAPIKey(t.Context(), k, []byte(uuid.NewString()), nil))
+	require.NoError(t, b.CreateAPIKey(t.Context(), k, []byte(uuid.NewString()), 0, nil))
 	return k
 }
 
@@ -57,7 +57,7 @@ func TestRotateAPIKey(t *testing.T) {
 	old := b.madeKey(t, "admin")
 	until := now().Add(time.Hour)
 	rotate := func(id webhook.KeyID, until time.Time, o *store.Once) error {
-		return b.RotateAPIKey(t.Context(), id, until, newKey(), []byte(uuid.NewString()), o)
+		return b.RotateAPIKey(t.Context(), id, until, newKey(), []byte(uuid.NewString()), 0, o)
 	}
 	require.NoError(t, rotate(old.ID, until, nil))
 	ends := func(id webhook.KeyID) time.Time {
@@ -69,7 +69,7 @@ func TestRotateAPIKey(t *testing.T) {
 	requireCode(t, webhook.CodeConflict, rotate(old.ID, until, nil)) // its end is no longer the one that it was made with
 	short := newKey()
 	short.ExpiresAt = &until
-	require.NoError(t, b.CreateAPIKey(t.Context(), short, []byte(uuid.NewString()), nil))
+	require.NoError(t, b.CreateAPIKey(t.Context(), short, []byte(uuid.NewString()), 0, nil))
 	require.NoError(t, rotate(short.ID, until.Add(time.Hour), nil))
 	require.Equal(t, until, ends(short.ID), "a rotation never makes a key live longer")
 
@@ -95,7 +95,7 @@ func TestRotateAPIKey_ByItselfAtOnce(t *testing.T) {
 			go func() {
 				next := newKey()
 				next.CreatedBy = old.ID.String()
-				results <- b.RotateAPIKey(t.Context(), old.ID, now().Add(time.Hour), next, []byte(uuid.NewString()), nil)
+				results <- b.RotateAPIKey(t.Context(), old.ID, now().Add(time.Hour), next, []byte(uuid.NewString()), 0, nil)
 			}()
 		}
 		done := 0
@@ -143,7 +143,7 @@ func TestRevokeMadeKeys(t *testing.T) {
 	require.Equal(t, earlier, found.RevokedAt.UTC(), "it keeps its time")
 	late := newKey()
 	late.CreatedBy = grandchild.ID.String()
-	requireCode(t, webhook.CodeUnauthorized, b.CreateAPIKey(t.Context(), late, []byte("late"), nil))
+	requireCode(t, webhook.CodeUnauthorized, b.CreateAPIKey(t.Context(), late, []byte("late"), 0, nil))
 }
 
 // A key that makes others while it and all that it made are revoked leaves none behind.
@@ -159,7 +159,7 @@ func TestRevokeMadeKeys_LeavesNoneBehind(t *testing.T) {
 			for i := 0; ; i++ {
 				k := newKey()
 				k.CreatedBy = root.ID.String()
-				if err := b.CreateAPIKey(t.Context(), k, []byte(uuid.NewString()), nil); err != nil {
+				if err := b.CreateAPIKey(t.Context(), k, []byte(uuid.NewString()), 0, nil); err != nil {
 					return
 				}
 				if i == 2 {

@@ -51,7 +51,7 @@ func (s *Store) CreateLink(ctx context.Context, l *webhook.Link, hash []byte, on
 				return err
 			}
 		}
-		if err := lockMakerOf(ctx, tx, l.TenantID, l.KeyID); err != nil {
+		if err := lockMakerOf(ctx, tx, l.TenantID, l.KeyID, l.CreatedAt); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, insertLink, l.ID, hash, l.TenantID, orNull(l.KeyID), l.MakerCheck, scopeNames(l.Scopes),

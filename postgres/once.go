@@ -71,8 +71,8 @@ func (s *Store) claimOnce(ctx context.Context, tx *sqlx.Tx, once *store.Once) er
 	return webhook.Errorf(webhook.CodeUnavailable, "the Idempotency-Key was forgotten a moment ago; send the request again")
 }
 
-// lookOnce returns why the key cannot be claimed, before work that a repetition does not need; nil: it can, or once is nil.
-func (s *Store) lookOnce(ctx context.Context, once *store.Once) error {
+// LookOnce implements store.Repetitions.
+func (s *Store) LookOnce(ctx context.Context, once *store.Once) error {
 	if once == nil {
 		return nil
 	}

@@ -50,7 +50,7 @@ func TestOnce(t *testing.T) {
 			return b.CreateEndpoint(ctx, e, webhook.Secret{}, 1, o)
 		},
 		"key": func(o *store.Once) error {
-			return b.CreateAPIKey(ctx, newKey(), []byte(uuid.NewString()), o)
+			return b.CreateAPIKey(ctx, newKey(), []byte(uuid.NewString()), 0, o)
 		},
 	}
 	for name, create := range creations {
@@ -113,7 +113,7 @@ func TestForgetOnce(t *testing.T) {
 	b := setup(t)
 	b.tenant("acme")
 	key := func(name string) error {
-		return b.CreateAPIKey(t.Context(), newKey(), []byte(uuid.NewString()), once(name, "request", name))
+		return b.CreateAPIKey(t.Context(), newKey(), []byte(uuid.NewString()), 0, once(name, "request", name))
 	}
 	for i := range 5 {
 		require.NoError(t, key(fmt.Sprint("old ", i)))

@@ -139,6 +139,32 @@ func TestGrantPublish_SessionUser(t *testing.T) {
 	require.Contains(t, rows[0].Reason, "the role "+name+` may not publish for the tenant "globex"`)
 }
 
+// A role that is dropped and made anew has the name of the one before, and nothing that was granted to that, though it may call publish.
+func TestGrantPublish_RoleMadeAnew(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	group, _ := b.login("group")
+	b.exec(`SELECT grant_publish($1, 'globex')`, group)
+	name, before := b.login("app")
+	b.exec(`SELECT grant_publish($1, 'acme')`, name)
+	require.Equal(t, []string{"acme"}, b.publishes(before, "acme", "globex"))
+	require.NoError(t, before.Close())
+	_, err := b.db.ExecContext(t.Context(), `DROP ROLE `+pq.QuoteIdentifier(name))
+	require.ErrorContains(t, err, "depend on it", "Postgres asks for the end of its rights first")
+	b.exec(`DROP OWNED BY ` + pq.QuoteIdentifier(name))
+	b.exec(`DROP ROLE ` + pq.QuoteIdentifier(name))
+	b.exec(`CREATE ROLE ` + pq.QuoteIdentifier(name) + ` LOGIN PASSWORD 'sesame'`)
+	conn, err := sqlx.Open("postgres", postgrestest.URLAs(t, name, "sesame", "of "+b.Schema()))
+	require.NoError(t, err)
+	defer conn.Close()
+	require.Empty(t, b.publishes(conn, "acme", "globex"))
+	b.exec(`GRANT ` + group + ` TO ` + name)
+	require.Equal(t, []string{"globex"}, b.publishes(conn, "acme", "globex"), "as a member of another role")
+	b.exec(`SELECT grant_publish($1, 'initech')`, name)
+	require.Equal(t, []string{"globex", "initech"}, b.publishes(conn, "acme", "globex", "initech"))
+	require.Zero(t, b.count(`SELECT count(*) FROM publishers WHERE role = $1 AND tenant_id = 'acme'`, name))
+}
+
 // A trigger whose tenant is a column's undoes no change for what its row says: what may not be published ends in quarantine. A
 // tenant that the trigger itself names is refused.
 func TestGrantPublish_Trigger(t *testing.T) {

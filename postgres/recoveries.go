@@ -78,7 +78,7 @@ func (r *recoveryRow) recovery() *webhook.Recovery {
 // was at the start.
 func (s *Store) CreateRecovery(ctx context.Context, r *webhook.Recovery, once *store.Once) error {
 	// A repetition gets the first answer whatever there is to be counted now.
-	if err := s.lookOnce(ctx, once); err != nil {
+	if err := s.LookOnce(ctx, once); err != nil {
 		return err
 	}
 	count, err := s.CountRecovery(ctx, r)

@@ -38,7 +38,7 @@ func (b *bundle) sealEverything() *webhook.Endpoint {
 	b.t.Helper()
 	acme := &webhook.Tenant{ID: "acme", Name: "acme", Dialect: "standard", CreatedAt: now()}
 	require.NoError(b.t, b.CreateTenant(b.t.Context(), acme, webhook.NewSecret([]byte("the tenant's")), nil))
-	require.NoError(b.t, b.CreateAPIKey(b.t.Context(), newKey(), []byte("hash"), once("key", "request", "the answer")))
+	require.NoError(b.t, b.CreateAPIKey(b.t.Context(), newKey(), []byte("hash"), 0, once("key", "request", "the answer")))
 	e := b.endpoint("acme", func(e *webhook.Endpoint) {
 		e.Headers = map[string]string{"X-Api-Key": "the header"}
 		e.Auth = (&webhook.AuthText{Type: webhook.AuthBearer, Token: "the token"}).Auth()
@@ -101,7 +101,7 @@ func TestReseal(t *testing.T) {
 	read, err := after.Endpoint(t.Context(), "acme", e.ID)
 	require.NoError(t, err)
 	require.Equal(t, e.Headers, read.Headers)
-	requireRepetition(t, "the answer", after.CreateAPIKey(t.Context(), newKey(), []byte("h"), once("key", "request", "")))
+	requireRepetition(t, "the answer", after.CreateAPIKey(t.Context(), newKey(), []byte("h"), 0, once("key", "request", "")))
 }
 
 // sealMany adds endpoints whose rows fill so many pages that several transactions reseal them.

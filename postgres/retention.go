@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -184,11 +185,12 @@ func countUnsettledOf(partition string) string {
 
 // deletePages deletes rows until none is left that has expired.
 func (s *Store) deletePages(ctx context.Context, e *expiration) (all int64, err error) {
+	page := cmp.Or(e.page, retainPage)
 	for {
 		var n int64
-		err := s.get(ctx, &n, e.delete(), e.age.Milliseconds(), retainPage)
+		err := s.get(ctx, &n, e.delete(), e.age.Milliseconds(), page)
 		all += n
-		if err != nil || n < retainPage {
+		if err != nil || n < int64(page) {
 			return all, err
 		}
 	}

@@ -15,10 +15,17 @@ type expiration struct {
 	age               time.Duration
 	// with is what goes with the rows gone, as further parts of the statement.
 	with string
+	// statement is there in place of the one that is made of the above.
+	statement string
+	// page is how many rows one statement deletes; 0: retainPage.
+	page int
 }
 
 // delete is the statement that deletes $2 rows older than $1 ms, and counts them.
 func (e *expiration) delete() string {
+	if e.statement != "" {
+		return e.statement
+	}
 	return `WITH gone AS (DELETE FROM ` + e.table + ` WHERE ` + e.key + ` = ANY (ARRAY(` + e.found + ` LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING *)` +
 		e.with + ` SELECT count(*) FROM gone`
 }
@@ -72,14 +79,15 @@ const (
 // expirations lists what goes row by row, in this order: events after their deliveries.
 func expirations(rule store.RetentionRule) []expiration {
 	return []expiration{
-		{"deliveries that were unsettled when their month went", "deliveries_default", "id", expiredDeliveries, rule.Keep, ""},
-		{"attempts of deliveries that are gone", "attempts_default", "id", expiredAttempts, rule.Keep, ""},
-		{"events of deliveries that are gone", "events_default", "id", expiredEvents, rule.Keep, withKeys},
-		{"recoveries that ended", "recoveries", "id", expiredRecoveries, rule.Keep, ""},
-		{"notices", "endpoint_notices", "endpoint_id", expiredNotices, rule.Keep, ""},
-		{"deleted endpoints", "endpoints", "id", expiredEndpoints, rule.Keep, ""},
-		{"sessions that ended", "sessions", "id", expiredSessions, sessionsKept, ""},
-		{"portal links that ended", "portal_links", "id", expiredLinks, sessionsKept, ""},
-		{"audit entries", "audit", "id", expiredAudit, rule.Audit, ""},
+		{what: "deliveries that were unsettled when their month went", table: "deliveries_default", key: "id", found: expiredDeliveries, age: rule.Keep},
+		{what: "attempts of deliveries that are gone", table: "attempts_default", key: "id", found: expiredAttempts, age: rule.Keep},
+		{what: "events of deliveries that are gone", table: "events_default", key: "id", found: expiredEvents, age: rule.Keep, with: withKeys},
+		{what: "recoveries that ended", table: "recoveries", key: "id", found: expiredRecoveries, age: rule.Keep},
+		{what: "notices", table: "endpoint_notices", key: "endpoint_id", found: expiredNotices, age: rule.Keep},
+		{what: "deleted endpoints", table: "endpoints", key: "id", found: expiredEndpoints, age: rule.Keep},
+		{what: "API keys that were revoked or expired", found: expiredAPIKeys, age: rule.Keep, statement: deleteAPIKeys, page: keyPage},
+		{what: "sessions that ended", table: "sessions", key: "id", found: expiredSessions, age: sessionsKept},
+		{what: "portal links that ended", table: "portal_links", key: "id", found: expiredLinks, age: sessionsKept},
+		{what: "audit entries", table: "audit", key: "id", found: expiredAudit, age: rule.Audit},
 	}
 }

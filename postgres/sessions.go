@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
@@ -89,7 +90,7 @@ func (r *sessionRow) session() (*webhook.Session, error) {
 // CreateSession implements store.Sessions.
 func (s *Store) CreateSession(ctx context.Context, session *webhook.Session, hash []byte, once *store.Once) error {
 	return s.transactOnce(ctx, "create a session", once, func(tx *sqlx.Tx) error {
-		if err := lockMakerOf(ctx, tx, session.TenantID, session.KeyID); err != nil {
+		if err := lockMakerOf(ctx, tx, session.TenantID, session.KeyID, session.CreatedAt); err != nil {
 			return err
 		}
 		if err := s.insertSession(ctx, tx, session, hash); err != nil {
@@ -105,11 +106,12 @@ func (s *Store) CreateSession(ctx context.Context, session *webhook.Session, has
 }
 
 // lockMakerOf keeps a key from being revoked until what it makes is there; the zero key is an administrator's.
-func lockMakerOf(ctx context.Context, tx *sqlx.Tx, tenant string, key webhook.KeyID) error {
+func lockMakerOf(ctx context.Context, tx *sqlx.Tx, tenant string, key webhook.KeyID, at time.Time) error {
 	if key.IsZero() {
 		return nil
 	}
-	return checkMaker(ctx, tx, &webhook.APIKey{TenantID: tenant, CreatedBy: key.String()}, lockMaker)
+	_, err := lockMaker(ctx, tx, tenant, key, at)
+	return err
 }
 
 func (s *Store) insertSession(ctx context.Context, tx *sqlx.Tx, session *webhook.Session, hash []byte) error {

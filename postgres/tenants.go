@@ -14,12 +14,13 @@ import (
 	"waybill/webhook"
 )
 
-const tenantColumns = `id, name, dialect, contact_email, url, allow_unknown_types, express, retry, max_endpoints, retention_ms, metadata, created_at, version, types_version, verify_endpoints`
+const tenantColumns = `id, name, dialect, contact_email, url, allow_unknown_types, express, retry, max_endpoints, max_keys, retention_ms, metadata, created_at, version, types_version, verify_endpoints`
 
 type tenantRow struct {
 	webhook.Tenant
 	RetryJSON    []byte `db:"retry"`
 	MaxEndpoints *int   `db:"max_endpoints"`
+	MaxKeys      *int   `db:"max_keys"`
 	RetentionMS  *int64 `db:"retention_ms"`
 	MetadataJSON []byte `db:"metadata"`
 	secretsRow
@@ -35,7 +36,7 @@ func (r *tenantRow) tenant() (*webhook.Tenant, error) {
 		return nil, fmt.Errorf("read the tenant %q: %w", t.ID, err)
 	}
 	if r.MaxEndpoints != nil {
-		t.Limits = &webhook.TenantLimits{Endpoints: *r.MaxEndpoints}
+		t.Limits = &webhook.TenantLimits{Endpoints: *r.MaxEndpoints, Keys: valueOf(r.MaxKeys)}
 	}
 	if r.RetentionMS != nil {
 		retention := webhook.Duration(time.Duration(*r.RetentionMS) * time.Millisecond)
@@ -60,6 +61,14 @@ func maxEndpoints(t *webhook.Tenant) any {
 	return t.Limits.Endpoints
 }
 
+// maxKeys returns the value of the column max_keys.
+func maxKeys(t *webhook.Tenant) any {
+	if t.Limits == nil || t.Limits.Keys == 0 {
+		return nil
+	}
+	return t.Limits.Keys
+}
+
 func readRetry(stored []byte) (*webhook.RetryPolicy, error) {
 	if stored == nil {
 		return nil, nil
@@ -76,11 +85,11 @@ func (s *Store) CreateTenant(ctx context.Context, t *webhook.Tenant, secret webh
 	return s.transactOnce(ctx, "create a tenant", once, func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, `
 			INSERT INTO tenants (id, name, dialect, contact_email, url, allow_unknown_types, express, retry, max_endpoints, metadata,
-				secret_sealed, created_at, retention_ms, verify_endpoints)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+				secret_sealed, created_at, retention_ms, verify_endpoints, max_keys)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
 			t.ID, t.Name, t.Dialect, t.ContactEmail, t.URL, t.AllowUnknownTypes, t.Express, optionalJSON(t.Retry, t.Retry != nil),
 			maxEndpoints(t), optionalJSON(t.Metadata, len(t.Metadata) > 0),
-			s.keys.seal([]byte(secret.Reveal()), tenantSecrets(t.ID).current()), t.CreatedAt, retentionMS(t), t.VerifyEndpoints)
+			s.keys.seal([]byte(secret.Reveal()), tenantSecrets(t.ID).current()), t.CreatedAt, retentionMS(t), t.VerifyEndpoints, maxKeys(t))
 		if pq.As(err, pqerror.UniqueViolation) != nil {
 			return webhook.Errorf(webhook.CodeConflict, "the tenant %q exists already, or is being erased", t.ID)
 		}
@@ -169,9 +178,9 @@ func (s *Store) UpdateTenant(ctx context.Context, id string, change func(*webhoo
 		t.Version++
 		_, err = tx.ExecContext(ctx, `
 			UPDATE tenants SET name = $2, contact_email = $3, url = $4, allow_unknown_types = $5, express = $6, retry = $7,
-				max_endpoints = $8, version = $9, metadata = $10, retention_ms = $11, verify_endpoints = $12 WHERE id = $1`,
+				max_endpoints = $8, version = $9, metadata = $10, retention_ms = $11, verify_endpoints = $12, max_keys = $13 WHERE id = $1`,
 			id, t.Name, t.ContactEmail, t.URL, t.AllowUnknownTypes, t.Express, optionalJSON(t.Retry, t.Retry != nil),
-			maxEndpoints(t), t.Version, optionalJSON(t.Metadata, len(t.Metadata) > 0), retentionMS(t), t.VerifyEndpoints)
+			maxEndpoints(t), t.Version, optionalJSON(t.Metadata, len(t.Metadata) > 0), retentionMS(t), t.VerifyEndpoints, maxKeys(t))
 		if err != nil {
 			return err
 		}

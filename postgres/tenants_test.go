@@ -20,7 +20,7 @@ func TestTenants(t *testing.T) {
 	acme := &webhook.Tenant{
 		ID: "acme", Name: "Acme é", Dialect: "standard", ContactEmail: "ops@acme.example", URL: "https://acme.example",
 		AllowUnknownTypes: true, Express: true, Retry: &webhook.RetryPolicy{Schedule: []webhook.Duration{}},
-		Limits: &webhook.TenantLimits{Endpoints: 7}, Metadata: map[string]string{"plan": "gold"}, CreatedAt: now(),
+		Limits: &webhook.TenantLimits{Endpoints: 7, Keys: 5}, Metadata: map[string]string{"plan": "gold"}, CreatedAt: now(),
 	}
 	require.NoError(t, b.CreateTenant(ctx, acme, webhook.NewSecret([]byte("acme")), nil))
 	found, err := b.Tenant(ctx, "acme")
@@ -73,7 +73,7 @@ func TestUpdateTenant(t *testing.T) {
 		t.Name, t.ContactEmail, t.AllowUnknownTypes, t.Express = "New", "x@acme.example", true, true
 		t.Retry = &webhook.RetryPolicy{Policy: "table-5"}
 		t.Metadata = map[string]string{"plan": "iron"}
-		t.URL, t.Limits = "https://acme.example", &webhook.TenantLimits{Endpoints: 10_000}
+		t.URL, t.Limits = "https://acme.example", &webhook.TenantLimits{Endpoints: 10_000, Keys: 7}
 		return nil
 	})
 	require.NoError(t, err)
@@ -83,7 +83,7 @@ func TestUpdateTenant(t *testing.T) {
 	require.Equal(t, "New", found.Name)
 	require.Equal(t, "table-5", found.Retry.Policy)
 	require.Equal(t, "https://acme.example", found.URL)
-	require.Equal(t, 10_000, found.Limits.Endpoints)
+	require.Equal(t, webhook.TenantLimits{Endpoints: 10_000, Keys: 7}, *found.Limits)
 	require.Nil(t, before.Limits)
 	require.Greater(t, found.Version, before.Version)
 
@@ -128,7 +128,7 @@ func TestAPIKeys(t *testing.T) {
 			ID: webhook.NewID[webhook.KeyID]([16]byte{1, byte(i)}), TenantID: "acme", Name: "ci", CreatedAt: now(),
 			Scopes: []webhook.Scope{webhook.ScopePublish, webhook.ScopeRead},
 		}
-		require.NoError(t, b.CreateAPIKey(ctx, &k, []byte{byte(i)}, nil))
+		require.NoError(t, b.CreateAPIKey(ctx, &k, []byte{byte(i)}, 0, nil))
 		keys = append(keys, k)
 	}
 	found, err := b.APIKeyByHash(ctx, []byte{1})
@@ -158,6 +158,6 @@ func TestAPIKeys(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, at, *found2[1].RevokedAt, "the first revocation counts")
 
-	requireCode(t, webhook.CodeNotFound, b.CreateAPIKey(ctx, &webhook.APIKey{ID: webhook.NewID[webhook.KeyID]([16]byte{2}), TenantID: "nobody"}, []byte{7}, nil))
-	requireCode(t, webhook.CodeConflict, b.CreateAPIKey(ctx, &keys[0], []byte{0}, nil))
+	requireCode(t, webhook.CodeNotFound, b.CreateAPIKey(ctx, &webhook.APIKey{ID: webhook.NewID[webhook.KeyID]([16]byte{2}), TenantID: "nobody"}, []byte{7}, 0, nil))
+	requireCode(t, webhook.CodeConflict, b.CreateAPIKey(ctx, &keys[0], []byte{0}, 0, nil))
 }

@@ -36,6 +36,13 @@ type Repetition struct {
 // Error says so.
 func (*Repetition) Error() string { return "the request was answered before" }
 
+// Repetitions finds the requests that came before.
+type Repetitions interface {
+	// LookOnce returns what a method that takes the Once would return without making anything: a *Repetition, or
+	// CodeIdempotencyConflict. nil: the key is not taken, or once is nil.
+	LookOnce(ctx context.Context, once *Once) error
+}
+
 // OnceKeys forgets what repetitions get.
 type OnceKeys interface {
 	// ForgetOnce deletes keys that are older than age, limit at a time. more: there may be others.

@@ -8,7 +8,7 @@ import (
 // RetentionRule says how long data is kept.
 type RetentionRule struct {
 	// Keep is for events, deliveries and attempts, which go with their whole month, and for recoveries that ended, mails that were
-	// sent and endpoints that were deleted.
+	// sent, endpoints that were deleted and API keys that were revoked or expired.
 	Keep time.Duration
 	// Audit is for audit entries.
 	Audit time.Duration

@@ -34,14 +34,16 @@ type Tenants interface {
 
 // Keys keeps API keys by the SHA-256 of their text.
 type Keys interface {
-	// CreateAPIKey answers CodeUnauthorized when the key that makes it (CreatedBy) is revoked by now.
-	CreateAPIKey(ctx context.Context, k *webhook.APIKey, hash []byte, once *Once) error
+	// CreateAPIKey answers CodeUnauthorized when the key that makes it (CreatedBy) is revoked or has expired by now, CodeForbidden when
+	// that may not make it, and CodeConflict when the tenant has limit live keys that were not rotated; 0: there is no limit.
+	CreateAPIKey(ctx context.Context, k *webhook.APIKey, hash []byte, limit int, once *Once) error
 	APIKey(ctx context.Context, tenant string, id webhook.KeyID) (*webhook.APIKey, error)
 	// APIKeys lists a tenant's keys by id, including revoked ones. Page.After is an id.
 	APIKeys(ctx context.Context, tenant string, page Page) ([]webhook.APIKey, error)
 	// RotateAPIKey creates a key in the place of another one, which expires at until, unless it does so before. CodeConflict: the
-	// other one is revoked or has expired when the new one is created. Otherwise it is as CreateAPIKey.
-	RotateAPIKey(ctx context.Context, old webhook.KeyID, until time.Time, k *webhook.APIKey, hash []byte, once *Once) error
+	// other one is revoked or has expired when the new one is created, or limit keys that were rotated are live. So a tenant with as
+	// many keys as it may have can rotate each. Otherwise it is as CreateAPIKey.
+	RotateAPIKey(ctx context.Context, old webhook.KeyID, until time.Time, k *webhook.APIKey, hash []byte, limit int, once *Once) error
 	// RevokeAPIKey revokes a key. One that was revoked before keeps its time.
 	RevokeAPIKey(ctx context.Context, tenant string, id webhook.KeyID, at time.Time) error
 	// RevokeMadeKeys revokes a key, those that it made, those that they made, and so on, and returns their ids.

@@ -10,6 +10,9 @@ import (
 const (
 	// MaxKeyCIDRs is how many networks a key may be bound to.
 	MaxKeyCIDRs = 50
+	// DefaultMaxKeys is how many live keys a tenant may have unless the administrator says otherwise; MaxKeys is the most that he may say.
+	DefaultMaxKeys = 100
+	MaxKeys        = 10_000
 	// DefaultKeyOverlap and MaxKeyOverlap say how long a key that was rotated stays valid beside the new one.
 	DefaultKeyOverlap = 24 * time.Hour
 	MaxKeyOverlap     = 7 * 24 * time.Hour
@@ -80,8 +83,23 @@ func (k *APIKey) AllowsAddress(from netip.Addr) bool {
 	return len(k.AllowCIDRs) == 0 || slices.ContainsFunc(k.AllowCIDRs, func(p netip.Prefix) bool { return p.Contains(from) })
 }
 
+// Outlives reports whether the key may be used after the other has ended.
+func (k *APIKey) Outlives(other *APIKey) bool {
+	return other.ExpiresAt != nil && (k.ExpiresAt == nil || k.ExpiresAt.After(*other.ExpiresAt))
+}
+
+// Inherit gives a key that is being made the networks and the end of the key that makes it, where it has none of its own.
+func (k *APIKey) Inherit(maker *APIKey) {
+	if len(k.AllowCIDRs) == 0 {
+		k.AllowCIDRs = maker.AllowCIDRs
+	}
+	if k.ExpiresAt == nil {
+		k.ExpiresAt = maker.ExpiresAt
+	}
+}
+
 // CheckMakes returns a CodeForbidden error when the holder of k may not make the key made: nobody passes on what he does not have,
-// be it a scope or an address to call from.
+// be it a scope, an address to call from, or time.
 func (k *APIKey) CheckMakes(made *APIKey) error {
 	var found problems
 	for i, scope := range made.Scopes {
@@ -96,6 +114,9 @@ func (k *APIKey) CheckMakes(made *APIKey) error {
 		if len(k.AllowCIDRs) > 0 && !slices.ContainsFunc(k.AllowCIDRs, func(mine netip.Prefix) bool { return covers(mine, p) }) {
 			found.addf(indexed("allow_cidrs", i), "is %s, where the key that makes it may not be used", p)
 		}
+	}
+	if made.Outlives(k) {
+		found.addf("expires_at", "is at the latest %s, when the key that makes it ends", k.ExpiresAt.UTC().Format(time.RFC3339Nano))
 	}
 	if len(found) == 0 {
 		return nil

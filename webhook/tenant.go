@@ -61,14 +61,16 @@ type Tenant struct {
 type TenantLimits struct {
 	// Endpoints is how many endpoints the tenant may have, 1 to MaxRecipients. Lowering it removes no endpoints.
 	Endpoints int `json:"endpoints"`
+	// Keys is how many live API keys the tenant may have, 1 to MaxKeys; 0: DefaultMaxKeys. Lowering it ends no keys.
+	Keys int `json:"keys,omitempty"`
 }
 
 // LimitsInForce returns the tenant's limits, with defaults where it has none.
 func (t *Tenant) LimitsInForce() TenantLimits {
 	if t.Limits == nil {
-		return TenantLimits{Endpoints: DefaultMaxEndpoints}
+		return TenantLimits{Endpoints: DefaultMaxEndpoints, Keys: DefaultMaxKeys}
 	}
-	return *t.Limits
+	return TenantLimits{Endpoints: t.Limits.Endpoints, Keys: cmp.Or(t.Limits.Keys, DefaultMaxKeys)}
 }
 
 // MaxEndpoints is how many endpoints the tenant may have: the lower of its own limit and the dialect's.
@@ -119,6 +121,9 @@ func (t *Tenant) Validate(stored *Tenant) error {
 	}
 	if t.Limits != nil && (t.Limits.Endpoints < 1 || t.Limits.Endpoints > MaxRecipients) {
 		found.addf("limits.endpoints", "is from 1 to %d, not %d; limits as null means the default of %d", MaxRecipients, t.Limits.Endpoints, DefaultMaxEndpoints)
+	}
+	if t.Limits != nil && (t.Limits.Keys < 0 || t.Limits.Keys > MaxKeys) {
+		found.addf("limits.keys", "is from 1 to %d, not %d; left out it means the default of %d", MaxKeys, t.Limits.Keys, DefaultMaxKeys)
 	}
 	if t.Retention != nil && t.Retention.Std() < MinTenantRetention {
 		found.addf("retention", "is at least %s, not %s; null keeps bodies and answers as long as the log", Duration(MinTenantRetention), t.Retention)

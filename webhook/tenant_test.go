@@ -56,6 +56,9 @@ func TestTenant_Validate(t *testing.T) {
 		{func(x *webhook.Tenant) { x.Limits = &webhook.TenantLimits{Endpoints: webhook.MaxRecipients} }, nil},
 		{func(x *webhook.Tenant) { x.Limits = &webhook.TenantLimits{Endpoints: webhook.MaxRecipients + 1} }, []string{"limits.endpoints"}},
 		{func(x *webhook.Tenant) { x.Limits = &webhook.TenantLimits{} }, []string{"limits.endpoints"}},
+		{func(x *webhook.Tenant) { x.Limits = &webhook.TenantLimits{Endpoints: 1, Keys: webhook.MaxKeys} }, nil},
+		{func(x *webhook.Tenant) { x.Limits = &webhook.TenantLimits{Endpoints: 1, Keys: webhook.MaxKeys + 1} }, []string{"limits.keys"}},
+		{func(x *webhook.Tenant) { x.Limits = &webhook.TenantLimits{Endpoints: 1, Keys: -1} }, []string{"limits.keys"}},
 		{func(x *webhook.Tenant) { *x = webhook.Tenant{Retry: &webhook.RetryPolicy{}} }, []string{"id", "name", "dialect", "retry"}},
 	} {
 		x := webhook.Tenant{ID: "acme", Name: "Acme", Dialect: "standard"}
