@@ -12,7 +12,7 @@ import (
 // auditRoutes are the pages of the audit.
 func auditRoutes() []route {
 	return []route{
-		{"GET", tenantPath + "/audit", ofTenant, showAudit},
+		{"GET", tenantPath + "/audit", tenantKeys, showAudit},
 		{"GET", "/audit", operators, showAllAudit},
 	}
 }
@@ -70,10 +70,10 @@ func (c *call) showAuditOf(path string, p auditPage, section string, filters ...
 		}
 	}
 	err := c.get(path, query, &p.list)
-	if p.Problem = refused(err); err != nil && p.Problem == nil {
+	if p.Problem = mendable(err); err != nil && p.Problem == nil {
 		return err
 	}
-	return c.show("audit", view{Title: "Audit", Section: section, Data: &p})
+	return c.show("audit", view{Title: "Audit", Section: section, Status: p.Problem.status(), Data: &p})
 }
 
 // sortedNames are the names of both, each once.

@@ -153,10 +153,20 @@ func (c *call) admit(needed visitors) error {
 	if needed == operators && !c.Operator() {
 		return notFound("This page is for operators, who sign in with an administrator's key.")
 	}
-	if needed != ofTenant {
+	if needed < ofTenant || needed == operators {
 		return nil
 	}
-	return c.findTenant(c.part("tenant"))
+	if err := c.findTenant(c.part("tenant")); err != nil {
+		return err
+	}
+	switch {
+	case needed == publishers && !c.May(webhook.ScopePublish):
+		return notFound("This page is for keys with the scope publish.")
+	case needed == tenantKeys && !c.Administers():
+		return notFound("This page is for keys with the scope manage.")
+	default:
+		return nil
+	}
 }
 
 func (c *call) findTenant(id string) error {

@@ -28,6 +28,14 @@ type problem struct {
 // Error returns the title and the detail.
 func (p *problem) Error() string { return p.Title + ": " + p.Detail }
 
+// status is that of a page which shows the problem; nil: the usual one.
+func (p *problem) status() int {
+	if p == nil {
+		return 0
+	}
+	return p.Status
+}
+
 func notFound(detail string) error {
 	return &problem{Status: http.StatusNotFound, Title: "There is no such page", Detail: detail, Code: webhook.CodeNotFound}
 }

@@ -24,9 +24,5 @@ type confirmField struct {
 
 // confirm shows the question.
 func (c *call) confirm(section string, q confirmation) error {
-	v := view{Title: q.Title, Section: section, Data: q}
-	if q.Problem != nil {
-		v.Status = q.Problem.Status
-	}
-	return c.show("confirm", v)
+	return c.show("confirm", view{Title: q.Title, Section: section, Status: q.Problem.status(), Data: q})
 }

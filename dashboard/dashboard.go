@@ -85,10 +85,12 @@ func (d *Dashboard) Close() {
 type visitors int
 
 const (
-	anybody   visitors = iota
-	signedIn           // any session
-	ofTenant           // a session that may see the tenant of the path
-	operators          // the administrator's sessions
+	anybody    visitors = iota
+	signedIn            // any session
+	ofTenant            // a session that may see the tenant of the path
+	publishers          // of these, one with the scope publish
+	tenantKeys          // of these, one with the scope manage that did not come by a portal link
+	operators           // the administrator's sessions
 )
 
 // page answers one request of a person; an error that it returns is shown as a page.

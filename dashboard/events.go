@@ -16,19 +16,19 @@ import (
 func eventRoutes() []route {
 	return []route{
 		{"GET", tenantPath + "/events", ofTenant, listEvents},
-		{"GET", tenantPath + "/publish", ofTenant, askPublish},
-		{"POST", tenantPath + "/publish", ofTenant, publishEvent},
+		{"GET", tenantPath + "/publish", publishers, askPublish},
+		{"POST", tenantPath + "/publish", publishers, publishEvent},
 		{"GET", tenantPath + "/events/{event}", ofTenant, showEvent},
 		{"GET", tenantPath + "/events/{event}/data", ofTenant, downloadEvent},
-		{"GET", tenantPath + "/events/{event}/erase", ofTenant, askEraseEvent},
-		{"POST", tenantPath + "/events/{event}/erase", ofTenant, eraseEvent},
+		{"GET", tenantPath + "/events/{event}/erase", tenantKeys, askEraseEvent},
+		{"POST", tenantPath + "/events/{event}/erase", tenantKeys, eraseEvent},
 		{"GET", tenantPath + "/event-types", ofTenant, listEventTypes},
-		{"GET", tenantPath + "/new-event-type", ofTenant, askEventType},
-		{"POST", tenantPath + "/new-event-type", ofTenant, saveEventType},
+		{"GET", tenantPath + "/new-event-type", tenantKeys, askEventType},
+		{"POST", tenantPath + "/new-event-type", tenantKeys, saveEventType},
 		{"GET", tenantPath + "/event-types/{type}", ofTenant, showEventType},
-		{"GET", tenantPath + "/event-types/{type}/edit", ofTenant, editEventType},
-		{"GET", tenantPath + "/event-types/{type}/delete", ofTenant, askDeleteEventType},
-		{"POST", tenantPath + "/event-types/{type}/delete", ofTenant, deleteEventType},
+		{"GET", tenantPath + "/event-types/{type}/edit", tenantKeys, editEventType},
+		{"GET", tenantPath + "/event-types/{type}/delete", tenantKeys, askDeleteEventType},
+		{"POST", tenantPath + "/event-types/{type}/delete", tenantKeys, deleteEventType},
 	}
 }
 
@@ -83,13 +83,13 @@ func listEvents(c *call) error {
 		p.Filtered = p.Filtered || name != "cursor"
 	}
 	err := c.get(c.path("events"), query, &p.list)
-	if p.Problem = refused(err); err != nil && p.Problem == nil {
+	if p.Problem = mendable(err); err != nil && p.Problem == nil {
 		return err
 	}
 	if p.Types, err = c.eventTypes(); err != nil {
 		return err
 	}
-	return c.show("events", view{Title: "Events", Section: "events", Data: &p})
+	return c.show("events", view{Title: "Events", Section: "events", Status: p.Problem.status(), Data: &p})
 }
 
 // eventPage is what the page of an event shows.

@@ -38,12 +38,7 @@ func (f *form) Errors(field string) []webhook.FieldError {
 }
 
 // status is that of a page with the form.
-func (f *form) status() int {
-	if f.Problem == nil {
-		return 0
-	}
-	return f.Problem.Status
-}
+func (f *form) status() int { return f.Problem.status() }
 
 // posted reads the form of the request.
 func (c *call) posted() (form, error) {

@@ -11,15 +11,15 @@ import (
 // keyRoutes are the pages of API keys and portal links.
 func keyRoutes() []route {
 	return []route{
-		{"GET", tenantPath + "/keys", ofTenant, listKeys},
-		{"GET", tenantPath + "/new-key", ofTenant, askKey},
-		{"POST", tenantPath + "/new-key", ofTenant, addKey},
-		{"GET", tenantPath + "/keys/{key}/revoke", ofTenant, askRevoke},
-		{"POST", tenantPath + "/keys/{key}/revoke", ofTenant, revokeKey},
-		{"GET", tenantPath + "/keys/{key}/rotate", ofTenant, askRotate},
-		{"POST", tenantPath + "/keys/{key}/rotate", ofTenant, rotateKey},
-		{"GET", tenantPath + "/new-portal-link", ofTenant, askPortalLink},
-		{"POST", tenantPath + "/new-portal-link", ofTenant, addPortalLink},
+		{"GET", tenantPath + "/keys", tenantKeys, listKeys},
+		{"GET", tenantPath + "/new-key", tenantKeys, askKey},
+		{"POST", tenantPath + "/new-key", tenantKeys, addKey},
+		{"GET", tenantPath + "/keys/{key}/revoke", tenantKeys, askRevoke},
+		{"POST", tenantPath + "/keys/{key}/revoke", tenantKeys, revokeKey},
+		{"GET", tenantPath + "/keys/{key}/rotate", tenantKeys, askRotate},
+		{"POST", tenantPath + "/keys/{key}/rotate", tenantKeys, rotateKey},
+		{"GET", tenantPath + "/new-portal-link", tenantKeys, askPortalLink},
+		{"POST", tenantPath + "/new-portal-link", tenantKeys, addPortalLink},
 	}
 }
 

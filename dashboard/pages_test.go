@@ -176,3 +176,20 @@ func TestConfirmations(t *testing.T) {
 	require.Equal(t, http.StatusUnprocessableEntity, w.Code)
 	require.Contains(t, w.Body.String(), "is the id of the tenant")
 }
+
+// A session finds no page whose buttons the API would refuse.
+func TestVisitors(t *testing.T) {
+	t.Parallel()
+	refusing := fakeAPI{"GET /v1/tenants/acme/keys": says(http.StatusOK, `{"data":[]}`), "GET /v1/tenants/acme/audit": says(http.StatusOK, `{"data":[]}`)}
+	open := func(session, path string) int {
+		d := newTest(t, Options{API: tenantAPI(t, session, "standard", refusing)})
+		return d.open("/tenants/acme/" + path).Code
+	}
+	for _, path := range []string{"keys", "new-key", "new-portal-link", "audit", "settings", "new-event-type"} {
+		require.Equal(t, http.StatusOK, open(manageSession, path), path)
+		require.Equal(t, http.StatusNotFound, open(readerSession, path), path)
+		require.Equal(t, http.StatusNotFound, open(portalSession, path), path)
+	}
+	require.Equal(t, http.StatusOK, open(manageSession, "publish"))
+	require.Equal(t, http.StatusNotFound, open(portalSession, "publish"))
+}

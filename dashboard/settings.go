@@ -14,19 +14,16 @@ import (
 // settingsRoutes are the pages of a tenant's settings, and of its end.
 func settingsRoutes() []route {
 	return []route{
-		{"GET", tenantPath + "/settings", ofTenant, showSettings},
-		{"POST", tenantPath + "/settings", ofTenant, saveSettings},
-		{"GET", tenantPath + "/erase", ofTenant, askErase},
-		{"POST", tenantPath + "/erase", ofTenant, eraseTenant},
+		{"GET", tenantPath + "/settings", tenantKeys, showSettings},
+		{"POST", tenantPath + "/settings", tenantKeys, saveSettings},
+		{"GET", tenantPath + "/erase", tenantKeys, askErase},
+		{"POST", tenantPath + "/erase", tenantKeys, eraseTenant},
 		{"GET", "/erasures/{erasure}", operators, showErasure},
 	}
 }
 
 // showSettings is GET /tenants/{tenant}/settings.
 func showSettings(c *call) error {
-	if !c.Administers() {
-		return notFound("Settings are for keys with the scope manage.")
-	}
 	t := c.Tenant
 	values := url.Values{
 		"name": {t.Name}, "contact_email": {t.ContactEmail}, "url": {t.URL},

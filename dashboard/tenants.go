@@ -35,10 +35,10 @@ func listTenants(c *call) error {
 	}
 	p := tenantsPage{Filtered: query.Has("q")}
 	err := c.get("/v1/tenants", query, &p.list)
-	if p.Problem = refused(err); err != nil && p.Problem == nil {
+	if p.Problem = mendable(err); err != nil && p.Problem == nil {
 		return err
 	}
-	return c.show("tenants", view{Title: "Tenants", Section: "tenants", Data: &p})
+	return c.show("tenants", view{Title: "Tenants", Section: "tenants", Status: p.Problem.status(), Data: &p})
 }
 
 // tenantForm is a new tenant.
