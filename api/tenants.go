@@ -23,6 +23,7 @@ type tenantInput struct {
 	Retry             *webhook.RetryPolicy  `json:"retry"`
 	Retention         *webhook.Duration     `json:"retention"`
 	Limits            *webhook.TenantLimits `json:"limits"`
+	Branding          *webhook.Branding     `json:"branding"`
 	Metadata          map[string]string     `json:"metadata"`
 	Secret            string                `json:"secret"`
 }
@@ -37,6 +38,7 @@ type tenantPatch struct {
 	Retry             optional[webhook.RetryPolicy]  `json:"retry"`
 	Retention         optional[webhook.Duration]     `json:"retention"`
 	Limits            optional[webhook.TenantLimits] `json:"limits"`
+	Branding          optional[webhook.Branding]     `json:"branding"`
 	Metadata          optional[map[string]string]    `json:"metadata"`
 }
 
@@ -70,6 +72,7 @@ func (p *tenantPatch) apply(t *webhook.Tenant) {
 	p.Retry.intoPointer(&t.Retry)
 	p.Retention.intoPointer(&t.Retention)
 	p.Limits.intoPointer(&t.Limits)
+	p.Branding.intoPointer(&t.Branding)
 	p.Metadata.into(&t.Metadata)
 }
 
@@ -97,7 +100,7 @@ func (s *Server) planTenant(ctx context.Context, in *tenantInput) (*creation, er
 	t := &webhook.Tenant{
 		ID: in.ID, Name: in.Name, Dialect: in.Dialect, ContactEmail: in.ContactEmail, URL: in.URL,
 		AllowUnknownTypes: in.AllowUnknownTypes, Express: in.Express, Retry: in.Retry, Retention: in.Retention, Limits: in.Limits,
-		VerifyEndpoints: in.VerifyEndpoints, Metadata: in.Metadata, CreatedAt: s.now(),
+		VerifyEndpoints: in.VerifyEndpoints, Branding: in.Branding, Metadata: in.Metadata, CreatedAt: s.now(),
 	}
 	if err := t.Validate(nil); err != nil {
 		return nil, err

@@ -114,6 +114,7 @@ func tenantFields(t *webhook.Tenant) auditFields {
 	f.add("retry", t.Retry)
 	f.add("retention", t.Retention)
 	f.add("limits", t.Limits)
+	f.add("branding", t.Branding)
 	f.add("metadata", t.Metadata)
 	return f
 }

@@ -14,7 +14,7 @@ import (
 	"waybill/webhook"
 )
 
-const tenantColumns = `id, name, dialect, contact_email, url, allow_unknown_types, express, retry, max_endpoints, max_keys, retention_ms, metadata, created_at, version, types_version, verify_endpoints`
+const tenantColumns = `id, name, dialect, contact_email, url, allow_unknown_types, express, retry, max_endpoints, max_keys, retention_ms, metadata, created_at, version, types_version, verify_endpoints, branding`
 
 type tenantRow struct {
 	webhook.Tenant
@@ -23,6 +23,7 @@ type tenantRow struct {
 	MaxKeys      *int   `db:"max_keys"`
 	RetentionMS  *int64 `db:"retention_ms"`
 	MetadataJSON []byte `db:"metadata"`
+	BrandingJSON []byte `db:"branding"`
 	secretsRow
 }
 
@@ -34,6 +35,12 @@ func (r *tenantRow) tenant() (*webhook.Tenant, error) {
 	}
 	if t.Metadata, err = readStrings(r.MetadataJSON); err != nil {
 		return nil, fmt.Errorf("read the tenant %q: %w", t.ID, err)
+	}
+	if r.BrandingJSON != nil {
+		t.Branding = new(webhook.Branding)
+		if err := json.Unmarshal(r.BrandingJSON, t.Branding); err != nil {
+			return nil, fmt.Errorf("read the branding of the tenant %q: %w", t.ID, err)
+		}
 	}
 	if r.MaxEndpoints != nil {
 		t.Limits = &webhook.TenantLimits{Endpoints: *r.MaxEndpoints, Keys: valueOf(r.MaxKeys)}
@@ -85,11 +92,12 @@ func (s *Store) CreateTenant(ctx context.Context, t *webhook.Tenant, secret webh
 	return s.transactOnce(ctx, "create a tenant", once, func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, `
 			INSERT INTO tenants (id, name, dialect, contact_email, url, allow_unknown_types, express, retry, max_endpoints, metadata,
-				secret_sealed, created_at, retention_ms, verify_endpoints, max_keys)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+				secret_sealed, created_at, retention_ms, verify_endpoints, max_keys, branding)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
 			t.ID, t.Name, t.Dialect, t.ContactEmail, t.URL, t.AllowUnknownTypes, t.Express, optionalJSON(t.Retry, t.Retry != nil),
 			maxEndpoints(t), optionalJSON(t.Metadata, len(t.Metadata) > 0),
-			s.keys.seal([]byte(secret.Reveal()), tenantSecrets(t.ID).current()), t.CreatedAt, retentionMS(t), t.VerifyEndpoints, maxKeys(t))
+			s.keys.seal([]byte(secret.Reveal()), tenantSecrets(t.ID).current()), t.CreatedAt, retentionMS(t), t.VerifyEndpoints, maxKeys(t),
+			optionalJSON(t.Branding, t.Branding != nil))
 		if pq.As(err, pqerror.UniqueViolation) != nil {
 			return webhook.Errorf(webhook.CodeConflict, "the tenant %q exists already, or is being erased", t.ID)
 		}
@@ -178,9 +186,10 @@ func (s *Store) UpdateTenant(ctx context.Context, id string, change func(*webhoo
 		t.Version++
 		_, err = tx.ExecContext(ctx, `
 			UPDATE tenants SET name = $2, contact_email = $3, url = $4, allow_unknown_types = $5, express = $6, retry = $7,
-				max_endpoints = $8, version = $9, metadata = $10, retention_ms = $11, verify_endpoints = $12, max_keys = $13 WHERE id = $1`,
+				max_endpoints = $8, version = $9, metadata = $10, retention_ms = $11, verify_endpoints = $12, max_keys = $13, branding = $14 WHERE id = $1`,
 			id, t.Name, t.ContactEmail, t.URL, t.AllowUnknownTypes, t.Express, optionalJSON(t.Retry, t.Retry != nil),
-			maxEndpoints(t), t.Version, optionalJSON(t.Metadata, len(t.Metadata) > 0), retentionMS(t), t.VerifyEndpoints, maxKeys(t))
+			maxEndpoints(t), t.Version, optionalJSON(t.Metadata, len(t.Metadata) > 0), retentionMS(t), t.VerifyEndpoints, maxKeys(t),
+			optionalJSON(t.Branding, t.Branding != nil))
 		if err != nil {
 			return err
 		}

@@ -118,7 +118,7 @@ func TestWithin_ManyEndpoints(t *testing.T) {
 	b.tenant("acme")
 	for i := range 51 {
 		b.endpoint("acme", func(e *webhook.Endpoint) {
-			e.EventTypes, e.Filter = []string{"*"}, map[string][]string{"auction_id": {fmt.Sprint(i%2), "x"}}
+			e.EventTypes, e.Filter = []string{"*"}, map[string][]string{"auction_id": {fmt.Sprint(i % 2), "x"}}
 		})
 	}
 	b.endpoint("acme", func(e *webhook.Endpoint) { e.EventTypes, e.Filter = []string{"*"}, nil })

@@ -43,6 +43,8 @@ type Tenant struct {
 	Express bool `json:"express" db:"express"`
 	// Retry replaces the dialect's retry policy; nil keeps it.
 	Retry *RetryPolicy `json:"retry,omitempty" db:"-"`
+	// Branding is how the tenant's portal looks; nil: as the dashboard does.
+	Branding *Branding `json:"branding,omitempty" db:"-"`
 	// Metadata is the caller's own, shown and never sent.
 	Metadata map[string]string `json:"metadata,omitempty" db:"-"`
 	// Retention is how long bodies and answers are kept, once they are settled; nil: as long as the log.
@@ -127,6 +129,9 @@ func (t *Tenant) Validate(stored *Tenant) error {
 	}
 	if t.Retention != nil && t.Retention.Std() < MinTenantRetention {
 		found.addf("retention", "is at least %s, not %s; null keeps bodies and answers as long as the log", Duration(MinTenantRetention), t.Retention)
+	}
+	if t.Branding != nil {
+		t.Branding.validate(&found)
 	}
 	checkMetadata(t.Metadata, &found)
 	return found.err("tenant")
