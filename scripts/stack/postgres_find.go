@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+
+	"waybill/scripts/debian"
 )
 
 // oldestPostgres is the first major version whose SQL Waybill may use.
@@ -87,7 +89,7 @@ func requirePostgres(ctx context.Context, major int, out *Printer) (pgInstall, e
 	if major != 0 {
 		return pgInstall{}, fmt.Errorf("the stack's data belongs to Postgres %d, which is not installed: install it, or start over with: make clean", major)
 	}
-	if _, err := exec.LookPath("apt-get"); err != nil || os.Geteuid() != 0 {
+	if !debian.MayInstall() {
 		return pgInstall{}, fmt.Errorf("no Postgres of version %d or later found: install it with `sudo apt-get install postgresql` or `brew install postgresql`, then run this again", oldestPostgres)
 	}
 	if err := out.During("installing Postgres with apt-get (once)", func() error { return aptInstallPostgres(ctx) }); err != nil {
@@ -111,10 +113,5 @@ func aptInstallPostgres(ctx context.Context) error {
 	}
 	defer func() { _ = os.Remove(noCluster) }() // a later Postgres of somebody else is none of our business
 
-	c := command{env: []string{"DEBIAN_FRONTEND=noninteractive"}}
-	if _, err := c.run(ctx, "apt-get", "update"); err != nil {
-		return err
-	}
-	_, err := c.run(ctx, "apt-get", "install", "--yes", "--no-install-recommends", "postgresql")
-	return err
+	return debian.Install(ctx, "postgresql")
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
-	"path/filepath"
 
 	"waybill/scripts/stack"
 )
@@ -48,7 +47,7 @@ func Verify(ctx context.Context, requests ...Request) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	folder, err := Install(ctx, filepath.Join(root, Dir))
+	folder, err := Install(ctx, root)
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +70,3 @@ func Verify(ctx context.Context, requests ...Request) ([]string, error) {
 	}
 	return out.Verdicts, nil
 }
-
-// Dir is where a checkout keeps the npm packages.
-const Dir = ".waybill/npm"

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"waybill/scripts/browser"
 	"waybill/scripts/stack"
 	"waybill/scripts/stranger"
 )
@@ -52,8 +53,13 @@ func run(ctx context.Context, shell bool, args []string) (err error) {
 	defer func() { err = errors.Join(err, s.Close()) }()
 	ctx = s.Watch(ctx)
 
+	prepared := make(chan error, 1)
+	go func() { prepared <- prepare(ctx, root, out) }()
 	binary := filepath.Join(s.Dir, "waybill")
 	build := stack.BuildWaybill(ctx, root, binary, out)
+	if err := <-prepared; err != nil {
+		return err
+	}
 	switch {
 	case build == nil:
 	case shell:
@@ -63,10 +69,6 @@ func run(ctx context.Context, shell bool, args []string) (err error) {
 	default:
 		return build
 	}
-	npm := func() error { _, err := stranger.Install(ctx, filepath.Join(root, stranger.Dir)); return err }
-	if err := out.During("installing the npm packages that verify signatures", npm); err != nil {
-		return err
-	}
 	if err := s.Up(ctx); err != nil {
 		return fmt.Errorf("bring up the test stack: %w", err)
 	}
@@ -75,6 +77,16 @@ func run(ctx context.Context, shell bool, args []string) (err error) {
 		return keepUp(ctx, root, env, out)
 	}
 	return test(ctx, root, env, args)
+}
+
+// prepare makes ready what tests use beside the stack. All of it is there already after the first time.
+func prepare(ctx context.Context, root string, out *stack.Printer) error {
+	strangers := func() error { _, err := stranger.Install(ctx, root); return err }
+	if err := out.During("finding or installing the npm packages that verify signatures", strangers); err != nil {
+		return err
+	}
+	pages := func() error { return browser.Install(ctx, root) }
+	return out.During("finding or installing Chromium and axe-core, which open and examine the dashboard", pages)
 }
 
 // keepUp writes the variables for a shell to source, and waits.
