@@ -9,12 +9,19 @@ import (
 // withKey makes an API key of the tenant and returns the tenant as its holder uses it, and the key's id.
 func (tn *tenant) withKey(t *testing.T, scopes ...string) (*tenant, string) {
 	t.Helper()
+	id, key := tn.keyOf(t, scopes...)
+	holder := *tn
+	holder.caller = &caller{tn.server, key}
+	return &holder, id
+}
+
+// keyOf makes an API key of the tenant and returns its id and its text.
+func (tn *tenant) keyOf(t *testing.T, scopes ...string) (id, key string) {
+	t.Helper()
 	var k struct{ ID, Key string }
 	tn.call(t, "POST", tn.path+"/keys", fields{"name": "test", "scopes": scopes}).is(t, 201, &k)
 	require.Regexp(t, `^wbk_[A-Za-z0-9_-]{43}$`, k.Key)
-	holder := *tn
-	holder.caller = &caller{tn.server, k.Key}
-	return &holder, k.ID
+	return k.ID, k.Key
 }
 
 // For a key, resources of another tenant do not exist.

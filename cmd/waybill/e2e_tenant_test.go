@@ -47,6 +47,7 @@ func newTenant(t *testing.T, s *server, dialect string, more fields) *tenant {
 // endpoint is an endpoint as the API shows it.
 type endpoint struct {
 	ID       string                          `json:"id"`
+	URL      string                          `json:"url"`
 	Status   string                          `json:"status"`
 	Disabled struct{ At, By, Reason string } `json:"disabled"`
 	Headers  map[string]string               `json:"headers"`
