@@ -27,6 +27,8 @@ type call struct {
 	// Tenant and Dialect are set on pages of a tenant.
 	Tenant  *tenant
 	Dialect *webhook.Dialect
+	// frame says that the page may be in a frame though it is none of a portal session.
+	frame bool
 	// now is one moment for the whole page.
 	now time.Time
 }

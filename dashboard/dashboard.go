@@ -68,7 +68,9 @@ func New(o Options) *Dashboard {
 	}
 	// A form of another site must not act for a person who is signed in here. The cookie is not sent along either, except where a
 	// portal may be shown in a frame.
-	d.handler = http.NewCrossOriginProtection().Handler(d.router())
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(d.serve(route{visitors: anybody, page: d.refuseForged}))
+	d.handler = protection.Handler(d.router())
 	return d
 }
 

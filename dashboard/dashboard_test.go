@@ -127,7 +127,10 @@ func TestDashboard_OtherSites(t *testing.T) {
 	d := newTest(t, Options{API: fakeAPI{"POST /v1/sessions": says(http.StatusCreated, `{"token":"t"}`)}})
 	r := postForm("/sign-in", url.Values{"key": {"k"}})
 	r.Header.Set("Sec-Fetch-Site", "cross-site")
-	require.Equal(t, http.StatusForbidden, d.answer(r).Code)
+	refusal := d.answer(r)
+	require.Equal(t, http.StatusForbidden, refusal.Code)
+	require.Contains(t, refusal.Body.String(), "Nothing was done")
+	require.Contains(t, refusal.Header().Get("Content-Security-Policy"), "default-src 'none'")
 
 	w := d.answer(httptest.NewRequest(http.MethodGet, "/sign-in", http.NoBody))
 	policy := w.Header().Get("Content-Security-Policy")

@@ -94,6 +94,31 @@ func TestEndpoint_Secret(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, d.signed(httptest.NewRequest(http.MethodGet, pagePath+"/secret", http.NoBody)).Code)
 }
 
+// A platform whose endpoints share a secret shows and rotates it at one place, and no portal session does.
+func TestTenant_Secret(t *testing.T) {
+	t.Parallel()
+	var rotation string
+	api := tenantAPI(t, adminSession, "tradevine", fakeAPI{
+		"GET /v1/tenants/acme/secret":         says(http.StatusOK, `{"secret":"whsec_shared","fingerprint":"1a2b3c4d"}`),
+		"POST /v1/tenants/acme/rotate-secret": keeps(http.StatusOK, `{"secret":"whsec_new","fingerprint":"aabbccdd","previous_fingerprint":"1a2b3c4d"}`, &rotation),
+		"POST /v1/tenants/acme/retire-secret": says(http.StatusOK, `{"fingerprint":"aabbccdd"}`),
+	})
+	d := newTest(t, Options{API: api})
+	require.Contains(t, d.page(t, "/tenants/acme/settings"), `href="/tenants/acme/secret"`)
+	require.NotContains(t, d.page(t, "/tenants/acme/secret"), "whsec_shared")
+	page := d.signed(postForm("/tenants/acme/secret", url.Values{"act": {"reveal"}})).Body.String()
+	require.Contains(t, page, "whsec_shared")
+	require.NotContains(t, page, "retire-secret", "there is no previous one")
+	page = d.signed(postForm("/tenants/acme/secret", url.Values{"act": {"rotate"}, "overlap": {"2h"}})).Body.String()
+	require.Contains(t, page, "whsec_new")
+	require.Contains(t, page, `href="/tenants/acme/retire-secret"`)
+	require.JSONEq(t, `{"overlap":"2h"}`, rotation)
+	require.Contains(t, d.page(t, "/tenants/acme/retire-secret"), `action="/tenants/acme/secret"`)
+
+	api["GET /v1/session"] = says(http.StatusOK, portalSession)
+	require.Equal(t, http.StatusNotFound, d.signed(httptest.NewRequest(http.MethodGet, "/tenants/acme/secret", http.NoBody)).Code)
+}
+
 // A test shows its answer on the same page: it waits for it, and what the receiver says is text.
 func TestEndpoint_Test(t *testing.T) {
 	t.Parallel()

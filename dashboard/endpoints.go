@@ -20,7 +20,7 @@ func endpointRoutes() []route {
 		{"GET", path + "/test", ofTenant, showEndpointTest},
 		{"POST", path + "/test", ofTenant, testEndpoint},
 		{"GET", path + "/test/{delivery}", ofTenant, showEndpointTest},
-		{"GET", path + "/secret", ofTenant, showEndpointSecret},
+		{"GET", path + "/secret", ofTenant, showSecret},
 		{"POST", path + "/secret", ofTenant, changeSecret},
 		{"GET", path + "/retire-secret", ofTenant, askRetireSecret},
 		{"GET", path + "/disable", ofTenant, askDisable},

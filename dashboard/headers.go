@@ -23,8 +23,9 @@ func (c *call) secureHeaders() {
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
 	h.Set("Cache-Control", "no-store")
-	if !c.framed() {
-		h.Set("X-Frame-Options", "DENY")
+	h.Set("X-Frame-Options", "DENY")
+	if c.framed() {
+		h.Del("X-Frame-Options")
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"waybill/webhook"
@@ -137,8 +136,7 @@ func (c *call) fail(err error) {
 	case c.gone(err):
 		return
 	case errors.Is(err, errSignIn), isStatus(err, http.StatusUnauthorized) && c.Session != nil:
-		c.dropSession()
-		_ = c.redirect("/sign-in?next=" + url.QueryEscape(c.backTo())) // it writes only
+		_ = c.askToSignIn() // it writes only
 		return
 	case errors.As(err, &tooLarge):
 		p = &problem{Status: http.StatusRequestEntityTooLarge, Title: "The form is too large", Detail: "It may have 1 MiB.", Code: webhook.CodeTooLarge}
@@ -153,14 +151,6 @@ func (c *call) fail(err error) {
 		c.log.Error("the page of an error failed", "path", c.r.URL.Path, "error", err)
 		http.Error(c.w, "Internal error", http.StatusInternalServerError)
 	}
-}
-
-// backTo is where to go after signing in: this page, if it only reads.
-func (c *call) backTo() string {
-	if c.r.Method == http.MethodGet || c.r.Method == http.MethodHead {
-		return c.Here()
-	}
-	return "/"
 }
 
 func showNotFound(*call) error {

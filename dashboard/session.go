@@ -69,5 +69,8 @@ func (c *call) newCookie(value string) *http.Cookie {
 
 // framed reports whether this page may be shown in a frame of another site: what a portal session sees, and the way into it.
 func (c *call) framed() bool {
-	return len(c.opts.FrameAncestors) > 0 && (c.Portal() || strings.HasPrefix(c.r.URL.Path, "/portal"))
+	return c.mayBeFramed() && (c.frame || c.Portal() || strings.HasPrefix(c.r.URL.Path, "/portal"))
 }
+
+// mayBeFramed reports whether the operator lets other sites show portals in frames.
+func (c *call) mayBeFramed() bool { return len(c.opts.FrameAncestors) > 0 }

@@ -16,6 +16,9 @@ func settingsRoutes() []route {
 	return []route{
 		{"GET", tenantPath + "/settings", tenantKeys, showSettings},
 		{"POST", tenantPath + "/settings", tenantKeys, saveSettings},
+		{"GET", tenantPath + "/secret", tenantKeys, showSecret},
+		{"POST", tenantPath + "/secret", tenantKeys, changeSecret},
+		{"GET", tenantPath + "/retire-secret", tenantKeys, askRetireSecret},
 		{"GET", tenantPath + "/erase", tenantKeys, askErase},
 		{"POST", tenantPath + "/erase", tenantKeys, eraseTenant},
 		{"GET", "/erasures/{erasure}", operators, showErasure},

@@ -75,7 +75,11 @@ func showPortal(c *call) error {
 func openPortal(c *call) error {
 	var session opened
 	c.token = ""
-	if err := c.send(http.MethodPost, "/v1/portal-sessions", map[string]string{"token": c.r.PostFormValue("token")}, &session); err != nil {
+	err := c.send(http.MethodPost, "/v1/portal-sessions", map[string]string{"token": c.r.PostFormValue("token")}, &session)
+	if isStatus(err, http.StatusUnauthorized) {
+		return closedLink()
+	}
+	if err != nil {
 		return err
 	}
 	c.keepSession(session.Token, session.ExpiresAt)
@@ -83,6 +87,14 @@ func openPortal(c *call) error {
 		return c.redirect("/")
 	}
 	return c.redirect("/tenants/" + url.PathEscape(session.Tenant))
+}
+
+// closedLink says that a link opens no more. Whoever is signed in stays so: a link is often opened again by going back in the browser.
+func closedLink() error {
+	return &problem{
+		Status: http.StatusGone, Title: "This link does not open any more", Code: webhook.CodeUnauthorized,
+		Detail: "It was opened before, has ended, or is not complete. Ask for a new one where you got it.",
+	}
 }
 
 // showStart is GET /.
