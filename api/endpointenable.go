@@ -66,8 +66,6 @@ const (
 	testMargin = 15 * time.Second
 	// answerMargin is the time to write the answer.
 	answerMargin = 10 * time.Second
-	// maxTests is how many calls may wait for their tests at a time.
-	maxTests = 100
 	// testPoll is how often the log is asked for the attempt.
 	testPoll = 100 * time.Millisecond
 )
@@ -75,12 +73,11 @@ const (
 // tryEndpoint sends a test and waits for its attempt. CodeConflict: the receiver did not accept it. CodeUnavailable: there was no
 // attempt in time. CodeOverloaded: too many calls wait.
 func (s *Server) tryEndpoint(w http.ResponseWriter, r *http.Request, c *call, id webhook.EndpointID, in *testInput) (*testResult, error) {
-	select {
-	case s.tests <- struct{}{}:
-		defer func() { <-s.tests }()
-	default:
-		return nil, webhook.Errorf(webhook.CodeOverloaded, "%d endpoints are being tested at this moment; try again", maxTests)
+	leave, err := s.tests.enter(c.tenant.ID)
+	if err != nil {
+		return nil, err
 	}
+	defer leave()
 	e, err := s.store.Endpoint(r.Context(), c.tenant.ID, id)
 	if err != nil {
 		return nil, err

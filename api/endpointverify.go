@@ -28,7 +28,7 @@ func showVerification(e *webhook.Endpoint) *verificationView {
 }
 
 // verifyEndpoint is POST /v1/tenants/{tenant}/endpoints/{endpoint}/verify. It waits for the receiver's answer. CodeConflict: the receiver
-// has proven nothing. CodeOverloaded: too many calls wait.
+// has proven nothing. CodeOverloaded: too many calls wait. CodeRateLimited: the tenant has asked too many.
 func (s *Server) verifyEndpoint(w http.ResponseWriter, r *http.Request, c *call) error {
 	id, err := pathID[webhook.EndpointID](r, "endpoint")
 	if err != nil {
@@ -37,14 +37,16 @@ func (s *Server) verifyEndpoint(w http.ResponseWriter, r *http.Request, c *call)
 	if err := decodeOptional(w, r, s.opts.MaxBodyBytes, &struct{}{}); err != nil {
 		return err
 	}
-	select {
-	case s.tests <- struct{}{}:
-		defer func() { <-s.tests }()
-	default:
-		return webhook.Errorf(webhook.CodeOverloaded, "%d endpoints are being tested at this moment; try again", maxTests)
+	leave, err := s.tests.enter(c.tenant.ID)
+	if err != nil {
+		return err
 	}
+	defer leave()
 	e, err := s.store.Endpoint(r.Context(), c.tenant.ID, id)
 	if err != nil {
+		return err
+	}
+	if err := s.tests.challenge(w, c.tenant.ID, s.now()); err != nil {
 		return err
 	}
 	wait := e.RequestTimeout(c.dialect) + testMargin

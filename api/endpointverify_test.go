@@ -1,10 +1,14 @@
 package api_test
 
 import (
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"waybill/api"
 	"waybill/webhook"
 )
 
@@ -83,4 +87,68 @@ func TestRecoveries_AllowedRate(t *testing.T) {
 	require.EqualValues(t, 120, got["verification"].(object)["allowed_rate"])
 	rec := into[object](b.admin("POST", "/v1/tenants/acme/recoveries", `{"endpoint_id":"`+id+`","rate":50}`).want(201))
 	require.EqualValues(t, 2, rec["rate"])
+}
+
+// Whoever can make endpoints can name a stranger's URL: each tenant has so many challenges, and another tenant has its own.
+func TestEndpoints_ChallengesOfATenant(t *testing.T) {
+	t.Parallel()
+	var now atomic.Int64
+	now.Store(time.Date(2026, 5, 27, 14, 32, 0, 0, time.UTC).Unix())
+	b := setup(t, func(o *api.Options) { o.Now = func() time.Time { return time.Unix(now.Load(), 0) } })
+	b.engine.challenge = func() (*webhook.Proof, error) { return &webhook.Proof{Refused: "the receiver answered 404"}, nil }
+	verify := func(tenant string) string {
+		b.tenant(tenant, "standard")
+		path := "/v1/tenants/" + tenant + "/endpoints"
+		return path + "/" + into[object](b.admin("POST", path, `{"url":"https://r.example","event_types":["*"]}`).want(201))["id"].(string) + "/verify"
+	}
+	acme, other := verify("acme"), verify("other")
+	for range 10 {
+		b.admin("POST", "/v1/tenants/acme/endpoints/ep_01970000000070028000000000000fff/verify", "").problem(404, webhook.CodeNotFound)
+	}
+	for range 10 {
+		b.admin("POST", acme, "").problem(409, webhook.CodeConflict)
+	}
+	refused := b.admin("POST", acme, "")
+	require.Contains(t, refused.problem(429, webhook.CodeRateLimited).Detail, "in 6s")
+	require.Equal(t, "6", refused.header.Get("Retry-After"))
+	b.admin("POST", other, "").problem(409, webhook.CodeConflict)
+	now.Add(6)
+	b.admin("POST", acme, "").problem(409, webhook.CodeConflict)
+	b.admin("POST", acme, "").problem(429, webhook.CodeRateLimited)
+}
+
+// Receivers that do not answer keep a tenant's own calls waiting, and nobody else's.
+func TestEndpoints_TestsOfATenant(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	answer := make(chan struct{})
+	asked := make(chan struct{}, 20)
+	b.engine.challenge = func() (*webhook.Proof, error) {
+		asked <- struct{}{}
+		<-answer
+		return &webhook.Proof{Refused: "the receiver answered 404"}, nil
+	}
+	paths := map[string]string{}
+	for _, tenant := range []string{"acme", "other"} {
+		b.tenant(tenant, "standard")
+		path := "/v1/tenants/" + tenant + "/endpoints"
+		paths[tenant] = path + "/" + into[object](b.admin("POST", path, `{"url":"https://r.example","event_types":["*"]}`).want(201))["id"].(string)
+	}
+	var calls sync.WaitGroup
+	slow := func(tenant string) {
+		calls.Go(func() { b.admin("POST", paths[tenant]+"/verify", "") })
+		<-asked
+	}
+	for range 10 {
+		slow("acme")
+	}
+	for _, act := range []struct{ path, body string }{{"/verify", ""}, {"/enable", `{"test":true}`}} {
+		p := b.admin("POST", paths["acme"]+act.path, act.body).problem(429, webhook.CodeOverloaded)
+		require.Contains(t, p.Detail, "10 endpoints of the tenant")
+	}
+	slow("other")
+	close(answer)
+	calls.Wait()
+	p := b.admin("POST", paths["acme"]+"/enable", `{"test":true}`)
+	require.NotEqual(t, 429, p.status, "the places are free again")
 }

@@ -33,7 +33,7 @@ var replies = map[webhook.Code]reply{
 	webhook.CodeUnknownEventType:    {http.StatusUnprocessableEntity, "The event type is unknown"},
 	webhook.CodeSchemaViolation:     {http.StatusUnprocessableEntity, "The data breaks its schema"},
 	webhook.CodeBacklogFull:         {http.StatusTooManyRequests, "Too many events wait to be dispatched"},
-	webhook.CodeRateLimited:         {http.StatusTooManyRequests, "The API key sends too many requests"},
+	webhook.CodeRateLimited:         {http.StatusTooManyRequests, "Too many requests"},
 	webhook.CodeOverloaded:          {http.StatusTooManyRequests, "Too many requests at once"},
 	webhook.CodeInternal:            {http.StatusInternalServerError, "Internal error"},
 	webhook.CodeUnavailable:         {http.StatusServiceUnavailable, "Temporarily unavailable"},
@@ -59,7 +59,9 @@ func (s *Server) Error(w http.ResponseWriter, r *http.Request, err error) {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="waybill"`)
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", retryAfter(p.Code))
+		if w.Header().Get("Retry-After") == "" {
+			w.Header().Set("Retry-After", retryAfter(p.Code))
+		}
 	}
 	writeBody(w, p.Status, "application/problem+json", mustMarshal(p))
 }

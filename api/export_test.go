@@ -34,6 +34,6 @@ func (s *Server) CrowdChecks() {
 // CrowdTests makes as many calls wait for their tests as may.
 func (s *Server) CrowdTests() {
 	for range maxTests {
-		s.tests <- struct{}{}
+		s.tests.all <- struct{}{}
 	}
 }

@@ -145,8 +145,8 @@ type Server struct {
 	admins   []admin
 
 	inflight *inflight
-	// tests are the calls that wait for a test to be attempted.
-	tests chan struct{}
+	// tests are the calls that wait for a test to be attempted, or for the answer to a challenge.
+	tests *testShares
 	// checks are the requests whose signatures are being verified.
 	checks  chan struct{}
 	metrics *metrics
@@ -190,7 +190,7 @@ func newServer(o Options, list func(*Server) []route) *Server {
 	}
 	s.opts.AdminKeys = nil
 	s.inflight = newInflight(o.MaxInflightBytes)
-	s.tests = make(chan struct{}, maxTests)
+	s.tests = newTestShares()
 	s.checks = make(chan struct{}, maxChecks)
 	s.openAPIJSON = jsonOf(o.OpenAPI)
 	routes := list(s)
@@ -210,6 +210,7 @@ func (s *Server) Close() {
 	s.unknown.StopAllGoroutines()
 	s.tenants.StopAllGoroutines()
 	s.keySets.StopAllGoroutines()
+	s.tests.close()
 }
 
 func newCache[K comparable, V any](size int, staleness time.Duration) *otter.Cache[K, V] {

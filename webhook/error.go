@@ -28,7 +28,7 @@ const (
 	CodeUnsupportedMedia    Code = "unsupported_media"    // the request body is not declared as JSON, or is compressed
 	CodeMethodNotAllowed    Code = "method_not_allowed"   // the path exists, but not with this method
 	CodeBacklogFull         Code = "backlog_full"         // too many events wait to be dispatched; nothing was stored; try again later
-	CodeRateLimited         Code = "rate_limited"         // the API key sends too many requests; try again in a second
+	CodeRateLimited         Code = "rate_limited"         // the API key, or the tenant, asks for too much in a time; Retry-After says when to try again
 	CodeOverloaded          Code = "overloaded"           // too many bytes of requests are held; this one was not read; try again
 	CodeUnavailable         Code = "unavailable"          // a service that Waybill needs is down; try again
 	CodeInternal            Code = "internal"             // an internal fault; the text stays in the log
