@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -16,14 +17,16 @@ type eventType struct {
 	Deprecated  bool   `json:"deprecated"`
 }
 
-// Summary is the first sentence of the description.
+// Summary is the first sentence of the description. One ends before a capital letter, so that "e.g. this" ends none.
 func (t eventType) Summary() string {
 	line := firstLine(t.Description)
-	if end := strings.Index(line, ". "); end >= 0 {
-		line = line[:end+1]
+	if end := sentenceEnd.FindStringIndex(line); end != nil {
+		line = line[:end[0]+1]
 	}
 	return shorten(maxSummary, line)
 }
+
+var sentenceEnd = regexp.MustCompile(`\. \p{Lu}`)
 
 const maxSummary = 100
 

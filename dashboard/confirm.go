@@ -12,8 +12,9 @@ type confirmation struct {
 	Danger bool
 	// Action is where the form goes, and Back where the person came from.
 	Action, Back string
-	// Problem is why it was refused.
+	// Problem is why it was refused, and See a page that tells more of that; "": there is none.
 	Problem *problem
+	See     string
 }
 
 // confirmField is something to fill in. Kind is "hidden", "checkbox" or a type of an input.

@@ -112,7 +112,7 @@ func TestDelivery_Acts(t *testing.T) {
 
 	w = d.signed(postForm(pageOfLog+"/cancel", url.Values{"reason": {"no use"}}))
 	require.Equal(t, http.StatusConflict, w.Code)
-	require.Contains(t, w.Body.String(), "the delivery is exhausted already")
+	require.Contains(t, w.Body.String(), "The delivery is exhausted already.")
 	require.Contains(t, w.Body.String(), `value="no use"`)
 }
 

@@ -3,6 +3,7 @@ package dashboard
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 )
 
 // back is the page of an endpoint.
@@ -61,16 +62,22 @@ func (c *call) confirmEnable(wrong *problem) error {
 	if err != nil {
 		return err
 	}
-	tested := "true"
+	tested, see := "true", ""
 	if wrong != nil {
 		tested = c.r.PostFormValue("test")
+		if test := deliveryID.FindString(wrong.Detail); test != "" {
+			see = c.Href("endpoints", e.ID.String(), "test", test)
+		}
 	}
 	return c.confirm("endpoints", confirmation{
-		Title: "Enable this endpoint?", Button: "Enable it", Action: c.back(e) + "/enable", Back: c.back(e), Problem: wrong,
+		Title: "Enable this endpoint?", Button: "Enable it", Action: c.back(e) + "/enable", Back: c.back(e), Problem: wrong, See: see,
 		Effects: []string{e.URL + " gets its deliveries again.", are(now.Deliveries.Held, "held delivery is sent, at the pace that the receiver keeps up with", "held deliveries are sent, at the pace that the receiver keeps up with")},
 		Fields:  []confirmField{{Kind: "checkbox", Name: "test", Label: "Send a test first, and enable only if the receiver accepts it", Value: tested}},
 	})
 }
+
+// deliveryID finds the test of which a refusal tells.
+var deliveryID = regexp.MustCompile(`dlv_[0-9a-f]{32}`)
 
 // enableEndpoint is POST .../endpoints/{endpoint}/enable.
 func enableEndpoint(c *call) error {
@@ -149,7 +156,7 @@ func deleteEndpoint(c *call) error {
 func are(n int, one, many string) string {
 	switch n {
 	case 0:
-		return "No " + many + "."
+		return "Nothing waits at this moment."
 	case 1:
 		return "1 " + one + "."
 	default:

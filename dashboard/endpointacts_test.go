@@ -43,7 +43,7 @@ func TestEndpoint_Acts(t *testing.T) {
 			api[tt.call] = says(http.StatusConflict, conflict)
 			w = d.signed(postForm(pagePath+"/"+tt.act, tt.fields))
 			require.Equal(t, http.StatusConflict, w.Code, tt.act)
-			require.Contains(t, w.Body.String(), "the receiver did not accept the test: status 500", tt.act)
+			require.Contains(t, w.Body.String(), "The receiver did not accept the test: status 500.", tt.act)
 			require.Contains(t, w.Body.String(), `id="confirm"`, tt.act)
 		}
 	}
@@ -154,5 +154,5 @@ func TestEndpoint_Test(t *testing.T) {
 	api["POST "+endpointPath+"/test"] = says(http.StatusConflict, `{"status":409,"title":"The state forbids it","detail":"there is no previous secret","code":"conflict"}`)
 	w = d.signed(postForm(pagePath+"/test", url.Values{"type": {"item.sold"}}))
 	require.Equal(t, http.StatusConflict, w.Code)
-	require.Contains(t, w.Body.String(), "there is no previous secret")
+	require.Contains(t, w.Body.String(), "There is no previous secret.")
 }

@@ -71,6 +71,9 @@ func (f *endpointForm) OtherTypes() bool {
 		len(f.Groups) == 0
 }
 
+// Chose reports whether any event type is chosen.
+func (f *endpointForm) Chose() bool { return len(f.subscriptions()) > 0 }
+
 // OneHeader reports whether the endpoint may have a single custom header.
 func (f *endpointForm) OneHeader() bool { return f.C.Dialect.Endpoints.MaxHeaders == 1 }
 

@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"net/url"
+	"strings"
 	"time"
 
 	"waybill/webhook"
@@ -82,6 +83,12 @@ func (e *endpoint) DisabledBy() string {
 		return "an operator, in Temporal"
 	case webhook.ByWaybill, webhook.ByVerification:
 		return "Waybill"
+	}
+	switch kind, _, _ := strings.Cut(e.Disabled.By, "_"); kind {
+	case "pln":
+		return "a person who came by the portal link " + e.Disabled.By
+	case "key":
+		return "the API key " + e.Disabled.By
 	default:
 		return e.Disabled.By
 	}
@@ -102,7 +109,7 @@ func listEndpoints(c *call) error {
 	for _, name := range []string{"q", "status", "trouble", "failing", "event_type", "cursor"} {
 		if value := c.Query(name); value != "" {
 			query.Set(name, value)
-			filtered = true
+			filtered = filtered || name != "cursor"
 		}
 	}
 	var found list[endpoint]

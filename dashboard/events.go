@@ -96,8 +96,8 @@ func listEvents(c *call) error {
 type eventPage struct {
 	Event      *event
 	Deliveries list[webhook.Delivery]
-	// Hosts are the endpoints' addresses.
-	Hosts map[webhook.EndpointID]string
+	// Endpoints are those of the deliveries.
+	Endpoints endpointNames
 }
 
 func (c *call) findEvent() (*event, error) {
@@ -113,6 +113,14 @@ func showEvent(c *call) error {
 	}
 	p := eventPage{Event: e}
 	if err := c.get(c.path("events", e.ID, "deliveries"), c.page(), &p.Deliveries); err != nil {
+		return err
+	}
+	ids := make([]webhook.EndpointID, len(p.Deliveries.Data))
+	for i := range ids {
+		ids[i] = p.Deliveries.Data[i].EndpointID
+	}
+	p.Endpoints = endpointNames{}
+	if err := p.Endpoints.learn(c, ids); err != nil {
 		return err
 	}
 	return c.show("event", view{Title: "Event " + e.ID, Section: "events", Data: &p})

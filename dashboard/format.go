@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"waybill/webhook"
@@ -17,22 +18,23 @@ import (
 // functions are what templates may call besides methods of the call.
 func functions(a assets) template.FuncMap {
 	return template.FuncMap{
-		"asset":   a.url,
-		"when":    when,
-		"ms":      duration,
-		"count":   count,
-		"percent": percent,
-		"spell":   spell,
-		"pretty":  pretty,
-		"shorten": shorten,
-		"visible": visible,
-		"headers": headerLines,
-		"dict":    dict,
-		"join":    strings.Join,
-		"json":    jsonText,
-		"list":    func(items ...string) []string { return items },
-		"many":    many,
-		"less":    func(a, b int) int { return a - b },
+		"asset":    a.url,
+		"when":     when,
+		"ms":       duration,
+		"count":    count,
+		"percent":  percent,
+		"spell":    spell,
+		"pretty":   pretty,
+		"shorten":  shorten,
+		"visible":  visible,
+		"sentence": sentence,
+		"headers":  headerLines,
+		"dict":     dict,
+		"join":     strings.Join,
+		"json":     jsonText,
+		"list":     func(items ...string) []string { return items },
+		"many":     many,
+		"less":     func(a, b int) int { return a - b },
 	}
 }
 
@@ -115,6 +117,9 @@ func spell(d time.Duration) string {
 
 // duration writes milliseconds.
 func duration(ms int64) string {
+	if ms == 0 {
+		return "under 1 ms"
+	}
 	if ms < 10_000 {
 		return strconv.FormatInt(ms, 10) + " ms"
 	}
@@ -179,6 +184,15 @@ func shorten(length int, text string) string {
 		return text
 	}
 	return string([]rune(text)[:length]) + "…"
+}
+
+// sentence writes what the API says as a sentence: its texts begin small and have no full stop at their end.
+func sentence(text string) string {
+	if text == "" || strings.ContainsRune(".!?", rune(text[len(text)-1])) {
+		return text
+	}
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + text[size:] + "."
 }
 
 // dict hands several values to a template: "name", value, "name", value.

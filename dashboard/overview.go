@@ -3,9 +3,8 @@ package dashboard
 import (
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
-
-	"waybill/webhook"
 )
 
 // windows are those that the API has, with their lengths.
@@ -29,7 +28,9 @@ type overview struct {
 	Stats *endpointStats
 	// Trouble are the endpoints that somebody should look at, and Failed the latest deliveries that failed.
 	Trouble []endpoint
-	Failed  []webhook.Delivery
+	// MoreTrouble says that there are more of the former than a page names.
+	MoreTrouble bool
+	Failed      []*logRow
 	// Any says that there is an endpoint.
 	Any bool
 	// Instance is for operators.
@@ -39,10 +40,14 @@ type overview struct {
 // PerMinute is how many deliveries were delivered in a minute of the window.
 func (o *overview) PerMinute() string {
 	n := float64(o.Stats.Deliveries.Delivered) / windows[o.Window].Minutes()
-	if n >= 10 {
+	switch {
+	case n >= 10:
 		return count(int64(n))
+	case n > 0 && n < 0.1:
+		return "less than 0.1"
+	default:
+		return strings.TrimSuffix(strconv.FormatFloat(n, 'f', 1, 64), ".0")
 	}
-	return strconv.FormatFloat(n, 'g', 2, 64)
 }
 
 // Windows are those to choose from.
@@ -64,15 +69,15 @@ func showOverview(c *call) error {
 	if err := c.get(c.path("endpoints"), url.Values{"trouble": {"true"}, "limit": {maxTrouble}}, &trouble); err != nil {
 		return err
 	}
-	var failed list[webhook.Delivery]
-	if err := c.get(c.path("deliveries"), url.Values{"status": {"exhausted,retrying,held"}, "limit": {maxTrouble}}, &failed); err != nil {
+	failed, _, err := c.readLog(url.Values{"status": {"exhausted,retrying,held"}, "limit": {maxTrouble}}, endpointNames{})
+	if err != nil {
 		return err
 	}
 	var any list[endpoint]
 	if err := c.get(c.path("endpoints"), url.Values{"limit": {"1"}}, &any); err != nil {
 		return err
 	}
-	o.Trouble, o.Failed, o.Any = trouble.Data, failed.Data, len(any.Data) > 0
+	o.Trouble, o.MoreTrouble, o.Failed, o.Any = trouble.Data, trouble.NextCursor != "", failed, len(any.Data) > 0
 	if c.Operator() {
 		o.Instance = &instance{}
 		if err := c.get("/v1/status", nil, o.Instance); err != nil {

@@ -59,7 +59,7 @@ func (c *call) confirmCancelRecovery(wrong *problem) error {
 	path := c.Href("recoveries", r.ID.String())
 	return c.confirm("recoveries", confirmation{
 		Title: "Cancel this recovery?", Button: "Cancel the recovery", Danger: true, Action: path + "/cancel", Back: path, Problem: wrong,
-		Effects: []string{are(int(r.Waiting()), "delivery is not sent", "deliveries are not sent"),
+		Effects: []string{are(int(r.Waiting()), "delivery that waits is not sent", "deliveries that wait are not sent"),
 			"What it has sent already stays as it is. A later recovery can send the rest."},
 	})
 }

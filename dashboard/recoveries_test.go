@@ -72,7 +72,7 @@ func TestRecovery_Progress(t *testing.T) {
 	for _, want := range []string{`<progress max="1500" value="750"`, "750 of 1,500 attempted", `hx-trigger="every 1s"`, path + `/cancel"`, "&lt;b&gt;", "at most 50 a second"} {
 		require.Contains(t, page, want)
 	}
-	require.Contains(t, d.page(t, path+"/cancel"), "750 deliveries are not sent")
+	require.Contains(t, d.page(t, path+"/cancel"), "750 deliveries that wait are not sent")
 	require.Equal(t, path, d.signed(postForm(path+"/cancel", nil)).Header().Get("Location"))
 
 	require.Contains(t, d.page(t, "/tenants/acme/recoveries?endpoint="+endpointID), path)
@@ -87,7 +87,7 @@ func TestRecovery_Progress(t *testing.T) {
 	api["POST /v1"+path+"/cancel"] = says(http.StatusConflict, `{"status":409,"title":"The state forbids it","detail":"the recovery is over","code":"conflict"}`)
 	w := d.signed(postForm(path+"/cancel", nil))
 	require.Equal(t, http.StatusConflict, w.Code)
-	require.Contains(t, w.Body.String(), "the recovery is over")
+	require.Contains(t, w.Body.String(), "The recovery is over.")
 
 	api["GET /v1/tenants/acme/recoveries"] = says(http.StatusOK, `{"data":[]}`)
 	require.Contains(t, d.page(t, "/tenants/acme/recoveries"), "No recovery yet")
