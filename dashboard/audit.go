@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strings"
 
 	"waybill/webhook"
 )
@@ -39,6 +40,34 @@ func (e *auditEntry) Changes() []auditChange {
 		out = append(out, auditChange{name, string(before[name]), string(after[name])})
 	}
 	return out
+}
+
+// Who says in words who acted where no person did; "": Actor says it.
+func (e *auditEntry) Who() string {
+	switch e.Actor {
+	case webhook.ByFailures:
+		return "Waybill, because attempts failed"
+	case webhook.ByReceiver:
+		return "the receiver, which answered 410 Gone"
+	case webhook.BySignal, webhook.ByTemporal:
+		return "an operator, in Temporal"
+	case webhook.ByWaybill, webhook.ByVerification:
+		return "Waybill"
+	default:
+		return ""
+	}
+}
+
+// pagesOf are the sections of what can be the target of an entry, by the prefixes of ids.
+var pagesOf = map[string]string{"ep": "endpoints", "dlv": "deliveries", "rec": "recoveries", "evt": "events"}
+
+// Href is the page of the target, "" where it has none.
+func (e *auditEntry) Href() string {
+	prefix, _, _ := strings.Cut(e.Target, "_")
+	if pagesOf[prefix] == "" || e.TenantID == "" {
+		return ""
+	}
+	return "/tenants/" + url.PathEscape(e.TenantID) + "/" + pagesOf[prefix] + "/" + url.PathEscape(e.Target)
 }
 
 func members(object json.RawMessage) map[string]json.RawMessage {

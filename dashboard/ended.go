@@ -21,13 +21,16 @@ func (c *call) askToSignIn() error {
 	}
 	if c.mayBeFramed() && c.r.Header.Get("Sec-Fetch-Dest") == "iframe" {
 		// The page to sign in is in no frame, because a page around it could take the key.
-		c.frame = true
-		c.secureHeaders()
-		return c.show("problem", view{Title: "The session has ended", Status: http.StatusUnauthorized, Data: &problem{
-			Title: "The session has ended", Code: webhook.CodeUnauthorized, Detail: "Open this page again where you came from.",
-		}})
+		return c.showLeft("The session has ended", "Open this page again where you came from.")
 	}
 	return c.redirect("/sign-in?next=" + url.QueryEscape(c.backTo()))
+}
+
+// showLeft is the end of a portal session, in a frame too.
+func (c *call) showLeft(title, detail string) error {
+	c.Session, c.Tenant, c.frame = nil, nil, true
+	c.secureHeaders()
+	return c.show("problem", view{Title: title, Data: &problem{Title: title, Detail: detail}})
 }
 
 // fromElsewhere reports whether a link of another site led to this page. Browsers then send no cookie that is for this site only. The page

@@ -54,9 +54,24 @@ func TestDashboard_SessionEndsUnderAPage(t *testing.T) {
 	framed := httptest.NewRequest(http.MethodGet, "/tenants/acme", http.NoBody)
 	framed.Header.Set("Sec-Fetch-Dest", "iframe")
 	w = d.signed(framed)
-	require.Equal(t, http.StatusUnauthorized, w.Code)
 	require.Contains(t, w.Body.String(), "The session has ended")
 	require.Contains(t, w.Header().Get("Content-Security-Policy"), "frame-ancestors https://acme.example")
 	require.Empty(t, w.Header().Get("X-Frame-Options"))
 	require.NotContains(t, w.Body.String(), "<form", "nothing to type a key into")
+}
+
+// Whoever came by a link is not sent to a page that asks for a key, which no frame would show.
+func TestPortal_Leave(t *testing.T) {
+	t.Parallel()
+	ended := false
+	d := newTest(t, Options{FrameAncestors: []string{"https://acme.example"}, API: tenantAPI(t, portalSession, "rheo", fakeAPI{
+		"DELETE /v1/session": func(w http.ResponseWriter, _ *http.Request) { ended = true; w.WriteHeader(http.StatusNoContent) },
+	})})
+	w := d.signed(postForm("/sign-out", nil))
+	require.Equal(t, http.StatusOK, w.Code)
+	require.True(t, ended)
+	require.Contains(t, w.Body.String(), "Open the dashboard again where you came from.")
+	require.NotContains(t, w.Body.String(), "sign-out")
+	require.Contains(t, w.Header().Get("Content-Security-Policy"), "frame-ancestors https://acme.example")
+	require.Negative(t, w.Result().Cookies()[0].MaxAge)
 }

@@ -118,7 +118,7 @@ func spell(d time.Duration) string {
 // duration writes milliseconds.
 func duration(ms int64) string {
 	if ms == 0 {
-		return "under 1 ms"
+		return "<1 ms"
 	}
 	if ms < 10_000 {
 		return strconv.FormatInt(ms, 10) + " ms"

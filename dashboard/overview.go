@@ -69,7 +69,7 @@ func showOverview(c *call) error {
 	if err := c.get(c.path("endpoints"), url.Values{"trouble": {"true"}, "limit": {maxTrouble}}, &trouble); err != nil {
 		return err
 	}
-	failed, _, err := c.readLog(url.Values{"status": {"exhausted,retrying,held"}, "limit": {maxTrouble}}, endpointNames{})
+	failed, _, err := c.readLog(url.Values{"status": {"exhausted,retrying,held"}, "test": {"false"}, "limit": {maxTrouble}}, endpointNames{})
 	if err != nil {
 		return err
 	}

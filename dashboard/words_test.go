@@ -57,3 +57,18 @@ func TestOverview_Trouble(t *testing.T) {
 	require.Contains(t, d.page(t, "/tenants/acme"), "Ask whoever gave you the link for one that may.")
 	require.NotContains(t, d.page(t, "/tenants/acme"), "new-endpoint")
 }
+
+// An entry says in words who acted where no person did, and leads to what it is about.
+func TestAudit_Entries(t *testing.T) {
+	t.Parallel()
+	d := newTest(t, Options{API: tenantAPI(t, adminSession, "rheo", fakeAPI{
+		"GET /v1/tenants/acme/audit": says(http.StatusOK, `{"data":[
+			{"tenant":"acme","actor":"failures","action":"endpoint.disabled","target":"ep_1","after":{"status":"disabled"}},
+			{"tenant":"acme","actor":"key_1","action":"key.created","target":"key_2"}]}`),
+	})})
+	page := d.page(t, "/tenants/acme/audit")
+	require.Contains(t, page, "Waybill, because attempts failed")
+	require.Contains(t, page, `<a href="/tenants/acme/endpoints/ep_1"><code>ep_1</code></a>`)
+	require.Contains(t, page, `<code>key_1</code>`)
+	require.Contains(t, page, `<td><code>key_2</code></td>`)
+}
