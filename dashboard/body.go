@@ -50,21 +50,21 @@ func newBody(content []byte, href string) *body {
 		return b
 	}
 	text := string(content)
-	b.Raw = visible(cutText(text))
+	b.Raw = visible(cutText(maxShownBytes, text))
 	if nice := pretty(text); nice != text {
-		b.Pretty = visible(cutText(nice))
+		b.Pretty = visible(cutText(maxShownBytes, nice))
 		b.Cut = len(nice) > maxShownBytes
 	}
 	b.Cut = b.Cut || len(text) > maxShownBytes
 	return b
 }
 
-// cutText cuts a text to what a page shows, between two characters.
-func cutText(text string) string {
-	if len(text) <= maxShownBytes {
+// cutText cuts a text to so many bytes, between two characters.
+func cutText(limit int, text string) string {
+	if len(text) <= limit {
 		return text
 	}
-	end := maxShownBytes
+	end := limit
 	for !utf8.RuneStart(text[end]) {
 		end--
 	}

@@ -185,7 +185,7 @@ func readStream(t *testing.T, d *Dashboard, server *httptest.Server, path string
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+path, http.NoBody)
 	require.NoError(t, err)
-	r.AddCookie(&http.Cookie{Name: d.cookieName(), Value: sign(d.opts.SigningKeys[0], "wbs_1")})
+	r.AddCookie(&http.Cookie{Name: d.cookieName(sessionCookie), Value: sign(d.opts.SigningKeys[0], "wbs_1")})
 	answer, err := server.Client().Do(r)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = answer.Body.Close() })

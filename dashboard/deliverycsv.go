@@ -60,7 +60,7 @@ func exportDeliveries(c *call) error {
 		query.Set("cursor", next)
 		if rows, next, err = c.patientlyReadLog(query, names); err != nil {
 			if !c.gone(err) {
-				c.log.Error("a file of the log failed", "path", c.r.URL.Path, "error", err)
+				c.log.Error("a file of the log failed", "page", c.pattern(), "error", err)
 			}
 			panic(http.ErrAbortHandler) // the browser must not take a part for the whole
 		}

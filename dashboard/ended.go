@@ -9,7 +9,7 @@ import (
 
 // askToSignIn answers a request that has no session, or one whose session has ended.
 func (c *call) askToSignIn() error {
-	if _, err := c.r.Cookie(c.cookieName()); err == nil {
+	if _, err := c.r.Cookie(c.cookieName(sessionCookie)); err == nil {
 		c.dropSession()
 	} else if c.fromElsewhere() {
 		return c.show("arrive", view{Title: "Waybill", Data: c.Here()})
@@ -19,7 +19,7 @@ func (c *call) askToSignIn() error {
 		c.w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	if c.mayBeFramed() && c.r.Header.Get("Sec-Fetch-Dest") == "iframe" {
+	if c.mayBeFramed() && c.inFrame() {
 		// The page to sign in is in no frame, because a page around it could take the key.
 		return c.showLeft("The session has ended", "Open this page again where you came from.")
 	}

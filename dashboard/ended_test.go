@@ -12,7 +12,7 @@ import (
 // A link that was opened before, as by going back in the browser, says what to do, and ends the session of nobody.
 func TestPortal_LinkOpenedTwice(t *testing.T) {
 	t.Parallel()
-	d := newTest(t, Options{API: tenantAPI(t, adminSession, "rheo", fakeAPI{
+	d := newTest(t, Options{API: tenantAPI(t, portalSession, "rheo", fakeAPI{
 		"POST /v1/portal-sessions": says(http.StatusUnauthorized, unauthorized),
 	})})
 	w := d.signed(postForm("/portal", url.Values{"token": {"wbl_used"}}))

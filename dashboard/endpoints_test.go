@@ -40,7 +40,7 @@ func tenantAPI(t *testing.T, session, dialect string, besides fakeAPI) fakeAPI {
 
 // signed is a request of somebody who is signed in.
 func (d *Dashboard) signed(r *http.Request) *httptest.ResponseRecorder {
-	r.AddCookie(&http.Cookie{Name: d.cookieName(), Value: sign(d.opts.SigningKeys[0], "wbs_test")})
+	r.AddCookie(&http.Cookie{Name: d.cookieName(sessionCookie), Value: sign(d.opts.SigningKeys[0], "wbs_test")})
 	return d.answer(r)
 }
 

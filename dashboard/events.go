@@ -46,7 +46,7 @@ type event struct {
 }
 
 // Text is the data as a page shows it. The rest is a download away.
-func (e *event) Text() string { return visible(cutText(pretty(string(e.Data)))) }
+func (e *event) Text() string { return visible(cutText(maxShownBytes, pretty(string(e.Data)))) }
 
 // Cut reports whether the page shows a part of the data only.
 func (e *event) Cut() bool { return len(pretty(string(e.Data))) > maxShownBytes }

@@ -12,25 +12,23 @@ const flashCookie = "waybill_flash"
 const maxFlashBytes = 500
 
 func (c *call) keepFlash(text string) {
-	if len(text) > maxFlashBytes {
-		text = text[:maxFlashBytes]
-	}
-	cookie := c.newCookie(base64.RawURLEncoding.EncodeToString([]byte(text)))
-	cookie.Name, cookie.MaxAge = flashCookie, 60
+	cookie := c.newCookie(flashCookie, base64.RawURLEncoding.EncodeToString([]byte(cutText(maxFlashBytes, text))))
+	cookie.MaxAge = 60
 	http.SetCookie(c.w, cookie)
 }
 
+// takeFlash leaves it for the next page where a script asks for a part of this one.
 func (c *call) takeFlash() string {
-	cookie, err := c.r.Cookie(flashCookie)
-	if err != nil {
+	cookie, err := c.r.Cookie(c.cookieName(flashCookie))
+	if err != nil || c.r.Header.Get("Sec-Fetch-Dest") == "empty" {
 		return ""
 	}
 	text, err := base64.RawURLEncoding.DecodeString(cookie.Value)
 	if err != nil || len(text) > maxFlashBytes {
 		return ""
 	}
-	gone := c.newCookie("")
-	gone.Name, gone.MaxAge = flashCookie, -1
+	gone := c.newCookie(flashCookie, "")
+	gone.MaxAge = -1
 	http.SetCookie(c.w, gone)
 	return string(text)
 }

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/gorilla/mux"
+
 	"waybill/webhook"
 )
 
@@ -145,12 +147,22 @@ func (c *call) fail(err error) {
 			Status: http.StatusInternalServerError, Title: "This page could not be made", Code: webhook.CodeInternal,
 			Detail: "Something went wrong on our side, and the log has it. Try again; if it stays, tell your operator.",
 		}
-		c.log.Error("a page failed", "path", c.r.URL.Path, "error", err)
+		c.log.Error("a page failed", "page", c.pattern(), "error", err)
 	}
 	if err := c.show("problem", view{Title: p.Title, Status: p.Status, Data: p}); err != nil {
-		c.log.Error("the page of an error failed", "path", c.r.URL.Path, "error", err)
+		c.log.Error("the page of an error failed", "page", c.pattern(), "error", err)
 		http.Error(c.w, "Internal error", http.StatusInternalServerError)
 	}
+}
+
+// pattern is the page as the table of routes has it, for the log: a path may have a link that opens a portal.
+func (c *call) pattern() string {
+	if found := mux.CurrentRoute(c.r); found != nil {
+		if pattern, err := found.GetPathTemplate(); err == nil {
+			return pattern
+		}
+	}
+	return "unknown"
 }
 
 func showNotFound(*call) error {

@@ -6,20 +6,20 @@ import (
 	"encoding/base64"
 	"net/http"
 	"strings"
-	"time"
 )
 
-// Names of the cookie. The prefix __Host- makes browsers refuse one that another host set or that came without TLS.
+// The session is in a cookie. The prefix __Host- makes browsers refuse one that another host set or that came without TLS.
 const (
-	plainCookie  = "waybill_session"
-	secureCookie = "__Host-waybill_session"
+	sessionCookie = "waybill_session"
+	hostOnly      = "__Host-"
 )
 
-func (d *Dashboard) cookieName() string {
+// cookieName is the name under which browsers have a cookie.
+func (d *Dashboard) cookieName(name string) string {
 	if d.secure {
-		return secureCookie
+		return hostOnly + name
 	}
-	return plainCookie
+	return name
 }
 
 // sign returns the token with its signature, so that a cookie that was made up costs no look at the database.
@@ -31,7 +31,7 @@ func sign(key []byte, token string) string {
 
 // cookieToken returns the session's token, "" where there is no cookie or its signature is wrong.
 func (c *call) cookieToken() string {
-	cookie, err := c.r.Cookie(c.cookieName())
+	cookie, err := c.r.Cookie(c.cookieName(sessionCookie))
 	if err != nil {
 		return ""
 	}
@@ -44,32 +44,42 @@ func (c *call) cookieToken() string {
 	return ""
 }
 
-// keepSession hands the session to the browser until it ends.
-func (c *call) keepSession(token string, ends time.Time) {
-	cookie := c.newCookie(sign(c.opts.SigningKeys[0], token))
-	cookie.Expires = ends
+// keepSession hands the session to the browser until it ends. Only that of a portal may be used in a frame of another site.
+func (c *call) keepSession(s *opened) {
+	cookie := c.newCookie(sessionCookie, sign(c.opts.SigningKeys[0], s.Token))
+	cookie.Expires = s.ExpiresAt
+	if s.Tenant == "" {
+		cookie.SameSite, cookie.Partitioned = http.SameSiteStrictMode, false
+	}
 	http.SetCookie(c.w, cookie)
 }
 
 func (c *call) dropSession() {
-	cookie := c.newCookie("")
+	cookie := c.newCookie(sessionCookie, "")
 	cookie.MaxAge = -1
 	http.SetCookie(c.w, cookie)
 }
 
-// newCookie is for this site only. Where portals may be shown in frames of other sites, browsers send it there only when it says
-// so, to frames below the same site alone; the check of the origin then protects from forged forms.
-func (c *call) newCookie(value string) *http.Cookie {
-	cookie := &http.Cookie{Name: c.cookieName(), Value: value, Path: "/", HttpOnly: true, Secure: c.secure, SameSite: http.SameSiteStrictMode}
-	if c.secure && c.framed() {
+// newCookie is for this site only. In a frame of another site browsers keep a cookie only when it says so, and apart for each site that
+// shows the frame; the check of the origin then protects from forged forms.
+func (c *call) newCookie(name, value string) *http.Cookie {
+	cookie := &http.Cookie{Name: c.cookieName(name), Value: value, Path: "/", HttpOnly: true, Secure: c.secure, SameSite: http.SameSiteStrictMode}
+	if c.secure && c.framed() && c.inFrame() {
 		cookie.SameSite, cookie.Partitioned = http.SameSiteNoneMode, true
 	}
 	return cookie
 }
 
-// framed reports whether this page may be shown in a frame of another site: what a portal session sees, and the way into it.
+// framed reports whether this page may be shown in a frame of another site: what a portal session sees, the way into it, and what
+// such a frame shows when the session has ended.
 func (c *call) framed() bool {
 	return c.mayBeFramed() && (c.frame || c.Portal() || strings.HasPrefix(c.r.URL.Path, "/portal"))
+}
+
+// inFrame reports whether the browser shows this page in a frame.
+func (c *call) inFrame() bool {
+	to := c.r.Header.Get("Sec-Fetch-Dest")
+	return to == "iframe" || to == "frame"
 }
 
 // mayBeFramed reports whether the operator lets other sites show portals in frames.

@@ -24,8 +24,11 @@ type signInForm struct {
 
 // showSignIn is GET /sign-in.
 func showSignIn(c *call) error {
-	if c.Session != nil {
+	switch {
+	case c.Session != nil:
 		return c.redirect(nextPage(c.Query("next")))
+	case c.mayBeFramed() && c.inFrame():
+		return errSignIn
 	}
 	return c.show("sign-in", view{Title: "Sign in", Data: signInForm{Next: c.Query("next")}})
 }
@@ -50,7 +53,7 @@ func signIn(c *call) error {
 		return err
 	}
 	c.attempts.succeeded(c.opts.ClientAddress(c.r))
-	c.keepSession(session.Token, session.ExpiresAt)
+	c.keepSession(&session)
 	return c.redirect(nextPage(form.Next))
 }
 
@@ -71,22 +74,40 @@ func signOut(c *call) error {
 
 // showPortal is GET /portal/{token}. It does not open the link yet: programs that look at links in mails and chats send GET, and a link
 // opens once. The page sends the form by itself where there is JavaScript.
-func showPortal(c *call) error {
-	return c.show("portal", view{Title: "Open the dashboard", Data: c.part("token")})
+func showPortal(c *call) error { return c.showPortalLink(c.part("token")) }
+
+// portalLink is a link that is about to be opened. Replaces is the session that ends here when it is; nil: none that is worth a question.
+type portalLink struct {
+	Token    string
+	Replaces *session
 }
 
-// openPortal is POST /portal.
+// showPortalLink asks whoever signed in with a key: otherwise a link of somebody else, on any site, would put them into a session that
+// they believe is theirs.
+func (c *call) showPortalLink(token string) error {
+	link := portalLink{Token: token}
+	if !c.Portal() {
+		link.Replaces = c.Session
+	}
+	return c.show("portal", view{Title: "Open the dashboard", Data: link})
+}
+
+// openPortal is POST /portal. Browsers send no cookie to the page before when another site leads there, so it may not have asked.
 func openPortal(c *call) error {
+	token := c.r.PostFormValue("token")
+	if c.Session != nil && !c.Portal() && c.r.PostFormValue("replace") == "" {
+		return c.showPortalLink(token)
+	}
 	var session opened
 	c.token = ""
-	err := c.send(http.MethodPost, "/v1/portal-sessions", map[string]string{"token": c.r.PostFormValue("token")}, &session)
+	err := c.send(http.MethodPost, "/v1/portal-sessions", map[string]string{"token": token}, &session)
 	if isStatus(err, http.StatusUnauthorized) {
 		return closedLink()
 	}
 	if err != nil {
 		return err
 	}
-	c.keepSession(session.Token, session.ExpiresAt)
+	c.keepSession(&session)
 	if session.Tenant == "" {
 		return c.redirect("/")
 	}

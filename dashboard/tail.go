@@ -90,7 +90,7 @@ func (t *tail) round() (on bool, err error) {
 		_ = t.write("event: ended\ndata: {}\n\n") // the browser may have gone
 		return false, nil
 	case err != nil:
-		t.log.Error("a live tail failed", "path", t.r.URL.Path, "error", err)
+		t.log.Error("a live tail failed", "page", t.pattern(), "error", err)
 		return false, nil
 	}
 	if !changed {

@@ -85,6 +85,19 @@
     rows[next].scrollIntoView({ block: "nearest" });
   });
 
+  // A form is sent once: the second click of a double click would ask for the same again.
+  const resend = 5000;
+  document.addEventListener("submit", (e) => {
+    const form = e.target;
+    if (form.method !== "post" || e.defaultPrevented) return;
+    if (form.dataset.sent) { e.preventDefault(); return; }
+    form.dataset.sent = "true";
+    setTimeout(() => { delete form.dataset.sent; }, resend);
+  });
+  addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+  });
+
   function ready(root) {
     showTimes(root);
     document.dispatchEvent(new CustomEvent("waybill:show", { detail: root }));
@@ -95,6 +108,6 @@
     ready(document);
     // The link to a portal is opened by the page itself. A form of a program that only looks at links is never sent.
     const form = document.querySelector("form[data-submit]");
-    if (form) form.submit();
+    if (form) form.requestSubmit();
   });
 })();
