@@ -119,6 +119,9 @@ func (d *Dashboard) serve(rt route) http.Handler {
 		c.secureHeaders()
 		if err == nil {
 			r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
+			err = c.readForm()
+		}
+		if err == nil {
 			err = rt.page(c)
 		}
 		if err != nil {

@@ -182,14 +182,18 @@ type dialects struct {
 // get returns a dialect by its name.
 func (d *dialects) get(c *call, name string) (*webhook.Dialect, error) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	if found := d.known[name]; found != nil {
-		return found, nil
+	known := d.known[name]
+	d.mu.Unlock()
+	if known != nil {
+		return known, nil
 	}
 	var found webhook.Dialect
+	// Nobody waits for another one's answer: it may take long, or end with the page that asked.
 	if err := c.get("/v1/dialects/"+url.PathEscape(name), nil, &found); err != nil {
 		return nil, err
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if d.known == nil {
 		d.known = map[string]*webhook.Dialect{}
 	}

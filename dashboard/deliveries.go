@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -58,7 +57,7 @@ func listDeliveries(c *call) error {
 	page := logPage{Filters: c.filters()}
 	rows, next, err := c.readLog(c.logQuery(), endpointNames{})
 	v := view{Title: "Deliveries", Section: "deliveries", Scripts: []string{"deliveries.js"}}
-	if p := refused(err); p != nil && p.Status != http.StatusUnauthorized && p.Status != http.StatusNotFound {
+	if p := mendable(err); p != nil {
 		page.Problem, v.Status, err = p, p.Status, nil
 	}
 	if err != nil {

@@ -69,7 +69,7 @@ func retryEffects(d *webhook.Delivery) []string {
 func (c *call) actOn(act, done string) error {
 	in := map[string]string{"reason": c.r.PostFormValue("reason")}
 	err := c.send(http.MethodPost, c.path("deliveries", c.part("delivery"), act), in, nil)
-	if p := refused(err); p != nil && (p.Status == http.StatusConflict || p.Status == http.StatusUnprocessableEntity || p.Status == http.StatusBadRequest) {
+	if p := mendable(err); p != nil {
 		return c.askOf(act, p)
 	}
 	if err != nil {

@@ -40,7 +40,7 @@ func (c *call) confirmDisable(wrong *problem) error {
 // disableEndpoint is POST .../endpoints/{endpoint}/disable.
 func disableEndpoint(c *call) error {
 	path := []string{"endpoints", c.part("endpoint")}
-	err := c.send(http.MethodPost, c.path(append(path, "disable")...), map[string]any{"reason": c.r.FormValue("reason")}, nil)
+	err := c.send(http.MethodPost, c.path(append(path, "disable")...), map[string]any{"reason": c.r.PostFormValue("reason")}, nil)
 	if p := mendable(err); p != nil {
 		return c.confirmDisable(p)
 	}
@@ -82,7 +82,7 @@ var deliveryID = regexp.MustCompile(`dlv_[0-9a-f]{32}`)
 // enableEndpoint is POST .../endpoints/{endpoint}/enable.
 func enableEndpoint(c *call) error {
 	path := []string{"endpoints", c.part("endpoint")}
-	test := c.r.FormValue("test") == "true"
+	test := c.r.PostFormValue("test") == "true"
 	err := c.send(http.MethodPost, c.path(append(path, "enable")...), map[string]any{"test": test}, nil)
 	if p := mendable(err); p != nil {
 		return c.confirmEnable(p)

@@ -48,7 +48,7 @@ func (f *endpointForm) body() map[string]any {
 
 // changes is what differs from the endpoint as it is stored.
 func (f *endpointForm) changes() map[string]any {
-	stored := (&endpointForm{C: f.C, Endpoint: f.Endpoint, Values: f.C.endpointValues(f.Endpoint)}).body()
+	stored := (&endpointForm{C: f.C, Endpoint: f.Endpoint, form: form{Values: f.C.endpointValues(f.Endpoint)}}).body()
 	out := f.body()
 	for name, value := range out {
 		if before, known := stored[name]; known && reflect.DeepEqual(before, value) {

@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"cmp"
 	"maps"
 	"net/http"
 	"net/url"
@@ -13,34 +12,12 @@ import (
 
 // endpointForm is the form of an endpoint: to add one, or to edit Endpoint.
 type endpointForm struct {
+	form
 	C        *call
 	Endpoint *endpoint
-	// Values are what the fields hold, by their names.
-	Values  url.Values
-	Problem *problem
-	Groups  []typeGroup
-	// Once makes that a form which is sent twice adds one endpoint, and ETag that nobody overwrites what somebody else changed since.
-	Once, ETag string
-}
-
-// Value is what a field holds.
-func (f *endpointForm) Value(name string) string { return f.Values.Get(name) }
-
-// Has reports whether a box is ticked, or a choice is made.
-func (f *endpointForm) Has(name, value string) bool { return slices.Contains(f.Values[name], value) }
-
-// Errors says what is wrong with a field of the API.
-func (f *endpointForm) Errors(field string) []webhook.FieldError {
-	if f.Problem == nil {
-		return nil
-	}
-	var found []webhook.FieldError
-	for _, e := range f.Problem.Fields {
-		if rest, ok := strings.CutPrefix(e.Field, field); ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
-			found = append(found, e)
-		}
-	}
-	return found
+	Groups   []typeGroup
+	// ETag makes that nobody overwrites what somebody else changed since.
+	ETag string
 }
 
 // Exactly says what is wrong with some fields of the API, and not with what is below them.
@@ -119,12 +96,11 @@ func (f *endpointForm) show() error {
 	}
 	f.Groups = groupTypes(types)
 	f.placeTypes(types)
-	v := view{Title: "Add an endpoint", Section: "endpoints", Data: f}
+	v := view{Title: "Add an endpoint", Section: "endpoints", Status: f.status(), Data: f}
 	if f.Endpoint != nil {
 		v.Title = "Edit an endpoint"
 	}
 	if f.Problem != nil {
-		v.Status = f.Problem.Status
 		for _, name := range secretFields {
 			f.Values.Del(name)
 		}
@@ -158,7 +134,7 @@ func showNewEndpoint(c *call) error {
 	if !c.Manages() {
 		return notFound("This session may look, and not add endpoints.")
 	}
-	f := &endpointForm{C: c, Values: url.Values{}, Once: newOnce()}
+	f := &endpointForm{C: c, form: newForm(url.Values{})}
 	for name, values := range c.Session.Filter {
 		f.Values["filter."+name] = values
 	}
@@ -173,14 +149,10 @@ func showNewEndpoint(c *call) error {
 
 // createEndpoint is POST .../new-endpoint.
 func createEndpoint(c *call) error {
-	if err := c.r.ParseForm(); err != nil {
-		return err
-	}
-	f := &endpointForm{C: c, Values: c.r.PostForm, Once: cmp.Or(c.r.PostForm.Get("once"), newOnce())}
+	f := &endpointForm{C: c, form: c.posted()}
 	var e endpoint
 	err := c.postOnce(c.path("endpoints"), f.Once, f.body(), &e)
-	if p := mendable(err); p != nil {
-		f.Problem = p
+	if f.refusedBy(err) {
 		return f.show()
 	}
 	if err != nil {
@@ -198,26 +170,20 @@ func showEditEndpoint(c *call) error {
 	if !c.Manages() {
 		return notFound("This session may look, and not change endpoints.")
 	}
-	f := &endpointForm{C: c, Endpoint: e, Values: c.endpointValues(e), ETag: etag}
+	f := &endpointForm{C: c, Endpoint: e, form: newForm(c.endpointValues(e)), ETag: etag}
 	return f.show()
 }
 
 // editEndpoint is POST .../endpoints/{endpoint}/edit. It sends what differs from what is stored.
 func editEndpoint(c *call) error {
-	if err := c.r.ParseForm(); err != nil {
-		return err
-	}
 	e, etag, err := c.findTaggedEndpoint()
 	if err != nil {
 		return err
 	}
-	f := &endpointForm{C: c, Endpoint: e, Values: c.r.PostForm, ETag: c.r.PostForm.Get("etag")}
+	f := &endpointForm{C: c, Endpoint: e, form: c.posted(), ETag: c.r.PostForm.Get("etag")}
 	if f.ETag != etag && f.ETag != "" {
 		f.ETag = etag
-		f.Problem = &problem{
-			Status: http.StatusPreconditionFailed, Title: "Somebody else changed this endpoint while you did",
-			Detail: "The form has what you wrote. Compare it with the endpoint's page, then save again: it replaces what the other one wrote.",
-		}
+		f.Problem = changedMeanwhile("this endpoint", "Compare it with the endpoint's page")
 		return f.show()
 	}
 	patch := f.changes()
@@ -225,8 +191,7 @@ func editEndpoint(c *call) error {
 		return c.done(c.Href("endpoints", e.ID.String()), "Nothing was changed.")
 	}
 	err = c.sendWith(http.MethodPatch, c.path("endpoints", e.ID.String()), http.Header{"If-Match": {etag}}, patch, nil)
-	if p := mendable(err); p != nil {
-		f.Problem = p
+	if f.refusedBy(err) {
 		return f.show()
 	}
 	if err != nil {

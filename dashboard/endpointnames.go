@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"net/http"
 	"net/url"
 	"sync"
 
@@ -53,7 +54,7 @@ func (n endpointNames) learn(c *call, ids []webhook.EndpointID) error {
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
-			case refused(err) != nil && !isStatus(err, 429):
+			case isStatus(err, http.StatusNotFound):
 				return nil
 			case err != nil:
 				delete(n, id)

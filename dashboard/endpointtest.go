@@ -78,7 +78,7 @@ func testEndpoint(c *call) error {
 	if err != nil {
 		return err
 	}
-	p := &testPage{Endpoint: e, Type: c.r.FormValue("type"), Secret: c.r.FormValue("secret")}
+	p := &testPage{Endpoint: e, Type: c.r.PostFormValue("type"), Secret: c.r.PostFormValue("secret")}
 	in := map[string]any{"type": text(p.Type), "secret": text(p.Secret)}
 	var receipt struct {
 		Deliveries []struct {

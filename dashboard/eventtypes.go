@@ -14,6 +14,8 @@ type fullType struct {
 	eventType
 	Schema  json.RawMessage  `json:"schema"`
 	Example *webhook.Example `json:"example"`
+	// UpdatedAt is "" where the tenant did not add the type.
+	UpdatedAt string `json:"updated_at"`
 }
 
 // Own reports whether the tenant added the type, and may change it.
@@ -75,9 +77,12 @@ func editEventType(c *call) error {
 	if !t.Own() {
 		return notFound("This event type belongs to the dialect, which nobody changes here.")
 	}
-	values := url.Values{"type": {t.Type}, "description": {t.Description}, "example.data": {t.ExampleText()}, "known": {t.Type}}
+	values := url.Values{"type": {t.Type}, "description": {t.Description}, "example.data": {t.ExampleText()}, "known": {t.Type}, "updated_at": {t.UpdatedAt}}
 	if len(t.Schema) > 0 {
 		values.Set("schema", t.SchemaText())
+	}
+	if t.Example != nil {
+		values.Set("example.attributes", writePairs(t.Example.Attributes))
 	}
 	if t.Deprecated {
 		values.Set("deprecated", "true")
@@ -95,10 +100,7 @@ func (c *call) showTypeForm(f *typeForm) error {
 
 // saveEventType is POST /tenants/{tenant}/new-event-type.
 func saveEventType(c *call) error {
-	posted, err := c.posted()
-	if err != nil {
-		return err
-	}
+	posted := c.posted()
 	f := &typeForm{form: posted, Type: posted.Value("known")}
 	in := map[string]any{"description": f.Value("description"), "deprecated": f.Has("deprecated", "true")}
 	for _, field := range []struct{ name, text string }{{"schema", f.Value("schema")}, {"example.data", f.Value("example.data")}} {
@@ -112,17 +114,40 @@ func saveEventType(c *call) error {
 		if field.name == "schema" {
 			in["schema"] = json.RawMessage(field.text)
 		} else {
-			in["example"] = map[string]json.RawMessage{"data": json.RawMessage(field.text)}
+			in["example"] = map[string]any{"data": json.RawMessage(field.text), "attributes": readPairs(f.Value("example.attributes"))}
 		}
 	}
-	err = c.send(http.MethodPut, c.path("event-types", f.Value("type")), in, nil)
-	if f.Problem = refused(err); f.Problem != nil {
+	if err := c.checkTypeForm(f); err != nil {
+		return err
+	}
+	if f.Problem != nil {
+		return c.showTypeForm(f)
+	}
+	err := c.send(http.MethodPut, c.path("event-types", f.Value("type")), in, nil)
+	if f.refusedBy(err) {
 		return c.showTypeForm(f)
 	}
 	if err != nil {
 		return err
 	}
 	return c.done(c.Href("event-types", f.Value("type")), "The event type is saved.")
+}
+
+// checkTypeForm compares the form with what is stored: a new type replaces none, and a change nobody else's.
+func (c *call) checkTypeForm(f *typeForm) error {
+	stored, err := c.findEventType(f.Value("type"))
+	switch {
+	case isStatus(err, http.StatusNotFound):
+		return nil
+	case err != nil:
+		return err
+	case f.Type == "":
+		f.Problem = badField("type", "is in the catalogue already; edit it there, or choose another name")
+	case f.Value("updated_at") != stored.UpdatedAt:
+		f.Values.Set("updated_at", stored.UpdatedAt)
+		f.Problem = changedMeanwhile("this event type", "Compare it with the event type's page")
+	}
+	return nil
 }
 
 // askDeleteEventType is GET .../event-types/{type}/delete.

@@ -147,13 +147,13 @@ func percent(share *float64) string {
 	}
 }
 
-// maxIndent is how deep JSON may be that is indented. A few thousand brackets, each within the one before, would become hundreds of
-// megabytes of spaces.
-const maxIndent = 64
+// maxIndented is how large JSON may become that is indented. A few thousand brackets, each within the one before, would become hundreds of
+// megabytes of spaces, and so would many short values within a few dozen.
+const maxIndented = 4 << 20
 
 // pretty indents JSON; any other text stays as it is.
 func pretty(text string) string {
-	if depth(text) > maxIndent {
+	if indented(text) > maxIndented {
 		return text
 	}
 	var out bytes.Buffer
@@ -163,19 +163,24 @@ func pretty(text string) string {
 	return out.String()
 }
 
-// depth is how deep a text's brackets are, counted also within strings, which makes it larger than it is at most.
-func depth(text string) int {
-	deep, deepest := 0, 0
+// indented is how large a text becomes at most, counting the brackets and commas within strings too.
+func indented(text string) int {
+	size, deep := len(text), 0
 	for i := range len(text) {
 		switch text[i] {
 		case '[', '{':
 			deep++
-			deepest = max(deepest, deep)
+			size += 1 + 2*deep
 		case ']', '}':
-			deep--
+			deep = max(deep-1, 0)
+			size += 1 + 2*deep
+		case ',':
+			size += 1 + 2*deep
+		case ':':
+			size++
 		}
 	}
-	return deepest
+	return size
 }
 
 // shorten cuts a text at so many characters.

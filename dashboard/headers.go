@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -29,12 +30,15 @@ func (c *call) secureHeaders() {
 	}
 }
 
+// hostPattern is a host as a policy names a single one: no asterisk, which would stand for many, and nothing that ends the policy.
+var hostPattern = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?$`)
+
 func (c *call) logoOrigin() string {
 	if c.Tenant == nil || c.Tenant.Branding.LogoURL == "" {
 		return ""
 	}
 	at, err := url.Parse(c.Tenant.Branding.LogoURL)
-	if err != nil || at.Scheme != "https" || at.Host == "" || strings.ContainsAny(at.Host, " ;,'\"") {
+	if err != nil || at.Scheme != "https" || !hostPattern.MatchString(at.Host) {
 		return ""
 	}
 	return "https://" + at.Host

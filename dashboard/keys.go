@@ -54,7 +54,6 @@ func listKeys(c *call) error {
 // keyForm is a new key.
 type keyForm struct {
 	form
-	Once   string
 	Scopes []scopeChoice
 }
 
@@ -81,7 +80,7 @@ func (c *call) scopesOf() []scopeChoice {
 
 // askKey is GET /tenants/{tenant}/new-key.
 func askKey(c *call) error {
-	return c.showKeyForm(&keyForm{form: form{Values: url.Values{"scopes": {string(webhook.ScopePublish)}}}, Once: newOnce()})
+	return c.showKeyForm(&keyForm{form: newForm(url.Values{"scopes": {string(webhook.ScopePublish)}})})
 }
 
 func (c *call) showKeyForm(f *keyForm) error {
@@ -91,18 +90,15 @@ func (c *call) showKeyForm(f *keyForm) error {
 
 // addKey is POST /tenants/{tenant}/new-key.
 func addKey(c *call) error {
-	posted, err := c.posted()
-	if err != nil {
-		return err
-	}
-	f := &keyForm{form: posted, Once: posted.Value("once")}
+	posted := c.posted()
+	f := &keyForm{form: posted}
 	in := map[string]any{"name": f.Value("name"), "scopes": f.Values["scopes"], "allow_cidrs": lines(f.Value("allow_cidrs"))}
 	if at := f.Value("expires_at"); at != "" {
 		in["expires_at"] = inUTC(at)
 	}
 	var made apiKey
-	err = c.postOnce(c.path("keys"), f.Once, in, &made)
-	if f.Problem = refused(err); f.Problem != nil {
+	err := c.postOnce(c.path("keys"), f.Once, in, &made)
+	if f.refusedBy(err) {
 		return c.showKeyForm(f)
 	}
 	if err != nil {
@@ -132,7 +128,7 @@ func revokeKey(c *call) error {
 		path += "?made=true"
 	}
 	err := c.send(http.MethodDelete, path, nil, nil)
-	if p := refused(err); p != nil {
+	if p := mendable(err); p != nil {
 		return c.showRevoke(p)
 	}
 	if err != nil {
@@ -157,15 +153,16 @@ func (c *call) showRotate(overlap, once string, p *problem) error {
 
 // rotateKey is POST .../keys/{key}/rotate.
 func rotateKey(c *call) error {
-	overlap, once := c.r.PostFormValue("overlap"), c.r.PostFormValue("once")
+	f := c.posted()
+	overlap := f.Value("overlap")
 	in := map[string]string{}
 	if overlap != "" {
 		in["overlap"] = overlap
 	}
 	var made apiKey
-	err := c.postOnce(c.path("keys", c.part("key"), "rotate"), once, in, &made)
-	if p := refused(err); p != nil {
-		return c.showRotate(overlap, once, p)
+	err := c.postOnce(c.path("keys", c.part("key"), "rotate"), f.Once, in, &made)
+	if f.refusedBy(err) {
+		return c.showRotate(overlap, f.Once, f.Problem)
 	}
 	if err != nil {
 		return err

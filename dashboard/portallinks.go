@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -12,7 +13,6 @@ import (
 // linkForm is a new portal link.
 type linkForm struct {
 	form
-	Once string
 	// Attributes are those that a link may be limited to.
 	Attributes []string
 }
@@ -25,24 +25,18 @@ type madeLink struct {
 
 // askPortalLink is GET /tenants/{tenant}/new-portal-link.
 func askPortalLink(c *call) error {
-	return c.showLinkForm(&linkForm{form: form{Values: url.Values{"expires_in": {"1h"}, "scopes": {"manage"}}}, Once: newOnce()})
+	return c.showLinkForm(&linkForm{form: newForm(url.Values{"expires_in": {"1h"}, "scopes": {"manage"}})})
 }
 
 func (c *call) showLinkForm(f *linkForm) error {
-	for name := range c.Dialect.Attributes {
-		f.Attributes = append(f.Attributes, name)
-	}
-	slices.Sort(f.Attributes)
+	f.Attributes = slices.Sorted(maps.Keys(c.Dialect.Attributes))
 	return c.show("new-portal-link", view{Title: "Make a portal link", Section: "keys", Status: f.status(), Data: f})
 }
 
 // addPortalLink is POST /tenants/{tenant}/new-portal-link.
 func addPortalLink(c *call) error {
-	posted, err := c.posted()
-	if err != nil {
-		return err
-	}
-	f := &linkForm{form: posted, Once: posted.Value("once")}
+	posted := c.posted()
+	f := &linkForm{form: posted}
 	scopes := []webhook.Scope{webhook.ScopeRead}
 	if f.Has("scopes", string(webhook.ScopeManage)) {
 		scopes = append(scopes, webhook.ScopeManage)
@@ -52,8 +46,8 @@ func addPortalLink(c *call) error {
 		in["filter"] = filter
 	}
 	var made madeLink
-	err = c.postOnce(c.path("portal-links"), f.Once, in, &made)
-	if f.Problem = refused(err); f.Problem != nil {
+	err := c.postOnce(c.path("portal-links"), f.Once, in, &made)
+	if f.refusedBy(err) {
 		return c.showLinkForm(f)
 	}
 	if err != nil {

@@ -2,8 +2,10 @@ package dashboard
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"waybill/webhook"
@@ -12,7 +14,6 @@ import (
 // publishForm is an event to publish.
 type publishForm struct {
 	form
-	Once  string
 	Types []eventType
 	// Attributes are the names that the dialect knows.
 	Attributes []string
@@ -20,7 +21,7 @@ type publishForm struct {
 
 // askPublish is GET /tenants/{tenant}/publish, with the example of the type that the person chose.
 func askPublish(c *call) error {
-	f := &publishForm{form: form{Values: url.Values{"type": {c.Query("type")}}}, Once: newOnce()}
+	f := &publishForm{form: newForm(url.Values{"type": {c.Query("type")}})}
 	if name := c.Query("type"); name != "" {
 		t, err := c.findEventType(name)
 		if err != nil {
@@ -28,11 +29,7 @@ func askPublish(c *call) error {
 		}
 		if t.Example != nil {
 			f.Values.Set("data", pretty(string(t.Example.Data)))
-			var pairs []string
-			for name, value := range t.Example.Attributes {
-				pairs = append(pairs, name+"="+value)
-			}
-			f.Values.Set("attributes", strings.Join(pairs, "\n"))
+			f.Values.Set("attributes", writePairs(t.Example.Attributes))
 		}
 	}
 	return c.showPublish(f)
@@ -42,19 +39,14 @@ func (c *call) showPublish(f *publishForm) (err error) {
 	if f.Types, err = c.eventTypes(); err != nil {
 		return err
 	}
-	for name := range c.Dialect.Attributes {
-		f.Attributes = append(f.Attributes, name)
-	}
+	f.Attributes = slices.Sorted(maps.Keys(c.Dialect.Attributes))
 	return c.show("publish", view{Title: "Publish an event", Section: "events", Status: f.status(), Data: f})
 }
 
 // publishEvent is POST /tenants/{tenant}/publish.
 func publishEvent(c *call) error {
-	posted, err := c.posted()
-	if err != nil {
-		return err
-	}
-	f := &publishForm{form: posted, Once: posted.Value("once")}
+	posted := c.posted()
+	f := &publishForm{form: posted}
 	in := map[string]any{"type": f.Value("type"), "data": json.RawMessage(f.Value("data"))}
 	if !json.Valid([]byte(f.Value("data"))) {
 		f.Problem = badField("data", "is not JSON: "+jsonFault(f.Value("data")))
@@ -70,8 +62,8 @@ func publishEvent(c *call) error {
 		ID         string            `json:"id"`
 		Deliveries []json.RawMessage `json:"deliveries"`
 	}
-	err = c.postOnce(c.path("events"), f.Once, in, &receipt)
-	if f.Problem = refused(err); f.Problem != nil {
+	err := c.postOnce(c.path("events"), f.Once, in, &receipt)
+	if f.refusedBy(err) {
 		return c.showPublish(f)
 	}
 	if err != nil {
@@ -92,6 +84,15 @@ func readPairs(text string) map[string]string {
 		out[strings.TrimSpace(name)] = strings.TrimSpace(value)
 	}
 	return out
+}
+
+// writePairs writes name=value a line, by name.
+func writePairs(values map[string]string) string {
+	var out strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		out.WriteString(name + "=" + values[name] + "\n")
+	}
+	return out.String()
 }
 
 // badField is a problem like the API's, for what cannot be sent to it.

@@ -15,13 +15,11 @@ import (
 
 // recoverPage asks what an endpoint is to get again.
 type recoverPage struct {
+	form
 	Endpoint *endpoint
-	Values   url.Values
-	Problem  *problem
 	Types    []eventType
 	// Count is what it would send; nil: nobody counted yet.
 	Count *recoveryCount
-	Once  string
 }
 
 // recoveryCount is how many deliveries a recovery would send.
@@ -37,22 +35,12 @@ func (r *recoveryCount) Names() []string {
 	return names
 }
 
-// Value is what a field holds.
-func (p *recoverPage) Value(name string) string { return p.Values.Get(name) }
-
-// Has reports whether a box is ticked.
-func (p *recoverPage) Has(name, value string) bool { return slices.Contains(p.Values[name], value) }
-
 func (p *recoverPage) show(c *call) error {
 	var err error
 	if p.Types, err = c.eventTypes(); err != nil {
 		return err
 	}
-	v := view{Title: "Recover", Section: "recoveries", Data: p}
-	if p.Problem != nil {
-		v.Status = p.Problem.Status
-	}
-	return c.show("recover", v)
+	return c.show("recover", view{Title: "Recover", Section: "recoveries", Status: p.status(), Data: p})
 }
 
 // showRecover is GET .../endpoints/{endpoint}/recover. It proposes the time since the endpoint began to fail, or a day.
@@ -68,9 +56,9 @@ func showRecover(c *call) error {
 	if e.Streak.Since != nil && e.Streak.Since.After(c.now.Add(-webhook.DefaultRetention)) {
 		since = *e.Streak.Since
 	}
-	p := &recoverPage{Endpoint: e, Once: newOnce(), Values: url.Values{
+	p := &recoverPage{Endpoint: e, form: newForm(url.Values{
 		"since": {since.UTC().Format(formMoment)}, "statuses": {string(webhook.StatusExhausted), string(webhook.StatusCanceled)},
-	}}
+	})}
 	return p.show(c)
 }
 
@@ -80,26 +68,23 @@ func recoverEndpoint(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := c.r.ParseForm(); err != nil {
-		return err
-	}
-	p := &recoverPage{Endpoint: e, Values: c.r.PostForm, Once: cmp.Or(c.r.PostForm.Get("once"), newOnce())}
+	p := &recoverPage{Endpoint: e, form: c.posted()}
 	in := p.body()
 	if p.Value("step") != "start" {
 		in["dry_run"] = true
 		p.Count = &recoveryCount{}
 		err := c.send(http.MethodPost, c.path("recoveries"), in, p.Count)
-		if p.Problem = mendable(err); p.Problem == nil && err != nil {
-			return err
+		if p.refusedBy(err) {
+			p.Count, err = nil, nil
 		}
-		if p.Problem != nil {
-			p.Count = nil
+		if err != nil {
+			return err
 		}
 		return p.show(c)
 	}
 	var started webhook.Recovery
 	err = c.postOnce(c.path("recoveries"), p.Once, in, &started)
-	if p.Problem = mendable(err); p.Problem != nil {
+	if p.refusedBy(err) {
 		return p.show(c)
 	}
 	if err != nil {

@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"cmp"
 	"net/http"
 	"slices"
 	"time"
@@ -21,6 +20,7 @@ type secrets struct {
 
 // secretPage is about a signing secret: of an endpoint, or of a tenant whose endpoints share it.
 type secretPage struct {
+	form
 	// Owner is whose secret it is, at OwnerHref. Shared says that all endpoints of the tenant are signed with it.
 	Owner, OwnerHref string
 	Shared           bool
@@ -31,8 +31,6 @@ type secretPage struct {
 	// Secrets is nil until somebody asked to see them. Done says what was done.
 	Secrets *secrets
 	Done    string
-	Problem *problem
-	Once    string
 	// Lists says that a header has the signatures of both secrets while they overlap, and Single that one has a single signature.
 	Lists, Single bool
 	// Algorithms are those to choose from, and Algorithm is the one of now.
@@ -43,7 +41,7 @@ type secretPage struct {
 
 // secretPage is about the endpoint of the path, or about the tenant where the path has none.
 func (c *call) secretPage() (*secretPage, error) {
-	p := &secretPage{Once: newOnce(), DefaultOverlap: webhook.Duration(webhook.DefaultOverlap)}
+	p := &secretPage{form: newForm(nil), DefaultOverlap: webhook.Duration(webhook.DefaultOverlap)}
 	p.Lists = slices.ContainsFunc(c.Dialect.Signatures, func(s webhook.Signature) bool { return s.List })
 	p.Single = slices.ContainsFunc(c.Dialect.Signatures, func(s webhook.Signature) bool { return !s.List })
 	if c.part("endpoint") == "" {
@@ -67,7 +65,7 @@ func (c *call) secretPage() (*secretPage, error) {
 }
 
 func (p *secretPage) show(c *call) error {
-	return c.show("secret", view{Title: "Signing secret", Section: p.section, Status: p.Problem.status(), Data: p})
+	return c.show("secret", view{Title: "Signing secret", Section: p.section, Status: p.status(), Data: p})
 }
 
 // showSecret is GET .../endpoints/{endpoint}/secret and GET /tenants/{tenant}/secret. It shows no secret.
@@ -87,20 +85,20 @@ func changeSecret(c *call) error {
 		return err
 	}
 	found := &secrets{}
-	switch c.r.FormValue("act") {
+	switch c.r.PostFormValue("act") {
 	case "rotate":
 		p.Done = "The secret is rotated. Give the new one to the receiver."
 		if p.Shared {
 			p.Done = "The secret is rotated. Give the new one to the receivers."
 		}
-		err = c.postOnce(p.api+"/rotate-secret", cmp.Or(c.r.FormValue("once"), p.Once), c.rotation(), found)
+		err = c.postOnce(p.api+"/rotate-secret", c.posted().Once, c.rotation(), found)
 	case "retire":
 		p.Done = "The previous secret signs no more."
 		err = c.send(http.MethodPost, p.api+"/retire-secret", nil, found)
 	default:
 		err = c.get(p.api+"/secret", nil, found)
 	}
-	if p.Problem = mendable(err); p.Problem != nil {
+	if p.refusedBy(err) {
 		p.Done = ""
 		return p.show(c)
 	}
@@ -129,11 +127,11 @@ func askRetireSecret(c *call) error {
 func (c *call) rotation() map[string]any {
 	in := map[string]any{}
 	for _, name := range []string{"secret", "overlap", "algorithm"} {
-		if value := c.r.FormValue(name); value != "" {
+		if value := c.r.PostFormValue(name); value != "" {
 			in[name] = value
 		}
 	}
-	if at := c.r.FormValue("switch_at"); at != "" {
+	if at := c.r.PostFormValue("switch_at"); at != "" {
 		in["switch_at"] = inUTC(at)
 	}
 	return in

@@ -27,7 +27,11 @@ func settingsRoutes() []route {
 
 // showSettings is GET /tenants/{tenant}/settings.
 func showSettings(c *call) error {
-	t := c.Tenant
+	var t tenant
+	etag, err := c.getTagged(c.path(), &t)
+	if err != nil {
+		return err
+	}
 	values := url.Values{
 		"name": {t.Name}, "contact_email": {t.ContactEmail}, "url": {t.URL},
 		"branding.logo_url": {t.Branding.LogoURL}, "branding.accent_color": {t.Branding.AccentColor},
@@ -43,37 +47,58 @@ func showSettings(c *call) error {
 			values.Set(name, "true")
 		}
 	}
-	return c.showSettingsForm(&form{Values: values})
+	return c.showSettingsForm(&settingsForm{newForm(values), etag})
 }
 
-func (c *call) showSettingsForm(f *form) error {
+// settingsForm are the settings as somebody changes them.
+type settingsForm struct {
+	form
+	// ETag makes that nobody overwrites what somebody else changed since.
+	ETag string
+}
+
+func (c *call) showSettingsForm(f *settingsForm) error {
 	return c.show("settings", view{Title: "Settings", Section: "settings", Status: f.status(), Data: f})
 }
 
 // saveSettings is POST /tenants/{tenant}/settings. What only the administrator may set is not sent by others, whose form has no such field.
 func saveSettings(c *call) error {
-	f, err := c.posted()
-	if err != nil {
-		return err
-	}
+	f := &settingsForm{c.posted(), c.r.PostForm.Get("etag")}
 	in := map[string]any{
 		"name": f.Value("name"), "contact_email": f.Value("contact_email"), "url": f.Value("url"), "allow_unknown_types": f.Has("allow_unknown_types", "true"),
-		"branding": branding(&f), "retention": text(f.Value("retention")),
+		"branding": branding(&f.form), "retention": text(f.Value("retention")),
 	}
 	if c.Operator() {
 		in["express"], in["verify_endpoints"] = f.Has("express", "true"), f.Has("verify_endpoints", "true")
-		if limits := changedLimits(c.Tenant.Limits, &f); limits != nil {
+		if limits := changedLimits(c.Tenant.Limits, &f.form); limits != nil {
 			in["limits"] = limits
 		}
 	}
-	err = c.send(http.MethodPatch, c.path(), in, nil)
-	if f.Problem = refused(err); f.Problem != nil {
-		return c.showSettingsForm(&f)
+	header := http.Header{}
+	if f.ETag != "" {
+		header.Set("If-Match", f.ETag)
+	}
+	err := c.sendWith(http.MethodPatch, c.path(), header, in, nil)
+	if f.refusedBy(err) {
+		if f.Problem.Status == http.StatusPreconditionFailed {
+			return c.settingsChanged(f)
+		}
+		return c.showSettingsForm(f)
 	}
 	if err != nil {
 		return err
 	}
 	return c.done(c.Href("settings"), "The settings are saved.")
+}
+
+// settingsChanged shows a form again that is older than the settings.
+func (c *call) settingsChanged(f *settingsForm) error {
+	etag, err := c.getTagged(c.path(), nil)
+	if err != nil {
+		return err
+	}
+	f.ETag, f.Problem = etag, changedMeanwhile("these settings", "Compare it with the settings in another tab")
+	return c.showSettingsForm(f)
 }
 
 // changedLimits are the tenant's limits with what the form changes, because they are replaced as a whole; nil: it changes nothing.
@@ -127,7 +152,7 @@ func (c *call) showErase(p *problem) error {
 // eraseTenant is POST /tenants/{tenant}/erase.
 func eraseTenant(c *call) error {
 	err := c.send(http.MethodDelete, c.path()+"?"+url.Values{"confirm": {c.r.PostFormValue("confirm")}}.Encode(), nil, nil)
-	if p := refused(err); p != nil {
+	if p := mendable(err); p != nil {
 		return c.showErase(p)
 	}
 	if err != nil {

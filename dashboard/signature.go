@@ -2,7 +2,6 @@ package dashboard
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -85,10 +84,6 @@ func showSignature(c *call) error {
 func verifySignature(c *call) error {
 	p, err := c.findSigned()
 	if err != nil {
-		return err
-	}
-	var tooLarge *http.MaxBytesError
-	if err := c.r.ParseForm(); errors.As(err, &tooLarge) {
 		return err
 	}
 	p.Form = signatureForm{

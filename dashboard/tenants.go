@@ -45,12 +45,11 @@ func listTenants(c *call) error {
 type tenantForm struct {
 	form
 	Dialects []webhook.Dialect
-	Once     string
 }
 
 // askTenant is GET /new-tenant.
 func askTenant(c *call) error {
-	return c.showTenantForm(&tenantForm{form: form{Values: url.Values{"dialect": {"standard"}}}, Once: newOnce()})
+	return c.showTenantForm(&tenantForm{form: newForm(url.Values{"dialect": {"standard"}})})
 }
 
 func (c *call) showTenantForm(f *tenantForm) error {
@@ -65,19 +64,16 @@ func (c *call) showTenantForm(f *tenantForm) error {
 
 // addTenant is POST /new-tenant.
 func addTenant(c *call) error {
-	posted, err := c.posted()
-	if err != nil {
-		return err
-	}
-	f := &tenantForm{form: posted, Once: posted.Value("once")}
+	posted := c.posted()
+	f := &tenantForm{form: posted}
 	in := map[string]string{}
 	for _, name := range []string{"id", "name", "dialect", "contact_email", "url", "secret"} {
 		if value := f.Value(name); value != "" {
 			in[name] = value
 		}
 	}
-	err = c.postOnce("/v1/tenants", f.Once, in, nil)
-	if f.Problem = refused(err); f.Problem != nil {
+	err := c.postOnce("/v1/tenants", f.Once, in, nil)
+	if f.refusedBy(err) {
 		return c.showTenantForm(f)
 	}
 	if err != nil {
