@@ -94,7 +94,10 @@ func (s *Store) OpenLink(ctx context.Context, hash []byte, open func(*store.Foun
 		}
 		actor := store.ActorOf(ctx)
 		actor.Name = link.ID.String()
-		return s.insertSession(store.WithActor(ctx, actor), tx, session, token)
+		if err := s.insertSession(store.WithActor(ctx, actor), tx, session, token); err != nil {
+			return err
+		}
+		return endOldestSessions(ctx, tx, session)
 	})
 	return unrefused(err)
 }

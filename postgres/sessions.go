@@ -96,13 +96,21 @@ func (s *Store) CreateSession(ctx context.Context, session *webhook.Session, has
 		if err := s.insertSession(ctx, tx, session, hash); err != nil {
 			return err
 		}
-		query, args := endOldest, []any{session.KeyID, webhook.MaxSessions}
-		if session.KeyID.IsZero() {
-			query, args = endOldestOfAdmins, []any{webhook.MaxSessions}
-		}
-		_, err := tx.ExecContext(ctx, query, args...)
-		return err
+		return endOldestSessions(ctx, tx, session)
 	})
+}
+
+// endOldestSessions keeps to the limit those that were made as this one was. Sessions of portals are limited by their links.
+func endOldestSessions(ctx context.Context, tx *sqlx.Tx, made *webhook.Session) error {
+	query, args := endOldest, []any{made.KeyID, webhook.MaxSessions}
+	switch {
+	case made.OfPortal():
+		return nil
+	case made.TenantID == "":
+		query, args = endOldestOfAdmins, []any{webhook.MaxSessions}
+	}
+	_, err := tx.ExecContext(ctx, query, args...)
+	return err
 }
 
 // lockMakerOf keeps a key from being revoked until what it makes is there; the zero key is an administrator's.

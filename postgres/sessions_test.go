@@ -179,6 +179,11 @@ func TestSessions_Limits(t *testing.T) {
 	}
 	require.NoError(t, b.CreateSession(t.Context(), newSession(webhook.KeyID{}), []byte("admin"), nil))
 	require.Equal(t, webhook.MaxSessions, b.count(`SELECT count(*) FROM sessions WHERE key_id IS NULL`))
+	signIn := newLink(webhook.KeyID{})
+	signIn.TenantID, signIn.Scopes, signIn.Confinement = "", nil, nil
+	require.NoError(t, b.CreateLink(t.Context(), signIn, []byte("sign in"), nil))
+	require.NoError(t, b.OpenLink(t.Context(), []byte("sign in"), opens(now(), "signed in")))
+	require.Equal(t, webhook.MaxSessions, b.count(`SELECT count(*) FROM sessions WHERE key_id IS NULL`), "a link to sign in makes no more")
 
 	b.exec(`INSERT INTO portal_links (id, hash, tenant_id, scopes, created_at, expires_at)
 		SELECT gen_random_uuid(), convert_to(n::text, 'UTF8'), 'acme', '{}', now(), now() + interval '1 hour' FROM generate_series(1, $1) AS n`, webhook.MaxLinks-1)
