@@ -30,7 +30,6 @@ func functions(a assets) template.FuncMap {
 		"sentence": sentence,
 		"headers":  headerLines,
 		"dict":     dict,
-		"join":     strings.Join,
 		"json":     jsonText,
 		"list":     func(items ...string) []string { return items },
 		"many":     many,
