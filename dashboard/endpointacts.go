@@ -1,9 +1,11 @@
 package dashboard
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"regexp"
+	"strings"
 )
 
 // back is the page of an endpoint.
@@ -40,7 +42,8 @@ func (c *call) confirmDisable(wrong *problem) error {
 // disableEndpoint is POST .../endpoints/{endpoint}/disable.
 func disableEndpoint(c *call) error {
 	path := []string{"endpoints", c.part("endpoint")}
-	err := c.send(http.MethodPost, c.path(append(path, "disable")...), map[string]any{"reason": c.r.PostFormValue("reason")}, nil)
+	reason := cmp.Or(strings.TrimSpace(c.r.PostFormValue("reason")), "disabled in the dashboard")
+	err := c.send(http.MethodPost, c.path(append(path, "disable")...), map[string]any{"reason": reason}, nil)
 	if p := mendable(err); p != nil {
 		return c.confirmDisable(p)
 	}

@@ -3,6 +3,7 @@ package dashboard
 import (
 	"net/http"
 	"net/url"
+	"time"
 
 	"waybill/webhook"
 )
@@ -30,6 +31,12 @@ type testPage struct {
 func (p *testPage) Waits() bool {
 	return p.Delivery != nil && p.Attempt == nil && !p.Delivery.Status.Settled()
 }
+
+// testLateAfter is how long a test may wait before the page says that this is not usual. A receiver may take a minute.
+const testLateAfter = 10 * time.Second
+
+// Late reports whether the answer is awaited for long.
+func (p *testPage) Late(c *call) bool { return c.now.Sub(p.Delivery.CreatedAt) > testLateAfter }
 
 func (p *testPage) show(c *call) error {
 	types, err := c.eventTypes()

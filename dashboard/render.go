@@ -60,6 +60,11 @@ type view struct {
 	Flash string
 }
 
+// Again reports whether to ask for the same page again may help: what was wrong passes, and the request only reads.
+func (v view) Again() bool {
+	return v.C.r.Method == http.MethodGet && (v.Status >= http.StatusInternalServerError || v.Status == http.StatusTooManyRequests)
+}
+
 // show answers with a page. It is made whole before anything is sent, so that nobody sees half of one.
 func (c *call) show(name string, v view) error {
 	return c.showPart(name, "layout", v)

@@ -15,10 +15,13 @@ func showTheme(c *call) error {
 	color := c.Tenant.Branding.AccentColor
 	css := ""
 	if colorPattern.MatchString(color) {
-		css = fmt.Sprintf(":root { --accent-fill: %s; --on-accent: %s; }\n", color, readableOn(color))
+		css = fmt.Sprintf(":root { --accent-fill: %s; --on-accent: %s; }\n", color, readableOn(color)) + edge
 	}
 	return c.write(0, "text/css; charset=utf-8", []byte(css))
 }
+
+// edge keeps what has the tenant's color apart from the page where the color is that of the page, or nearly so.
+const edge = ".primary, button.primary, .mark, .policy li::before { border: 1px solid color-mix(in srgb, var(--accent-fill), var(--text) 50%); }\n"
 
 // readableOn is black or white, whichever has the greater contrast with a color (WCAG 2.2, relative luminance).
 func readableOn(color string) string {
