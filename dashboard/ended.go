@@ -21,16 +21,16 @@ func (c *call) askToSignIn() error {
 	}
 	if c.mayBeFramed() && c.inFrame() {
 		// The page to sign in is in no frame, because a page around it could take the key.
-		return c.showLeft("The session has ended", "Open this page again where you came from.")
+		return c.showLeft(http.StatusUnauthorized, "The session has ended", "Open this page again where you came from.")
 	}
 	return c.redirect("/sign-in?next=" + url.QueryEscape(c.backTo()))
 }
 
 // showLeft is the end of a portal session, in a frame too.
-func (c *call) showLeft(title, detail string) error {
+func (c *call) showLeft(status int, title, detail string) error {
 	c.Session, c.Tenant, c.frame = nil, nil, true
 	c.secureHeaders()
-	return c.show("problem", view{Title: title, Data: &problem{Title: title, Detail: detail}})
+	return c.show("problem", view{Title: title, Status: status, Data: &problem{Title: title, Detail: detail}})
 }
 
 // fromElsewhere reports whether a link of another site led to this page. Browsers then send no cookie that is for this site only. The page

@@ -67,7 +67,7 @@ func signOut(c *call) error {
 	c.dropSession()
 	if c.Portal() {
 		// Whoever came by a link has no key to sign in with, and the page to sign in is in no frame.
-		return c.showLeft("You have left", "Open the dashboard again where you came from.")
+		return c.showLeft(http.StatusOK, "You have left", "Open the dashboard again where you came from.")
 	}
 	return c.redirect("/sign-in")
 }
