@@ -148,3 +148,14 @@ func (d *Dashboard) router() http.Handler {
 	m.MethodNotAllowedHandler = m.NotFoundHandler
 	return m
 }
+
+// Pages returns the paths that answer GET, as the router has them, such as /tenants/{tenant}/endpoints. A test opens them all.
+func Pages() []string {
+	var paths []string
+	for _, rt := range (&Dashboard{}).routes() {
+		if rt.method == http.MethodGet {
+			paths = append(paths, rt.path)
+		}
+	}
+	return paths
+}

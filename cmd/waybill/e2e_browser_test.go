@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"encoding/hex"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -28,8 +29,9 @@ var sharedBrowser = sync.OnceValues(func() (*browser.Browser, error) {
 // person looks at the dashboard and does what a person does. A step that fails ends the test, and whatever the browser has to complain
 // about fails it.
 type person struct {
-	t   *testing.T
-	tab *browser.Tab
+	t    *testing.T
+	tab  *browser.Tab
+	name string // of the folder that keeps the page
 }
 
 // visit opens a browser for a person whom the server does not know yet.
@@ -39,7 +41,7 @@ func visit(t *testing.T, s *server) *person {
 	require.NoError(t, err)
 	tab, err := b.Open("http://" + s.address)
 	require.NoError(t, err)
-	p := &person{t, tab}
+	p := &person{t, tab, hex.EncodeToString(random(2))}
 	t.Cleanup(p.leave)
 	return p
 }
@@ -53,7 +55,7 @@ func (p *person) leave() {
 	if !p.t.Failed() {
 		return
 	}
-	folder, err := filepath.Abs(filepath.Join(checkout, ".waybill", "test-output", strings.ReplaceAll(p.t.Name(), "/", "_")))
+	folder, err := filepath.Abs(filepath.Join(checkout, ".waybill", "test-output", strings.ReplaceAll(p.t.Name(), "/", "_"), p.name))
 	if err == nil {
 		err = p.tab.Keep(folder)
 	}
@@ -80,7 +82,6 @@ func (p *person) press(names ...string)       { p.t.Helper(); p.each(p.tab.Press
 func (p *person) pressOn(selector string)     { p.t.Helper(); p.must(p.tab.PressOn(selector)) }
 func (p *person) fill(label, value string)    { p.t.Helper(); p.must(p.tab.Fill(label, value)) }
 func (p *person) tick(labels ...string)       { p.t.Helper(); p.each(p.tab.Tick, labels) }
-func (p *person) untick(labels ...string)     { p.t.Helper(); p.each(p.tab.Untick, labels) }
 func (p *person) keys(keys string)            { p.t.Helper(); p.must(p.tab.Type(keys)) }
 func (p *person) see(texts ...string)         { p.t.Helper(); p.each(p.tab.See, texts) }
 func (p *person) lose(texts ...string)        { p.t.Helper(); p.each(p.tab.Lose, texts) }

@@ -27,18 +27,26 @@ func (v Violation) String() string {
 	return out.String()
 }
 
-// axeOptions ask for every rule that axe has for people who cannot see, hear or point, and for those that it calls best practices.
-const axeOptions = `{resultTypes: ["violations"], preload: false}`
+// What axe is asked for: every rule that it has, best practices included, or those that depend on colors alone.
+const (
+	everyRule  = `{resultTypes: ["violations"], preload: false}`
+	colorRules = `{resultTypes: ["violations"], preload: false, runOnly: ["color-contrast", "link-in-text-block"]}`
+)
 
 // Examine returns what axe-core finds on the page as it is now.
-func (t *Tab) Examine() ([]Violation, error) {
+func (t *Tab) Examine() ([]Violation, error) { return t.ask(everyRule) }
+
+// ExamineColors returns what it finds wrong with the colors. It is for a page that was examined in other colors.
+func (t *Tab) ExamineColors() ([]Violation, error) { return t.ask(colorRules) }
+
+func (t *Tab) ask(rules string) ([]Violation, error) {
 	ctx, cancel := context.WithTimeout(t.ctx, 4*stepTimeout)
 	defer cancel()
 	if err := t.run(ctx, `typeof axe === "undefined" ? (() => {`+t.axe+`})() : null`, nil); err != nil {
 		return nil, err
 	}
 	var found string
-	if err := t.run(ctx, `axe.run(document, `+axeOptions+`).then(r => JSON.stringify(r.violations))`, &found); err != nil {
+	if err := t.run(ctx, `axe.run(document, `+rules+`).then(r => JSON.stringify(r.violations))`, &found); err != nil {
 		return nil, err
 	}
 	var violations []Violation

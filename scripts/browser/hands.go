@@ -218,10 +218,10 @@ func (t *Tab) await(text string, there bool) error {
 	})
 }
 
-// Has reports whether there is a button, link or summary of that name now.
+// Has reports whether there is a button, link or summary of exactly that name now.
 func (t *Tab) Has(name string) (bool, error) {
 	n, _ := json.Marshal(name) // a string
 	var there bool
-	err := t.Run(`!!(`+find+`)("press", `+string(n)+`)`, &there)
+	err := t.Run(`!!(`+find+`)("has", `+string(n)+`)`, &there)
 	return there, err
 }

@@ -4,7 +4,7 @@
   const shown = (el) => el.checkVisibility({ visibilityProperty: true }) && el.getClientRects().length > 0;
   const within = document.querySelector("dialog[open]") || document;
   const all = (selector) => [...within.querySelectorAll(selector)].filter(shown);
-  const one = (list, same) => list.find((el) => same(text(el), el)) ;
+  const one = (list, same) => list.find((el) => same(text(el)));
   const exact = (said) => said === name, begins = (said) => said.startsWith(name);
 
   // A field has a label, around it or beside it; what the label says begins with the name.
@@ -17,6 +17,7 @@
   const pressable = () => all("button, a[href], summary, input[type=submit]");
   switch (kind) {
     case "press": return one(pressable(), exact) || one(pressable(), begins);
+    case "has": return one(pressable(), exact);
     case "field": return field();
     case "css": return all(name)[0];
   }

@@ -112,14 +112,18 @@ func (t *Tab) settle(ctx context.Context) error {
 func poll(ctx context.Context, ok func() error) error {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
+	var last error
 	for {
 		err := ok()
 		if err == nil {
 			return nil
 		}
+		if last == nil || ctx.Err() == nil {
+			last = err // rather than that the time was over while it asked
+		}
 		select {
 		case <-ctx.Done():
-			return err
+			return last
 		case <-ticker.C:
 		}
 	}
@@ -192,4 +196,10 @@ func (t *Tab) Keep(folder string) error {
 		told = os.WriteFile(filepath.Join(folder, "page.html"), []byte(html), 0o644)
 	}
 	return errors.Join(err, told)
+}
+
+// Scripts says whether pages that are opened from now on run their scripts. Ours run all the same.
+func (t *Tab) Scripts(on bool) error {
+	_, err := chromedp.Call(t.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on})
+	return err
 }
