@@ -2,7 +2,6 @@ package dashboard
 
 import (
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -17,16 +16,16 @@ type eventType struct {
 	Deprecated  bool   `json:"deprecated"`
 }
 
-// Summary is the first sentence of the description. One ends before a capital letter, so that "e.g. this" ends none.
+// Summary is the first sentence of the description. The full stop of an abbreviation ends none.
 func (t eventType) Summary() string {
 	line := firstLine(t.Description)
-	if end := sentenceEnd.FindStringIndex(line); end != nil {
-		line = line[:end[0]+1]
+	for at := range line {
+		if head := line[:at]; strings.HasPrefix(line[at:], ". ") && !strings.HasSuffix(head, "e.g") && !strings.HasSuffix(head, "i.e") {
+			return shorten(maxSummary, head+".")
+		}
 	}
 	return shorten(maxSummary, line)
 }
-
-var sentenceEnd = regexp.MustCompile(`\. \p{Lu}`)
 
 const maxSummary = 100
 

@@ -20,7 +20,7 @@ func TestSentence(t *testing.T) {
 func TestEventType_Summary(t *testing.T) {
 	t.Parallel()
 	for description, want := range map[string]string{
-		"Fired if it fails (e.g. an expired token). More.": "Fired if it fails (e.g. an expired token).", "One. Two.": "One.", "Alone": "Alone",
+		"Fired if it fails (e.g. an expired token). More.": "Fired if it fails (e.g. an expired token).", "One. two is next.": "One.", "Alone": "Alone",
 	} {
 		require.Equal(t, want, eventType{Description: description}.Summary())
 	}
