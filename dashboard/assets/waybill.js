@@ -42,6 +42,8 @@
     if (!form) { location.href = link.href; return; }
     const dialog = document.getElementById("dialog");
     dialog.replaceChildren(document.adoptNode(form));
+    const title = dialog.querySelector("h1");
+    if (title) dialog.setAttribute("aria-label", title.textContent); // what a screen reader says first
     dialog.showModal();
   }
 
