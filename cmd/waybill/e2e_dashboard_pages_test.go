@@ -15,7 +15,7 @@ import (
 const maxWeight = 150_000
 
 // Every page weighs little at the first look, fits a phone, and axe-core finds nothing on it, light or dark, wide or narrow. With
-// WAYBILL_TEST_PICTURES naming a folder, the test leaves pictures of all pages there.
+// WAYBILL_TEST_PICTURES naming a folder, the test leaves pictures of all pages there; with the name "docs" it makes those of docs/dashboard.md.
 func TestDashboard_EveryPage(t *testing.T) {
 	t.Parallel()
 	g := newGallery(t)
@@ -128,6 +128,15 @@ func (p *person) pictures(g *gallery, folder, path string) {
 		name = strings.ReplaceAll(name, id, word)
 	}
 	name = strings.Trim(notName.ReplaceAllString(strings.TrimPrefix(name, "/tenants/"), "-"), "-")
+	if folder == documentation {
+		if file, ok := documented[name]; ok {
+			p.must(p.tab.Look(1280, 860, false))
+			picture, err := p.tab.Picture(false)
+			p.must(err)
+			p.must(os.WriteFile(filepath.Join(checkout, "docs", "img", file+".png"), fewColors(p.t, picture), 0o644))
+		}
+		return
+	}
 	for _, look := range looks {
 		p.must(p.tab.Look(look.width, 800, look.dark))
 		var height int64
