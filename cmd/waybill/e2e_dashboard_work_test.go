@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -49,7 +50,7 @@ func TestDashboard_Recovery(t *testing.T) {
 	tn := newTenant(t, shared(t), "standard", fields{"retry": fields{"schedule": []string{}}})
 	r := newReceiver(t, reply{status: 500})
 	e := tn.endpoint(t, r, nil)
-	tn.exhaust(t, 5, fields{"type": "order.confirmed", "data": 1}, 1)
+	tn.exhaust(t, 30, fields{"type": "order.confirmed", "data": 1}, 1)
 	tn.exhaust(t, 1, fields{"type": "order.canceled", "data": 1}, 1)
 	r.answers(reply{})
 	_, key := tn.keyOf(t, "read", "manage")
@@ -64,22 +65,38 @@ func TestDashboard_Recovery(t *testing.T) {
 	}
 	ask("order.canceled", "")
 	p.see("It would send 1 delivery")
-	require.Len(t, r.got(), 6, "counting sends nothing")
+	require.Len(t, r.got(), 31, "counting sends nothing")
 	p.press("Send 1 delivery")
 	p.see("1 of 1 attempted", "completed", "the receiver is mended")
-	r.wait(t, 7)
+	r.wait(t, 32)
 
 	ask("order.*", "1")
-	p.see("It would send 5 deliveries", "order.confirmed")
-	p.press("Send 5 deliveries")
-	p.see("running", "1 of 5 attempted", "2 of 5 attempted") // which the page shows by itself
+	p.see("It would send 30 deliveries", "order.confirmed")
+	p.press("Send 30 deliveries")
+	p.see("running")
+	begun := p.progress(30)
+	await(t, patience, "the page to show progress by itself", func() error {
+		if now := p.progress(30); now <= begun {
+			return fmt.Errorf("it shows %d", now)
+		}
+		return nil
+	})
 	p.press("Cancel it")
 	p.see("Cancel")
 	p.pressOn("dialog button")
 	p.see("canceled", "not attempted")
-	require.Less(t, len(tn.deliveries(t, "?status=delivered")), 6)
+	require.Less(t, len(tn.deliveries(t, "?status=delivered")), 31)
 	p.open("/tenants/" + tn.id + "/recoveries")
 	require.Len(t, p.rows("main tbody tr"), 2)
+}
+
+// progress is how many the page of a recovery says were attempted, of so many.
+func (p *person) progress(of int) int {
+	p.t.Helper()
+	var n int
+	_, err := fmt.Sscanf(p.text("#progress"), "%d of "+fmt.Sprint(of)+" attempted", &n)
+	p.must(err)
+	return n
 }
 
 // A receiver's developer pastes what arrived and reads whether it verifies and, if not, what is wrong.
