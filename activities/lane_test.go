@@ -88,6 +88,7 @@ func TestActivities_Attempt_spillsToASlowEndpoint(t *testing.T) {
 	require.False(t, attempt(activities.LaneFast).Spilled)
 	require.True(t, attempt(activities.LaneFast).Spilled)
 	hangs.Store(false)
+	timeout = webhook.Duration(10 * time.Second) // a busy machine may take more than what the receiver was let hang for
 	require.True(t, attempt(activities.LaneFast).Spilled)
 	require.Equal(t, webhook.StatusDelivered, attempt(activities.LaneIsolated).Status)
 	require.Equal(t, webhook.StatusDelivered, attempt(activities.LaneFast).Status)

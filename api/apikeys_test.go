@@ -84,7 +84,7 @@ func TestKeys_CreatedByAndLastUsed(t *testing.T) {
 	require.Eventually(t, func() bool { return used() == "2026-05-27T14:33:00Z" }, 5*time.Second, time.Millisecond)
 	b.store.mu.Lock()
 	defer b.store.mu.Unlock()
-	require.Equal(t, 2, b.store.calls["NoteKeyUses"])
+	require.Equal(t, 2, b.store.called("NoteKeyUses"))
 }
 
 // listed returns a key as the list shows it.
@@ -344,7 +344,7 @@ func TestKeys_UnknownOnesAreRemembered(t *testing.T) {
 			b.call("wbk_"+strings.Repeat(string(c), 43), "GET", "/v1/dialects", "").problem(401, webhook.CodeUnauthorized)
 		}
 	}
-	require.Equal(t, 2, b.store.calls["APIKeyByHash"])
+	require.Equal(t, 2, b.store.called("APIKeyByHash"))
 }
 
 func TestKeys_SeveralAdmins(t *testing.T) {

@@ -41,7 +41,7 @@ func TestAuth_CachesKeysUntilRevoked(t *testing.T) {
 	for range 5 {
 		b.call(key, "GET", "/v1/tenants/acme", "").want(200)
 	}
-	require.Equal(t, 1, b.store.calls["APIKeyByHash"])
+	require.Equal(t, 1, b.store.called("APIKeyByHash"))
 	a := b.call(key, "DELETE", "/v1/tenants/acme/keys/"+id, "").want(204)
 	require.Empty(t, a.body)
 	b.call(key, "GET", "/v1/tenants/acme", "").problem(401, webhook.CodeUnauthorized)

@@ -75,7 +75,7 @@ func TestBacklog_Full(t *testing.T) {
 		require.Equal(t, "5", a.header.Get("Retry-After"))
 	}
 	require.Empty(t, b.store.events)
-	require.Zero(t, b.store.calls["Accept"])
+	require.Zero(t, b.store.called("Accept"))
 
 	b.admin("POST", "/v1/tenants/acme/events", `{"data":1}`).problem(422, webhook.CodeInvalid)
 	b.admin("GET", "/v1/tenants/acme/deliveries", "").want(200)

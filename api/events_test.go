@@ -204,7 +204,7 @@ func TestEvents_TenantIsReadOnce(t *testing.T) {
 	for range 20 {
 		b.admin("POST", "/v1/tenants/acme/events", `{"type":"a.b","data":1}`).want(202)
 	}
-	require.LessOrEqual(t, b.store.calls["Tenant"], 2)
+	require.LessOrEqual(t, b.store.called("Tenant"), 2)
 }
 
 func TestBatch(t *testing.T) {

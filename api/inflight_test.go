@@ -101,7 +101,7 @@ func TestInflight_NoRoom(t *testing.T) {
 		b.spec.check(t, r, "", a, true)
 	}
 	b.admin("GET", "/v1/tenants/acme", "").want(200)
-	require.Zero(t, b.store.calls["Accept"])
+	require.Zero(t, b.store.called("Accept"))
 
 	require.Equal(t, 200, end("]}"), "who has begun may end")
 	require.Zero(t, b.server.InflightBytes())

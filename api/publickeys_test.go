@@ -81,7 +81,7 @@ func TestKeySet_IsKept(t *testing.T) {
 	for range 20 {
 		require.Len(t, keys(), 1)
 	}
-	require.Equal(t, 1, b.store.calls["KeySet"])
+	require.Equal(t, 1, b.store.called("KeySet"))
 	require.Equal(t, 1, strings.Count(b.log.String(), "signing secrets cannot be read"))
 	require.Contains(t, b.log.String(), damaged["id"])
 	b.admin("GET", "/v1/tenants/acme/endpoints/"+damaged["id"].(string)+"/public-key", "").problem(500, webhook.CodeInternal)

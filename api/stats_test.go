@@ -122,11 +122,11 @@ func TestListEndpoints_Stats(t *testing.T) {
 
 	since := at.Add(-23 * time.Hour)
 	require.Equal(t, []statsQuestion{{ids[0], since, time.Hour}, {ids[1], since, time.Hour}}, b.store.statsAsked, "of the page alone, not of %s", next)
-	require.Equal(t, 1, b.store.calls["EndpointStats"])
+	require.Equal(t, 1, b.store.called("EndpointStats"))
 
 	plain := into[struct{ Data []object }](b.admin("GET", "/v1/tenants/acme/endpoints", "").want(200))
 	require.NotContains(t, plain.Data[0], "stats")
-	require.Equal(t, 1, b.store.calls["EndpointStats"])
+	require.Equal(t, 1, b.store.called("EndpointStats"))
 	require.Equal(t, "query: stats is 1h, 24h or 7d", b.admin("GET", "/v1/tenants/acme/endpoints?stats=30d", "").problem(422, webhook.CodeInvalid).Detail)
 	b.admin("GET", "/v1/tenants/acme/endpoints?stats=", "").problem(422, webhook.CodeInvalid)
 }

@@ -98,6 +98,13 @@ func (m *memStore) enter(method string) (func(), error) {
 	return m.mu.Unlock, err
 }
 
+// called is how often a method was called. The use of keys is noted beside the requests, so it needs the lock.
+func (m *memStore) called(method string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.calls[method]
+}
+
 func missing(what, id string) error {
 	return webhook.Errorf(webhook.CodeNotFound, "there is no %s %q", what, id)
 }

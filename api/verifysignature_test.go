@@ -78,7 +78,7 @@ func TestVerifySignature(t *testing.T) {
 	require.Equal(t, "message signature", got.Signatures[1].Profile)
 	require.Equal(t, &webhook.ToleranceFinding{OK: true}, got.Tolerance)
 	require.NotContains(t, string(a.body), secret[6:])
-	require.Zero(t, b.store.calls["Attempt"], "what verifies needs no look at what was sent")
+	require.Zero(t, b.store.called("Attempt"), "what verifies needs no look at what was sent")
 
 	p.At = "2026-05-27T14:44:30Z"
 	got = into[webhook.SignatureReport](b.verify(reader, endpoint, p).want(200))
