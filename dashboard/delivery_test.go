@@ -174,10 +174,10 @@ func TestCurl(t *testing.T) {
 		path, body string
 		header     http.Header
 	}
-	var got request
+	arrived := make(chan request, 1)
 	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body) // what is missing shows below
-		got = request{r.RequestURI, string(body), r.Header}
+		arrived <- request{r.RequestURI, string(body), r.Header}
 	}))
 	t.Cleanup(receiver.Close)
 	for _, sent := range []string{`{"a":"it's $HOME, \"` + "`id`" + `\" \\ !x"}`, "@/etc/passwd", "two\nlines\n", "é ☃ {[1-3]}", "-x"} {
@@ -188,6 +188,7 @@ func TestCurl(t *testing.T) {
 		require.Empty(t, command.File)
 		out, err := exec.CommandContext(t.Context(), "sh", "-c", command.Command).CombinedOutput()
 		require.NoError(t, err, "%s: %s", command.Command, out)
+		got := <-arrived
 		require.Equal(t, request{"/a/../b?x={1,2}&y=[1-3]&z='", sent, http.Header{
 			"X-Sig": {"it's; $(id)"}, "X-Empty": {""}, "Content-Type": {"application/json"}, "Content-Length": got.header["Content-Length"],
 		}}, got, command.Command)

@@ -36,7 +36,7 @@ func database(t *testing.T, name string) string {
 	t.Helper()
 	admin := rawDB(t, "public")
 	drop := func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute) // it waits for a checkpoint
 		defer cancel()
 		for _, query := range []string{`DROP DATABASE IF EXISTS ` + name + ` WITH (FORCE)`, `DROP ROLE IF EXISTS auction_app`} {
 			_, err := admin.ExecContext(ctx, query)

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"encoding/hex"
 	"fmt"
 	"os/exec"
 	"strings"
@@ -19,7 +20,7 @@ func (g *group) dump(t *testing.T) string {
 }
 
 // inDump is a text as pg_dump shows it where the column has bytes, which are written in hexadecimal.
-func inDump(text string) string { return forms(text)[1] }
+func inDump(text string) string { return hex.EncodeToString([]byte(text)) }
 
 // full is a tenant with something of everything, and what of it must not stay.
 type full struct {
