@@ -24,7 +24,7 @@ const (
 func logP50Of(kind string) metric { return metric("log_p50_ms: " + kind) }
 func logP95Of(kind string) metric { return metric("log_p95_ms: " + kind) }
 
-// logCase asks a long log, with nothing beside it.
+// logCase asks a long log, by the API and by pages of the dashboard, with nothing beside it.
 func logCase(ctx context.Context, r *rig) error {
 	if err := r.forgetEvents(ctx); err != nil {
 		return err
@@ -36,7 +36,10 @@ func logCase(ctx context.Context, r *rig) error {
 	info := row{Key: rowLogAsked, Title: fmt.Sprintf("%d attempts stored", stored.attempts)}
 	err = r.series(ctx, info, func(ctx context.Context, share float64) (figures, error) {
 		f := figures{}
-		return f, r.askLog(ctx, f, stored, share)
+		if err := r.askLog(ctx, f, stored, share); err != nil {
+			return nil, err
+		}
+		return f, r.askPages(ctx, f, stored, share)
 	})
 	if err != nil {
 		return err

@@ -34,6 +34,8 @@ type storedLog struct {
 	tenants   []string
 	endpoints [][]string
 	attempts  int
+	// crowded says that the first tenant has its crowd of endpoints.
+	crowded bool
 }
 
 // createMonths makes the partitions that Waybill would have made in the two months before this one.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -197,7 +198,7 @@ func printLogQueries(out io.Writer, info row) error {
 		info.cell(logP95, 1), info.cell(logRSS, 0))
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "query\tp50 ms\tp95 ms")
-	for _, kind := range logKinds() {
+	for _, kind := range slices.Concat(logKinds(), pageKinds()) {
 		fmt.Fprintf(table, "%s\t%s\t%s\n", kind.name, info.cell(logP50Of(kind.name), 1), info.cell(logP95Of(kind.name), 1))
 	}
 	fmt.Fprintln(table)
