@@ -82,8 +82,6 @@ func TestKeys_CreatedByAndLastUsed(t *testing.T) {
 	c.advance(time.Minute)
 	b.call(key, "GET", "/v1/tenants/acme", "").want(200)
 	require.Eventually(t, func() bool { return used() == "2026-05-27T14:33:00Z" }, 5*time.Second, time.Millisecond)
-	b.store.mu.Lock()
-	defer b.store.mu.Unlock()
 	require.Equal(t, 2, b.store.called("NoteKeyUses"))
 }
 
