@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 
 	"waybill/webhook"
@@ -53,12 +51,7 @@ type list[T any] struct {
 
 // path is the path of a resource of the tenant in the API.
 func (c *call) path(parts ...string) string {
-	var path strings.Builder
-	path.WriteString("/v1/tenants/" + url.PathEscape(c.Tenant.ID))
-	for _, part := range parts {
-		path.WriteString("/" + url.PathEscape(part))
-	}
-	return path.String()
+	return "/v1" + c.Href(parts...) // pages have the paths of what they show
 }
 
 // get reads a resource of the API into out.
@@ -200,5 +193,3 @@ func (d *dialects) get(c *call, name string) (*webhook.Dialect, error) {
 	d.known[name] = &found // there are as many as files of dialects
 	return &found, nil
 }
-
-var _ io.Writer = (*answer)(nil)

@@ -73,11 +73,14 @@ func showOverview(c *call) error {
 	if err != nil {
 		return err
 	}
-	var any list[endpoint]
-	if err := c.get(c.path("endpoints"), url.Values{"limit": {"1"}}, &any); err != nil {
-		return err
+	o.Trouble, o.MoreTrouble, o.Failed, o.Any = trouble.Data, trouble.NextCursor != "", failed, len(trouble.Data) > 0
+	if !o.Any {
+		var first list[endpoint]
+		if err := c.get(c.path("endpoints"), url.Values{"limit": {"1"}}, &first); err != nil {
+			return err
+		}
+		o.Any = len(first.Data) > 0
 	}
-	o.Trouble, o.MoreTrouble, o.Failed, o.Any = trouble.Data, trouble.NextCursor != "", failed, len(any.Data) > 0
 	if c.Operator() {
 		o.Instance = &instance{}
 		if err := c.get("/v1/status", nil, o.Instance); err != nil {
