@@ -3,6 +3,7 @@ package workflows_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ type noticeStory struct {
 	t   *testing.T
 	env *testsuite.TestWorkflowEnvironment
 
+	mu       sync.Mutex
 	gathered int64
 	lastMail time.Time
 	// told is what each mail counted, and at when each was sent, since the start.
@@ -45,6 +47,8 @@ func newNoticeStory(t *testing.T) *noticeStory {
 
 // send plays the activity: at most one mail an hour.
 func (s *noticeStory) send(_ context.Context, in activities.NoticeInput) (*activities.NoticeResult, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	require.Equal(s.t, "acme", in.Tenant)
 	require.Equal(s.t, endpointID(1), in.EndpointID)
 	now := s.env.Now()
@@ -74,7 +78,9 @@ func (s *noticeStory) send(_ context.Context, in activities.NoticeInput) (*activ
 // fails adds an exhausted delivery after a time since the start, and wakes the workflow as the upkeep does.
 func (s *noticeStory) fails(after time.Duration) {
 	s.env.RegisterDelayedCallback(func() {
+		s.mu.Lock()
 		s.gathered++
+		s.mu.Unlock()
 		s.env.SignalWorkflow(workflows.SignalWake, nil)
 	}, after)
 }

@@ -2,6 +2,7 @@ package workflows_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,8 +24,9 @@ import (
 type queueStory struct {
 	t   *testing.T
 	env *testsuite.TestWorkflowEnvironment
-	// drain answers the n-th drain, from 1.
+	// drain answers the n-th drain, from 1. It can run while SetEnabled does.
 	drain  func(n int, in activities.DrainInput) (*activities.DrainResult, error)
+	mu     sync.Mutex
 	inputs []activities.DrainInput
 	at     []time.Duration
 	timers []time.Duration
@@ -40,12 +42,17 @@ func newQueueStory(t *testing.T, drain func(n int, in activities.DrainInput) (*a
 	activities.Register(s.env, a)
 	s.env.OnActivity(a.Drain, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in activities.DrainInput) (*activities.DrainResult, error) {
+			s.mu.Lock()
 			s.inputs, s.at = append(s.inputs, in), append(s.at, s.env.Now().Sub(began))
-			return s.drain(len(s.inputs), in)
+			n := len(s.inputs)
+			s.mu.Unlock()
+			return s.drain(n, in)
 		}).Maybe()
 	s.env.OnActivity(activities.NameSetEnabled, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in activities.SetEnabledInput) error {
+			s.mu.Lock()
 			s.enabling = append(s.enabling, in)
+			s.mu.Unlock()
 			if s.enabled != nil {
 				s.enabled()
 			}
@@ -53,6 +60,13 @@ func newQueueStory(t *testing.T, drain func(n int, in activities.DrainInput) (*a
 		}).Maybe()
 	s.env.SetOnTimerScheduledListener(func(_ string, duration time.Duration) { s.timers = append(s.timers, duration) })
 	return s
+}
+
+// switched counts how often SetEnabled was asked so far.
+func (s *queueStory) switched() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.enabling)
 }
 
 func (s *queueStory) wake(after time.Duration) {
@@ -200,7 +214,7 @@ func TestEndpointQueue_Switches(t *testing.T) {
 	t.Parallel()
 	s := newQueueStory(t, nil)
 	s.drain = func(int, activities.DrainInput) (*activities.DrainResult, error) {
-		switch len(s.enabling) {
+		switch s.switched() {
 		case 0:
 			return &activities.DrainResult{Window: 4, Waiting: 1, Next: time.Hour}, nil
 		case 1:

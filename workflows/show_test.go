@@ -53,7 +53,7 @@ func TestEventDelivery_Details(t *testing.T) {
 func TestEventDelivery_DetailsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := newStory(t, "auction-excellence")
-	s.answer = alwaysDown
+	s.answer = failing(1)
 	s.at(30*time.Second, func() {
 		require.Equal(t, 50, strings.Count(s.details(), "**retrying**"))
 		require.Contains(t, s.details(), "and 150 more: see query delivery_status")
