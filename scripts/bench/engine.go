@@ -37,7 +37,7 @@ func openEngine(ctx context.Context, o *options, tag string, out *stack.Printer)
 		return nil, err
 	}
 	if o.given() {
-		return openGiven(o, root, tag, out)
+		return openGiven(o, tag, out)
 	}
 	s, err := stack.OpenTest(ctx, root, out, o.without...)
 	if err != nil {
@@ -77,7 +77,7 @@ func partsOf(s *stack.Stack) ([]measuredProcess, error) {
 // openGiven takes what is there. Waybill's tables go to a schema and its workflows to a namespace of their own, because
 // cases empty the tables, and because two Waybills in one namespace would take each other's workflows. Both are removed
 // in the end; a namespace that was named by the caller is used as it is, and stays.
-func openGiven(o *options, root, tag string, out *stack.Printer) (*engine, error) {
+func openGiven(o *options, tag string, out *stack.Printer) (*engine, error) {
 	ports, err := stack.FreePorts()
 	if err != nil {
 		return nil, err
@@ -86,7 +86,6 @@ func openGiven(o *options, root, tag string, out *stack.Printer) (*engine, error
 	if err != nil {
 		return nil, fmt.Errorf("make a folder for the log: %w", err)
 	}
-	tools := stack.NewTools(filepath.Join(root, ".waybill", "bin"), out)
 	e := &engine{
 		databaseURL: o.databaseURL, schema: "waybill_bench_" + tag, temporal: o.temporal, namespace: o.namespace,
 		dir: dir, api: ports.API.Addr(), profiles: ports.Demo.Addr(), watch: func(ctx context.Context) context.Context { return ctx },
@@ -96,16 +95,13 @@ func openGiven(o *options, root, tag string, out *stack.Printer) (*engine, error
 		if e.temporal == "" || e.namespace != "" {
 			return nil, nil
 		}
-		if err := tools.Ensure(ctx, stack.TemporalCLI); err != nil {
-			return nil, err
-		}
 		e.namespace, made = "waybill-bench-"+tag, true
-		return nil, stack.EnsureNamespace(ctx, tools.Path(stack.TemporalCLI), e.temporal, e.namespace)
+		return nil, stack.EnsureNamespace(ctx, e.temporal, e.namespace)
 	}
 	e.close = func() error {
 		errs := []error{os.RemoveAll(dir), e.dropSchema()}
 		if made {
-			errs = append(errs, stack.DeleteNamespace(context.Background(), tools.Path(stack.TemporalCLI), e.temporal, e.namespace))
+			errs = append(errs, stack.DeleteNamespace(context.Background(), e.temporal, e.namespace))
 		}
 		return errors.Join(errs...)
 	}

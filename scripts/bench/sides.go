@@ -57,12 +57,7 @@ func (r *rig) prepareSides(ctx context.Context) error {
 }
 
 func (r *rig) makeNamespace(ctx context.Context, name string) error {
-	root, err := stack.FindRoot()
-	if err != nil {
-		return err
-	}
-	tools := stack.NewTools(filepath.Join(root, ".waybill", "bin"), r.out)
-	return stack.EnsureNamespace(ctx, tools.Path(stack.TemporalCLI), r.engine.temporal, name)
+	return stack.EnsureNamespace(ctx, r.engine.temporal, name)
 }
 
 // turnShare is how much of a run warms a side up after its turn has begun.

@@ -29,7 +29,7 @@ func testWorld(t *testing.T) *world {
 		dir: t.TempDir(), binary: variable("WAYBILL_TEST_BINARY"), databaseURL: variable("WAYBILL_TEST_DATABASE_URL"), schema: name,
 		temporalAddress: variable("WAYBILL_TEST_TEMPORAL_ADDRESS"), temporalNS: name,
 	}
-	require.NoError(t, stack.EnsureNamespace(t.Context(), variable("WAYBILL_TEST_TEMPORAL_CLI"), w.temporalAddress, name))
+	require.NoError(t, stack.EnsureNamespace(t.Context(), w.temporalAddress, name))
 	require.NoError(t, w.open(t.Context()))
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)

@@ -81,8 +81,7 @@ func (r *run) replace(ctx context.Context, s *server) (*server, error) {
 // apart is a world on the same stack with tables and a namespace of its own, both as the binary makes them.
 func (w *world) apart(ctx context.Context, binary string) (*world, error) {
 	name := fmt.Sprintf("apart_%x", randomBytes(4))
-	cli := filepath.Join(w.stack.Root, ".waybill", "bin", stack.TemporalCLI.Name)
-	if err := stack.EnsureNamespace(ctx, cli, w.temporalAddress, name); err != nil {
+	if err := stack.EnsureNamespace(ctx, w.temporalAddress, name); err != nil {
 		return nil, err
 	}
 	other := &world{

@@ -58,8 +58,12 @@ func (s *Stack) StartTemporal(ctx context.Context) error {
 func (s *Stack) Supervise(ctx context.Context, name string) error {
 	ready, again := s.ping, s.startPostgres
 	if name == "temporal" {
-		ready = temporalCLI{path: s.tools().Path(TemporalCLI), address: s.Ports.Temporal.Addr(), namespace: s.Namespace}.health
-		again = s.StartTemporal
+		o, err := newOperator(s.Ports.Temporal.Addr(), s.Namespace)
+		if err != nil {
+			return err
+		}
+		defer o.close()
+		ready, again = o.health, s.StartTemporal
 	}
 	return until(ctx, name+" to stay up", 3*time.Minute, func(ctx context.Context) error {
 		if s.runs(name) {
@@ -95,19 +99,6 @@ func (s *Stack) Logged(name, text string) (int, error) {
 		return 0, fmt.Errorf("read the log of %s: %w", name, err)
 	}
 	return bytes.Count(log, []byte(text)), nil
-}
-
-// EnsureNamespace makes a namespace with Waybill's search attributes by the operator's command line, and waits until
-// it can be used.
-func EnsureNamespace(ctx context.Context, cli, address, namespace string) error {
-	c := temporalCLI{path: cli, address: address, namespace: namespace}
-	return until(ctx, "namespace "+namespace, time.Minute, c.ensureNamespace, nil)
-}
-
-// DeleteNamespace removes a namespace with its workflows. Temporal does the larger part of it afterwards.
-func DeleteNamespace(ctx context.Context, cli, address, namespace string) error {
-	_, err := temporalCLI{path: cli, address: address}.run(ctx, "operator", "namespace", "delete", "--namespace", namespace, "--yes")
-	return err
 }
 
 // PausePostgres suspends every process of Postgres, as on a machine or a disk that hangs: connections stay open and nothing

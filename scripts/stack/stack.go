@@ -21,8 +21,10 @@ type Options struct {
 	Ports     Ports
 	// Database is Waybill's own database, created empty; Namespace its Temporal namespace.
 	Database, Namespace string
-	// WebUI starts Temporal's Web UI too.
+	// WebUI has Complete start Temporal's Web UI.
 	WebUI bool
+	// CLI has Up wait for the operator's command line, which may have to be built. Without it Complete builds it.
+	CLI bool
 	// Without names shipped settings to leave out; usually there are none. It is for an empty stack: existing data keeps
 	// the settings that it was made with.
 	Without []Setting
@@ -75,11 +77,15 @@ func (s *Stack) prepare(ctx context.Context) error {
 	return err
 }
 
-// Up brings up Postgres, Temporal, the namespace and, if asked for, the Web UI. It returns once all of them answer.
+// Up brings up Postgres, Temporal and the namespace. It returns once all of them answer. What deliveries do not need is left to Complete.
 func (s *Stack) Up(ctx context.Context) error {
 	tools := s.tools()
+	needed := []Tool{TemporalServer, SQLTool}
+	if s.CLI {
+		needed = append(needed, TemporalCLI)
+	}
 	err := Parallel(ctx,
-		func(ctx context.Context) error { return tools.Ensure(ctx, s.wantedTools()...) },
+		func(ctx context.Context) error { return tools.Ensure(ctx, needed...) },
 		s.startPostgres,
 	)
 	if err != nil {
@@ -88,21 +94,31 @@ func (s *Stack) Up(ctx context.Context) error {
 	if err := s.setUpSchema(ctx, tools); err != nil {
 		return err
 	}
-	if s.WebUI {
-		if err := s.startWebUI(tools); err != nil {
-			return err
-		}
-	}
 	return s.startTemporal(ctx, tools)
 }
 
-func (s *Stack) wantedTools() []Tool {
-	wanted := EngineTools()
-	if !s.WebUI {
-		wanted = slices.DeleteFunc(wanted, func(t Tool) bool { return t == WebUI })
+// Complete builds what nobody has to wait for, Temporal's Web UI and the operator's command line, and starts the Web UI. It calls told
+// for each once it is there.
+func (s *Stack) Complete(ctx context.Context, told func(Tool)) error {
+	tools := s.tools()
+	if s.WebUI {
+		if err := tools.Ensure(ctx, WebUI); err != nil {
+			return err
+		}
+		if err := s.startWebUI(ctx, tools); err != nil {
+			return err
+		}
+		told(WebUI)
 	}
-	return wanted
+	if err := tools.Ensure(ctx, TemporalCLI); err != nil {
+		return err
+	}
+	told(TemporalCLI)
+	return nil
 }
+
+// Built reports whether a tool of the stack is there already.
+func (s *Stack) Built(tool Tool) bool { return s.tools().Has(tool) }
 
 // Watch returns a context that ends, with the reason as its cause, when one of the stack's processes dies.
 func (s *Stack) Watch(ctx context.Context) context.Context {

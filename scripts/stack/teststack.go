@@ -27,7 +27,7 @@ func OpenTest(ctx context.Context, root string, out *Printer, without ...Setting
 	}
 	return Open(ctx, Options{
 		Root: root, Dir: filepath.Join(state, fmt.Sprintf("%s%d", testPrefix, os.Getpid())), Temporary: true,
-		Ports: ports, Database: "waybill_test", Namespace: "waybill-test", Without: without, Out: out,
+		Ports: ports, Database: "waybill_test", Namespace: "waybill-test", CLI: true, Without: without, Out: out,
 	})
 }
 

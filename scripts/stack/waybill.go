@@ -59,7 +59,7 @@ func (s *Stack) StartWaybill(ctx context.Context, w Waybill) error {
 	if err != nil {
 		return err
 	}
-	ready := func(ctx context.Context) error { return s.answers(ctx, "/readyz") }
+	ready := func(ctx context.Context) error { return answersOK(ctx, "http://"+s.Ports.API.Addr()+"/readyz") }
 	return until(ctx, "Waybill", time.Minute, ready, p.failure)
 }
 
@@ -92,8 +92,9 @@ func (s *Stack) processPassword() (string, error) {
 	return Secret(s.path("process-password"), newHexKey)
 }
 
-func (s *Stack) answers(ctx context.Context, path string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Ports.API.Addr()+path, nil)
+// answersOK succeeds when a URL answers 200.
+func answersOK(ctx context.Context, url string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
@@ -107,7 +108,7 @@ func (s *Stack) answers(ctx context.Context, path string) error {
 		return err
 	}
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answered %s: %s", path, res.Status, body)
+		return fmt.Errorf("%s answered %s: %s", url, res.Status, body)
 	}
 	return nil
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Creates Waybill's namespace and its search attributes; docker-compose runs it in the admin-tools image. `make run`
-# does the same in Go (scripts/stack/temporal.go). Running it again is harmless.
+# does the same in Go (scripts/stack/namespace.go). Running it again is harmless.
 set -eu
 
 namespace=${1:?usage: setup-namespace.sh <namespace>}
