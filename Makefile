@@ -10,8 +10,9 @@ ARGS ?=
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: ## bring up Waybill with Postgres, Temporal and the Web UI; Ctrl-C stops it
-	@go build -o $(BIN)/run ./scripts/run && exec $(BIN)/run
+run: ## bring up Waybill with Postgres, Temporal and the Web UI; Ctrl-C stops it; ARGS=-inbox prints the mails
+	@echo 'building the program that brings everything up...'
+	@go build -o $(BIN)/run ./scripts/run && exec $(BIN)/run $(ARGS)
 
 demo: ## publish every example event of every dialect to the Waybill of `make run`
 	@go run ./scripts/demo

@@ -15,35 +15,35 @@ import (
 )
 
 var greeting = template.Must(template.New("greeting").Parse(`
-Waybill is up ({{.Took}}).
+{{.Bold}}Waybill is up{{.Plain}} after {{.Took}}. Ctrl-C stops everything; the data stays in .waybill.
 
-  dashboard           {{.Dashboard}}
-                      (this link is signed in and opens once; later sign in with the API key)
-  Waybill's API       http://{{.Ports.API.Addr}}
-  Temporal's Web UI   http://{{.Ports.WebUI.Addr}}/namespaces/{{.Namespace}}/workflows
-  Temporal            {{.Ports.Temporal.Addr}}, namespace {{.Namespace}} (.waybill/bin/temporal is its command line)
-  Postgres            {{.Ports.Postgres.Addr}}: psql "$(cat .waybill/postgres-url)"
-  demo receiver       https://{{.Ports.Demo.Addr}}, prints what it receives below
-  mail                {{.Mail}}
-  logs                .waybill/log
-  API key             {{.Key}}
+  {{.Bold}}dashboard{{.Plain}}    {{.Link}}{{.Dashboard}}{{.Plain}}
+               signed in, and opens once; later sign in with the API key
+  API          http://{{.Ports.API.Addr}}, key {{.Key}}
+  Web UI       {{.WebUI}}
+  temporal     {{.Temporal}}
+  mail         {{.Mail}}
+  receiver     https://{{.Ports.Demo.Addr}} prints below what it receives; its page says how its paths behave
+  Postgres     psql "$(cat .waybill/postgres-url)"
+  logs         .waybill/log
 
-For the demo receiver's sake Waybill may call addresses of this machine and plain http here, and trusts the
-certificate authority .waybill/ca.pem. Without these settings it refuses all three.
+{{.Bold}}Paste into another terminal{{.Plain}}, in this folder:
 
-Paste into another terminal (make demo publishes every example of every dialect):
+KEY={{.Key}}
+curl -sS -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' {{.Tenant}}/events -d {{.Body}}
+curl -sS -H "Authorization: Bearer $KEY" {{.Tenant}}/events/{{.Event}}/history
 
-curl -sS -H 'Authorization: Bearer {{.Key}}' -H 'Content-Type: application/json' {{.Tenant}}/events -d {{.Body}}
-
-curl -sS -H 'Authorization: Bearer {{.Key}}' {{.Tenant}}/deliveries
-
-curl -sS -H 'Authorization: Bearer {{.Key}}' {{.Tenant}}/events/{{.Event}}/history
-
-The demo receiver behaves as the path of an endpoint's URL says:
-
-{{.Paths}}
-Ctrl-C stops everything.
+make demo tells the story of three receivers in a minute: one fails and recovers, one is disabled and mended.
+For the receiver's sake this Waybill calls this machine, speaks plain http and trusts .waybill/ca.pem. By default it does none of it.
 `))
+
+// place says where something is that may still be under construction.
+func place(built bool, where string) string {
+	if built {
+		return where
+	}
+	return where + " (being built; it is told below when it is there)"
+}
 
 // say tells where everything is and what to try.
 func say(ctx context.Context, s *stack.Stack, client *platforms.Client, key string, took time.Duration) error {
@@ -64,17 +64,31 @@ func say(ctx context.Context, s *stack.Stack, client *platforms.Client, key stri
 	if err != nil {
 		return fmt.Errorf("say what to try: %w", err)
 	}
+	values := map[string]any{
+		"Took": took.Round(100 * time.Millisecond), "Ports": s.Ports, "Key": key, "Dashboard": dashboard, "Mail": mailPlace(s),
+		"WebUI":    place(s.Built(stack.WebUI), webUI(s)),
+		"Temporal": place(s.Built(stack.TemporalCLI), commandLine(s)),
+		"Tenant":   "http://" + s.Ports.API.Addr() + "/v1/tenants/" + platforms.Tenant("rheo"), "Event": event, "Body": shellQuote(string(body)),
+		"Bold": "", "Link": "", "Plain": "",
+	}
+	if s.Out.Colors() {
+		values["Bold"], values["Link"], values["Plain"] = "\x1b[1m", "\x1b[36m", "\x1b[0m"
+	}
 	var text strings.Builder
-	err = greeting.Execute(&text, map[string]any{
-		"Took": took.Round(100 * time.Millisecond), "Ports": s.Ports, "Namespace": s.Namespace, "Key": key,
-		"Dashboard": dashboard, "Mail": mailPlace(s), "Tenant": "http://" + s.Ports.API.Addr() + "/v1/tenants/" + platforms.Tenant("rheo"),
-		"Event": event, "Body": shellQuote(string(body)), "Paths": demoPaths(),
-	})
-	if err != nil {
+	if err := greeting.Execute(&text, values); err != nil {
 		return fmt.Errorf("say what is where: %w", err)
 	}
 	s.Out.Say("%s", text.String())
 	return nil
+}
+
+func webUI(s *stack.Stack) string {
+	return "http://" + s.Ports.WebUI.Addr() + "/namespaces/" + s.Namespace + "/workflows"
+}
+
+// commandLine is a command that works as it stands.
+func commandLine(s *stack.Stack) string {
+	return ".waybill/bin/temporal workflow list --address " + s.Ports.Temporal.Addr() + " --namespace " + s.Namespace
 }
 
 // helloID returns the id of the event to paste, so that the third line knows it. It is another on each start, because an id is
@@ -88,5 +102,5 @@ func mailPlace(s *stack.Stack) string {
 	if ownMailServer() {
 		return "goes to " + os.Getenv("WAYBILL_SMTP_HOST") + ", as WAYBILL_SMTP_HOST says"
 	}
-	return "http://" + s.Ports.Mail.Addr() + ", which shows what is caught here; nothing leaves this machine"
+	return "http://" + s.Ports.Mail.Addr() + " shows what is caught here; nothing leaves this machine"
 }

@@ -23,13 +23,16 @@ type localInbox struct {
 	page  *http.Server
 }
 
-// startInbox starts the inbox; nil where mail goes elsewhere.
-func startInbox(ctx context.Context, s *stack.Stack) (*localInbox, error) {
+// startInbox starts the inbox; nil where mail goes elsewhere. It prints each mail's subject, or the whole.
+func startInbox(ctx context.Context, s *stack.Stack, whole bool) (*localInbox, error) {
 	if ownMailServer() {
 		return nil, nil
 	}
 	b, err := inbox.Start(ctx, inbox.Options{Got: func(m *inbox.Mail) error {
 		s.Out.Say("%s  mail to %s: %s", time.Now().Format("15:04:05.000"), strings.Join(m.To, ", "), shorten(m.Subject, 200))
+		if whole {
+			s.Out.Say("%s", indent(m.Text))
+		}
 		return nil
 	}})
 	if err != nil {
@@ -61,4 +64,9 @@ func (i *localInbox) Close() error {
 		return nil
 	}
 	return errors.Join(i.page.Close(), i.inbox.Close())
+}
+
+// indent sets a text apart from the lines around it.
+func indent(text string) string {
+	return "    " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ")
 }

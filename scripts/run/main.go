@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -20,18 +21,19 @@ import (
 func main() {
 	clean := flag.Bool("clean", false, "remove the stack's data instead, keeping the tools that were built")
 	tools := flag.Bool("tools", false, "build the tools instead, and start nothing")
+	mail := flag.Bool("inbox", false, "print the text of each mail that is caught, not only its subject")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second Ctrl-C ends the program at once; the kernel or the next run then ends its children.
 	context.AfterFunc(ctx, stop)
 
-	if err := run(ctx, *clean, *tools, stack.NewPrinter(os.Stdout)); err != nil {
+	if err := run(ctx, *clean, *tools, *mail, stack.NewPrinter(os.Stdout)); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, clean, tools bool, out *stack.Printer) (err error) {
+func run(ctx context.Context, clean, tools, mail bool, out *stack.Printer) (err error) {
 	root, err := stack.FindRoot()
 	if err != nil {
 		return err
@@ -60,7 +62,7 @@ func run(ctx context.Context, clean, tools bool, out *stack.Printer) (err error)
 	if clean {
 		return s.Remove()
 	}
-	err = serve(s.Watch(ctx), s)
+	err = serve(s.Watch(ctx), s, mail)
 	if ctx.Err() != nil {
 		out.Say("\nstopping; the data stays in .waybill")
 		return nil // a person asked for it
@@ -69,7 +71,7 @@ func run(ctx context.Context, clean, tools bool, out *stack.Printer) (err error)
 }
 
 // serve brings everything up, says where it is, and waits for the end.
-func serve(ctx context.Context, s *stack.Stack) (err error) {
+func serve(ctx context.Context, s *stack.Stack, wholeMail bool) (err error) {
 	began := time.Now()
 	key := os.Getenv("WAYBILL_API_KEY")
 	if key == "" {
@@ -82,7 +84,7 @@ func serve(ctx context.Context, s *stack.Stack) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, demo.Close()) }()
-	mail, err := startInbox(ctx, s)
+	mail, err := startInbox(ctx, s, wholeMail)
 	if err != nil {
 		return err
 	}
@@ -103,6 +105,9 @@ func serve(ctx context.Context, s *stack.Stack) (err error) {
 	if err := say(ctx, s, client, key, time.Since(began)); err != nil {
 		return err
 	}
+	var background sync.WaitGroup
+	defer background.Wait()
+	background.Go(func() { complete(ctx, s) })
 	err = client.PublishSamples(ctx, fresh, func(p platforms.Published) {
 		s.Out.Say("published %s to %s: %s", p.Type, p.Tenant, p.Event)
 	})
@@ -111,6 +116,23 @@ func serve(ctx context.Context, s *stack.Stack) (err error) {
 	}
 	<-ctx.Done()
 	return context.Cause(ctx)
+}
+
+// complete builds what nobody has to wait for. Deliveries work without it.
+func complete(ctx context.Context, s *stack.Stack) {
+	there := map[string]bool{stack.WebUI.Name: s.Built(stack.WebUI), stack.TemporalCLI.Name: s.Built(stack.TemporalCLI)}
+	err := s.Complete(ctx, func(tool stack.Tool) {
+		switch {
+		case there[tool.Name]: // as the greeting said
+		case tool.Name == stack.WebUI.Name:
+			s.Out.Say("Temporal's Web UI is there now: %s", webUI(s))
+		default:
+			s.Out.Say("Temporal's command line is there now: %s", commandLine(s))
+		}
+	})
+	if err != nil && ctx.Err() == nil {
+		s.Out.Say("All works but Temporal's Web UI or its command line, which `make tools` tries to build again: %v", err)
+	}
 }
 
 // bringUp builds Waybill while the engine starts, then starts it.

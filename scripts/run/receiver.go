@@ -33,13 +33,18 @@ func startReceiver(ctx context.Context, s *stack.Stack) (*receiver.Receiver, err
 func printing(out *stack.Printer) receiver.Answer {
 	return func(a *receiver.Arrival) receiver.Behavior {
 		b := demoBehavior(a)
-		out.Say("%s", describe(a, b))
+		if a.Method == http.MethodPost { // a person who opens the page is no delivery
+			out.Say("%s", describe(a, b))
+		}
 		return b
 	}
 }
 
-// demoBehavior: /{anything} accepts, /{anything}/{behavior} behaves so, and every other path is told which there are.
+// demoBehavior: /{anything} accepts, /{anything}/{behavior} behaves so, and / and every other path tell which there are.
 func demoBehavior(a *receiver.Arrival) receiver.Behavior {
+	if a.Path == "/" {
+		return page(http.StatusOK, "The path of an endpoint's URL says how this receiver behaves:\n\n"+demoPaths())
+	}
 	_, name, named := strings.Cut(strings.Trim(a.Path, "/"), "/")
 	if !named {
 		return receiver.Accept
@@ -49,10 +54,11 @@ func demoBehavior(a *receiver.Arrival) receiver.Behavior {
 			return one.Answer(a)
 		}
 	}
-	return receiver.Reply{
-		Status: http.StatusNotFound, Header: map[string]string{"Content-Type": "text/plain; charset=utf-8"},
-		Body: "This receiver does not know the path " + a.Path + ". It has these:\n\n" + demoPaths(),
-	}.Behavior()
+	return page(http.StatusNotFound, "This receiver does not know the path "+a.Path+". It has these:\n\n"+demoPaths())
+}
+
+func page(status int, text string) receiver.Behavior {
+	return receiver.Reply{Status: status, Header: map[string]string{"Content-Type": "text/plain; charset=utf-8"}, Body: text}.Behavior()
 }
 
 // demoPaths lists the paths of the demo receiver, one a line.

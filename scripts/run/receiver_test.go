@@ -32,7 +32,7 @@ func TestDemoBehavior(t *testing.T) {
 	}
 }
 
-// The list is in the greeting and in the answer to a path that there is not.
+// The list is on the receiver's page and in the answer to a path that there is not.
 func TestDemoPaths(t *testing.T) {
 	t.Parallel()
 	r, err := receiver.Start(t.Context(), receiver.Options{Answer: demoBehavior})

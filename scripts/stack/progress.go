@@ -3,6 +3,7 @@ package stack
 import (
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"time"
 )
@@ -18,6 +19,16 @@ type Printer struct {
 
 // NewPrinter returns a Printer that writes to w.
 func NewPrinter(w io.Writer) *Printer { return &Printer{w: w} }
+
+// Colors reports whether the reader is a terminal that shows colors. NO_COLOR turns them off, as no-color.org says.
+func (p *Printer) Colors() bool {
+	f, is := p.w.(*os.File)
+	if !is || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
 
 // Say prints one line.
 func (p *Printer) Say(format string, args ...any) {
