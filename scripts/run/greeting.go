@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -30,7 +29,8 @@ var greeting = template.Must(template.New("greeting").Parse(`
 {{.Bold}}Paste into another terminal{{.Plain}}, in this folder:
 
 KEY={{.Key}}
-curl -sS -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' {{.Tenant}}/events -d {{.Body}}
+curl -sS -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' {{.Tenant}}/events \
+  -d '{"id": "{{.Event}}", "type": "order.confirmed", "data": {"order": 1001}}'
 curl -sS -H "Authorization: Bearer $KEY" {{.Tenant}}/events/{{.Event}}/history
 
 make demo tells the story of three receivers in a minute: one fails and recovers, one is disabled and mended.
@@ -51,35 +51,31 @@ func say(ctx context.Context, s *stack.Stack, client *platforms.Client, key stri
 	if err := os.WriteFile(filepath.Join(s.Dir, "postgres-url"), []byte(url+"\n"), 0o600); err != nil {
 		return fmt.Errorf("keep the database's URL: %w", err)
 	}
-	eventType, data, err := client.Sample(ctx, "rheo")
-	if err != nil {
-		return err
-	}
 	dashboard, err := client.SignInLink(ctx)
 	if err != nil {
 		return err
 	}
-	event := helloID(time.Now())
-	body, err := json.Marshal(map[string]any{"id": event, "type": eventType, "data": data})
-	if err != nil {
-		return fmt.Errorf("say what to try: %w", err)
-	}
-	values := map[string]any{
-		"Took": took.Round(100 * time.Millisecond), "Ports": s.Ports, "Key": key, "Dashboard": dashboard, "Mail": mailPlace(s),
-		"WebUI":    place(s.Built(stack.WebUI), webUI(s)),
-		"Temporal": place(s.Built(stack.TemporalCLI), commandLine(s)),
-		"Tenant":   "http://" + s.Ports.API.Addr() + "/v1/tenants/" + platforms.Tenant("rheo"), "Event": event, "Body": shellQuote(string(body)),
-		"Bold": "", "Link": "", "Plain": "",
-	}
-	if s.Out.Colors() {
-		values["Bold"], values["Link"], values["Plain"] = "\x1b[1m", "\x1b[36m", "\x1b[0m"
-	}
+	values := greetingValues(s.Out, s.Ports)
+	values["Took"], values["Key"], values["Dashboard"], values["Mail"] = took.Round(100*time.Millisecond), key, dashboard, mailPlace(s)
+	values["WebUI"], values["Temporal"] = place(s.Built(stack.WebUI), webUI(s)), place(s.Built(stack.TemporalCLI), commandLine(s))
 	var text strings.Builder
 	if err := greeting.Execute(&text, values); err != nil {
 		return fmt.Errorf("say what is where: %w", err)
 	}
 	s.Out.Say("%s", text.String())
 	return nil
+}
+
+// greetingValues are those that depend on where the greeting is read and on the ports.
+func greetingValues(out *stack.Printer, ports stack.Ports) map[string]any {
+	values := map[string]any{
+		"Ports": ports, "Tenant": "http://" + ports.API.Addr() + "/v1/tenants/" + platforms.Tenant("standard"), "Event": helloID(time.Now()),
+		"Took": "", "Key": "", "Dashboard": "", "Mail": "", "WebUI": "", "Temporal": "", "Bold": "", "Link": "", "Plain": "",
+	}
+	if out.Colors() {
+		values["Bold"], values["Link"], values["Plain"] = "\x1b[1m", "\x1b[36m", "\x1b[0m"
+	}
+	return values
 }
 
 func webUI(s *stack.Stack) string {
@@ -92,10 +88,8 @@ func commandLine(s *stack.Stack) string {
 }
 
 // helloID returns the id of the event to paste, so that the third line knows it. It is another on each start, because an id is
-// taken once, and it has the form that Rheo promises.
-func helloID(now time.Time) string { return fmt.Sprintf("evt_hello_%d", now.Unix()) }
-
-func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+// taken once.
+func helloID(now time.Time) string { return fmt.Sprintf("hello-%d", now.Unix()) }
 
 // mailPlace says where mail is.
 func mailPlace(s *stack.Stack) string {
