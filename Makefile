@@ -14,8 +14,8 @@ run: ## bring up Waybill with Postgres, Temporal and the Web UI; Ctrl-C stops it
 	@echo 'building the program that brings everything up...'
 	@go build -o $(BIN)/run ./scripts/run && exec $(BIN)/run $(ARGS)
 
-demo: ## publish every example event of every dialect to the Waybill of `make run`
-	@go run ./scripts/demo
+demo: ## tell a story of a minute on the Waybill of `make run`; ARGS=-examples publishes every dialect's examples instead
+	@go run ./scripts/demo $(ARGS)
 
 test: ## run all tests on a stack of their own; ARGS='-run Foo ./api' for some
 	@go build -o $(BIN)/test ./scripts/test && exec $(BIN)/test -- $(ARGS)

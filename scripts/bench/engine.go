@@ -37,7 +37,7 @@ func openEngine(ctx context.Context, o *options, tag string, out *stack.Printer)
 		return nil, err
 	}
 	if o.given() {
-		return openGiven(o, tag, out)
+		return openGiven(o, tag)
 	}
 	s, err := stack.OpenTest(ctx, root, out, o.without...)
 	if err != nil {
@@ -77,7 +77,7 @@ func partsOf(s *stack.Stack) ([]measuredProcess, error) {
 // openGiven takes what is there. Waybill's tables go to a schema and its workflows to a namespace of their own, because
 // cases empty the tables, and because two Waybills in one namespace would take each other's workflows. Both are removed
 // in the end; a namespace that was named by the caller is used as it is, and stays.
-func openGiven(o *options, tag string, out *stack.Printer) (*engine, error) {
+func openGiven(o *options, tag string) (*engine, error) {
 	ports, err := stack.FreePorts()
 	if err != nil {
 		return nil, err

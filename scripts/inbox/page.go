@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"encoding/json"
 	"html/template"
 	"net/http"
 	"slices"
@@ -30,6 +31,21 @@ var one = template.Must(template.New("one").Parse(`<!DOCTYPE html>
 </body></html>
 `))
 
+// serveJSON lists the mails for programs, the oldest first.
+func (b *Inbox) serveJSON(w http.ResponseWriter) {
+	type entry struct {
+		To      []string `json:"to"`
+		Subject string   `json:"subject"`
+		Text    string   `json:"text"`
+	}
+	entries := []entry{}
+	for _, m := range b.Mails() {
+		entries = append(entries, entry{m.To, m.Subject, m.Text})
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(entries) // fails only when the reader is gone
+}
+
 // ServeHTTP shows the mails: a list, each with its parts, and each as it arrived.
 func (b *Inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -45,6 +61,10 @@ func (b *Inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		mails := b.Mails()
 		slices.Reverse(mails)
 		_ = list.Execute(w, mails) // fails only when the browser is gone
+		return
+	}
+	if name == "mails.json" {
+		b.serveJSON(w)
 		return
 	}
 	number, kind, _ := strings.Cut(name, ".")

@@ -26,7 +26,7 @@ func NewClient(base, key string) *Client {
 // SignInLink returns a link that opens the dashboard once, with the administrator's rights.
 func (c *Client) SignInLink(ctx context.Context) (string, error) {
 	var link struct{ URL string }
-	if err := c.call(ctx, http.MethodPost, "/v1/sign-in-links", struct{}{}, &link); err != nil {
+	if err := c.Call(ctx, http.MethodPost, "/v1/sign-in-links", struct{}{}, &link); err != nil {
 		return "", err
 	}
 	return link.URL, nil
@@ -43,8 +43,8 @@ func (e *statusError) Error() string {
 	return fmt.Sprintf("%s %s answered %d: %s", e.method, e.path, e.status, e.body)
 }
 
-// call sends in as JSON, unless it is nil, and reads the answer into out, unless that is nil.
-func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+// Call sends in as JSON, unless it is nil, and reads the answer into out, unless that is nil.
+func (c *Client) Call(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {
 		data, err := json.Marshal(in)

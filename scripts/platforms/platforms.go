@@ -45,7 +45,7 @@ func (c *Client) SetUp(ctx context.Context, receiver string) ([]string, error) {
 			"id": Tenant(p.Dialect), "name": "Demo: " + p.name, "dialect": p.Dialect,
 			"contact_email": "ops@" + p.Dialect + ".example", "url": "https://" + p.Dialect + ".example",
 		}
-		err := c.call(ctx, http.MethodPost, "/v1/tenants", tenant, nil)
+		err := c.Call(ctx, http.MethodPost, "/v1/tenants", tenant, nil)
 		var answer *statusError
 		switch {
 		case err == nil:
@@ -67,7 +67,7 @@ func (c *Client) addEndpoints(ctx context.Context, p platform, receiver string) 
 	var list struct {
 		Data []endpoint `json:"data"`
 	}
-	if err := c.call(ctx, http.MethodGet, path, nil, &list); err != nil {
+	if err := c.Call(ctx, http.MethodGet, path, nil, &list); err != nil {
 		return err
 	}
 	// Fewer than wanted means that an earlier set-up was cut short.
@@ -79,7 +79,7 @@ func (c *Client) addEndpoints(ctx context.Context, p platform, receiver string) 
 		if slices.ContainsFunc(list.Data, has) {
 			continue
 		}
-		if err := c.call(ctx, http.MethodPost, path, endpoint{URL: receiver + "/" + p.Dialect, EventTypes: types}, nil); err != nil {
+		if err := c.Call(ctx, http.MethodPost, path, endpoint{URL: receiver + "/" + p.Dialect, EventTypes: types}, nil); err != nil {
 			return err
 		}
 	}
@@ -131,7 +131,7 @@ func (c *Client) dialects(ctx context.Context) ([]dialect, error) {
 	var list struct {
 		Data []dialect `json:"data"`
 	}
-	if err := c.call(ctx, http.MethodGet, "/v1/dialects", nil, &list); err != nil {
+	if err := c.Call(ctx, http.MethodGet, "/v1/dialects", nil, &list); err != nil {
 		return nil, fmt.Errorf("read the dialects' examples: %w", err)
 	}
 	return list.Data, nil
@@ -181,6 +181,6 @@ func (c *Client) publishExample(ctx context.Context, tenant string, e example) (
 		ID         string            `json:"id"`
 		Deliveries []json.RawMessage `json:"deliveries"`
 	}
-	err := c.call(ctx, http.MethodPost, "/v1/tenants/"+tenant+"/events", event, &accepted)
+	err := c.Call(ctx, http.MethodPost, "/v1/tenants/"+tenant+"/events", event, &accepted)
 	return Published{Tenant: tenant, Type: e.Type, Event: accepted.ID, Deliveries: len(accepted.Deliveries)}, err
 }

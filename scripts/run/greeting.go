@@ -33,7 +33,7 @@ curl -sS -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' {{.
   -d '{"id": "{{.Event}}", "type": "order.confirmed", "data": {"order": 1001}}'
 curl -sS -H "Authorization: Bearer $KEY" {{.Tenant}}/events/{{.Event}}/history
 
-make demo tells the story of three receivers in a minute: one fails and recovers, one is disabled and mended.
+make demo tells a story of 40 seconds: a receiver that has a bad moment, and one that is down, disabled, mended and gets everything.
 For the receiver's sake this Waybill calls this machine, speaks plain http and trusts .waybill/ca.pem. By default it does none of it.
 `))
 

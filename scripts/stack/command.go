@@ -19,9 +19,9 @@ type command struct {
 	who *account
 }
 
-// run runs a program in a process group of its own, ends the whole group when the context is done, and returns what
-// it printed. On failure the error has the end of the output.
-func (c command) run(ctx context.Context, name string, args ...string) (string, error) {
+// run runs a program in a process group of its own, ends the whole group when the context is done. On
+// failure the error has the end of the output.
+func (c command) run(ctx context.Context, name string, args ...string) error {
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = c.dir
@@ -33,7 +33,7 @@ func (c command) run(ctx context.Context, name string, args ...string) (string, 
 	if err := cmd.Run(); err != nil {
 		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 		said := strings.Join(lines[max(0, len(lines)-20):], "\n    ")
-		return out.String(), fmt.Errorf("%s %s: %w:\n    %s", filepath.Base(name), args[0], err, said)
+		return fmt.Errorf("%s %s: %w:\n    %s", filepath.Base(name), args[0], err, said)
 	}
-	return out.String(), nil
+	return nil
 }

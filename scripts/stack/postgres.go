@@ -162,7 +162,7 @@ func (s *Stack) initPostgres(ctx context.Context, pg pgInstall, who *account, da
 		return err
 	}
 	// There is a password even on the loopback address, because other users of the machine reach it too.
-	_, err = command{who: who, dir: "/"}.run(ctx, pg.program("initdb"), "--pgdata", aside, "--username", superuser,
+	err = command{who: who, dir: "/"}.run(ctx, pg.program("initdb"), "--pgdata", aside, "--username", superuser,
 		"--pwfile", pwfile.Name(), "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C")
 	if err != nil {
 		return err

@@ -69,9 +69,8 @@ func (s *Stack) updateSchema(ctx context.Context, tools *Tools, database, schema
 		"--user", superuser, "--database", database,
 	}
 	// This makes only the table of schema versions; the update makes all the others.
-	if _, err := c.run(ctx, tools.Path(SQLTool), append(common, "setup-schema", "--version", "0.0")...); err != nil {
+	if err := c.run(ctx, tools.Path(SQLTool), append(common, "setup-schema", "--version", "0.0")...); err != nil {
 		return err
 	}
-	_, err := c.run(ctx, tools.Path(SQLTool), append(common, "update-schema", "--schema-name", "postgresql/v12/"+schema)...)
-	return err
+	return c.run(ctx, tools.Path(SQLTool), append(common, "update-schema", "--schema-name", "postgresql/v12/"+schema)...)
 }

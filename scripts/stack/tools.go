@@ -136,7 +136,7 @@ func (t *Tools) build(ctx context.Context, group []Tool) error {
 	for _, tool := range group {
 		args = append(args, tool.Package+"@"+tool.Version)
 	}
-	if _, err := c.run(ctx, "go", args...); err != nil {
+	if err := c.run(ctx, "go", args...); err != nil {
 		return err
 	}
 	for _, tool := range group {

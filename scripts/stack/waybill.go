@@ -21,8 +21,7 @@ type Waybill struct {
 // BuildWaybill builds the command of the checkout.
 func BuildWaybill(ctx context.Context, root, binary string, out *Printer) error {
 	return out.During("building waybill", func() error {
-		_, err := command{dir: root}.run(ctx, "go", "build", "-o", binary, "./cmd/waybill")
-		return err
+		return command{dir: root}.run(ctx, "go", "build", "-o", binary, "./cmd/waybill")
 	})
 }
 
@@ -40,8 +39,7 @@ func (s *Stack) Migrate(ctx context.Context, w Waybill) error {
 		return err
 	}
 	env = append(env, "WAYBILL_DATABASE_URL="+s.DatabaseURL(s.Database), "WAYBILL_DATABASE_ROLE="+processRole)
-	_, err = command{env: env, dir: s.Dir}.run(ctx, w.Binary, "migrate")
-	return err
+	return command{env: env, dir: s.Dir}.run(ctx, w.Binary, "migrate")
 }
 
 // StartWaybill starts `waybill serve` and waits until it is ready.
