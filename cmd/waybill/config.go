@@ -1,10 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"maps"
 	"reflect"
 	"slices"
@@ -12,182 +11,124 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v11"
+
+	"waybill/cmd/waybill/cli"
 )
 
 // config holds all settings. Each field is an environment variable. A flag of the same name, without WAYBILL_, in lower
-// case and with dashes, overrides it. A field with the tag `secret` is no flag; see secretVariables. docs/configuration.md
-// lists them.
+// case and with dashes, overrules it. A field with the tag `secret` is no flag; see secretVariables. The tag `help` says what
+// the setting does, what it takes and its limits, in one sentence or two for help and for docs/configuration.md: values are in
+// single quotes. The tag `group` begins a group of settings, and `see` names the part of docs/ that says more.
 type config struct {
-	Listen string `env:"WAYBILL_LISTEN" envDefault:"127.0.0.1:8080"`
-	// WorkerListen is where `waybill worker` serves health and metrics. It is empty by default (they are not served), so
-	// that several workers can run on one machine and next to an API.
-	WorkerListen string `env:"WAYBILL_WORKER_LISTEN"`
+	DatabaseURL      string `env:"WAYBILL_DATABASE_URL" secret:"true" group:"What it connects to" help:"Postgres 14 or later, such as 'postgres://user:password@host:5432/waybill'"`
+	DatabaseSchema   string `env:"WAYBILL_DATABASE_SCHEMA" envDefault:"public" help:"schema of the tables; 'waybill migrate' creates it"`
+	DatabaseRole     string `env:"WAYBILL_DATABASE_ROLE" help:"role of the processes: 'waybill migrate' grants it what they need, and they own nothing. The processes ignore it" see:"operating.md#two-roles"`
+	DatabaseMaxConns int    `env:"WAYBILL_DATABASE_MAX_CONNS" envDefault:"20" help:"connections of one process at most, 2 to 1,000"`
+
+	TemporalAddress   string `env:"WAYBILL_TEMPORAL_ADDRESS" envDefault:"127.0.0.1:7233" help:"host and port of Temporal's frontend"`
+	TemporalNamespace string `env:"WAYBILL_TEMPORAL_NAMESPACE" envDefault:"waybill" help:"namespace of the workflows" see:"operating.md#what-it-needs"`
+	TemporalAPIKey    string `env:"WAYBILL_TEMPORAL_API_KEY" secret:"true" help:"API key of Temporal Cloud; implies TLS"`
+	TemporalTLS       bool   `env:"WAYBILL_TEMPORAL_TLS" help:"speak TLS to Temporal"`
+	TemporalTLSCert   string `env:"WAYBILL_TEMPORAL_TLS_CERT_FILE" help:"PEM file with the client certificate for Temporal; implies TLS"`
+	TemporalTLSKey    string `env:"WAYBILL_TEMPORAL_TLS_KEY_FILE" help:"PEM file with the key of the client certificate"`
+	TemporalTLSCA     string `env:"WAYBILL_TEMPORAL_TLS_CA_FILE" help:"PEM file with the authority to trust for Temporal in place of the system's; implies TLS"`
 
 	// APIKey is the administrator's key, or several by commas, each as name:key.
-	APIKey string `env:"WAYBILL_API_KEY" secret:"true"`
-	// KeyRate is how many requests a second each key of a tenant may send; 0: no limit.
-	KeyRate int `env:"WAYBILL_KEY_RATE" envDefault:"1000"`
-	// TrustedProxies are networks of proxies that say in X-Forwarded-For where a request came from.
-	TrustedProxies []string `env:"WAYBILL_TRUSTED_PROXIES"`
+	APIKey         string   `env:"WAYBILL_API_KEY" secret:"true" group:"Keys" help:"the administrator's key, 16 characters or more, such as the output of 'openssl rand -hex 32'; or up to 20 keys with names, 'alice:<key>,bob:<key>', which the audit log tells apart, and which let one be replaced while the other works"`
+	KeyRate        int      `env:"WAYBILL_KEY_RATE" envDefault:"1000" help:"requests a second that each key of a tenant may send to one process, 0 to 1,000,000; '0' is no limit. The administrator's keys have none"`
+	TrustedProxies []string `env:"WAYBILL_TRUSTED_PROXIES" help:"networks of the proxies in front of the API, such as '10.0.0.0/8': what they say in 'X-Forwarded-For' counts as the caller's address" see:"api.md#keys"`
+	EncryptionKeys string   `env:"WAYBILL_ENCRYPTION_KEYS" secret:"true" help:"keys that seal signing secrets and custom headers: 'k1:<base64 of 32 bytes>', several by commas. The first seals, all open" see:"operating.md#encryption-keys"`
 
-	LogLevel string `env:"WAYBILL_LOG_LEVEL" envDefault:"info"`
-	// LogFormat is "text" or "json".
-	LogFormat string `env:"WAYBILL_LOG_FORMAT" envDefault:"text"`
+	Listen string `env:"WAYBILL_LISTEN" envDefault:"127.0.0.1:8080" group:"Where it listens, and its log" help:"address of the API, of '/healthz', '/readyz' and '/metrics'"`
+	// WorkerListen is empty by default, so that several workers can run on one machine and next to an API.
+	WorkerListen  string        `env:"WAYBILL_WORKER_LISTEN" help:"address where 'waybill worker' serves '/healthz', '/readyz' and '/metrics'. It serves them nowhere by default, so that several workers run on one machine"`
+	PprofListen   string        `env:"WAYBILL_PPROF_LISTEN" help:"address that serves Go's profiles. Anybody who can reach it can slow the process down, so it is off by default"`
+	ReadTimeout   time.Duration `env:"WAYBILL_READ_TIMEOUT" envDefault:"30s" help:"time for a client to send a request to the API, 1s to 10m"`
+	HeaderTimeout time.Duration `env:"WAYBILL_HEADER_TIMEOUT" envDefault:"10s" help:"time for a client to send the headers of a request, 1s to 10m"`
+	LogLevel      string        `env:"WAYBILL_LOG_LEVEL" envDefault:"info" help:"'debug', 'info', 'warn' or 'error'"`
+	LogFormat     string        `env:"WAYBILL_LOG_FORMAT" envDefault:"text" help:"'text' or 'json'"`
 
-	DatabaseURL    string `env:"WAYBILL_DATABASE_URL" secret:"true"`
-	DatabaseSchema string `env:"WAYBILL_DATABASE_SCHEMA" envDefault:"public"`
-	// DatabaseRole is granted what the processes need, by `waybill migrate`; empty: nobody is.
-	DatabaseRole     string `env:"WAYBILL_DATABASE_ROLE"`
-	DatabaseMaxConns int    `env:"WAYBILL_DATABASE_MAX_CONNS" envDefault:"20"`
-	// EncryptionKeys are "id:base64 of 32 bytes", separated by commas. The first seals, all open.
-	EncryptionKeys string `env:"WAYBILL_ENCRYPTION_KEYS" secret:"true"`
-
-	TemporalAddress   string `env:"WAYBILL_TEMPORAL_ADDRESS" envDefault:"127.0.0.1:7233"`
-	TemporalNamespace string `env:"WAYBILL_TEMPORAL_NAMESPACE" envDefault:"waybill"`
-	TemporalAPIKey    string `env:"WAYBILL_TEMPORAL_API_KEY" secret:"true"`
-	TemporalTLS       bool   `env:"WAYBILL_TEMPORAL_TLS"`
-	TemporalTLSCert   string `env:"WAYBILL_TEMPORAL_TLS_CERT_FILE"`
-	TemporalTLSKey    string `env:"WAYBILL_TEMPORAL_TLS_KEY_FILE"`
-	TemporalTLSCA     string `env:"WAYBILL_TEMPORAL_TLS_CA_FILE"`
-
-	// EgressAllowCIDRs are networks, each with a port and a tenant if it is limited to them: "acme@10.0.0.0/8:443".
-	EgressAllowCIDRs []string `env:"WAYBILL_EGRESS_ALLOW_CIDRS"`
-	EgressPorts      []uint16 `env:"WAYBILL_EGRESS_PORTS" envDefault:"80,443,8080,8443"`
-	EgressCAFile     string   `env:"WAYBILL_EGRESS_CA_FILE"`
+	EgressAllowCIDRs []string `env:"WAYBILL_EGRESS_ALLOW_CIDRS" group:"What it may call" help:"private networks that endpoints may be in, by commas, each with a port and a tenant if it is limited to them: 'acme@10.0.0.0/8:443'" see:"configuration.md#private-networks"`
+	EgressPorts      []uint16 `env:"WAYBILL_EGRESS_PORTS" envDefault:"80,443,8080,8443" help:"ports of endpoints at public addresses"`
+	EgressCAFile     string   `env:"WAYBILL_EGRESS_CA_FILE" help:"PEM file with authorities to trust besides the system's"`
 	// EgressProxy makes the connections to receivers; empty: this process does.
-	EgressProxy string `env:"WAYBILL_EGRESS_PROXY" secret:"true"`
-	// EgressAddresses are where deliveries come from, as GET /v1/egress tells them.
-	EgressAddresses []string `env:"WAYBILL_EGRESS_ADDRESSES"`
-	AllowHTTP       bool     `env:"WAYBILL_ALLOW_HTTP"`
+	EgressProxy     string   `env:"WAYBILL_EGRESS_PROXY" secret:"true" help:"proxy that makes the connections to receivers, such as 'http://user:password@proxy.internal:3128'" see:"configuration.md#through-a-proxy"`
+	EgressAddresses []string `env:"WAYBILL_EGRESS_ADDRESSES" help:"addresses that deliveries come from, such as '203.0.113.7,2001:db8::/64', which 'GET /v1/egress' tells receivers. No endpoint may be at one of them"`
+	AllowHTTP       bool     `env:"WAYBILL_ALLOW_HTTP" help:"let endpoints be http where the dialect asks for https"`
+	DialectsDir     string   `env:"WAYBILL_DIALECTS_DIR" help:"folder of further dialects; a file of the same name as one of Waybill's own replaces it"`
 
-	// OperatorTenant gets the operational events; empty: nobody does.
-	OperatorTenant string `env:"WAYBILL_OPERATOR_TENANT"`
-
-	// PublicURL is where people reach this Waybill, for links in mails and to portals.
-	PublicURL string `env:"WAYBILL_PUBLIC_URL"`
-	// TemporalUIURL is where people reach Temporal's Web UI, for links from the dashboard; empty: there are none.
-	TemporalUIURL string `env:"WAYBILL_TEMPORAL_UI_URL"`
-	// FrameAncestors are the origins of pages that may show a portal session in a frame.
-	FrameAncestors []string `env:"WAYBILL_FRAME_ANCESTORS"`
 	// SMTPHost is the mail server; empty: mail is off.
-	SMTPHost string `env:"WAYBILL_SMTP_HOST"`
-	// SMTPPort 0 is the usual one of SMTPTLS, which is "starttls", "tls" or "none".
-	SMTPPort     int    `env:"WAYBILL_SMTP_PORT"`
-	SMTPUser     string `env:"WAYBILL_SMTP_USER"`
-	SMTPPassword string `env:"WAYBILL_SMTP_PASSWORD" secret:"true"`
-	SMTPFrom     string `env:"WAYBILL_SMTP_FROM"`
-	SMTPTLS      string `env:"WAYBILL_SMTP_TLS" envDefault:"starttls"`
+	SMTPHost string `env:"WAYBILL_SMTP_HOST" group:"Mail" help:"mail server, a name or an address; it may be a private one"`
+	// SMTPPort 0 is the usual one of SMTPTLS.
+	SMTPPort     int    `env:"WAYBILL_SMTP_PORT" help:"port of the mail server. It is 587 for 'starttls', 465 for 'tls' and 25 for 'none' unless it is set"`
+	SMTPTLS      string `env:"WAYBILL_SMTP_TLS" envDefault:"starttls" help:"'starttls': the server must offer it; 'tls': from the first byte; 'none'. Certificates are verified, against the authorities of the system"`
+	SMTPUser     string `env:"WAYBILL_SMTP_USER" help:"user name, where the mail server asks for one"`
+	SMTPPassword string `env:"WAYBILL_SMTP_PASSWORD" secret:"true" help:"password of the mail server's user; not with 'none'"`
+	SMTPFrom     string `env:"WAYBILL_SMTP_FROM" help:"sender, required with WAYBILL_SMTP_HOST: 'waybill@example.com' or 'Waybill <waybill@example.com>'"`
+	PublicURL    string `env:"WAYBILL_PUBLIC_URL" help:"where people reach Waybill, such as 'https://waybill.example.com'; links in mails and to portals begin with it. With https the dashboard's cookie is sent over TLS only"`
 
-	// PprofListen is where Go's profiles are served; empty: they are not. Anybody who can reach it can slow the process
-	// down.
-	PprofListen string `env:"WAYBILL_PPROF_LISTEN"`
+	// TemporalUIURL is for links from the dashboard; empty: there are none.
+	TemporalUIURL  string   `env:"WAYBILL_TEMPORAL_UI_URL" group:"Dashboard" help:"where people reach Temporal's Web UI; a delivery's page then links to its workflow"`
+	FrameAncestors []string `env:"WAYBILL_FRAME_ANCESTORS" help:"origins, separated by commas, of pages that may show a portal in a frame: 'https://shop.example.com'. Without any nobody may. Frames of another site need https: browsers keep a cookie there only over TLS"`
 
-	// Failpoints kills the process at chosen places or sets its clock, for the fault suite: "name=kill:3,clock=+1h". See
-	// docs/guarantees.md.
-	Failpoints string `env:"WAYBILL_FAILPOINTS"`
+	OperatorTenant string `env:"WAYBILL_OPERATOR_TENANT" group:"Operational events" help:"id of the tenant whose endpoints get 'endpoint.failing', 'endpoint.disabled', 'endpoint.enabled', 'endpoint.certificate_expiring', 'delivery.exhausted' and 'recovery.completed' of all other tenants; empty: nobody gets them" see:"operating.md#operational-events"`
 
-	MaxBodyBytes  int64 `env:"WAYBILL_MAX_BODY_BYTES" envDefault:"262144"`
-	MaxBatchBytes int64 `env:"WAYBILL_MAX_BATCH_BYTES" envDefault:"8388608"`
+	MaxBodyBytes  int64 `env:"WAYBILL_MAX_BODY_BYTES" envDefault:"262144" group:"Limits" help:"largest event, 1 KiB to 1 MiB"`
+	MaxBatchBytes int64 `env:"WAYBILL_MAX_BATCH_BYTES" envDefault:"8388608" help:"largest batch, up to 64 MiB"`
 	// MaxInflightBytes bounds the request bodies that the process holds at one time; a request that finds no room gets 429.
-	MaxInflightBytes int64  `env:"WAYBILL_MAX_INFLIGHT_BYTES" envDefault:"8388608"`
-	DialectsDir      string `env:"WAYBILL_DIALECTS_DIR"`
-	// MaxBacklog is how many events may be accepted and not yet dispatched before the API answers 429; 0: no limit. The
-	// default lasts for an hour without Temporal at about 280 events a second, and is about 2 GB of events of 1 KiB.
-	MaxBacklog int `env:"WAYBILL_MAX_BACKLOG" envDefault:"1000000"`
+	MaxInflightBytes int64 `env:"WAYBILL_MAX_INFLIGHT_BYTES" envDefault:"8388608" help:"request bodies that a process holds at one time, 1 MiB to 16 GiB. Raise it together with 'GOMEMLIMIT', because a body takes several times its size while it is worked on" see:"operating.md#overload"`
+	// MaxBacklog lasts by default for an hour without Temporal at about 280 events a second, and is about 2 GB of events of 1 KiB.
+	MaxBacklog int `env:"WAYBILL_MAX_BACKLOG" envDefault:"1000000" help:"events that are accepted and not dispatched, over which the API answers 429 'backlog_full', at most 10,000,000; '0' is no limit"`
 
-	// Retention is how long events, deliveries and attempts are kept at least, and AuditRetention how long audit entries are.
-	Retention      time.Duration `env:"WAYBILL_RETENTION" envDefault:"2160h"`
-	AuditRetention time.Duration `env:"WAYBILL_AUDIT_RETENTION" envDefault:"9600h"`
-
+	Retention      time.Duration `env:"WAYBILL_RETENTION" envDefault:"2160h" group:"How it delivers" help:"how long events, deliveries and attempts are kept at least, from '24h' to ten years" see:"operating.md#retention"`
+	AuditRetention time.Duration `env:"WAYBILL_AUDIT_RETENTION" envDefault:"9600h" help:"how long audit entries are kept, from '24h' to ten years"`
 	// Dispatch makes `waybill api` start workflows itself, with a small worker in the same process.
-	Dispatch bool `env:"WAYBILL_DISPATCH" envDefault:"true"`
+	Dispatch bool `env:"WAYBILL_DISPATCH" envDefault:"true" help:"'false': 'waybill api' starts no workflows and leaves that to the workers"`
+	Express  bool `env:"WAYBILL_EXPRESS" help:"make first attempts without a workflow, for every tenant" see:"performance.md"`
+	Starts   int  `env:"WAYBILL_STARTS" envDefault:"32" help:"workflow starts in flight, 1 to 1,000"`
 	// ReconcileAfter is how late a delivery may be before the reconciler checks its workflow.
-	ReconcileAfter time.Duration `env:"WAYBILL_RECONCILE_AFTER" envDefault:"5m"`
-	// Express makes first attempts without a workflow, for every tenant.
-	Express       bool          `env:"WAYBILL_EXPRESS"`
-	Starts        int           `env:"WAYBILL_STARTS" envDefault:"32"`
-	DrainTimeout  time.Duration `env:"WAYBILL_DRAIN_TIMEOUT" envDefault:"25s"`
-	ReadTimeout   time.Duration `env:"WAYBILL_READ_TIMEOUT" envDefault:"30s"`
-	HeaderTimeout time.Duration `env:"WAYBILL_HEADER_TIMEOUT" envDefault:"10s"`
-
-	// dryRun makes `waybill retention` tell what it would do. It is a flag and no setting.
-	dryRun bool
+	ReconcileAfter time.Duration `env:"WAYBILL_RECONCILE_AFTER" envDefault:"5m" help:"how late a delivery may be before its workflow is looked for, 1s to 24h"`
+	DrainTimeout   time.Duration `env:"WAYBILL_DRAIN_TIMEOUT" envDefault:"25s" help:"time for everything under way when the process is told to stop, 1s to 10m" see:"operating.md#shutdown"`
+	Failpoints     string        `env:"WAYBILL_FAILPOINTS" help:"kills the process at chosen places or sets its clock, for the fault suite. Leave it empty" see:"guarantees.md#failpoints"`
 }
 
-// parseConfig reads flags over environ ("NAME=value" each). It prints the usage to out and returns flag.ErrHelp when
-// args ask for help.
-func parseConfig(command string, args, environ []string, out io.Writer) (*config, error) {
-	variables := env.ToMap(environ)
-	fields, err := env.GetFieldParams(&config{})
+// readSettings reads and checks the settings of a command.
+func readSettings(command string, variables map[string]string) (*settings, error) {
+	c, err := parseConfig(variables)
 	if err != nil {
-		return nil, fmt.Errorf("read the list of settings: %w", err)
-	}
-	if err := refuseSecretFlags(args); err != nil {
 		return nil, err
 	}
-	set := newFlags(command, fields, variables)
-	dryRun := false
-	if command == "retention" {
-		set.BoolVar(&dryRun, "dry-run", false, "tell what would go, and remove nothing")
+	s, err := c.check(command)
+	if err != nil {
+		return nil, fmt.Errorf("the configuration does not do:\n%w", err)
 	}
-	set.SetOutput(out)
-	if err := set.Parse(args); err != nil {
+	return s, nil
+}
+
+// parseConfig reads variables, and the files of secrets that they name.
+func parseConfig(variables map[string]string) (*config, error) {
+	if err := errors.Join(checkNames(variables), readSecretFiles(variables)); err != nil {
 		return nil, err
 	}
-	if set.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q: settings are flags such as -listen=127.0.0.1:8080", set.Arg(0))
-	}
-	if err := errors.Join(checkNames(variables, fields), readSecretFiles(variables)); err != nil {
-		return nil, err
-	}
-	c := config{dryRun: dryRun}
+	var c config
 	if err := env.ParseWithOptions(&c, env.Options{Environment: variables}); err != nil {
 		return nil, nameVariables(err, variables)
 	}
 	return &c, nil
 }
 
-// newFlags returns a flag for every setting that is no secret, and for the file of each that is. A flag that is given sets its
-// variable.
-func newFlags(command string, fields []env.FieldParams, variables map[string]string) *flag.FlagSet {
-	set := flag.NewFlagSet("waybill "+command, flag.ContinueOnError)
-	add := func(variable, usage string) {
-		set.Func(flagName(variable), usage, func(value string) error {
-			variables[variable] = value
-			return nil
-		})
-	}
-	secrets := secretVariables()
-	for _, f := range fields {
-		if slices.Contains(secrets, f.Key) {
-			add(f.Key+fileSuffix, "file that holds "+f.Key+", which is no flag")
-			continue
-		}
-		usage := "overrules " + f.Key
-		if f.DefaultValue != "" {
-			usage += " (default " + f.DefaultValue + ")"
-		}
-		add(f.Key, usage)
-	}
-	return set
-}
-
-func flagName(variable string) string {
-	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(variable, "WAYBILL_")), "_", "-")
-}
-
 // checkNames refuses unknown WAYBILL_ variables, because a misspelled one would silently leave the default. It ignores
 // WAYBILL_RUN_ and WAYBILL_TEST_, which are for the scripts.
-func checkNames(variables map[string]string, fields []env.FieldParams) error {
+func checkNames(variables map[string]string) error {
 	var errs []error
-	known := fileVariables()
-	for _, f := range fields {
-		known = append(known, f.Key)
+	known := append(fileVariables(), cli.Variables()...)
+	for _, s := range allSettings() {
+		known = append(known, s.Variable)
 	}
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
 		ours := strings.HasPrefix(name, "WAYBILL_") && !strings.HasPrefix(name, "WAYBILL_RUN_") && !strings.HasPrefix(name, "WAYBILL_TEST_")
 		if ours && !slices.Contains(known, name) {
-			errs = append(errs, fmt.Errorf("%s is not a setting: waybill serve -h lists them", name))
+			errs = append(errs, fmt.Errorf("%s is not a setting%s", name, cmp.Or(cli.DidYouMean(name, known), ": waybill serve --help lists them")))
 		}
 	}
 	return errors.Join(errs...)

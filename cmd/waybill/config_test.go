@@ -2,8 +2,6 @@ package main
 
 import (
 	"bytes"
-	"flag"
-	"io"
 	"net/netip"
 	"os"
 	"regexp"
@@ -11,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caarlos0/env/v11"
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
 	"waybill/activities"
@@ -29,11 +27,20 @@ func good(change ...string) []string {
 }
 
 func parse(args, environ []string) (*settings, error) {
-	c, err := parseConfig("serve", args, environ, io.Discard)
-	if err != nil {
+	c := &cobra.Command{Use: "serve"}
+	read := addSettings(c, environ, nil)
+	if err := c.ParseFlags(args); err != nil {
 		return nil, err
 	}
-	return c.check("serve")
+	return readSettings("serve", read())
+}
+
+// called runs a command, and returns its exit code and what it wrote.
+func called(t *testing.T, environ []string, args ...string) (code int, out, messages string) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code = run(t.Context(), invocation{args: args, environ: environ, in: strings.NewReader(""), out: &stdout, err: &stderr})
+	return code, stdout.String(), stderr.String()
 }
 
 func TestConfig_Defaults(t *testing.T) {
@@ -91,11 +98,9 @@ func TestConfig_Documented(t *testing.T) {
 		require.NotContains(t, documented, row[1], "documented twice")
 		documented[row[1]] = strings.Trim(row[2], " `")
 	}
-	fields, err := env.GetFieldParams(&config{})
-	require.NoError(t, err)
 	known := map[string]string{}
-	for _, f := range fields {
-		known[f.Key] = f.DefaultValue
+	for _, s := range allSettings() {
+		known[s.Variable] = s.Default
 	}
 	for _, required := range []string{"WAYBILL_DATABASE_URL", "WAYBILL_API_KEY", "WAYBILL_ENCRYPTION_KEYS"} {
 		known[required] = "required"
@@ -105,19 +110,54 @@ func TestConfig_Documented(t *testing.T) {
 
 func TestConfig_FlagsOverruleEnvironment(t *testing.T) {
 	t.Parallel()
-	s, err := parse([]string{"-listen", "127.0.0.1:9", "--egress-allow-cidrs=10.1.2.3/8,::1/128"}, good("WAYBILL_LISTEN=127.0.0.1:1"))
+	s, err := parse([]string{"--listen", "127.0.0.1:9", "--egress-allow-cidrs=10.1.2.3/8,::1/128"}, good("WAYBILL_LISTEN=127.0.0.1:1"))
 	require.NoError(t, err)
 	require.Equal(t, "127.0.0.1:9", s.Listen)
 	require.Equal(t, []activities.AllowedNetwork{{Prefix: netip.MustParsePrefix("10.0.0.0/8")}, {Prefix: netip.MustParsePrefix("::1/128")}}, s.rules.Allow)
 }
 
+// The help of a server's command lists every setting under its group, with its default and what it does.
 func TestConfig_Help(t *testing.T) {
 	t.Parallel()
-	var out bytes.Buffer
-	_, err := parseConfig("serve", []string{"-h"}, nil, &out)
-	require.ErrorIs(t, err, flag.ErrHelp)
-	require.Contains(t, out.String(), "-temporal-address")
-	require.Contains(t, out.String(), "WAYBILL_TEMPORAL_ADDRESS (default 127.0.0.1:7233)")
+	for _, args := range [][]string{{"serve", "--help"}, {"serve", "-h"}, {"help", "serve"}} {
+		code, out, messages := called(t, nil, args...)
+		require.Zero(t, code)
+		require.Empty(t, messages, "help that is asked for is no message")
+		for _, s := range allSettings() {
+			require.NotEmpty(t, s.Help, s.Variable)
+			require.NotEmpty(t, s.Group, s.Variable)
+			require.Contains(t, out, s.Group+":\n")
+			require.Contains(t, out, "  --"+s.flag)
+			if s.Default != "" {
+				require.Contains(t, strings.Join(strings.Fields(out), " "), "(default "+s.Default+")")
+			}
+		}
+	}
+	_, out, _ := called(t, nil, "migrate", "--help")
+	require.Contains(t, out, "--database-role")
+	require.NotContains(t, out, "--listen", "what a command does not use is not shown")
+}
+
+// A flag for yes or no needs no value, and overrules the variable either way.
+func TestConfig_Booleans(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args     []string
+		variable string
+		want     bool
+	}{
+		{[]string{"--express"}, "", true}, {[]string{"--express"}, "false", true}, {[]string{"--express=true"}, "", true},
+		{[]string{"--express=false"}, "true", false}, {nil, "true", true}, {nil, "", false},
+	} {
+		s, err := parse(c.args, good("WAYBILL_EXPRESS="+c.variable))
+		require.NoError(t, err)
+		require.Equal(t, c.want, s.Express, c)
+	}
+	_, err := parse([]string{"--express=si"}, good())
+	require.EqualError(t, err, `WAYBILL_EXPRESS is "si", not true or false`)
+	code, _, messages := called(t, good(), "serve", "--express", "false")
+	require.Equal(t, 2, code)
+	require.Contains(t, messages, "a flag for yes or no is written --express or --express=false")
 }
 
 // Every wrong value is reported with the variable that holds it, and secrets stay out of the message.
@@ -220,23 +260,25 @@ func TestConfig_ReportsEverythingAtOnce(t *testing.T) {
 
 func TestConfig_MigrateNeedsTheDatabaseOnly(t *testing.T) {
 	t.Parallel()
-	c, err := parseConfig("migrate", nil, []string{"WAYBILL_DATABASE_URL=postgres://127.0.0.1/w"}, io.Discard)
+	variables := func() map[string]string { return map[string]string{"WAYBILL_DATABASE_URL": "postgres://127.0.0.1/w"} }
+	_, err := readSettings("migrate", variables())
 	require.NoError(t, err)
-	_, err = c.check("migrate")
-	require.NoError(t, err)
-	_, err = c.check("reseal")
+	_, err = readSettings("reseal", variables())
 	require.ErrorContains(t, err, "WAYBILL_ENCRYPTION_KEYS is required")
-	c.EncryptionKeys = testKey
-	_, err = c.check("reseal")
+	sealing := variables()
+	sealing["WAYBILL_ENCRYPTION_KEYS"] = testKey
+	_, err = readSettings("reseal", sealing)
 	require.NoError(t, err)
 }
 
-func TestRun_Usage(t *testing.T) {
+// What a shell sets for the commands of people does not keep the server from starting.
+func TestConfig_IgnoresVariablesOfOthers(t *testing.T) {
 	t.Parallel()
-	var out bytes.Buffer
-	require.ErrorIs(t, run(t.Context(), nil, nil, &out), flag.ErrHelp)
-	require.Contains(t, out.String(), "usage: waybill")
-	require.ErrorContains(t, run(t.Context(), []string{"server"}, nil, &out), `there is no command "server"`)
-	require.ErrorContains(t, run(t.Context(), []string{"serve", "now"}, nil, &out), `unexpected argument "now"`)
-	require.ErrorContains(t, run(t.Context(), []string{"serve", "-lisen=x"}, nil, &out), "lisen")
+	s, err := parse(nil, good("WAYBILL_URL=http://127.0.0.1:8080", "WAYBILL_KEY=k", "WAYBILL_PROFILE=p", "WAYBILL_RUN_API_PORT=1", "WAYBILL_TEST_A=1"))
+	require.NoError(t, err)
+	require.Equal(t, "127.0.0.1:8080", s.Listen)
+	_, err = parse(nil, good("WAYBILL_LISTN=127.0.0.1:1"))
+	require.EqualError(t, err, "WAYBILL_LISTN is not a setting, did you mean WAYBILL_LISTEN?")
+	_, err = parse(nil, good("WAYBILL_NOTHING_LIKE_IT=1"))
+	require.EqualError(t, err, "WAYBILL_NOTHING_LIKE_IT is not a setting: waybill serve --help lists them")
 }

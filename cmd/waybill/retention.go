@@ -6,15 +6,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"text/tabwriter"
 
 	"waybill/postgres"
 	"waybill/store"
 )
 
-// retain is `waybill retention`: what the upkeep does by itself, now, and a report of it on the standard output.
-func retain(ctx context.Context, s *settings, log *slog.Logger) error {
+// retain is `waybill retention`: what the upkeep does by itself, now, and a report of it to out. In a dry run it removes nothing.
+func retain(ctx context.Context, s *settings, log *slog.Logger, out io.Writer, dryRun bool) error {
 	// Nothing that is sealed is read, so that no key is needed.
 	db, err := postgres.Open(postgres.Options{
 		URL: s.DatabaseURL, Schema: s.DatabaseSchema, MaxConns: 2, Keys: []postgres.Key{{ID: "none"}}, QuarantineAge: s.Retention, Logger: log,
@@ -23,12 +22,12 @@ func retain(ctx context.Context, s *settings, log *slog.Logger) error {
 		return err
 	}
 	remove := db.Retain
-	if s.dryRun {
+	if dryRun {
 		remove = db.Expired
 	}
 	gone, err := remove(ctx, s.retention())
 	if err == nil || len(gone) > 0 { // what went before it failed is told too
-		writeExpired(os.Stdout, gone, s.dryRun)
+		writeExpired(out, gone, dryRun)
 	}
 	return errors.Join(err, db.Close())
 }

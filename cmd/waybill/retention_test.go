@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"database/sql"
-	"flag"
-	"io"
 	"net/url"
 	"testing"
 
@@ -32,11 +30,16 @@ func TestRetentionCommand(t *testing.T) {
 	for _, c := range []struct {
 		args []string
 		left int
-	}{{[]string{"-dry-run"}, 1}, {[]string{"-audit-retention=50h"}, 1}, {nil, 0}, {nil, 0}} {
-		err := run(t.Context(), append([]string{"retention"}, c.args...), []string{
+		says string
+	}{
+		{[]string{"--dry-run"}, 1, "WOULD GO"}, {[]string{"--dry-run=true"}, 1, "WOULD GO"}, {[]string{"--audit-retention=50h"}, 1, "Nothing is older"},
+		{[]string{"--dry-run=false"}, 0, "REMOVED"}, {nil, 0, "Nothing is older"},
+	} {
+		code, out, messages := called(t, []string{
 			"WAYBILL_DATABASE_URL=" + postgrestest.URL(t), "WAYBILL_DATABASE_SCHEMA=" + schema, "WAYBILL_AUDIT_RETENTION=48h",
-		}, io.Discard)
-		require.NoError(t, err)
+		}, append([]string{"retention"}, c.args...)...)
+		require.Zero(t, code, messages)
+		require.Contains(t, out, c.says)
 		var left int
 		require.NoError(t, db.QueryRow(`SELECT count(*) FROM audit`).Scan(&left))
 		require.Equal(t, c.left, left, c.args)
@@ -59,22 +62,11 @@ func TestWriteExpired(t *testing.T) {
 // Only `waybill retention` has the flag, and its help tells of it.
 func TestConfig_DryRun(t *testing.T) {
 	t.Parallel()
-	environ := []string{"WAYBILL_DATABASE_URL=postgres://127.0.0.1/w"}
-	for arg, want := range map[string]bool{"-dry-run": true, "--dry-run": true, "-dry-run=false": false} {
-		c, err := parseConfig("retention", []string{"-audit-retention=50h", arg}, environ, io.Discard)
-		require.NoError(t, err)
-		require.Equal(t, want, c.dryRun, arg)
-	}
-	for command := range commands {
-		var help bytes.Buffer
-		_, err := parseConfig(command, []string{"-h"}, environ, &help)
-		require.ErrorIs(t, err, flag.ErrHelp)
-		if command == "retention" {
-			require.Contains(t, help.String(), "-dry-run")
-			continue
-		}
-		require.NotContains(t, help.String(), "-dry-run")
-		_, err = parseConfig(command, []string{"-dry-run"}, environ, io.Discard)
-		require.Error(t, err, "%s has no dry run, so it must not begin", command)
+	_, out, _ := called(t, nil, "retention", "--help")
+	require.Contains(t, out, "--dry-run")
+	for _, command := range []string{"serve", "api", "worker", "migrate", "reseal"} {
+		code, _, messages := called(t, good(), command, "--dry-run")
+		require.Equal(t, 2, code, "%s has no dry run, so it must not begin", command)
+		require.Contains(t, messages, "there is no flag --dry-run")
 	}
 }

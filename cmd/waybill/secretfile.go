@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"reflect"
 	"strings"
 )
 
@@ -19,27 +18,12 @@ const maxSecretBytes = 64 << 10
 // read the command lines of its processes, and each can be read from a file.
 func secretVariables() []string {
 	var names []string
-	for _, f := range reflect.VisibleFields(reflect.TypeFor[config]()) {
-		if f.Tag.Get("secret") == "true" {
-			names = append(names, f.Tag.Get("env"))
+	for _, s := range allSettings() {
+		if s.Secret {
+			names = append(names, s.Variable)
 		}
 	}
 	return names
-}
-
-// refuseSecretFlags refuses a secret in the arguments before package flag sees it, which would quote its value.
-func refuseSecretFlags(args []string) error {
-	for _, arg := range args {
-		name, isFlag := strings.CutPrefix(arg, "-")
-		name, _, _ = strings.Cut(strings.TrimPrefix(name, "-"), "=")
-		for _, variable := range secretVariables() {
-			if isFlag && name == flagName(variable) {
-				return fmt.Errorf("-%s is no flag, because every user of this machine can read it: set %s, or let %s%s name a file that holds it",
-					name, variable, variable, fileSuffix)
-			}
-		}
-	}
-	return nil
 }
 
 // readSecretFiles sets each secret whose variable names a file. It reports every file that does not do, never what is in it.

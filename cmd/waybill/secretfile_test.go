@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caarlos0/env/v11"
 	"github.com/stretchr/testify/require"
 )
 
@@ -38,7 +35,7 @@ func TestConfig_SecretFiles(t *testing.T) {
 			continue // a secret with a test of its own
 		}
 		environ = append(environ, name+"_FILE="+secretFile(t, values[name]+"\n"))
-		args = append(args, "-"+flagName(name)+"-file="+secretFile(t, values[name]+"\r\n"))
+		args = append(args, "--"+flagName(name)+"-file="+secretFile(t, values[name]+"\r\n"))
 	}
 	for _, got := range []func() (*settings, error){
 		func() (*settings, error) { return parse(nil, environ) },
@@ -80,19 +77,20 @@ func TestConfig_SecretsAreNoFlags(t *testing.T) {
 	t.Parallel()
 	require.GreaterOrEqual(t, len(secretVariables()), 6)
 	for _, name := range secretVariables() {
-		for _, args := range [][]string{{"-" + flagName(name) + "=hush-hush"}, {"--" + flagName(name), "hush-hush"}, {"-listen=127.0.0.1:1", "-" + flagName(name) + "=hush-hush"}} {
-			var out bytes.Buffer
-			_, err := parseConfig("serve", args, good(), &out)
-			require.ErrorContains(t, err, name+"_FILE", args)
-			require.NotContains(t, err.Error()+out.String(), "hush-hush")
+		for _, args := range [][]string{
+			{"serve", "-" + flagName(name) + "=hush-hush"}, {"serve", "--" + flagName(name), "hush-hush"}, {"serve", "--listen=127.0.0.1:1", "-" + flagName(name) + "=hush-hush"},
+			{"--" + flagName(name), "hush-hush", "serve"}, {"-" + flagName(name) + "=hush-hush", "migrate"}, {"-" + flagName(name) + "=hush-hush"},
+		} {
+			code, out, messages := called(t, good(), args...)
+			require.Equal(t, 2, code)
+			require.Contains(t, messages, name+"_FILE", args)
+			require.NotContains(t, out+messages, "hush-hush")
 		}
 	}
-	var usage bytes.Buffer
-	_, err := parseConfig("serve", []string{"-h"}, nil, &usage)
-	require.ErrorIs(t, err, flag.ErrHelp)
+	_, usage, _ := called(t, nil, "serve", "--help")
 	for _, name := range secretVariables() {
-		require.NotContains(t, usage.String(), "  -"+flagName(name)+" ", "the usage lists its file only")
-		require.Contains(t, usage.String(), "  -"+flagName(name)+"-file ")
+		require.NotContains(t, usage, "  --"+flagName(name)+" ", "the usage lists its file only")
+		require.Contains(t, usage, "  --"+flagName(name)+"-file ")
 	}
 }
 
@@ -109,10 +107,8 @@ func TestConfig_SecretFilesDocumented(t *testing.T) {
 // A setting whose name sounds like a secret is marked as one.
 func TestConfig_MarksSecrets(t *testing.T) {
 	t.Parallel()
-	fields, err := env.GetFieldParams(&config{})
-	require.NoError(t, err)
 	secret := regexp.MustCompile(`(PASSWORD|SECRET|TOKEN|_KEYS?|_PROXY|DATABASE_URL)$`)
-	for _, f := range fields {
-		require.Equal(t, secret.MatchString(f.Key), slices.Contains(secretVariables(), f.Key), f.Key)
+	for _, s := range allSettings() {
+		require.Equal(t, secret.MatchString(s.Variable), slices.Contains(secretVariables(), s.Variable), s.Variable)
 	}
 }
