@@ -12,6 +12,7 @@ import (
 // Groups of commands in the help.
 const (
 	groupServer = "server"
+	groupPeople = "people"
 	groupOther  = "other"
 )
 
@@ -29,8 +30,15 @@ func newRoot(i invocation) *cobra.Command {
 	root.SetIn(i.in)
 	root.SetOut(i.out)
 	root.SetErr(i.err)
-	root.AddGroup(&cobra.Group{ID: groupServer, Title: "Run Waybill"}, &cobra.Group{ID: groupOther, Title: "Other commands"})
+	root.AddGroup(
+		&cobra.Group{ID: groupServer, Title: "Run Waybill"}, &cobra.Group{ID: groupPeople, Title: "Use a Waybill that runs"},
+		&cobra.Group{ID: groupOther, Title: "Other commands"},
+	)
 	root.AddCommand(newServe(i), newAPI(i), newWorker(i), newMigrate(i), newReseal(i), newRetention(i))
+	for _, c := range cli.Commands(cli.Env{Environ: i.environ, In: i.in, Out: i.out, Err: i.err, Version: version()}) {
+		c.GroupID = groupPeople
+		root.AddCommand(c)
+	}
 	root.SetHelpCommand(cli.NewHelp())
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)

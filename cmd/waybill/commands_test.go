@@ -14,20 +14,20 @@ func TestRun_WrongCalls(t *testing.T) {
 		environ []string
 		says    string
 	}{
-		"no command":          {nil, nil, "Usage: waybill <command>"},
-		"a misspelled command":  {[]string{"serv"}, nil, `there is no command "serv", did you mean serve?`},
-		"no such command":     {[]string{"rotate-the-tires"}, nil, `there is no command "rotate-the-tires"` + "\n"},
-		"help about none":     {[]string{"help", "migrat"}, nil, `there is no command "migrat", did you mean migrate?`},
-		"an argument":         {[]string{"serve", "now"}, nil, `unexpected argument "now": settings are flags`},
-		"a misspelled flag":     {[]string{"serve", "--lisen=x"}, nil, "there is no flag --lisen, did you mean --listen?\nSee: waybill serve --help\n"},
-		"one dash":            {[]string{"serve", "-listen=127.0.0.1:1"}, nil, "-listen has one dash: write --listen\n"},
-		"one dash, retention": {[]string{"retention", "-dry-run"}, good(), "-dry-run has one dash: write --dry-run\n"},
-		"one dash, and help":  {[]string{"serve", "-help"}, nil, "-help has one dash: write --help\n"},
-		"one dash, misspelled":  {[]string{"serve", "-lisen=x"}, nil, "flags with more than one letter have two dashes"},
-		"a flag of no value":  {[]string{"serve", "--listen"}, nil, "--listen needs a value"},
-		"a wrong setting":     {[]string{"serve", "--log-level=loud"}, good(), `WAYBILL_LOG_LEVEL is debug, info, warn or error, not "loud"`},
-		"an unknown variable": {[]string{"migrate"}, good("WAYBILL_LISTN=x"), "WAYBILL_LISTN is not a setting"},
-		"no settings at all":  {[]string{"worker"}, nil, "WAYBILL_DATABASE_URL is required"},
+		"no command":           {nil, nil, "Usage: waybill <command>"},
+		"a misspelled command": {[]string{"serv"}, nil, `there is no command "serv", did you mean serve?`},
+		"no such command":      {[]string{"rotate-the-tires"}, nil, `there is no command "rotate-the-tires"` + "\n"},
+		"help about none":      {[]string{"help", "migrat"}, nil, `there is no command "migrat", did you mean migrate?`},
+		"an argument":          {[]string{"serve", "now"}, nil, `unexpected argument "now": settings are flags`},
+		"a misspelled flag":    {[]string{"serve", "--lisen=x"}, nil, "there is no flag --lisen, did you mean --listen?\nSee: waybill serve --help\n"},
+		"one dash":             {[]string{"serve", "-listen=127.0.0.1:1"}, nil, "-listen has one dash: write --listen\n"},
+		"one dash, retention":  {[]string{"retention", "-dry-run"}, good(), "-dry-run has one dash: write --dry-run\n"},
+		"one dash, and help":   {[]string{"serve", "-help"}, nil, "-help has one dash: write --help\n"},
+		"one dash, misspelled": {[]string{"serve", "-lisen=x"}, nil, "flags with more than one letter have two dashes"},
+		"a flag of no value":   {[]string{"serve", "--listen"}, nil, "--listen needs a value"},
+		"a wrong setting":      {[]string{"serve", "--log-level=loud"}, good(), `WAYBILL_LOG_LEVEL is debug, info, warn or error, not "loud"`},
+		"an unknown variable":  {[]string{"migrate"}, good("WAYBILL_LISTN=x"), "WAYBILL_LISTN is not a setting"},
+		"no settings at all":   {[]string{"worker"}, nil, "WAYBILL_DATABASE_URL is required"},
 	} {
 		code, out, messages := called(t, c.environ, c.args...)
 		require.Equal(t, 2, code, name)

@@ -38,7 +38,3 @@ func ExitCode(err error) int {
 		return ExitFailed
 	}
 }
-
-// Variables are the environment variables of these commands. The commands of the server ignore them, because a shell may have
-// them for the others.
-func Variables() []string { return []string{"WAYBILL_URL", "WAYBILL_KEY", "WAYBILL_PROFILE"} }
