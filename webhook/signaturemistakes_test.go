@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"waybill/client"
 	"waybill/webhook"
 )
 
@@ -158,12 +160,23 @@ func TestVerifySignature_Mistakes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := asReceived(t, tc.dialect)
+			require.NoError(t, received(c))
 			tc.spoil(c)
 			got := check(t, c)
 			require.False(t, got.Valid)
 			require.Equal(t, tc.want, got.Signatures[0].Reason)
+			require.Error(t, received(c), "what the client gives to receivers refuses it too")
 		})
 	}
+}
+
+// received verifies as a receiver does that uses the client.
+func received(c *webhook.SignatureCheck) error {
+	header := http.Header{}
+	for _, h := range c.Headers {
+		header.Add(h.Name, h.Value)
+	}
+	return client.Verify(c.Dialect.Name, c.Keys.Current.Reveal(), header, c.Body, client.WithClock(func() time.Time { return c.At }))
 }
 
 func TestVerifySignature_MessageMistakes(t *testing.T) {

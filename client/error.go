@@ -1,0 +1,106 @@
+package client
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Error is an answer of the API that says no. Get it with errors.As, and match Code, which is stable.
+type Error struct {
+	// Code is "" where the answer is not one of Waybill, such as a proxy's.
+	Code ErrorCode
+	// Status is the HTTP status.
+	Status int
+	// Detail is a sentence about this call.
+	Detail string
+	// Fields are what is wrong with the request, by field.
+	Fields []FieldError
+	// RequestID is what to quote to the operator.
+	RequestID string
+	// RetryAfter is how long to wait before the same call; 0: the server did not say.
+	RetryAfter time.Duration
+}
+
+// FieldError is about one field of a request.
+type FieldError struct {
+	// Field is a path such as "retry.schedule[2]".
+	Field  string `json:"field"`
+	Detail string `json:"detail"`
+}
+
+// Error says what was wrong, and the request's id.
+func (e *Error) Error() string {
+	out := e.Detail
+	if e.Code != "" {
+		out = fmt.Sprintf("%s (%s, %d", out, e.Code, e.Status)
+		if e.RequestID != "" {
+			out += ", request " + e.RequestID
+		}
+		out += ")"
+	}
+	return out
+}
+
+// HasCode reports whether err is an Error with one of the codes.
+func HasCode(err error, codes ...ErrorCode) bool {
+	var answered *Error
+	if !errors.As(err, &answered) {
+		return false
+	}
+	for _, code := range codes {
+		if answered.Code == code {
+			return true
+		}
+	}
+	return false
+}
+
+// err is nil of an answer that says yes.
+func (a *answer) err() error {
+	if a.status >= 200 && a.status < 300 {
+		return nil
+	}
+	var p ProblemDetails
+	if !a.is("application/problem+json") || json.Unmarshal(a.body, &p) != nil {
+		return a.stranger()
+	}
+	out := newError(&p)
+	out.Status, out.RetryAfter = a.status, retryAfter(a.header.Get("Retry-After"))
+	return out
+}
+
+func newError(p *ProblemDetails) *Error {
+	out := &Error{Code: p.Code, Status: p.Status, Detail: p.Detail, RequestID: p.RequestID}
+	for _, e := range p.Errors {
+		out.Fields = append(out.Fields, FieldError{e.Field, e.Detail})
+	}
+	return out
+}
+
+// stranger is the error of an answer that somebody else gave.
+func (a *answer) stranger() *Error {
+	detail := fmt.Sprintf("the server answered %d %s, and not as Waybill does", a.status, http.StatusText(a.status))
+	if a.status >= 300 && a.status < 400 {
+		detail = fmt.Sprintf("the server redirects to %q, which is not followed, so that the key goes nowhere else: is the address right?", cut(a.header.Get("Location")))
+	}
+	return &Error{Status: a.status, Detail: strings.TrimSpace(detail), RequestID: cut(a.header.Get("X-Request-Id")), RetryAfter: retryAfter(a.header.Get("Retry-After"))}
+}
+
+// cut bounds what a stranger wrote.
+func cut(text string) string { return text[:min(len(text), 200)] }
+
+// retryAfter reads the header, which has seconds or a date.
+func retryAfter(text string) time.Duration {
+	if seconds, err := strconv.Atoi(text); err == nil {
+		return time.Duration(min(max(seconds, 0), 24*60*60)) * time.Second
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return max(time.Until(at), 0)
+	}
+	return 0
+}
