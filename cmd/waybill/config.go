@@ -21,6 +21,7 @@ import (
 // single quotes. The tag `group` begins a group of settings, and `see` names the part of docs/ that says more.
 type config struct {
 	DatabaseURL      string `env:"WAYBILL_DATABASE_URL" secret:"true" group:"What it connects to" help:"Postgres 14 or later, such as 'postgres://user:password@host:5432/waybill'"`
+	DatabasePassword string `env:"WAYBILL_DATABASE_PASSWORD" secret:"true" help:"password of the user in WAYBILL_DATABASE_URL, where the URL has none; it takes every character as it is"`
 	DatabaseSchema   string `env:"WAYBILL_DATABASE_SCHEMA" envDefault:"public" help:"schema of the tables; 'waybill migrate' creates it"`
 	DatabaseRole     string `env:"WAYBILL_DATABASE_ROLE" help:"role of the processes: 'waybill migrate' grants it what they need, and they own nothing. The processes ignore it" see:"operating.md#two-roles"`
 	DatabaseMaxConns int    `env:"WAYBILL_DATABASE_MAX_CONNS" envDefault:"20" help:"connections of one process at most, 2 to 1,000"`

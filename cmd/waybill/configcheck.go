@@ -43,7 +43,8 @@ func (c *config) check(command string) (*settings, error) {
 	wrong := func(variable, format string, args ...any) {
 		errs = append(errs, fmt.Errorf("%s %s", variable, fmt.Sprintf(format, args...)))
 	}
-	if says := checkDatabaseURL(c.DatabaseURL); says != "" {
+	var says string
+	if s.DatabaseURL, says = fillDatabaseURL(c.DatabaseURL, c.DatabasePassword); says != "" {
 		wrong("WAYBILL_DATABASE_URL", "%s", says)
 	}
 	if err := s.logLevel.UnmarshalText([]byte(c.LogLevel)); err != nil {
@@ -91,23 +92,6 @@ func (c *config) check(command string) (*settings, error) {
 	s.checkDashboard(wrong)
 	c.checkNumbers(wrong)
 	return s, errors.Join(errs...)
-}
-
-// checkDatabaseURL says what is wrong with the URL; "": nothing. It never shows the URL, which contains the password.
-func checkDatabaseURL(text string) string {
-	const such = ", such as postgres://user:password@host:5432/waybill"
-	if text == "" {
-		return "is required" + such
-	}
-	u, err := url.Parse(text)
-	switch {
-	case err != nil:
-		return "is not a URL; characters such as / ? # % in the password are written %2F %3F %23 %25" + such
-	case u.Scheme != "postgres" && u.Scheme != "postgresql":
-		return "does not begin with postgres://" + such
-	default:
-		return ""
-	}
 }
 
 // checkRetention checks how long data is kept. Deliveries wait for days, and a recovery reaches back as far.
