@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"waybill/scripts/inbox"
+	"waybill/scripts/receiver"
 	"waybill/scripts/stack"
 )
 
@@ -29,7 +30,7 @@ func startInbox(ctx context.Context, s *stack.Stack, whole bool) (*localInbox, e
 		return nil, nil
 	}
 	b, err := inbox.Start(ctx, inbox.Options{Got: func(m *inbox.Mail) error {
-		s.Out.Say("%s  mail to %s: %s", time.Now().Format("15:04:05.000"), strings.Join(m.To, ", "), shorten(m.Subject, 200))
+		s.Out.Say("%s  mail to %s: %s", time.Now().Format("15:04:05.000"), strings.Join(m.To, ", "), receiver.Shorten(m.Subject, 200))
 		if whole {
 			s.Out.Say("%s", indent(m.Text))
 		}

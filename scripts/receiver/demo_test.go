@@ -1,4 +1,4 @@
-package main
+package receiver
 
 import (
 	"net/http"
@@ -7,11 +7,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"waybill/scripts/receiver"
 )
 
-func TestDemoBehavior(t *testing.T) {
+func TestDemo_Behavior(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		path    string
@@ -27,15 +25,15 @@ func TestDemoBehavior(t *testing.T) {
 		{"/rheo/hang", 1, 0},
 		{"/rheo/other", 1, http.StatusNotFound},
 	} {
-		got := demoBehavior(&receiver.Arrival{Path: test.path, Number: test.attempt})
+		got := demoBehavior(&Arrival{Path: test.path, Number: test.attempt})
 		require.Equal(t, test.want, got.Status, "%s, attempt %d", test.path, test.attempt)
 	}
 }
 
 // The list is on the receiver's page and in the answer to a path that there is not.
-func TestDemoPaths(t *testing.T) {
+func TestDemo_Paths(t *testing.T) {
 	t.Parallel()
-	r, err := receiver.Start(t.Context(), receiver.Options{Answer: demoBehavior})
+	r, err := Start(t.Context(), Options{Answer: demoBehavior})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, r.Close()) })
 	res, err := http.Post(r.URL()+"/rheo/nonsense", "application/json", strings.NewReader("{}"))
@@ -44,17 +42,17 @@ func TestDemoPaths(t *testing.T) {
 	require.NoError(t, res.Write(&body))
 	require.NoError(t, res.Body.Close())
 	require.Equal(t, 404, res.StatusCode)
-	for _, one := range receiver.All() {
-		require.Contains(t, demoPaths(), "/rheo/"+one.Name+" ")
+	for _, one := range All() {
+		require.Contains(t, DemoPaths(), "/rheo/"+one.Name+" ")
 		require.Contains(t, body.String(), one.Does)
 	}
 }
 
-func TestDescribe(t *testing.T) {
+func TestDemo_Describe(t *testing.T) {
 	t.Parallel()
-	text := describe(&receiver.Arrival{
+	text := describe(&Arrival{
 		Method: "POST", Path: "/rheo/flaky", Number: 2, At: time.Date(2026, 5, 27, 14, 32, 0, 0, time.UTC),
 		Header: http.Header{"Webhook-Id": {"evt_1"}, "User-Agent": {"Waybill"}}, Body: []byte(strings.Repeat("x", 410)),
-	}, receiver.Status(500))
+	}, Status(500))
 	require.Equal(t, "14:32:00.000  received POST /rheo/flaky, attempt 2: answers 500\n    Webhook-Id: evt_1\n    "+strings.Repeat("x", 400)+"... (10 more)", text)
 }
