@@ -23,10 +23,13 @@ func newRoot(i invocation) *cobra.Command {
 		Short: "Delivers webhooks and does not lose them",
 		Long: "Waybill delivers webhooks and does not lose them.\n\n" +
 			"It exits with 0 when all went well, 2 when the call or a setting is wrong, and 1 when anything else went wrong.",
-		SilenceErrors: true, // run prints them
-		SilenceUsage:  true,
+		Version:           thisBuild().String(),
+		DisableAutoGenTag: true, // no date in what is generated, so that it is the same each time
+		SilenceErrors:     true, // run prints them
+		SilenceUsage:      true,
 	}
 	root.SetArgs(append([]string{}, i.args...)) // nil would be the arguments of the process
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetIn(i.in)
 	root.SetOut(i.out)
 	root.SetErr(i.err)
@@ -34,8 +37,11 @@ func newRoot(i invocation) *cobra.Command {
 		&cobra.Group{ID: groupServer, Title: "Run Waybill"}, &cobra.Group{ID: groupPeople, Title: "Use a Waybill that runs"},
 		&cobra.Group{ID: groupOther, Title: "Other commands"},
 	)
-	root.AddCommand(newServe(i), newAPI(i), newWorker(i), newMigrate(i), newReseal(i), newRetention(i))
-	for _, c := range cli.Commands(cli.Env{Environ: i.environ, In: i.in, Out: i.out, Err: i.err, Version: version()}) {
+	root.AddCommand(
+		newServe(i), newAPI(i), newWorker(i), newMigrate(i), newReseal(i), newRetention(i),
+		newConfig(i), newHealth(i), newVersion(i), newMan(),
+	)
+	for _, c := range cli.Commands(cli.Env{Environ: i.environ, In: i.in, Out: i.out, Err: i.err, Version: thisBuild().Version}) {
 		c.GroupID = groupPeople
 		root.AddCommand(c)
 	}
@@ -96,7 +102,7 @@ func newMigrate(i invocation) *cobra.Command {
 		Long: "Brings the database's tables up to date, and grants --database-role what the processes need. It can run while Waybill runs,\n" +
 			"and does nothing where there is nothing to do. It needs WAYBILL_DATABASE_URL only.",
 		Example: "  waybill migrate --database-role=waybill_app",
-	}, []string{"WAYBILL_DATABASE_URL", "WAYBILL_DATABASE_SCHEMA", "WAYBILL_DATABASE_ROLE", "WAYBILL_LOG_LEVEL", "WAYBILL_LOG_FORMAT"}, migrate)
+	}, []string{"WAYBILL_DATABASE_URL", "WAYBILL_DATABASE_PASSWORD", "WAYBILL_DATABASE_SCHEMA", "WAYBILL_DATABASE_ROLE", "WAYBILL_LOG_LEVEL", "WAYBILL_LOG_FORMAT"}, migrate)
 }
 
 func newReseal(i invocation) *cobra.Command {
@@ -106,7 +112,7 @@ func newReseal(i invocation) *cobra.Command {
 		Long: "Seals every secret in the database with the first of WAYBILL_ENCRYPTION_KEYS, so that the other keys can go. It can run while\n" +
 			"Waybill runs, and can be interrupted and run again. It needs WAYBILL_DATABASE_URL and WAYBILL_ENCRYPTION_KEYS only.",
 		Example: "  waybill reseal --encryption-keys-file=/run/secrets/keys",
-	}, []string{"WAYBILL_DATABASE_URL", "WAYBILL_DATABASE_SCHEMA", "WAYBILL_ENCRYPTION_KEYS", "WAYBILL_LOG_LEVEL", "WAYBILL_LOG_FORMAT"}, reseal)
+	}, []string{"WAYBILL_DATABASE_URL", "WAYBILL_DATABASE_PASSWORD", "WAYBILL_DATABASE_SCHEMA", "WAYBILL_ENCRYPTION_KEYS", "WAYBILL_LOG_LEVEL", "WAYBILL_LOG_FORMAT"}, reseal)
 }
 
 func newRetention(i invocation) *cobra.Command {
@@ -118,7 +124,7 @@ func newRetention(i invocation) *cobra.Command {
 			"only.",
 		Example: "  waybill retention --dry-run\n  waybill retention --retention=720h",
 	}, []string{
-		"WAYBILL_DATABASE_URL", "WAYBILL_DATABASE_SCHEMA", "WAYBILL_RETENTION", "WAYBILL_AUDIT_RETENTION", "WAYBILL_LOG_LEVEL", "WAYBILL_LOG_FORMAT",
+		"WAYBILL_DATABASE_URL", "WAYBILL_DATABASE_PASSWORD", "WAYBILL_DATABASE_SCHEMA", "WAYBILL_RETENTION", "WAYBILL_AUDIT_RETENTION", "WAYBILL_LOG_LEVEL", "WAYBILL_LOG_FORMAT",
 	}, func(ctx context.Context, s *settings, log *slog.Logger) error {
 		return retain(ctx, s, log, i.out, dryRun)
 	})
@@ -129,11 +135,11 @@ func newRetention(i invocation) *cobra.Command {
 // withSettings makes a command take settings. uses names the variables that its help shows; nil: all. The others are taken too,
 // because a machine's environment is one for all commands.
 func withSettings(i invocation, c *cobra.Command, uses []string, do func(context.Context, *settings, *slog.Logger) error) *cobra.Command {
-	read := addSettings(c, i.environ, uses)
+	g := addSettings(c, i.environ, uses)
 	c.GroupID = groupServer
 	c.Args = noArguments
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		s, err := readSettings(c.Name(), read())
+		s, err := readSettings(c.Name(), g.variables())
 		if err != nil {
 			return &cli.UsageError{Err: err}
 		}

@@ -18,9 +18,10 @@ import (
 // config holds all settings. Each field is an environment variable. A flag of the same name, without WAYBILL_, in lower
 // case and with dashes, overrules it. A field with the tag `secret` is no flag; see secretVariables. The tag `help` says what
 // the setting does, what it takes and its limits, in one sentence or two for help and for docs/configuration.md: values are in
-// single quotes. The tag `group` begins a group of settings, and `see` names the part of docs/ that says more.
+// single quotes. The tag `group` begins a group of settings, `required` says that no API runs
+// without it, and `see` names the part of docs/ that says more.
 type config struct {
-	DatabaseURL      string `env:"WAYBILL_DATABASE_URL" secret:"true" group:"What it connects to" help:"Postgres 14 or later, such as 'postgres://user:password@host:5432/waybill'"`
+	DatabaseURL      string `env:"WAYBILL_DATABASE_URL" secret:"true" required:"true" group:"What it connects to" help:"Postgres 14 or later, such as 'postgres://user:password@host:5432/waybill'"`
 	DatabasePassword string `env:"WAYBILL_DATABASE_PASSWORD" secret:"true" help:"password of the user in WAYBILL_DATABASE_URL, where the URL has none; it takes every character as it is"`
 	DatabaseSchema   string `env:"WAYBILL_DATABASE_SCHEMA" envDefault:"public" help:"schema of the tables; 'waybill migrate' creates it"`
 	DatabaseRole     string `env:"WAYBILL_DATABASE_ROLE" help:"role of the processes: 'waybill migrate' grants it what they need, and they own nothing. The processes ignore it" see:"operating.md#two-roles"`
@@ -35,10 +36,10 @@ type config struct {
 	TemporalTLSCA     string `env:"WAYBILL_TEMPORAL_TLS_CA_FILE" help:"PEM file with the authority to trust for Temporal in place of the system's; implies TLS"`
 
 	// APIKey is the administrator's key, or several by commas, each as name:key.
-	APIKey         string   `env:"WAYBILL_API_KEY" secret:"true" group:"Keys" help:"the administrator's key, 16 characters or more, such as the output of 'openssl rand -hex 32'; or up to 20 keys with names, 'alice:<key>,bob:<key>', which the audit log tells apart, and which let one be replaced while the other works"`
+	APIKey         string   `env:"WAYBILL_API_KEY" secret:"true" required:"true" group:"Keys" help:"the administrator's key, 16 characters or more, such as the output of 'openssl rand -hex 32'; or up to 20 keys with names, 'alice:<key>,bob:<key>', which the audit log tells apart, and which let one be replaced while the other works"`
 	KeyRate        int      `env:"WAYBILL_KEY_RATE" envDefault:"1000" help:"requests a second that each key of a tenant may send to one process, 0 to 1,000,000; '0' is no limit. The administrator's keys have none"`
 	TrustedProxies []string `env:"WAYBILL_TRUSTED_PROXIES" help:"networks of the proxies in front of the API, such as '10.0.0.0/8': what they say in 'X-Forwarded-For' counts as the caller's address" see:"api.md#keys"`
-	EncryptionKeys string   `env:"WAYBILL_ENCRYPTION_KEYS" secret:"true" help:"keys that seal signing secrets and custom headers: 'k1:<base64 of 32 bytes>', several by commas. The first seals, all open" see:"operating.md#encryption-keys"`
+	EncryptionKeys string   `env:"WAYBILL_ENCRYPTION_KEYS" secret:"true" required:"true" help:"keys that seal signing secrets and custom headers: 'k1:<base64 of 32 bytes>', several by commas. The first seals, all open" see:"operating.md#encryption-keys"`
 
 	Listen string `env:"WAYBILL_LISTEN" envDefault:"127.0.0.1:8080" group:"Where it listens, and its log" help:"address of the API, of '/healthz', '/readyz' and '/metrics'"`
 	// WorkerListen is empty by default, so that several workers can run on one machine and next to an API.

@@ -23,7 +23,7 @@ func (p *process) serveAPI(ctx context.Context, backlog api.Backlog) error {
 	options.Backlog = backlog
 	options.MaxBodyBytes, options.MaxBatchBytes, options.MaxInflightBytes = p.MaxBodyBytes, p.MaxBatchBytes, p.MaxInflightBytes
 	options.Retention, options.PublicURL = p.Retention, p.PublicURL
-	options.Version = version()
+	options.Version = thisBuild().Version
 	options.OpenAPI, options.Failpoint = schemas.OpenAPI, p.failpoint
 	options.Now, options.NewUUID = p.clock.now, p.clock.newUUID
 	server := api.New(options)

@@ -22,7 +22,9 @@ type setting struct {
 	// Group is where it is listed. Help says what it does, and See where docs/ says more, or is "".
 	Group, Help, See string
 	Secret           bool
-	goType           reflect.Type
+	// Required says that nothing runs without it.
+	Required bool
+	goType   reflect.Type
 }
 
 // allSettings returns every setting, in groups.
@@ -36,7 +38,7 @@ func allSettings() []setting {
 		}
 		all = append(all, setting{
 			Variable: variable, flag: flagName(variable), Default: f.Tag.Get("envDefault"), Group: group, Help: f.Tag.Get("help"),
-			See: f.Tag.Get("see"), Secret: f.Tag.Get("secret") == "true", goType: f.Type,
+			See: f.Tag.Get("see"), Secret: f.Tag.Get("secret") == "true", Required: f.Tag.Get("required") == "true", goType: f.Type,
 		})
 	}
 	return all
@@ -82,10 +84,24 @@ func (f *settingFlag) String() string { return f.Default }
 // Type is what the help shows for the value.
 func (f *settingFlag) Type() string { return f.takes() }
 
+// given is what a command was given of settings.
+type given struct {
+	environ []string
+	// flags are variables too.
+	flags map[string]string
+}
+
+// variables are those that count. Flags overrule the environment. The caller may change them.
+func (g given) variables() map[string]string {
+	variables := env.ToMap(g.environ)
+	maps.Copy(variables, g.flags)
+	return variables
+}
+
 // addSettings adds a flag for every setting that is no secret, and for the file of each that is. Those that uses does not name are not
-// shown, unless it is nil. After the flags are parsed, read returns the variables that count.
-func addSettings(c *cobra.Command, environ, uses []string) (read func() map[string]string) {
-	given := map[string]string{}
+// shown, unless it is nil. What it returns is complete once the flags are parsed.
+func addSettings(c *cobra.Command, environ, uses []string) given {
+	g := given{environ, map[string]string{}}
 	c.Flags().SortFlags = false
 	for _, s := range allSettings() {
 		name := s.Variable
@@ -93,16 +109,12 @@ func addSettings(c *cobra.Command, environ, uses []string) (read func() map[stri
 			s.Help = "file that holds " + s.Variable + ": " + s.Help
 			s.Variable, s.flag = s.Variable+fileSuffix, s.flag+"-file"
 		}
-		flag := c.Flags().VarPF(&settingFlag{s, given}, s.flag, "", s.Help)
+		flag := c.Flags().VarPF(&settingFlag{s, g.flags}, s.flag, "", s.Help)
 		if s.takes() == cli.YesNo {
 			flag.NoOptDefVal = "true"
 		}
 		flag.Annotations = map[string][]string{cli.FlagGroup: {s.Group}}
 		flag.Hidden = uses != nil && !slices.Contains(uses, name)
 	}
-	return func() map[string]string {
-		variables := env.ToMap(environ)
-		maps.Copy(variables, given)
-		return variables
-	}
+	return g
 }

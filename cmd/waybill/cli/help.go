@@ -27,7 +27,7 @@ func WriteHelp(c *cobra.Command, _ []string) {
 	if text == "" {
 		text = c.Short
 	}
-	fmt.Fprintf(c.OutOrStdout(), "%s\n\n", wrap(text, helpWidth, ""))
+	fmt.Fprintf(c.OutOrStdout(), "%s\n\n", wrapAt(text, helpWidth, ""))
 	writeUsage(c.OutOrStdout(), c)
 }
 
@@ -129,11 +129,11 @@ func writeFlags(out io.Writer, flags []*pflag.Flag) {
 			text += " (default " + f.DefValue + ")"
 		}
 		if width > shortName {
-			fmt.Fprintf(out, "  %s\n%s\n", names[i], wrap(text, helpWidth, "        "))
+			fmt.Fprintf(out, "  %s\n%s\n", names[i], wrapAt(text, helpWidth, "        "))
 			continue
 		}
 		indent := strings.Repeat(" ", width+4)
-		fmt.Fprintf(out, "  %-*s  %s\n", width, names[i], strings.TrimPrefix(wrap(text, helpWidth, indent), indent))
+		fmt.Fprintf(out, "  %-*s  %s\n", width, names[i], strings.TrimPrefix(wrapAt(text, helpWidth, indent), indent))
 	}
 }
 
@@ -158,8 +158,8 @@ func hasDefault(f *pflag.Flag) bool {
 	}
 }
 
-// wrap breaks lines at spaces, after at most width characters. Lines that begin with a space stay as they are.
-func wrap(text string, width int, indent string) string {
+// wrapAt breaks lines at spaces, after at most width characters. Lines that begin with a space stay as they are.
+func wrapAt(text string, width int, indent string) string {
 	var out []string
 	for _, paragraph := range strings.Split(text, "\n\n") {
 		if strings.HasPrefix(paragraph, " ") {
@@ -182,3 +182,6 @@ func wrap(text string, width int, indent string) string {
 	}
 	return strings.Join(out, "\n\n")
 }
+
+// Wrap breaks a text into lines as the help does, each after the indent.
+func Wrap(text, indent string) string { return wrapAt(text, helpWidth, indent) }

@@ -114,3 +114,17 @@ func distance(a, b string) int {
 	}
 	return row[len(b)]
 }
+
+// Arguments makes a command take these arguments and no others.
+func Arguments(names ...string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return Usagef("%s is missing: %s", names[len(args)], c.UseLine())
+		case len(args) > len(names):
+			return Usagef("unexpected argument %q", args[len(names)])
+		default:
+			return nil
+		}
+	}
+}
