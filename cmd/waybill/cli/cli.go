@@ -2,6 +2,7 @@ package cli
 
 import (
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -18,8 +19,14 @@ type Env struct {
 }
 
 // Commands returns the commands for people. A further one is a further line.
-func Commands(_ Env) []*cobra.Command {
-	return []*cobra.Command{}
+func Commands(e Env) []*cobra.Command {
+	all := []*cobra.Command{
+		newProfiles(e),
+	}
+	for _, c := range all {
+		c.SetFlagErrorFunc(explainFlagError)
+	}
+	return all
 }
 
 // The environment variables of these commands.
@@ -34,4 +41,14 @@ const (
 // them for the others.
 func Variables() []string {
 	return []string{variableURL, variableKey, variableKeyFile, variableProfile}
+}
+
+// variable returns an environment variable; "": it is not set.
+func (e Env) variable(name string) string {
+	for _, entry := range e.Environ {
+		if value, ok := strings.CutPrefix(entry, name+"="); ok {
+			return value
+		}
+	}
+	return ""
 }
