@@ -46,17 +46,23 @@ func fails(n int) []reply { return append(slices.Repeat([]reply{{status: 500}}, 
 // newReceiver returns a receiver that gives the replies of the script in turn, the last one for good.
 func newReceiver(t *testing.T, script ...reply) *receiver {
 	t.Helper()
+	r := &receiver{script: script}
+	r.listen(t, r.take)
+	return r
+}
+
+// listen starts the receiver, which answers as it is told.
+func (r *receiver) listen(t *testing.T, answer hooks.Answer) {
+	t.Helper()
 	a, err := theAuthority()
 	require.NoError(t, err)
 	cert, err := a.Certificate()
 	require.NoError(t, err)
-	r := &receiver{script: script}
 	// HTTP/1.1 alone: each request under way has its connection for itself.
-	started, err := hooks.Start(t.Context(), hooks.Options{Certificate: &cert, Protocol: hooks.HTTP1, Answer: r.take, Answered: r.answered})
+	started, err := hooks.Start(t.Context(), hooks.Options{Certificate: &cert, Protocol: hooks.HTTP1, Answer: answer, Answered: r.answered})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, started.Close()) })
 	r.url = started.URL()
-	return r
 }
 
 // take keeps an arrival and returns the answer that is next.

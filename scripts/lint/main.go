@@ -1,5 +1,5 @@
 // Command lint checks what a reviewer should not have to: style, the arrows between packages, determinism of the
-// workflows, that go.mod is tidy, and known vulnerabilities. With -fix it formats the code instead.
+// workflows, that go.mod is tidy, the links of the docs, and known vulnerabilities. With -fix it formats the code instead.
 package main
 
 import (
@@ -60,6 +60,7 @@ func run(ctx context.Context, fix bool) error {
 	errs := []error{
 		step(ctx, root, tools.Path(golangci), "run", "./..."),
 		step(ctx, root, "go", "mod", "tidy", "-diff"),
+		step(ctx, root, "go", "test", "-run", "^TestDocs", "./scripts/lint"), // links, and code that is in no file
 	}
 	sources, err := filepath.Glob(filepath.Join(root, "workflows", "*.go"))
 	if err != nil {

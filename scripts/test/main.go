@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"waybill/scripts/browser"
+	"waybill/scripts/python"
 	"waybill/scripts/stack"
 	"waybill/scripts/stranger"
 )
@@ -83,6 +84,10 @@ func run(ctx context.Context, shell bool, args []string) (err error) {
 func prepare(ctx context.Context, root string, out *stack.Printer) error {
 	strangers := func() error { _, err := stranger.Install(ctx, root); return err }
 	if err := out.During("finding or installing the npm packages that verify signatures", strangers); err != nil {
+		return err
+	}
+	samples := func() error { return python.Install(ctx) }
+	if err := out.During("finding or installing Python, in which samples for receivers are written", samples); err != nil {
 		return err
 	}
 	pages := func() error { return browser.Install(ctx, root) }

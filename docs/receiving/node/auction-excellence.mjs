@@ -1,0 +1,64 @@
+// A receiver of Auction Excellence's webhooks. It needs Node 18 or later and nothing else:
+//
+//     PORT=3000 WEBHOOK_SECRET=whsec_... node auction-excellence.mjs
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createServer } from 'node:http';
+
+if (!process.env.WEBHOOK_SECRET) throw new Error('WEBHOOK_SECRET is not set');
+const largest = 1024 * 1024; // bytes of a body
+
+// While the secret is being replaced, the next one is known too. The key is the secret as it is shown, whsec_ included.
+const secrets = [process.env.WEBHOOK_SECRET, process.env.WEBHOOK_SECRET_NEXT].filter(Boolean);
+const tolerance = 5 * 60; // seconds that a request may be old, or the clocks differ
+
+// verify returns what is wrong with a request. The body is what arrived, byte for byte: that is what was signed.
+function verify(headers, body) {
+  const given = headers['x-webhook-signature'] ?? '';
+  const expected = secrets.map((secret) => 'sha256=' + createHmac('sha256', secret).update(body).digest('hex'));
+  if (!expected.some((one) => same(given, one))) return 'the signature is not valid';
+  // The time is in no signature, so this stops what was sent by mistake. Against an attacker the webhook_id helps.
+  if (!(Math.abs(Date.now() / 1000 - headers['x-webhook-timestamp']) <= tolerance)) return 'the timestamp is too old';
+}
+
+// same takes as long for a guess that is almost right as for any other.
+function same(given, expected) {
+  const a = Buffer.from(given), b = Buffer.from(expected);
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+// The same event can arrive twice. In your program `seen` is a table of your database with a unique id, and the event is in
+// it before the answer: what was answered with 2xx is not sent again.
+const seen = new Set();
+
+function work(id, type, event) {
+  console.log('handled', type, id);
+}
+
+async function receive(request, response) {
+  const answer = (status, text) => response.writeHead(status).end(text);
+  const chunks = [];
+  let size = 0;
+  for await (const chunk of request) {
+    size += chunk.length;
+    if (size <= largest) chunks.push(chunk);
+  }
+  if (size > largest) return answer(413, 'the body is too large');
+  const body = Buffer.concat(chunks);
+  const wrong = verify(request.headers, body);
+  if (wrong) return answer(401, wrong);
+  const event = JSON.parse(body);
+  const [id, type] = [event.webhook_id, event.event];
+  if (!seen.has(id)) {
+    seen.add(id);
+    setImmediate(work, id, type, event); // after the answer, which must not wait for the work
+  }
+  answer(200, 'ok');
+}
+
+const server = createServer((request, response) => {
+  receive(request, response).catch((error) => {
+    console.error(error.message);
+    response.destroy();
+  });
+});
+server.listen(process.env.PORT, '127.0.0.1', () => console.log(`listens on 127.0.0.1:${server.address().port}`));

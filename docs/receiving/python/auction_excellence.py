@@ -1,0 +1,73 @@
+"""A receiver of Auction Excellence's webhooks. It needs Python 3.9 or later and nothing else:
+
+    PORT=3000 WEBHOOK_SECRET=whsec_... python3 auction_excellence.py
+"""
+import hmac
+import json
+import os
+import queue
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+LARGEST = 1024 * 1024  # bytes of a body
+# While the secret is being replaced, the next one is known too. The key is the secret as it is shown, whsec_ included.
+SECRETS = [os.environ[name] for name in ("WEBHOOK_SECRET", "WEBHOOK_SECRET_NEXT") if os.environ.get(name)]
+TOLERANCE = 5 * 60  # seconds that a request may be old, or the clocks differ
+
+
+def verify(headers, body):
+    """Return what is wrong with a request. The body is what arrived, byte for byte: that is what was signed."""
+    given = headers.get("X-Webhook-Signature", "").encode()
+    expected = ["sha256=" + hmac.digest(secret.encode(), body, "sha256").hex() for secret in SECRETS]
+    if not any(hmac.compare_digest(given, one.encode()) for one in expected):
+        return "the signature is not valid"
+    # The time is in no signature, so this stops what was sent by mistake. Against an attacker the webhook_id helps.
+    sent = headers.get("X-Webhook-Timestamp", "")
+    if not sent.isdecimal() or abs(time.time() - int(sent)) > TOLERANCE:
+        return "the timestamp is missing or too old"
+
+
+# The same event can arrive twice. In your program `seen` is a table of your database with a unique id, and the event is in
+# it before the answer: what was answered with 2xx is not sent again.
+seen, lock = set(), threading.Lock()
+waiting = queue.Queue()
+
+
+def work():
+    while True:
+        event_id, kind, event = waiting.get()
+        print("handled", kind, event_id, flush=True)
+
+
+class Receiver(BaseHTTPRequestHandler):
+    timeout = 10  # seconds that a sender may be silent
+
+    def do_POST(self):
+        size = int(self.headers.get("Content-Length", 0))
+        if size > LARGEST:
+            return self.answer(413, b"the body is too large")
+        body = self.rfile.read(size)
+        wrong = verify(self.headers, body)
+        if wrong:
+            return self.answer(401, wrong.encode())
+        event = json.loads(body)
+        event_id, kind = event["webhook_id"], event["event"]
+        with lock:
+            first = event_id not in seen
+            seen.add(event_id)
+        if first:
+            waiting.put((event_id, kind, event))  # the answer must not wait for the work
+        self.answer(200, b"ok")
+
+    def answer(self, status, text):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+
+threading.Thread(target=work, daemon=True).start()
+server = ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Receiver)
+print(f"listens on 127.0.0.1:{server.server_port}", flush=True)
+server.serve_forever()
