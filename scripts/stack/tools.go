@@ -41,6 +41,9 @@ var (
 	}
 )
 
+// Helm checks the chart in deploy/helm. It is no part of the stack.
+var Helm = Tool{Name: "helm", Package: "helm.sh/helm/v3/cmd/helm", Version: "v3.22.0", Takes: " (once, about two minutes)"}
+
 // EngineTools are all that the stack is made of, apart from Postgres.
 func EngineTools() []Tool { return []Tool{TemporalServer, SQLTool, TemporalCLI, WebUI} }
 

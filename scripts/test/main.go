@@ -91,7 +91,11 @@ func prepare(ctx context.Context, root string, out *stack.Printer) error {
 		return err
 	}
 	pages := func() error { return browser.Install(ctx, root) }
-	return out.During("finding or installing Chromium and axe-core, which open and examine the dashboard", pages)
+	if err := out.During("finding or installing Chromium and axe-core, which open and examine the dashboard", pages); err != nil {
+		return err
+	}
+	// For the chart. It comes last, so that on a new machine its build is beside the long one of Temporal's server.
+	return stack.NewTools(filepath.Join(root, ".waybill", "bin"), out).Ensure(ctx, stack.Helm)
 }
 
 // keepUp writes the variables for a shell to source, and waits.
