@@ -38,7 +38,7 @@ fmt: ## format the code and sort imports
 build: ## build the waybill command
 	go build -o $(BIN)/waybill ./cmd/waybill
 
-packages: ## build archives, packages for Debian and rpm, checksums and bills of materials into dist/, and look into them
+packages: ## build archives, packages for Debian and rpm, checksums and bills of materials, and look into them
 	@go run ./scripts/packages
 
 tools: ## build the tools of the stack ahead of time, .waybill/bin/temporal among them

@@ -57,11 +57,11 @@ func run(ctx context.Context) error {
 			return fmt.Errorf("goreleaser %s: %w", strings.Join(args, " "), err)
 		}
 	}
-	dist := filepath.Join(root, "dist")
+	dist := filepath.Join(root, ".waybill", "dist")
 	if err := errors.Join(checkSums(dist), checkBills(dist), checkDebs(dist), checkRPMs(dist)); err != nil {
 		return err
 	}
-	out.Say("dist/ has the packages, and they are whole.")
+	out.Say(".waybill/dist has the packages, and they are whole.")
 	return nil
 }
 
