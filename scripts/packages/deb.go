@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -37,7 +38,7 @@ var wanted = map[string]int64{
 }
 
 // checkDebs looks into the packages for Debian, and runs the command in the one for this machine.
-func checkDebs(dist string) error {
+func checkDebs(ctx context.Context, dist string) error {
 	debs, err := filepath.Glob(filepath.Join(dist, "*.deb"))
 	if err != nil {
 		return err
@@ -46,14 +47,14 @@ func checkDebs(dist string) error {
 		return fmt.Errorf("there are %d packages for Debian, not 2", len(debs))
 	}
 	for _, deb := range debs {
-		if err := checkDeb(deb); err != nil {
+		if err := checkDeb(ctx, deb); err != nil {
 			return fmt.Errorf("%s: %w", filepath.Base(deb), err)
 		}
 	}
 	return nil
 }
 
-func checkDeb(deb string) error {
+func checkDeb(ctx context.Context, deb string) error {
 	members, err := readAr(deb)
 	if err != nil {
 		return err
@@ -86,11 +87,11 @@ func checkDeb(deb string) error {
 	if !strings.HasSuffix(strings.TrimSuffix(deb, ".deb"), "_"+runtime.GOARCH) || runtime.GOOS != "linux" {
 		return nil
 	}
-	return runs(data["/usr/bin/waybill"].content)
+	return runs(ctx, data["/usr/bin/waybill"].content)
 }
 
 // runs executes a packaged command, which says the version that the packages have.
-func runs(program []byte) error {
+func runs(ctx context.Context, program []byte) error {
 	folder, err := os.MkdirTemp("", "waybill-package-")
 	if err != nil {
 		return err
@@ -100,7 +101,7 @@ func runs(program []byte) error {
 	if err := os.WriteFile(path, program, 0o700); err != nil {
 		return err
 	}
-	said, err := exec.Command(path, "version").CombinedOutput()
+	said, err := exec.CommandContext(ctx, path, "version").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("waybill version: %w: %s", err, said)
 	}

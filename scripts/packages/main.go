@@ -58,7 +58,7 @@ func run(ctx context.Context) error {
 		}
 	}
 	dist := filepath.Join(root, ".waybill", "dist")
-	if err := errors.Join(checkSums(dist), checkBills(dist), checkDebs(dist), checkRPMs(dist)); err != nil {
+	if err := errors.Join(checkSums(dist), checkBills(dist), checkDebs(ctx, dist), checkRPMs(dist)); err != nil {
 		return err
 	}
 	out.Say(".waybill/dist has the packages, and they are whole.")
