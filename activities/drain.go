@@ -248,8 +248,8 @@ func (d *drain) made(r drained) {
 // fault gives a delivery back that cannot be attempted for a fault of ours, such as a secret that no key opens. Its pause grows with
 // every try. Where one follows the other, all of the queue pauses.
 func (d *drain) fault(r drained) {
-	d.a.log.Error("the queue cannot attempt a delivery; trying again later", "tenant", d.in.Tenant, "endpoint", d.in.EndpointID,
-		"delivery", r.id, "error", r.err)
+	d.a.log.Error("the queue cannot attempt a delivery; trying again later", "tenant", d.in.Tenant, "endpoint_id", d.in.EndpointID,
+		"delivery_id", r.id, "error", r.err)
 	d.faulty = append(d.faulty, r.id)
 	if d.faults++; d.faults >= faultsInRow {
 		d.pause(min(firstFaultPause<<min(d.faults-faultsInRow, 10), maxFaultPause))

@@ -199,7 +199,7 @@ func (d *drain) renew(ctx context.Context) {
 		return
 	}
 	if err := d.a.queues.RenewQueued(ctx, d.holder, old, drainLease); err != nil {
-		d.a.log.Warn("leases of a queue could not be renewed", "tenant", d.in.Tenant, "endpoint", d.in.EndpointID, "error", err)
+		d.a.log.Warn("leases of a queue could not be renewed", "tenant", d.in.Tenant, "endpoint_id", d.in.EndpointID, "error", err)
 	}
 }
 
@@ -216,7 +216,7 @@ func (d *drain) giveBack(ctx context.Context) {
 		err = errors.Join(err, d.a.queues.RenewQueued(ctx, d.holder, slices.Collect(maps.Keys(d.inFlight)), lastLease))
 	}
 	if err != nil {
-		d.a.log.Warn("leases of a queue could not be given back; they end by themselves", "tenant", d.in.Tenant, "endpoint", d.in.EndpointID, "error", err)
+		d.a.log.Warn("leases of a queue could not be given back; they end by themselves", "tenant", d.in.Tenant, "endpoint_id", d.in.EndpointID, "error", err)
 	}
 }
 

@@ -22,8 +22,8 @@ func (a *Activities) begin(ctx context.Context, in *AttemptInput) *inFlightAttem
 		})
 		if p := (*panicError)(nil); errors.As(err, &p) {
 			a.metrics.panics.Inc()
-			a.log.Error("an attempt panicked; it is made again later", "tenant", in.Tenant, "delivery", in.DeliveryID,
-				"endpoint", in.EndpointID, "number", in.Number, "error", p, "stack", string(p.stack))
+			a.log.Error("an attempt panicked; it is made again later", "tenant", in.Tenant, "delivery_id", in.DeliveryID,
+				"endpoint_id", in.EndpointID, "attempt", in.Number, "error", p, "stack", string(p.stack))
 			out = nil
 		}
 		return out, err

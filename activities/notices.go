@@ -137,7 +137,7 @@ func (n *Notices) sendNotice(ctx context.Context, in *NoticeInput) (*NoticeResul
 	if in.GiveUp && p.kind != "" {
 		n.mails.WithLabelValues("given_up").Inc()
 		n.log.Error("a mail is given up: the mail server refuses it; correct the tenant's contact_email",
-			"tenant", in.Tenant, "endpoint", in.EndpointID, "mail", p.kind, "exhausted", notice.Exhausted)
+			"tenant", in.Tenant, "endpoint_id", in.EndpointID, "mail", p.kind, "exhausted", notice.Exhausted)
 		p.kind, p.leave = "", true
 	}
 	switch {
@@ -166,7 +166,7 @@ func (n *Notices) send(ctx context.Context, p *noticePlan) (*NoticeResult, error
 		var failed *MailError
 		if errors.As(err, &failed) && failed.Refused {
 			n.mails.WithLabelValues("refused").Inc()
-			n.log.Warn("the mail server refuses a mail; trying again for some days", "tenant", p.notice.Tenant.ID, "endpoint", p.notice.EndpointID, "error", err)
+			n.log.Warn("the mail server refuses a mail; trying again for some days", "tenant", p.notice.Tenant.ID, "endpoint_id", p.notice.EndpointID, "error", err)
 			out.Refused = failed.Says
 			return out, nil
 		}
@@ -186,7 +186,7 @@ func (n *Notices) send(ctx context.Context, p *noticePlan) (*NoticeResult, error
 	if _, err := n.opts.Store.NoticeTold(ctx, told); err != nil {
 		return nil, fmt.Errorf("mark a mail as sent: %w", err)
 	}
-	n.log.Info("a mail was sent", "tenant", p.notice.Tenant.ID, "endpoint", p.notice.EndpointID, "mail", p.kind, "exhausted", p.notice.Exhausted)
+	n.log.Info("a mail was sent", "tenant", p.notice.Tenant.ID, "endpoint_id", p.notice.EndpointID, "mail", p.kind, "exhausted", p.notice.Exhausted)
 	out.Sent = p.kind
 	return out, nil
 }

@@ -53,12 +53,12 @@ func (a *Activities) tellOne(ctx context.Context, in *DrainInput, eventID string
 	case webhook.CodeUnavailable:
 		return fmt.Errorf("tell a workflow of a delivery: %w", err)
 	case webhook.CodeNotFound:
-		a.log.Warn("the workflow of a delivery is not running and cannot be told", "event", eventID, "delivery", id)
+		a.log.Warn("the workflow of a delivery is not running and cannot be told", "tenant", in.Tenant, "event_id", eventID, "delivery_id", id)
 	default:
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		a.log.Error("a workflow cannot be told of a delivery", "event", eventID, "delivery", id, "error", err)
+		a.log.Error("a workflow cannot be told of a delivery", "tenant", in.Tenant, "event_id", eventID, "delivery_id", id, "error", err)
 	}
 	return nil
 }

@@ -122,6 +122,6 @@ func (s *Server) tellCanceled(r *http.Request, c *call, d *webhook.Delivery, rea
 	if err != nil {
 		s.log.LogAttrs(r.Context(), slog.LevelWarn, "the workflow was not told of a canceled delivery",
 			slog.String("request_id", infoOf(r).id), slog.String("tenant", c.tenant.ID),
-			slog.String("delivery", d.ID.String()), slog.String("error", err.Error()))
+			slog.String("delivery_id", d.ID.String()), slog.String("error", err.Error()))
 	}
 }

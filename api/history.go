@@ -63,7 +63,7 @@ func (s *Server) findHistory(r *http.Request, tenant, event string) (*webhook.Hi
 	case err != nil && webhook.ErrorCode(err) != webhook.CodeNotFound:
 		s.log.LogAttrs(r.Context(), slog.LevelWarn, "the workflow did not answer with its history; using the log",
 			slog.String("request_id", infoOf(r).id), slog.String("tenant", tenant),
-			slog.String("event", event), slog.String("error", err.Error()))
+			slog.String("event_id", event), slog.String("error", err.Error()))
 	}
 	h, err = s.store.History(r.Context(), tenant, event)
 	if err == nil && source == sourceClosed && slices.ContainsFunc(h.Deliveries, isOpen) {

@@ -105,7 +105,7 @@ func (s *Server) wakeQueue(r *http.Request, c *call, endpoint webhook.EndpointID
 	if err != nil {
 		s.log.LogAttrs(r.Context(), slog.LevelWarn, "the queue of an endpoint was not woken; the reconciler does it",
 			slog.String("request_id", infoOf(r).id), slog.String("tenant", c.tenant.ID),
-			slog.String("endpoint", endpoint.String()), slog.String("error", err.Error()))
+			slog.String("endpoint_id", endpoint.String()), slog.String("error", err.Error()))
 	}
 }
 

@@ -46,7 +46,7 @@ func (c *Client) DisableFailing(ctx context.Context, tenant string, id webhook.E
 	}
 	if changed {
 		c.opts.Failpoint("after-disable")
-		c.log.Info("an endpoint that keeps failing is disabled", "tenant", tenant, "endpoint", id, "reason", e.DisabledReason)
+		c.log.Info("an endpoint that keeps failing is disabled", "tenant", tenant, "endpoint_id", id, "reason", e.DisabledReason)
 		c.endpointDisabled(tenant, id, e.DisabledReason)
 	}
 	return e, nil
@@ -124,7 +124,7 @@ func (c *Client) tell(otherwise, tenant string, id webhook.EndpointID, do func(c
 		select {
 		case <-time.After(tellPause):
 		case <-ctx.Done():
-			c.log.Warn(otherwise, "tenant", tenant, "endpoint", id, "error", err)
+			c.log.Warn(otherwise, "tenant", tenant, "endpoint_id", id, "error", err)
 			return
 		}
 	}

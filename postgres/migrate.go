@@ -69,7 +69,7 @@ func migrateUp(ctx context.Context, db *sqlx.DB, o *Options) error {
 		return failed("migrate the schema "+o.Schema, err)
 	}
 	for _, m := range applied {
-		o.Logger.InfoContext(ctx, "migrated", "schema", o.Schema, "migration", m.Source.Path, "duration", m.Duration)
+		o.Logger.InfoContext(ctx, "migrated", "schema", o.Schema, "migration", m.Source.Path, "took", m.Duration)
 	}
 	if err := separatePublisher(ctx, db, o.Schema, o.Logger); err != nil {
 		return failed("separate publish", err)

@@ -82,7 +82,7 @@ func (n *Notices) wake(ctx context.Context) error {
 			case webhook.CodeUnavailable:
 				left = append(left, e.ID)
 			default: // it is tried again when the lease ends
-				n.opts.Logger.Warn("the mail about an endpoint cannot be set going; trying again", "tenant", e.TenantID, "endpoint", e.ID, "error", err)
+				n.opts.Logger.Warn("the mail about an endpoint cannot be set going; trying again", "tenant", e.TenantID, "endpoint_id", e.ID, "error", err)
 			}
 			failed = err
 			if down.ends(err) {

@@ -69,7 +69,7 @@ func (r *Reconciler) findOrphansOnPage(ctx context.Context, s *orphanSearch) err
 	}
 	for _, e := range unknown {
 		if s.found++; s.found <= orphanLines {
-			r.opts.Logger.Warn("a workflow delivers an event that is not stored", "tenant", e.TenantID, "event", e.EventID)
+			r.opts.Logger.Warn("a workflow delivers an event that is not stored", "tenant", e.TenantID, "event_id", e.EventID)
 		}
 	}
 	s.listed += len(events)

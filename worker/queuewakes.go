@@ -83,7 +83,7 @@ func (w *queueWakes) wake(ctx context.Context, e store.EndpointRef) error {
 	default:
 		w.pauses[e.ID] = time.Now().Add(failurePause)
 		w.failed.Inc()
-		w.opts.Logger.Warn("the queue of an endpoint cannot be woken; trying again", "tenant", e.TenantID, "endpoint", e.ID, "error", err)
+		w.opts.Logger.Warn("the queue of an endpoint cannot be woken; trying again", "tenant", e.TenantID, "endpoint_id", e.ID, "error", err)
 	}
 	return err
 }

@@ -159,7 +159,7 @@ func (r *Reconciler) repair(ctx context.Context) error {
 			if err != nil {
 				r.metrics.failed.Inc()
 				if failed++; failed <= failureLines {
-					r.opts.Logger.Warn("an event cannot be repaired; the next rounds try again", "tenant", d.TenantID, "event", d.EventID, "error", err)
+					r.opts.Logger.Warn("an event cannot be repaired; the next rounds try again", "tenant", d.TenantID, "event_id", d.EventID, "error", err)
 				}
 			}
 		}
@@ -176,7 +176,7 @@ func (r *Reconciler) repairEvent(ctx context.Context, d *store.Stalled) error {
 }
 
 func (r *Reconciler) restart(ctx context.Context, d *store.Stalled) error {
-	log := r.opts.Logger.With("tenant", d.TenantID, "event", d.EventID, "delivery", d.ID, "status", d.Status, "since", d.Since)
+	log := r.opts.Logger.With("tenant", d.TenantID, "event_id", d.EventID, "delivery_id", d.ID, "status", d.Status, "since", d.Since)
 	running, err := r.opts.Restarter.IsRunning(ctx, d.TenantID, d.EventID)
 	if err != nil {
 		return err

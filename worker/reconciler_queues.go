@@ -25,7 +25,7 @@ func (r *Reconciler) wakeQueue(ctx context.Context, e store.EndpointRef) error {
 		return err
 	}
 	r.metrics.repaired.Inc()
-	r.opts.Logger.Warn("nobody works on what waits for an endpoint; started its queue", "tenant", e.TenantID, "endpoint", e.ID)
+	r.opts.Logger.Warn("nobody works on what waits for an endpoint; started its queue", "tenant", e.TenantID, "endpoint_id", e.ID)
 	return nil
 }
 
@@ -37,7 +37,7 @@ func (r *Reconciler) disableFailing(ctx context.Context) error {
 		_, err := r.opts.Restarter.DisableFailing(ctx, e.TenantID, e.ID, &e.Rule, time.Now())
 		if err == nil {
 			r.metrics.repaired.Inc()
-			r.opts.Logger.Warn("an endpoint that keeps failing was not disabled; disabled it", "tenant", e.TenantID, "endpoint", e.ID)
+			r.opts.Logger.Warn("an endpoint that keeps failing was not disabled; disabled it", "tenant", e.TenantID, "endpoint_id", e.ID)
 		}
 		return err
 	})
@@ -68,7 +68,7 @@ func eachEndpoint[T any](
 			}
 			r.metrics.failed.Inc()
 			if failed++; failed <= failureLines {
-				r.opts.Logger.Warn("an endpoint cannot be repaired; the next rounds try again", "tenant", e.TenantID, "endpoint", e.ID, "error", err)
+				r.opts.Logger.Warn("an endpoint cannot be repaired; the next rounds try again", "tenant", e.TenantID, "endpoint_id", e.ID, "error", err)
 			}
 		}
 		if len(page) < endpointPage {

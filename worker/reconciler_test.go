@@ -174,7 +174,7 @@ func TestReconciler_BadEvents(t *testing.T) {
 	r := reconcile(t, m, func(o *worker.ReconcilerOptions) { o.Logger = log.logger() })
 	eventually(t, shows(r, 6, 6, 0))
 	require.NotZero(t, metric(t, r, "waybill_reconciler_failed_total"))
-	require.Contains(t, log.String(), "event="+key(1).String())
+	require.Contains(t, log.String(), "event_id="+key(1).String())
 }
 
 // While the engine is down a round asks it a few times, not for every event.

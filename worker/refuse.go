@@ -41,7 +41,7 @@ func (d *Dispatcher) refuse(e *store.Dispatch, f fault) outcome {
 		setAside: !f.passing && tries >= maxTries,
 	}
 	d.refused.Inc()
-	log := d.log.With("tenant", e.TenantID, "event", e.EventID, "dispatch", e.EventKey, "tries", tries, "error", f.err)
+	log := d.log.With("tenant", e.TenantID, "event_id", e.EventID, "dispatch", e.EventKey, "tries", tries, "error", f.err)
 	if o.setAside {
 		log.Error("an event cannot be dispatched and is set aside: see GET /v1/dispatches")
 	} else {

@@ -100,7 +100,7 @@ func TestUpkeep_BadEndpoints(t *testing.T) {
 	for n := 5; n <= 8; n++ {
 		eventually(t, starter.wokeUp(endpoint(n)))
 	}
-	require.Contains(t, log.String(), "endpoint="+endpoint(1).ID.String())
+	require.Contains(t, log.String(), "endpoint_id="+endpoint(1).ID.String())
 	require.NoError(t, testutil.GatherAndCompare(r, strings.NewReader(`
 		# HELP waybill_queue_wakes_failed_total Endpoints' queues that could not be woken. The log names the endpoint.
 		# TYPE waybill_queue_wakes_failed_total counter

@@ -60,7 +60,7 @@ func (d *delivery) step(ctx workflow.Context) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	workflow.GetLogger(ctx).Error("A delivery is stuck on an internal fault and will be tried again.", "delivery", d.state.ID, "error", err)
+	workflow.GetLogger(ctx).Error("a delivery is stuck on an internal fault and will be tried again", "delivery_id", d.state.ID, "error", err)
 	if !changed(ctx, changeFaultsWait) {
 		return workflow.Sleep(ctx, faultPause) == nil
 	}

@@ -87,7 +87,7 @@ func (n *notices) send(ctx workflow.Context) (*activities.NoticeResult, error) {
 		return nil, ctx.Err()
 	}
 	if err != nil {
-		workflow.GetLogger(ctx).Warn("A mail is not sent yet and will be tried again.", "endpoint", n.in.EndpointID, "error", err)
+		workflow.GetLogger(ctx).Warn("a mail is not sent yet and will be tried again", "endpoint_id", n.in.EndpointID, "error", err)
 		return nil, nil
 	}
 	if in.GiveUp {

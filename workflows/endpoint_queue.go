@@ -112,7 +112,7 @@ func (q *queue) drain(ctx workflow.Context) (*activities.DrainResult, error) {
 	case errors.As(err, &refused) && refused.Type() == string(webhook.CodeNotFound): // the tenant never had the endpoint
 		return nil, err
 	}
-	workflow.GetLogger(ctx).Error("A queue is stuck on an internal fault and will be tried again.", "endpoint", q.in.EndpointID, "error", err)
+	workflow.GetLogger(ctx).Error("a queue is stuck on an internal fault and will be tried again", "endpoint_id", q.in.EndpointID, "error", err)
 	return &activities.DrainResult{Next: faultPause, Why: "a fault of Waybill itself, which its log shows"}, nil
 }
 

@@ -38,7 +38,7 @@ func (q *queue) obeySwitches(ctx workflow.Context) error {
 		for s.channel.ReceiveAsync(&raw) {
 			in, err := decodeSignal(raw.Payload())
 			if err != nil || in.EndpointID != AllEndpoints && in.EndpointID != q.in.EndpointID.String() {
-				workflow.GetLogger(ctx).Warn("A signal does nothing: it cannot be read, or names another endpoint.", "signal", s.name, "error", err)
+				workflow.GetLogger(ctx).Warn("a signal does nothing: it cannot be read, or names another endpoint", "signal", s.name, "error", err)
 				continue
 			}
 			if in.Informed {
@@ -52,7 +52,7 @@ func (q *queue) obeySwitches(ctx workflow.Context) error {
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
-				workflow.GetLogger(ctx).Error("An endpoint could not be disabled or enabled.", "endpoint", q.in.EndpointID, "error", err)
+				workflow.GetLogger(ctx).Error("an endpoint could not be disabled or enabled", "endpoint_id", q.in.EndpointID, "error", err)
 			}
 		}
 	}

@@ -56,7 +56,7 @@ func (e *event) cancelMeant(ctx workflow.Context, name string, s EndpointSignal,
 	workflow.GoNamed(ctx, name, func(ctx workflow.Context) {
 		defer func() { e.settingEnabled-- }()
 		if err := e.cancelQueued(ctx, s.Reason, meant); err != nil {
-			workflow.GetLogger(ctx).Error("A delivery that its endpoint's queue has could not be canceled.", "endpoint", s.EndpointID, "error", err)
+			workflow.GetLogger(ctx).Error("a delivery that its endpoint's queue has could not be canceled", "endpoint_id", s.EndpointID, "error", err)
 		}
 	})
 }

@@ -160,6 +160,6 @@ func (p *parts) meant(ctx workflow.Context, endpointID string) []string {
 	if id, ok := p.partOf(endpointID); ok {
 		return []string{id}
 	}
-	workflow.GetLogger(ctx).Warn("A signal names no endpoint of this event.", "endpoint", endpointID)
+	workflow.GetLogger(ctx).Warn("a signal names no endpoint of this event", "endpoint_id", endpointID)
 	return nil
 }

@@ -139,7 +139,7 @@ func (e *event) showStatus(ctx workflow.Context) {
 		values[i] = string(s)
 	}
 	if err := workflow.UpsertTypedSearchAttributes(ctx, AttributeStatus.ValueSet(values)); err != nil {
-		workflow.GetLogger(ctx).Error("The status could not be shown.", "error", err)
+		workflow.GetLogger(ctx).Error("the status could not be shown", "error", err)
 		return
 	}
 	e.shown = now

@@ -52,7 +52,7 @@ func receiveOne(ctx workflow.Context, c workflow.ReceiveChannel, name string) (E
 			}
 			continue // before the change, this blocked the other signals until one of this name could be read
 		case err != nil:
-			workflow.GetLogger(ctx).Warn("A signal cannot be read and does nothing.", "signal", name, "error", err)
+			workflow.GetLogger(ctx).Warn("a signal cannot be read and does nothing", "signal", name, "error", err)
 			return s, false
 		default:
 			return s, true
@@ -64,7 +64,7 @@ func (e *event) obey(ctx workflow.Context, name string, s EndpointSignal) {
 	meant := e.meant(s.EndpointID)
 	switch {
 	case len(meant) == 0:
-		workflow.GetLogger(ctx).Warn("A signal names no endpoint of this event.", "signal", name, "endpoint", s.EndpointID)
+		workflow.GetLogger(ctx).Warn("a signal names no endpoint of this event", "signal", name, "endpoint_id", s.EndpointID)
 	case switches(name) && !s.Informed:
 		e.setEndpoints(ctx, name, s, meant)
 	case name == SignalCancelDelivery && !s.Informed && slices.ContainsFunc(meant, func(d *delivery) bool { return d.state.Queued }):
@@ -95,7 +95,7 @@ func (e *event) note(ctx workflow.Context, meant []*delivery, name string, s End
 			continue
 		}
 		if _, err := d.ask(name, reason, s.Informed); err != nil {
-			workflow.GetLogger(ctx).Info("A signal changes nothing.", "signal", name, "delivery", d.state.ID, "because", err)
+			workflow.GetLogger(ctx).Warn("a signal changes nothing", "signal", name, "delivery_id", d.state.ID, "error", err)
 		}
 	}
 }
@@ -107,7 +107,7 @@ func (e *event) setEndpoints(ctx workflow.Context, name string, s EndpointSignal
 	workflow.GoNamed(ctx, name, func(ctx workflow.Context) {
 		defer func() { e.settingEnabled-- }()
 		if err := e.setEnabled(ctx, name, s.Reason, meant); err != nil {
-			workflow.GetLogger(ctx).Error("An endpoint could not be disabled or enabled.", "endpoint", s.EndpointID, "error", err)
+			workflow.GetLogger(ctx).Error("an endpoint could not be disabled or enabled", "endpoint_id", s.EndpointID, "error", err)
 			return
 		}
 		e.note(ctx, meant, name, s)
@@ -136,7 +136,7 @@ func (e *event) setEnabled(ctx workflow.Context, name, reason string, meant []*d
 			if ctx.Err() != nil || !changed(ctx, changeEachEndpoint) {
 				break
 			}
-			workflow.GetLogger(ctx).Error("An endpoint could not be disabled or enabled.", "endpoint", id, "error", err)
+			workflow.GetLogger(ctx).Error("an endpoint could not be disabled or enabled", "endpoint_id", id, "error", err)
 		}
 	}
 	return failed

@@ -61,7 +61,7 @@ func TestRefusedEvents(t *testing.T) {
 	tn.waitDelivery(t, first.Deliveries[0].ID, "delivered", 1)
 	await(t, patience, "each of them to be refused", func() error {
 		for n := range bad {
-			if !strings.Contains(w.read(), fmt.Sprintf("event=bad-%d ", n)) {
+			if !strings.Contains(w.read(), fmt.Sprintf("event_id=bad-%d ", n)) {
 				return fmt.Errorf("bad-%d is not in the log", n)
 			}
 		}
