@@ -65,6 +65,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 		return nil, fmt.Errorf("record an attempt: %w", err)
 	}
 	a.failpoint("after-record")
+	a.logAttempt(ctx, in, r, after)
 	switch {
 	case verdict.Gone:
 		a.disable(ctx, in, s.Endpoint.URL)
@@ -145,7 +146,7 @@ func (a *Activities) disable(ctx context.Context, in *AttemptInput, url string) 
 		return a.engine.DisableEndpoint(ctx, in.Tenant, in.EndpointID, webhook.Change{By: webhook.ByReceiver, Reason: reason, URL: url, At: a.now()})
 	})
 	if err != nil {
-		a.log.Warn("an endpoint that is gone could not be disabled", "tenant", in.Tenant, "endpoint", in.EndpointID, "error", err)
+		a.log.Warn("an endpoint that is gone could not be disabled", "tenant", in.Tenant, "endpoint_id", in.EndpointID, "error", err)
 	}
 }
 
@@ -156,7 +157,7 @@ func (a *Activities) disableFailing(ctx context.Context, in *AttemptInput, rule 
 		return a.engine.DisableFailing(ctx, in.Tenant, in.EndpointID, rule, a.now())
 	})
 	if err != nil {
-		a.log.Warn("an endpoint that keeps failing could not be disabled", "tenant", in.Tenant, "endpoint", in.EndpointID, "error", err)
+		a.log.Warn("an endpoint that keeps failing could not be disabled", "tenant", in.Tenant, "endpoint_id", in.EndpointID, "error", err)
 	}
 }
 

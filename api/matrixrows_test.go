@@ -42,7 +42,7 @@ type matrixRow struct {
 var matrix = map[string]matrixRow{
 	"GET /healthz":      {needs: "public", status: 200},
 	"GET /readyz":       {needs: "public", status: 200},
-	"GET /metrics":      {needs: "public", status: 200},
+	"GET /metrics":      {portal: no, needs: "admin", status: 200},
 	"GET /openapi.yaml": {needs: "public", status: 200},
 	"GET /openapi.json": {needs: "public", status: 200},
 

@@ -1,8 +1,8 @@
 package api
 
 import (
-	"fmt"
-	"slices"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -10,52 +10,101 @@ import (
 	"waybill/webhook"
 )
 
-// metrics measures the API. Every label has a closed set of values: route templates, never paths; classes of status.
+// kind is what people tell requests apart by: how publishing does, and how all the rest. A series for each route would be a thousand,
+// and the log names the route of what failed.
+type kind string
+
+const (
+	kindPublish   kind = "publish"
+	kindBatch     kind = "batch"
+	kindRead      kind = "read"
+	kindWrite     kind = "write"
+	kindOperation kind = "operation" // health and metrics
+	kindUnmatched kind = "unmatched" // no route
+)
+
+var kinds = []kind{kindPublish, kindBatch, kindRead, kindWrite, kindOperation, kindUnmatched}
+
+// classes are the classes of status.
+var classes = []string{"2xx", "3xx", "4xx", "5xx"}
+
+// Paths of requests whose kind is not that of their method.
+const (
+	publishPath = tenantPath + "/events"
+	batchPath   = publishPath + "/batch"
+)
+
+// kindOf returns the kind of a request to a route.
+func kindOf(method, route string) kind {
+	switch {
+	case route == unmatched:
+		return kindUnmatched
+	case method == http.MethodPost && route == publishPath:
+		return kindPublish
+	case method == http.MethodPost && route == batchPath:
+		return kindBatch
+	case !strings.HasPrefix(route, "/v1/"):
+		return kindOperation
+	case method == http.MethodGet || method == http.MethodHead:
+		return kindRead
+	default:
+		return kindWrite
+	}
+}
+
+// metrics measures the API. Every label has a closed set of values, and every series is made at the start.
 type metrics struct {
-	requests *prometheus.CounterVec
-	duration *prometheus.HistogramVec
-	problems *prometheus.CounterVec
-	methods  []string
+	of       map[kind]*kindMetrics
+	problems map[webhook.Code]prometheus.Counter
+}
+
+type kindMetrics struct {
+	requests []prometheus.Counter // by class
+	duration prometheus.Observer
 }
 
 // newMetrics registers the metrics with r, unless it is nil, and creates every label value, so that zero is visible.
-func newMetrics(r prometheus.Registerer, routes []route, bodies *inflight) *metrics {
-	m := &metrics{
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "waybill_api_requests_total", Help: "HTTP requests answered, by route template and class of status.",
-		}, []string{"method", "route", "status"}),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "waybill_api_request_duration_seconds", Help: "Time to answer an HTTP request, by route template.",
-			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
-		}, []string{"method", "route"}),
-		problems: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "waybill_api_problems_total", Help: "Problem documents answered, those within a batch included, by code.",
-		}, []string{"code"}),
-	}
+func newMetrics(r prometheus.Registerer, bodies *inflight) *metrics {
+	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "waybill_api_requests_total", Help: "HTTP requests answered, by kind of request and class of status.",
+	}, []string{"kind", "status"})
+	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "waybill_api_request_duration_seconds", Help: "Time to answer an HTTP request, by kind of request.",
+		Buckets:                     []float64{.0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
+		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
+	}, []string{"kind"})
+	problems := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "waybill_api_problems_total", Help: "Problem documents answered, those within a batch included, by code.",
+	}, []string{"code"})
 	if r != nil {
-		r.MustRegister(m.requests, m.duration, m.problems, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		r.MustRegister(requests, duration, problems, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "waybill_api_inflight_bytes", Help: "Bytes of request bodies that are held until their answer.",
 		}, func() float64 { return float64(bodies.bytes()) }))
 	}
-	for _, rt := range routes {
-		m.methods = append(m.methods, rt.method)
-		m.duration.WithLabelValues(rt.method, rt.path)
-		for _, class := range []string{"2xx", "4xx", "5xx"} {
-			m.requests.WithLabelValues(rt.method, rt.path, class)
+	m := &metrics{of: map[kind]*kindMetrics{}, problems: map[webhook.Code]prometheus.Counter{}}
+	for _, k := range kinds {
+		of := &kindMetrics{duration: duration.WithLabelValues(string(k))}
+		for _, class := range classes {
+			of.requests = append(of.requests, requests.WithLabelValues(string(k), class))
 		}
+		m.of[k] = of
 	}
 	for code := range replies {
-		m.problems.WithLabelValues(string(code))
+		m.problems[code] = problems.WithLabelValues(string(code))
 	}
 	return m
 }
 
 func (m *metrics) request(method, route string, status int, took time.Duration) {
-	if !slices.Contains(m.methods, method) {
-		method = "other" // the caller chooses the method and could send a new one each time
+	of := m.of[kindOf(method, route)]
+	if class := status/100 - 2; class >= 0 && class < len(of.requests) { // else the caller went away before the answer
+		of.requests[class].Inc()
 	}
-	m.requests.WithLabelValues(method, route, fmt.Sprintf("%dxx", status/100)).Inc()
-	m.duration.WithLabelValues(method, route).Observe(took.Seconds())
+	of.duration.Observe(took.Seconds())
 }
 
-func (m *metrics) problem(code webhook.Code) { m.problems.WithLabelValues(string(code)).Inc() }
+func (m *metrics) problem(code webhook.Code) {
+	if c := m.problems[code]; c != nil {
+		c.Inc()
+	}
+}

@@ -65,7 +65,7 @@ const (
 
 // routes lists the API, a line each. A route below {tenant} finds the tenant and its dialect in its call.
 func (s *Server) routes() []route {
-	return slices.Concat(s.operationRoutes(), s.secretRoutes(), s.adminRoutes(), []route{
+	return slices.Concat(s.operationRoutes(adminOnly), s.secretRoutes(), s.adminRoutes(), []route{
 		{"GET", "/openapi.yaml", public, s.getOpenAPI},
 		{"GET", "/openapi.json", public, s.getOpenAPIJSON},
 
@@ -163,14 +163,15 @@ func (s *Server) adminRoutes() []route {
 	}
 }
 
-// operationRoutes lists the routes that every process serves.
-func (s *Server) operationRoutes() []route {
+// operationRoutes lists the routes that every process serves. metrics is who may read the metrics: where the API is reached from
+// anywhere, they are not for everybody.
+func (s *Server) operationRoutes(metrics access) []route {
 	list := []route{
 		{"GET", "/healthz", public, s.getHealth},
 		{"GET", "/readyz", public, s.getReadiness},
 	}
 	if s.opts.Metrics != nil {
-		list = append(list, route{"GET", "/metrics", public, s.getMetrics})
+		list = append(list, route{"GET", "/metrics", metrics, s.getMetrics})
 	}
 	return list
 }

@@ -81,7 +81,7 @@ type Options struct {
 
 	// OpenAPI is YAML, served at /openapi.yaml and as JSON at /openapi.json.
 	OpenAPI []byte
-	// Metrics serves /metrics; nil: no such route.
+	// Metrics serves /metrics, with the API to the administrator only; nil: no such route.
 	Metrics http.Handler
 	// Registerer registers the API's metrics; nil: they are not exported.
 	Registerer prometheus.Registerer
@@ -170,9 +170,11 @@ func New(o Options) *Server {
 	return s
 }
 
-// NewOperation returns a Server with only the routes for operating a process: /healthz, /readyz and /metrics. It needs only
-// Store and Engine.
-func NewOperation(o Options) *Server { return newServer(o, (*Server).operationRoutes) }
+// NewOperation returns a Server with only the routes for operating a process: /healthz, /readyz and /metrics, for anybody who
+// reaches it. It needs only Store and Engine.
+func NewOperation(o Options) *Server {
+	return newServer(o, func(s *Server) []route { return s.operationRoutes(public) })
+}
 
 func newServer(o Options, list func(*Server) []route) *Server {
 	o.setDefaults()
@@ -194,7 +196,7 @@ func newServer(o Options, list func(*Server) []route) *Server {
 	s.checks = make(chan struct{}, maxChecks)
 	s.openAPIJSON = jsonOf(o.OpenAPI)
 	routes := list(s)
-	s.metrics = newMetrics(o.Registerer, routes, s.inflight)
+	s.metrics = newMetrics(o.Registerer, s.inflight)
 	s.handler = s.observe(s.router(routes))
 	return s
 }

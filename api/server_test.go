@@ -98,7 +98,8 @@ func TestServesSpecAndMetrics(t *testing.T) {
 	got, err := json.Marshal(fromJSON)
 	require.NoError(t, err)
 	require.JSONEq(t, string(want), string(got), "one document in two notations")
-	require.Equal(t, "up 1\n", string(b.call("", "GET", "/metrics", "").want(200).body))
+	require.Equal(t, "up 1\n", string(b.admin("GET", "/metrics", "").want(200).body))
+	b.call("", "GET", "/metrics", "").problem(401, webhook.CodeUnauthorized)
 
 	bare := setup(t, func(o *api.Options) { o.Metrics = nil })
 	a := httptest.NewRecorder()
@@ -164,9 +165,10 @@ func TestPanics(t *testing.T) {
 	require.Contains(t, b.log.String(), "panic: hush-hush")
 	require.Contains(t, b.log.String(), "health.go", "with the stack")
 
-	w := httptest.NewRecorder()
+	w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/metrics", nil)
+	r.Header.Set("Authorization", "Bearer "+adminKey)
 	require.PanicsWithValue(t, http.ErrAbortHandler, func() {
-		b.server.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		b.server.ServeHTTP(w, r)
 	}, "half an answer is cut off")
 	require.Contains(t, b.log.String(), "panic: late")
 }
@@ -208,9 +210,12 @@ waybill_api_problems_total{code="unsupported_media"} 0
 	w := httptest.NewRecorder()
 	promhttp.HandlerFor(reg, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	text := w.Body.String()
-	require.Contains(t, text, `waybill_api_requests_total{method="GET",route="/v1/tenants/{tenant}/events/{event}",status="4xx"} 3`)
-	require.Contains(t, text, `waybill_api_requests_total{method="other",route="unmatched",status="4xx"} 1`)
-	require.NotContains(t, text, "acme", "templates, not paths")
+	require.Contains(t, text, `waybill_api_requests_total{kind="read",status="4xx"} 3`)
+	require.Contains(t, text, `waybill_api_requests_total{kind="unmatched",status="4xx"} 1`)
+	require.Contains(t, text, `waybill_api_requests_total{kind="write",status="2xx"} 1`)
+	require.Contains(t, text, `waybill_api_requests_total{kind="publish",status="5xx"} 0`, "zero is visible")
+	require.NotContains(t, text, "acme", "kinds, not paths")
+	require.Less(t, strings.Count(text, "\n"), 200, "what somebody looks at, not a histogram for each route")
 	lint, err := testutil.GatherAndLint(reg)
 	require.NoError(t, err)
 	require.Empty(t, lint)

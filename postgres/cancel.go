@@ -51,6 +51,9 @@ func (s *Store) cancel(ctx context.Context, tenant string, id webhook.DeliveryID
 	if err != nil {
 		return nil, err
 	}
+	if canceled != nil && !canceled.Test {
+		s.metrics.canceled(1)
+	}
 	return canceled, nil
 }
 

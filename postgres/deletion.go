@@ -34,7 +34,7 @@ const (
 			UPDATE deliveries d SET queue_due_at = NULL, queue_lease = NULL, asked = false, indexed_status = nullif(status, 'delivered')
 			FROM locked WHERE d.id = locked.id AND locked.settled RETURNING d.id, d.event_id
 		), counted AS (` + countCanceled + `)
-		SELECT id, event_id, queued FROM canceled UNION ALL SELECT id, event_id, true FROM settled`
+		SELECT id, event_id, queued, NOT test AS counted FROM canceled UNION ALL SELECT id, event_id, true, false FROM settled`
 
 	// selectJustDeleted reports whether the endpoint was deleted so recently that a record which read it before may not be
 	// committed yet.
@@ -50,7 +50,8 @@ func (s *Store) CancelDeliveriesOfDeleted(ctx context.Context, tenant string, en
 	const what = "cancel what waits for a deleted endpoint"
 	var canceled []struct {
 		store.HeldDelivery
-		Queued bool `db:"queued"`
+		Queued  bool `db:"queued"`
+		Counted bool `db:"counted"`
 	}
 	err := s.writers.use(func(writer int) error {
 		return s.selectHot(ctx, &canceled, cancelDeliveriesOfDeleted, writer, endpoint, tenant, cleanText(reason), at, limit)
@@ -60,6 +61,9 @@ func (s *Store) CancelDeliveriesOfDeleted(ctx context.Context, tenant string, en
 	}
 	var owned []store.HeldDelivery
 	for _, d := range canceled {
+		if d.Counted {
+			s.metrics.canceled(1)
+		}
 		if !d.Queued {
 			owned = append(owned, d.HeldDelivery)
 		}

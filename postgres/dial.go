@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"net"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,9 @@ import (
 // cancelTime is how long after its deadline a call may take to cancel its statement. After that the server counts as
 // hanging, and the connection is closed.
 const cancelTime = 2 * time.Second
+
+// ErrNoTLS is in the errors of all calls while the URL asks for TLS, which it does unless it says otherwise, and the server has none.
+var ErrNoTLS = errors.New("the database server does not speak TLS: add sslmode=disable to the URL where the way to it can be trusted")
 
 // connector makes connections on which no call waits longer than its context allows plus cancelTime. lib/pq alone would
 // wait forever: when a context ends it asks the server to cancel, and waits for the answer.
@@ -28,6 +32,9 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	d := new(dialer)
 	inner.Dialer(d)
 	conn, err := inner.Connect(ctx)
+	if errors.Is(err, pq.ErrSSLNotSupported) {
+		return nil, ErrNoTLS
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -296,3 +296,9 @@ func Seal(s *Store, column, row, text string) []byte {
 
 // UnattemptedQuery looks for what a recovery waits for.
 const UnattemptedQuery = selectUnattempted
+
+// The statements of store.Watch.
+const (
+	SelectTrouble      = selectTrouble
+	SelectWorstStreaks = selectWorstStreaks
+)

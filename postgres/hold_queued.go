@@ -61,7 +61,7 @@ const expireHeld = `
 		UPDATE deliveries d SET status = 'canceled', indexed_status = 'canceled', reason = locked.reason, held_at = NULL, queue_due_at = NULL, asked = false, updated_at = $5
 		FROM locked WHERE d.id = locked.id RETURNING d.*
 	), counted AS (` + countCanceled + `)
-	SELECT count(*) FROM expired`
+	SELECT (SELECT count(*) FROM expired) AS found, (SELECT count(*) FROM canceled WHERE NOT test) AS canceled`
 
 // ExpireHeld implements store.Queues.
 func (s *Store) ExpireHeld(ctx context.Context, holds map[string]time.Duration, at time.Time, limit int) (more bool, err error) {
@@ -74,12 +74,17 @@ func (s *Store) ExpireHeld(ctx context.Context, holds map[string]time.Duration, 
 		times.addInt(hold.Milliseconds())
 		reasons.addText("held for longer than " + webhook.Duration(hold).String())
 	}
-	var found []int
+	var rows []struct {
+		Found    int `db:"found"`
+		Canceled int `db:"canceled"`
+	}
 	err = s.writers.use(func(writer int) error {
-		return s.selectHot(ctx, &found, expireHeld, writer, dialects, times, reasons, at, limit)
+		return s.selectHot(ctx, &rows, expireHeld, writer, dialects, times, reasons, at, limit)
 	})
 	if err != nil {
 		return false, failed("expire held deliveries", err)
 	}
-	return found[len(found)-1] == limit, nil
+	last := rows[len(rows)-1] // after a broken connection there may be a row of that one too
+	s.metrics.canceled(last.Canceled)
+	return last.Found == limit, nil
 }

@@ -36,6 +36,7 @@ func (s *Store) recordGroup(ctx context.Context, in []*store.Record) ([]result[*
 		}
 		err := s.writers.use(func(writer int) error {
 			rows, err := record(ctx, writer, records)
+			s.metrics.recorded(rows)
 			open = takeRecorded(in, open, rows, results)
 			return err
 		})
@@ -73,15 +74,20 @@ func (s *Store) unrecorded(ctx context.Context, r *store.Record) (*store.Recorde
 // recordedRow is a delivery after the record, with its endpoint's streak where the attempt failed.
 type recordedRow struct {
 	deliveryRow
-	Failures      *int       `db:"streak_failures"`
-	Since         *time.Time `db:"streak_since"`
-	LastFailureAt *time.Time `db:"streak_last_failure_at"`
+	// Was is the status before; "" where it was not delivered and now is.
+	Was           webhook.Status `db:"was"`
+	Failures      *int           `db:"streak_failures"`
+	Since         *time.Time     `db:"streak_since"`
+	LastFailureAt *time.Time     `db:"streak_last_failure_at"`
 	// Told counts the operational events that were published.
 	Told *int `db:"told"`
 }
 
+// settled reports whether the attempt settled the delivery.
+func (r *recordedRow) settled() bool { return r.Status.Settled() && r.Status != r.Was }
+
 func (r *recordedRow) recorded() *store.Recorded {
-	out := &store.Recorded{Delivery: *r.delivery()}
+	out := &store.Recorded{Delivery: *r.delivery(), Settled: r.settled()}
 	if r.Failures != nil {
 		out.Streak = &webhook.Streak{Failures: *r.Failures, Since: r.Since, LastFailureAt: r.LastFailureAt}
 	}

@@ -77,7 +77,7 @@ const (
 		), counted AS (` + countMoved + `
 		), noticed AS (` + upsertNotices + `
 		)
-		SELECT ` + deliveryColumns + `, streak_failures, streak_since, streak_last_failure_at`
+		SELECT ` + deliveryColumns + `, was, streak_failures, streak_since, streak_last_failure_at`
 
 	recordAnyReads = `
 		FROM moved LEFT JOIN (

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"waybill/store"
 	"waybill/webhook"
@@ -70,6 +71,8 @@ type Options struct {
 	Leave func() bool
 	// Failpoint is called at "before-commit" and "after-commit" of accepted events, for tests that kill the process there.
 	Failpoint func(name string)
+	// Registerer registers the metrics; nil: they are not exported.
+	Registerer prometheus.Registerer
 	// Logger gets failures that no caller learns of; default slog.Default.
 	Logger *slog.Logger
 	// NewUUID makes the ids of deliveries: UUIDv7s that increase within the process; default uuid.NewV7.
@@ -123,6 +126,7 @@ var (
 	_ store.Stats          = (*Store)(nil)
 	_ store.Notices        = (*Store)(nil)
 	_ store.Health         = (*Store)(nil)
+	_ store.Watch          = (*Store)(nil)
 	_ store.OnceKeys       = (*Store)(nil)
 	_ store.EventTypes     = (*Store)(nil)
 	_ store.Recoveries     = (*Store)(nil)
@@ -136,12 +140,13 @@ var (
 
 // Store is the database. Its methods are safe for concurrent use.
 type Store struct {
-	db     *sqlx.DB
-	opts   Options
-	log    *slog.Logger
-	keys   *keyring
-	hot    statements
-	caches caches
+	db      *sqlx.DB
+	opts    Options
+	log     *slog.Logger
+	keys    *keyring
+	hot     statements
+	caches  caches
+	metrics *metrics
 
 	writers statsWriters
 	audits  pendingAudits
@@ -164,7 +169,7 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, opts: o, log: o.Logger, keys: keys, caches: newCaches(o.BodyCacheBytes)}
+	s := &Store{db: db, opts: o, log: o.Logger, keys: keys, caches: newCaches(o.BodyCacheBytes), metrics: newMetrics(o.Registerer, db.DB)}
 	s.hot.db = db
 	// Two runs at once keep the disk busy: while one waits for its commit, the other executes.
 	s.accepts = newGroup(o, 2, s.acceptGroup)

@@ -50,6 +50,8 @@ type Recorded struct {
 	webhook.Delivery
 	// Streak is the endpoint's after a failed attempt; nil after a success and after a test.
 	Streak *webhook.Streak
+	// Settled says that this attempt settled the delivery: it was not, or it was not delivered.
+	Settled bool
 }
 
 // Attempts is what an attempt reads before it sends and writes afterwards.

@@ -67,6 +67,28 @@ type Health interface {
 	CountWaiting(ctx context.Context, most int) (*Waiting, error)
 }
 
+// Watch is what a process reads again and again for those who watch it.
+type Watch interface {
+	// CountTrouble counts what has trouble to be delivered, each up to most. It is cheap enough for several times a minute.
+	CountTrouble(ctx context.Context, most int) (*Trouble, error)
+	// WorstStreaks returns up to limit endpoints with the longest streaks, the longest first, of the first 100,000 that ever failed.
+	WorstStreaks(ctx context.Context, limit int) ([]EndpointStreak, error)
+}
+
+// Trouble is what has trouble to be delivered.
+type Trouble struct {
+	Retrying int `db:"retrying"`
+	Held     int `db:"held"`
+	// OldestSeconds is the age of the oldest event that is accepted, not dispatched and not set aside; 0: there is none.
+	OldestSeconds float64 `db:"oldest_seconds"`
+}
+
+// EndpointStreak is how many attempts of an endpoint failed in a row.
+type EndpointStreak struct {
+	EndpointRef
+	Failures int `db:"failures"`
+}
+
 // Waiting is what waits to be dispatched, or for a person.
 type Waiting struct {
 	// Events were accepted and are not dispatched. It includes those that are set aside.

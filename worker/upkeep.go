@@ -39,6 +39,8 @@ type Upkeep struct {
 	oldSeals *oldSeals
 	dropped  prometheus.Counter
 	stays    prometheus.Gauge
+	failing  *prometheus.GaugeVec
+	ending   prometheus.Counter
 	wakes    *queueWakes
 	// holds is how long each dialect holds a delivery; one that holds without limit is left out.
 	holds map[string]time.Duration
@@ -70,9 +72,18 @@ func NewUpkeep(o UpkeepOptions) *Upkeep {
 		stays: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "waybill_retention_failing", Help: "1 while something that is older than it is kept could not be removed; the log says why.",
 		}),
+		failing: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "waybill_upkeep_failing", Help: "1 while the latest round of this task of the upkeep failed; the log says why.",
+		}, []string{"task"}),
+		ending: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "waybill_certificate_warnings_total", Help: "Warnings that the client certificate of an endpoint ends. The log names the endpoint.",
+		}),
 	}
 	if o.Registerer != nil {
-		o.Registerer.MustRegister(u.setAside, u.dropped, u.stays, u.oldSeals.gauge, u.wakes.woken, u.wakes.failed)
+		o.Registerer.MustRegister(u.setAside, u.dropped, u.stays, u.failing, u.ending, u.oldSeals.gauge, u.wakes.woken, u.wakes.failed)
+	}
+	for _, t := range u.tasks() {
+		u.failing.WithLabelValues(t.name)
 	}
 	return u
 }
@@ -90,24 +101,54 @@ func holdsOf(dialects map[string]*webhook.Dialect) map[string]time.Duration {
 
 // Run works until the context is done.
 func (u *Upkeep) Run(ctx context.Context) {
-	log := u.opts.Logger
-	go every(ctx, partitionInterval, reporting(ctx, log, "partitions could not be created; still trying", u.opts.Store.EnsurePartitions))
-	go every(ctx, hourly, reporting(ctx, log, "lost dispatches could not be deleted; still trying", u.opts.Store.ForgetLostDispatches))
-	go every(ctx, hourly, reporting(ctx, log, "the quarantine could not be trimmed; still trying", u.trimQuarantine))
-	go every(ctx, onceInterval, reporting(ctx, log, "idempotency keys could not be deleted; still trying", u.forgetOnce))
-	go every(ctx, eraseInterval, reporting(ctx, log, "erasures could not go on; still trying", u.erase))
-	go every(ctx, retainInterval, reporting(ctx, log, "what is older than it is kept could not all be removed; still trying", u.retain))
-	go every(ctx, hourly, reporting(ctx, log, "signing secrets that ended could not be deleted; still trying", u.forgetSecrets))
-	go every(ctx, statsInterval, reporting(ctx, log, "statistics could not be added up; still trying", u.compactStats))
-	go every(ctx, sealInterval, reporting(ctx, log, "what is sealed with old keys could not be counted; still trying", func(ctx context.Context) error {
-		return u.oldSeals.count(ctx, u.opts.Store)
-	}))
-	go every(ctx, warnInterval, reporting(ctx, log, "the end of client certificates could not be told; still trying", u.warnOfCertificates))
-	go every(ctx, setAsideEvery, reporting(ctx, log, "dispatches that are set aside could not be counted; still trying", u.countSetAside))
-	go every(ctx, holdsEvery, reporting(ctx, log, "held deliveries could not be given to their endpoints' queues; still trying", u.adoptHeld))
-	go every(ctx, holdsEvery, reporting(ctx, log, "deliveries that are held too long could not be canceled; still trying", u.expireHeld))
-	every(ctx, wakeInterval, reporting(ctx, log, "queues could not be woken; still trying", u.wakes.round))
+	tasks := u.tasks()
+	for _, t := range tasks[1:] {
+		go u.repeat(ctx, t)
+	}
+	u.repeat(ctx, tasks[0])
 }
+
+// task is a part of the upkeep. failure is what the log says of it.
+type task struct {
+	name, failure string
+	every         time.Duration
+	do            func(context.Context) error
+}
+
+func (u *Upkeep) tasks() []task {
+	return []task{
+		{"partitions", "partitions could not be created; still trying", partitionInterval, u.opts.Store.EnsurePartitions},
+		{"lost_dispatches", "lost dispatches could not be deleted; still trying", hourly, u.opts.Store.ForgetLostDispatches},
+		{"quarantine", "the quarantine could not be trimmed; still trying", hourly, u.trimQuarantine},
+		{"idempotency_keys", "idempotency keys could not be deleted; still trying", onceInterval, u.forgetOnce},
+		{"erasures", "erasures could not go on; still trying", eraseInterval, u.erase},
+		{"retention", "what is older than it is kept could not all be removed; still trying", retainInterval, u.retain},
+		{"secrets", "signing secrets that ended could not be deleted; still trying", hourly, u.forgetSecrets},
+		{"statistics", "statistics could not be added up; still trying", statsInterval, u.compactStats},
+		{"old_keys", "what is sealed with old keys could not be counted; still trying", sealInterval, u.countOldSeals},
+		{"certificates", "the end of client certificates could not be told; still trying", warnInterval, u.warnOfCertificates},
+		{"set_aside", "dispatches that are set aside could not be counted; still trying", setAsideEvery, u.countSetAside},
+		{"adopt_held", "held deliveries could not be given to their endpoints' queues; still trying", holdsEvery, u.adoptHeld},
+		{"expire_held", "deliveries that are held too long could not be canceled; still trying", holdsEvery, u.expireHeld},
+		{"queue_wakes", "queues could not be woken; still trying", wakeInterval, u.wakes.round},
+	}
+}
+
+// repeat does a task again and again, and shows whether its latest round failed.
+func (u *Upkeep) repeat(ctx context.Context, t task) {
+	failing := u.failing.WithLabelValues(t.name)
+	every(ctx, t.every, reporting(ctx, u.opts.Logger, t.failure, func(ctx context.Context) error {
+		err := t.do(ctx)
+		failing.Set(0)
+		if err != nil {
+			failing.Set(1)
+		}
+		return err
+	}))
+}
+
+// countOldSeals counts what is sealed with other keys than the first.
+func (u *Upkeep) countOldSeals(ctx context.Context) error { return u.oldSeals.count(ctx, u.opts.Store) }
 
 // trimQuarantine deletes the rows that have become too old. The limits on rows and bytes apply when a row enters.
 func (u *Upkeep) trimQuarantine(ctx context.Context) error {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.temporal.io/sdk/client"
 	sdkworker "go.temporal.io/sdk/worker"
 
@@ -29,7 +30,9 @@ type Options struct {
 	Check func(ctx context.Context) error
 	// StopTimeout is how long attempts under way may take when the worker stops.
 	StopTimeout time.Duration
-	Logger      *slog.Logger
+	// Registerer registers the metric; nil: it is not exported.
+	Registerer prometheus.Registerer
+	Logger     *slog.Logger
 }
 
 // Sizes of a worker. A workflow task lasts as long as its attempts in the fast lane, so there is a slot for each attempt
@@ -52,12 +55,21 @@ const (
 
 // Worker runs the workflows of events and the fast lane on one task queue, the isolated lane and housekeeping on another, and the
 // workflows of endpoints on a third.
-type Worker struct{ opts Options }
+type Worker struct {
+	opts Options
+	up   prometheus.Gauge
+}
 
 // New returns a Worker that does nothing before Run.
 func New(o Options) *Worker {
 	sdkworker.SetStickyWorkflowCacheSize(cachedWorkflows)
-	return &Worker{opts: o}
+	w := &Worker{opts: o, up: prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "waybill_worker_up", Help: "1 while this process takes tasks from Temporal.",
+	})}
+	if o.Registerer != nil {
+		o.Registerer.MustRegister(w.up)
+	}
+	return w
 }
 
 // Run works until the context is done, and then lets attempts in flight finish. While Temporal is down, at the start or
@@ -110,6 +122,8 @@ func (w *Worker) runOnce(ctx context.Context) error {
 		}
 		started = append(started, lane)
 	}
+	w.up.Set(1)
+	defer w.up.Set(0)
 	w.opts.Logger.Info("the worker runs", "isolated_lane", !w.opts.FastLaneOnly)
 	<-ctx.Done()
 	if cause := context.Cause(ctx); cause != context.Canceled { //nolint:errorlint // compares the value itself: canceled by the caller

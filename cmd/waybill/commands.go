@@ -143,10 +143,22 @@ func withSettings(i invocation, c *cobra.Command, uses []string, do func(context
 		if err != nil {
 			return &cli.UsageError{Err: err}
 		}
-		return do(c.Context(), s, newLogger(i.err, s))
+		log := newLogger(i.err, s)
+		err = do(c.Context(), s, log)
+		if err != nil && s.LogFormat == "json" {
+			log.Error("the process ends", "error", err.Error())
+			return &loggedError{err}
+		}
+		return err
 	}
 	return c
 }
+
+// loggedError is in the log, in its form, and not printed again.
+type loggedError struct{ error }
+
+// Unwrap returns the error itself.
+func (e *loggedError) Unwrap() error { return e.error }
 
 func noArguments(_ *cobra.Command, args []string) error {
 	switch {

@@ -41,9 +41,12 @@ type config struct {
 	TrustedProxies []string `env:"WAYBILL_TRUSTED_PROXIES" help:"networks of the proxies in front of the API, such as '10.0.0.0/8': what they say in 'X-Forwarded-For' counts as the caller's address" see:"api.md#keys"`
 	EncryptionKeys string   `env:"WAYBILL_ENCRYPTION_KEYS" secret:"true" required:"true" help:"keys that seal signing secrets and custom headers: 'k1:<base64 of 32 bytes>', several by commas. The first seals, all open" see:"operating.md#encryption-keys"`
 
-	Listen string `env:"WAYBILL_LISTEN" envDefault:"127.0.0.1:8080" group:"Where it listens, and its log" help:"address of the API, of '/healthz', '/readyz' and '/metrics'"`
+	Listen string `env:"WAYBILL_LISTEN" envDefault:"127.0.0.1:8080" group:"Where it listens, and its log" help:"address of the API, the dashboard, '/healthz', '/readyz' and '/metrics'"`
 	// WorkerListen is empty by default, so that several workers can run on one machine and next to an API.
-	WorkerListen  string        `env:"WAYBILL_WORKER_LISTEN" help:"address where 'waybill worker' serves '/healthz', '/readyz' and '/metrics'. It serves them nowhere by default, so that several workers run on one machine"`
+	WorkerListen string `env:"WAYBILL_WORKER_LISTEN" help:"address where 'waybill worker' serves '/healthz', '/readyz' and '/metrics'. It serves them nowhere by default, so that several workers run on one machine"`
+	// MetricsListen takes the metrics away from the other listeners, so that nobody who reaches those reads them.
+	MetricsListen string        `env:"WAYBILL_METRICS_LISTEN" help:"address that serves '/metrics', to anybody who reaches it, and then no other address does. Without it the API serves them to the administrator's key, and 'waybill worker' where WAYBILL_WORKER_LISTEN says" see:"operating.md#metrics"`
+	MetricsTop    int           `env:"WAYBILL_METRICS_TOP_ENDPOINTS" help:"endpoints with the most failed attempts in a row that have a metric of their own, with the tenant's name, 0 to 100" see:"operating.md#metrics"`
 	PprofListen   string        `env:"WAYBILL_PPROF_LISTEN" help:"address that serves Go's profiles. Anybody who can reach it can slow the process down, so it is off by default"`
 	ReadTimeout   time.Duration `env:"WAYBILL_READ_TIMEOUT" envDefault:"30s" help:"time for a client to send a request to the API, 1s to 10m"`
 	HeaderTimeout time.Duration `env:"WAYBILL_HEADER_TIMEOUT" envDefault:"10s" help:"time for a client to send the headers of a request, 1s to 10m"`

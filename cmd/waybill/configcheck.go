@@ -16,6 +16,7 @@ import (
 	"waybill/postgres"
 	"waybill/store"
 	"waybill/webhook"
+	"waybill/worker"
 )
 
 // settings are the checked and parsed configuration.
@@ -76,6 +77,9 @@ func (c *config) check(command string) (*settings, error) {
 	if _, _, err := net.SplitHostPort(c.WorkerListen); c.WorkerListen != "" && err != nil {
 		wrong("WAYBILL_WORKER_LISTEN", "is host:port such as 127.0.0.1:8081, not %q", c.WorkerListen)
 	}
+	if _, _, err := net.SplitHostPort(c.MetricsListen); c.MetricsListen != "" && err != nil {
+		wrong("WAYBILL_METRICS_LISTEN", "is host:port such as 127.0.0.1:9464, not %q", c.MetricsListen)
+	}
 	if _, _, err := net.SplitHostPort(c.TemporalAddress); err != nil {
 		wrong("WAYBILL_TEMPORAL_ADDRESS", "is host:port such as 127.0.0.1:7233, not %q", c.TemporalAddress)
 	}
@@ -128,6 +132,7 @@ func (c *config) checkNumbers(wrong func(variable, format string, args ...any)) 
 		{"WAYBILL_MAX_INFLIGHT_BYTES", c.MaxInflightBytes, 1 << 20, 16 << 30},
 		{"WAYBILL_MAX_BACKLOG", int64(c.MaxBacklog), 0, 10_000_000}, // counting so many takes a second
 		{"WAYBILL_STARTS", int64(c.Starts), 1, 1000},
+		{"WAYBILL_METRICS_TOP_ENDPOINTS", int64(c.MetricsTop), 0, worker.MaxTopEndpoints},
 		{"WAYBILL_KEY_RATE", int64(c.KeyRate), 0, 1_000_000},
 	} {
 		if n.value < n.least || n.value > n.most {

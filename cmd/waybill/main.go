@@ -4,9 +4,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -37,7 +37,7 @@ func run(ctx context.Context, i invocation) int {
 	if err == nil {
 		command, err = root.ExecuteContextC(ctx)
 	}
-	if err != nil {
+	if logged := (*loggedError)(nil); err != nil && !errors.As(err, &logged) {
 		fmt.Fprintln(i.err, "waybill:", err)
 	}
 	code := cli.ExitCode(err)
@@ -45,12 +45,4 @@ func run(ctx context.Context, i invocation) int {
 		fmt.Fprintf(i.err, "See: %s --help\n", command.CommandPath())
 	}
 	return code
-}
-
-func newLogger(out io.Writer, s *settings) *slog.Logger {
-	options := &slog.HandlerOptions{Level: s.logLevel}
-	if s.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(out, options))
-	}
-	return slog.New(slog.NewTextHandler(out, options))
 }

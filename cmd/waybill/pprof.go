@@ -22,7 +22,7 @@ func servePprof(ctx context.Context, background *sync.WaitGroup, address string,
 	routes.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	routes.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	routes.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	server := &http.Server{Handler: routes, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: routes, ReadHeaderTimeout: 10 * time.Second, ErrorLog: errorLog(log)}
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	background.Go(func() { _ = server.Serve(listener) }) // ends with the process
 	log.Info("profiles are served", "address", listener.Addr().String())

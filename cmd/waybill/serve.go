@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.temporal.io/sdk/client"
 
 	"waybill/activities"
@@ -37,7 +35,7 @@ type process struct {
 	*settings
 	log        *slog.Logger
 	stop       *stop
-	metrics    *prometheus.Registry
+	metrics    *registry
 	catalogue  *catalogue
 	store      *postgres.Store
 	engine     *engine.Client
@@ -49,14 +47,14 @@ type process struct {
 func serve(ctx context.Context, s *settings, log *slog.Logger, what parts) (err error) {
 	ctx, begin := context.WithCancel(ctx)
 	defer begin()
-	p := &process{settings: s, log: log, stop: newStop(ctx, s.DrainTimeout, log), metrics: newRegistry()}
+	p := &process{settings: s, log: log, stop: newStop(ctx, s.DrainTimeout, log), metrics: newRegistry(log)}
 	if p.catalogue, err = loadCatalogue(s.DialectsDir); err != nil {
 		return err
 	}
 	if p.rules.Machine, err = activities.NewMachine(nil); err != nil {
 		return err
 	}
-	temporal, err := dialTemporal(s, log)
+	temporal, err := dialTemporal(s, log, worker.NewSDKMetrics(p.metrics).Handler())
 	if err != nil {
 		return err
 	}
@@ -89,6 +87,15 @@ func (p *process) run(ctx, working context.Context, background *sync.WaitGroup, 
 			return err
 		}
 	}
+	if p.MetricsListen != "" {
+		if err := p.serveMetrics(working, background); err != nil {
+			return err
+		}
+	}
+	watch := worker.NewWatch(worker.WatchOptions{
+		Store: p.store, Ready: p.engine.Ready, TopEndpoints: p.MetricsTop, Registerer: p.metrics, Logger: p.log,
+	})
+	background.Go(func() { watch.Run(working) })
 	if what.dispatch {
 		if err := p.dispatch(working, background, temporal, what); err != nil {
 			return err
@@ -124,7 +131,8 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 		return err
 	}
 	w := worker.New(worker.Options{
-		Client: temporal, Activities: acts, Notices: mail, Queue: queue, FastLaneOnly: !what.isolated, Check: p.engine.CheckNamespace, StopTimeout: workShare(p.DrainTimeout), Logger: p.log,
+		Client: temporal, Activities: acts, Notices: mail, Queue: queue, FastLaneOnly: !what.isolated, Check: p.engine.CheckNamespace, StopTimeout: workShare(p.DrainTimeout),
+		Registerer: p.metrics, Logger: p.log,
 	})
 	p.dispatcher = worker.NewDispatcher(worker.DispatcherOptions{
 		Dispatches: p.store, Starter: p.engine, Dialects: p.catalogue.dialects, Starts: p.Starts, Failpoint: p.failpoint, Logger: p.log,
@@ -172,10 +180,13 @@ func (p *process) closeStore() error {
 	return err
 }
 
-// checkKeys refuses keys that do not open what is stored. A database that does not answer, or has no tables yet, does not keep the process
+// checkKeys refuses keys that do not open what is stored, and a database that cannot be spoken to as configured. A database that does not answer, or has no tables yet, does not keep the process
 // from starting.
 func (p *process) checkKeys(ctx context.Context) error {
 	err := p.store.CheckKeys(ctx)
+	if errors.Is(err, postgres.ErrNoTLS) {
+		return fmt.Errorf("WAYBILL_DATABASE_URL: %w", postgres.ErrNoTLS)
+	}
 	if err != nil && webhook.ErrorCode(err) != webhook.CodeInvalid {
 		p.log.Warn("the encryption keys were not checked", "error", err)
 		return nil
@@ -186,7 +197,7 @@ func (p *process) checkKeys(ctx context.Context) error {
 func (p *process) openStore() (*postgres.Store, error) {
 	return postgres.Open(postgres.Options{
 		URL: p.DatabaseURL, Schema: p.DatabaseSchema, MaxConns: p.DatabaseMaxConns, Keys: p.keys, Dialects: p.catalogue.dialects, OperatorTenant: p.OperatorTenant, Failpoint: p.failpoint, Logger: p.log,
-		NewUUID: p.clock.newUUID, QuarantineAge: p.Retention,
+		NewUUID: p.clock.newUUID, QuarantineAge: p.Retention, Registerer: p.metrics,
 		// Without a dispatcher this process starts no workflows for the events that it accepts.
 		Leave:      func() bool { return p.dispatcher == nil || p.dispatcher.Full() },
 		OnAccepted: func(events []store.Dispatch) { p.dispatcher.Offer(events) },
@@ -217,12 +228,6 @@ func (p *process) newActivities(queue string) (*activities.Activities, error) {
 		Store: p.store, Queues: p.store, Recoveries: p.store, Erasures: p.store, Engine: p.engine, Transport: transport, Dialects: p.catalogue.dialects,
 		Queue: queue, Failpoint: p.failpoint, Logger: p.log, Registerer: p.metrics, Now: p.clock.now, NewUUID: p.clock.newUUID,
 	}), nil
-}
-
-func newRegistry() *prometheus.Registry {
-	r := prometheus.NewRegistry()
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return r
 }
 
 func migrate(ctx context.Context, s *settings, log *slog.Logger) error {

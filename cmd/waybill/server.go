@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
 	"waybill/api"
 	"waybill/schemas"
 )
@@ -46,10 +44,11 @@ func (p *process) serveOperation(ctx context.Context) error {
 
 // operationOptions are what health and metrics need.
 func (p *process) operationOptions() api.Options {
-	return api.Options{
-		Store: p.store, Engine: p.engine, Metrics: promhttp.HandlerFor(p.metrics, promhttp.HandlerOpts{}), Registerer: p.metrics,
-		Logger: p.log,
+	o := api.Options{Store: p.store, Engine: p.engine, Registerer: p.metrics, Logger: p.log}
+	if p.MetricsListen == "" {
+		o.Metrics = p.metrics.handler()
 	}
+	return o
 }
 
 // listen serves on the address that a variable sets until the context is done, and then lets open requests finish, for
@@ -61,7 +60,7 @@ func (p *process) listen(ctx context.Context, variable, address string, handler 
 	}
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: p.HeaderTimeout, ReadTimeout: p.ReadTimeout, WriteTimeout: p.ReadTimeout + 30*time.Second,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: errorLog(p.log),
 	}
 	p.log.Info(says, "address", listener.Addr().String())
 	failed := make(chan error, 1)

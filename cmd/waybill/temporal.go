@@ -8,13 +8,12 @@ import (
 	"os"
 
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/log"
 )
 
 // dialTemporal returns a client that connects on first use, so that Waybill can start and accept events while Temporal is
 // down.
-func dialTemporal(s *settings, logger *slog.Logger) (client.Client, error) {
-	options := client.Options{HostPort: s.TemporalAddress, Namespace: s.TemporalNamespace, Logger: log.NewStructuredLogger(logger)}
+func dialTemporal(s *settings, logger *slog.Logger, metrics client.MetricsHandler) (client.Client, error) {
+	options := client.Options{HostPort: s.TemporalAddress, Namespace: s.TemporalNamespace, Logger: newSDKLogger(logger), MetricsHandler: metrics}
 	// Requests are a few KiB and Temporal is near: compressing them costs more than sending them.
 	options.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{}
 	if s.TemporalAPIKey != "" {
