@@ -13,8 +13,8 @@ import (
 // Tool is a program built from its published Go module, at one version.
 type Tool struct {
 	Name, Package, Version string
-	// module is the tool's module, where several tools are of one.
-	module string
+	// module is the tool's module, where several tools are of one, and tags are those that its own makers build it with.
+	module, tags string
 	// onPath is the name of the program where a person installed it, reports the text that its --version has to show.
 	// When they are empty only our own build is used.
 	onPath, reports string
@@ -26,10 +26,12 @@ type Tool struct {
 var (
 	TemporalServer = Tool{
 		Name: "temporal-server", Package: "go.temporal.io/server/cmd/server", Version: "v1.32.1", module: "go.temporal.io/server",
+		// As in the server's own Makefile: without what an archive in Google's storage by gRPC would need, an eighth of all packages.
+		tags:   "disable_grpc_modules",
 		onPath: "temporal-server", reports: "version 1.32.1", Takes: " (once, three to five minutes)",
 	}
 	SQLTool = Tool{
-		Name: "temporal-sql-tool", Package: "go.temporal.io/server/cmd/tools/sql", Version: TemporalServer.Version, module: TemporalServer.module,
+		Name: "temporal-sql-tool", Package: "go.temporal.io/server/cmd/tools/sql", Version: TemporalServer.Version, module: TemporalServer.module, tags: TemporalServer.tags,
 		onPath: "temporal-sql-tool", reports: TemporalServer.reports, Takes: " (once, a minute or two)",
 	}
 	TemporalCLI = Tool{
@@ -131,8 +133,8 @@ func (t *Tools) build(ctx context.Context, group []Tool) error {
 	aside := fmt.Sprintf("%s.%d", t.folder(group[0]), os.Getpid())
 	defer func() { _ = os.RemoveAll(aside) }()
 	// -mod=mod and the like in a person's GOFLAGS make no sense for a versioned install.
-	c := command{env: []string{"GOBIN=" + aside, "GOFLAGS=", "GOGC=" + buildGOGC}}
-	args := []string{"install", "-ldflags=-s -w"}
+	c := command{env: []string{"GOBIN=" + aside, "GOFLAGS=", "CGO_ENABLED=0", "GOGC=" + buildGOGC}}
+	args := []string{"install", "-ldflags=-s -w", "-tags=" + group[0].tags}
 	for _, tool := range group {
 		args = append(args, tool.Package+"@"+tool.Version)
 	}
