@@ -25,7 +25,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	body := s.Body.For(in.DeliveryID)
 	signed := webhook.Request{
 		EventID: s.Delivery.EventID, EventType: s.Delivery.EventType, DeliveryID: in.DeliveryID,
-		Body: body, At: started, Keys: s.Keys, Custom: s.Endpoint.Headers, URL: s.Endpoint.URL,
+		Body: body, At: started, Keys: s.Keys, Custom: s.Endpoint.Headers, URL: s.Endpoint.URL, Traceparent: s.Traceparent,
 	}
 	headers, err := a.sign(&signed, s.Endpoint, d)
 	if err != nil {

@@ -49,7 +49,7 @@ func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, c *call) e
 	if err := s.backlog.Admit(len(in.Events)); err != nil {
 		return err // for the whole batch: repeating all of it is easier than repeating a part
 	}
-	b := batch{server: s, request: r, call: c, results: make([]batchResult, len(in.Events))}
+	b := batch{server: s, request: r, call: c, results: make([]batchResult, len(in.Events)), traceparent: traceparent(r)}
 	defer func() { s.backlog.Done(len(in.Events), b.waiting()) }()
 	b.publish(in.Events)
 	b.shorten()
@@ -62,6 +62,8 @@ type batch struct {
 	request *http.Request
 	call    *call
 	results []batchResult
+	// traceparent is the request's, and that of all its events.
+	traceparent webhook.Traceparent
 }
 
 // publish accepts the events concurrently, so that they share transactions. An id that is repeated in the batch waits for
@@ -104,7 +106,12 @@ func (b *batch) prepare(text json.RawMessage) (*webhook.Publication, error) {
 	if err := decodeObject("event", text, &in); err != nil {
 		return nil, err
 	}
-	return b.server.publication(b.request.Context(), b.call, &in, "")
+	p, err := b.server.publication(b.request.Context(), b.call, &in, "")
+	if err != nil {
+		return nil, err
+	}
+	p.Traceparent = b.traceparent
+	return p, nil
 }
 
 func (b *batch) accept(p *webhook.Publication) batchResult {

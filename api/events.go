@@ -33,6 +33,7 @@ func (s *Server) publishEvent(w http.ResponseWriter, r *http.Request, c *call) e
 	if err != nil {
 		return err
 	}
+	p.Traceparent = traceparent(r)
 	return s.accept(w, r, p)
 }
 

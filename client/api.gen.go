@@ -739,6 +739,9 @@ type Dialect struct {
 	// Examples: 10s, 1h30m
 	Timeout Duration `json:"timeout"`
 	Title   string   `json:"title"`
+
+	// Traceparent The trace of an event that is in one is sent in the header traceparent, which no signature covers; absent: no.
+	Traceparent *bool `json:"traceparent,omitempty"`
 }
 
 // DialectAlertsOn defines model for Dialect.Alerts.On.
@@ -3100,7 +3103,8 @@ func (c *Client) Events(ctx context.Context, tenant TenantID, params *ListEvents
 // able to repeat the call safely: the same event again is answered with the first answer and the header
 // `Idempotent-Replayed: true`; another event under the same id with 409 `event_id_conflict`. A given `id` goes before
 // the header. While the backlog is full the answer is 429 `backlog_full`, to a repetition of a stored event as well: send
-// the same again after the seconds of `Retry-After`.
+// the same again after the seconds of `Retry-After`. The event keeps the header `traceparent` of W3C Trace Context; a malformed one
+// is ignored.
 //
 // POST /v1/tenants/{tenant}/events
 func (c *Client) PublishEvent(ctx context.Context, tenant TenantID, body EventCreate, options ...CallOption) (*Receipt, error) {
@@ -3114,6 +3118,7 @@ func (c *Client) PublishEvent(ctx context.Context, tenant TenantID, body EventCr
 // Each event succeeds or fails alone, so the answer is 200: `results` has the result of each, in order.
 // To try again, send those with a `problem` of status 503 or 500. While the backlog is full the whole batch is answered
 // with 429 `backlog_full` and nothing of it is stored: send all of it again after the seconds of `Retry-After`.
+// Each event keeps the request's header `traceparent`; a malformed one is ignored.
 //
 // POST /v1/tenants/{tenant}/events/batch
 func (c *Client) PublishBatch(ctx context.Context, tenant TenantID, body PublishBatchRequest, options ...CallOption) (*BatchResults, error) {

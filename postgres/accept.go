@@ -173,7 +173,7 @@ func tenantsOf(in []*webhook.Publication) []string {
 // committed reports the stored events to OnAccepted, which must not happen before the commit.
 func (a *acceptance) committed() {
 	for _, i := range a.stored {
-		a.store.caches.bodies.Set(a.in[i].Event.Key, a.in[i].Body)
+		a.store.caches.bodies.Set(a.in[i].Event.Key, sentEvent{a.in[i].Body, a.in[i].Traceparent})
 	}
 	if len(a.dispatches) == 0 {
 		return

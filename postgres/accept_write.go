@@ -11,21 +11,21 @@ import (
 const insertEvents = `
 	WITH stored_events AS (
 		INSERT INTO events (id, tenant_id, event_id, event_type, occurred_at, created_at, attributes, metadata, test, body,
-			delivery_id_at, data_from, data_to)
+			delivery_id_at, data_from, data_to, traceparent)
 		SELECT id, tenant_id, event_id, event_type, occurred_at, created_at, attributes::json, metadata::json, test, body,
-			delivery_id_at, data_from, data_to
+			delivery_id_at, data_from, data_to, traceparent
 		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::text[],
-			$9::boolean[], $10::bytea[], $11::integer[], $12::integer[], $13::integer[])
+			$9::boolean[], $10::bytea[], $11::integer[], $12::integer[], $13::integer[], $14::text[])
 			AS e (id, tenant_id, event_id, event_type, occurred_at, created_at, attributes, metadata, test, body, delivery_id_at, data_from,
-				data_to)
+				data_to, traceparent)
 	), stored_deliveries AS (
 		INSERT INTO deliveries (id, tenant_id, event_key, event_id, event_type, endpoint_id, created_at, updated_at, test)
 		SELECT id, tenant_id, event_key, event_id, event_type, endpoint_id, created_at, created_at, test
-		FROM unnest($14::uuid[], $15::text[], $16::uuid[], $17::text[], $18::text[], $19::uuid[], $20::timestamptz[], $21::boolean[])
+		FROM unnest($15::uuid[], $16::text[], $17::uuid[], $18::text[], $19::text[], $20::uuid[], $21::timestamptz[], $22::boolean[])
 			AS d (id, tenant_id, event_key, event_id, event_type, endpoint_id, created_at, test)
 	)
 	INSERT INTO dispatches (event_key, lease_until)
-	SELECT event_key, clock_timestamp() + $23::bigint * interval '1 millisecond' FROM unnest($22::uuid[]) AS event_key`
+	SELECT event_key, clock_timestamp() + $24::bigint * interval '1 millisecond' FROM unnest($23::uuid[]) AS event_key`
 
 // write stores the publications whose ids are free. An event without recipients needs no workflow.
 func (a *acceptance) write(ctx context.Context) error {
@@ -83,7 +83,7 @@ func (a *acceptance) dispatch(p *webhook.Publication) (store.Dispatch, webhook.R
 	t := a.tenants[p.Event.TenantID]
 	d := store.Dispatch{
 		EventKey: p.Event.Key, TenantID: p.Event.TenantID, EventID: p.Event.ID, EventType: p.Event.Type,
-		Dialect: t.tenant.Dialect, Retry: t.tenant.Retry, Express: t.tenant.Express,
+		Dialect: t.tenant.Dialect, Retry: t.tenant.Retry, Express: t.tenant.Express, Traceparent: p.Traceparent,
 	}
 	recipients, others := p.Recipients(t.endpoints)
 	for _, to := range recipients {
@@ -103,7 +103,7 @@ func receiptOf(d store.Dispatch, others webhook.RuledOut) *webhook.Receipt {
 }
 
 type newEvents struct {
-	id, tenant, eventID, eventType, occurred, created, attributes, metadata, test, body, deliveryIDAt, dataFrom, dataTo arrayBuilder
+	id, tenant, eventID, eventType, occurred, created, attributes, metadata, test, body, deliveryIDAt, dataFrom, dataTo, traceparent arrayBuilder
 }
 
 func (c *newEvents) add(p *webhook.Publication) {
@@ -120,12 +120,17 @@ func (c *newEvents) add(p *webhook.Publication) {
 	c.deliveryIDAt.addInt(int64(p.Body.DeliveryIDAt))
 	c.dataFrom.addInt(int64(p.Body.DataFrom))
 	c.dataTo.addInt(int64(p.Body.DataTo))
+	if p.Traceparent == "" {
+		c.traceparent.addNull()
+	} else {
+		c.traceparent.addText(string(p.Traceparent))
+	}
 }
 
 func (c *newEvents) args() []any {
 	return []any{
 		&c.id, &c.tenant, &c.eventID, &c.eventType, &c.occurred, &c.created, &c.attributes, &c.metadata, &c.test, &c.body,
-		&c.deliveryIDAt, &c.dataFrom, &c.dataTo,
+		&c.deliveryIDAt, &c.dataFrom, &c.dataTo, &c.traceparent,
 	}
 }
 

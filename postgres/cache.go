@@ -17,11 +17,17 @@ const (
 // caches keep rows that were read before. An entry counts only if it has the version that the present call has read from
 // the database. Bodies of events need no version, because they never change.
 type caches struct {
-	bodies      *otter.Cache[webhook.EventKey, webhook.Body]
+	bodies      *otter.Cache[webhook.EventKey, sentEvent]
 	subscribers *otter.Cache[string, *subscribers]       // by tenant
 	senders     *otter.Cache[string, *sender]            // by tenant
 	receivers   *otter.Cache[receiverVersion, *receiver] // by endpoint and version
 	types       *otter.Cache[knownType, *webhook.OwnType]
+}
+
+// sentEvent is what every attempt of an event sends.
+type sentEvent struct {
+	body        webhook.Body
+	traceparent webhook.Traceparent
 }
 
 // subscribers are what Accept needs of a tenant: its endpoints, without what is sealed.
@@ -65,9 +71,9 @@ const entryOverhead = 200
 
 func newCaches(bodyBytes int) caches {
 	return caches{
-		bodies: otter.Must(&otter.Options[webhook.EventKey, webhook.Body]{
+		bodies: otter.Must(&otter.Options[webhook.EventKey, sentEvent]{
 			MaximumWeight: uint64(bodyBytes),
-			Weigher:       func(_ webhook.EventKey, b webhook.Body) uint32 { return uint32(len(b.Bytes) + entryOverhead) },
+			Weigher:       func(_ webhook.EventKey, e sentEvent) uint32 { return uint32(len(e.body.Bytes) + entryOverhead) },
 		}),
 		subscribers: otter.Must(&otter.Options[string, *subscribers]{
 			MaximumWeight: maxSubscriptions,

@@ -21,7 +21,8 @@ const (
 		FROM due WHERE dispatches.event_key = due.event_key RETURNING dispatches.event_key, dispatches.tries`
 
 	selectDispatches = `
-		SELECT e.id, e.tenant_id, e.event_id, e.event_type, t.dialect, t.retry, t.express
+		SELECT e.id, e.tenant_id, e.event_id, e.event_type, t.dialect, t.retry, t.express,
+			coalesce(e.traceparent, '') AS traceparent
 		FROM unnest($1::uuid[]) AS claimed (event_key) JOIN events e ON e.id = claimed.event_key JOIN tenants t ON t.id = e.tenant_id
 		ORDER BY e.id`
 
@@ -84,13 +85,14 @@ func (s *Store) ClaimDispatches(ctx context.Context, limit int, lease time.Durat
 // read becomes the Fault of its dispatch, so that it does not stop the others.
 func readDispatches(ctx context.Context, tx hotTx, keys []webhook.EventKey) ([]store.Dispatch, error) {
 	var events []struct {
-		Key       webhook.EventKey `db:"id"`
-		TenantID  string           `db:"tenant_id"`
-		EventID   string           `db:"event_id"`
-		EventType string           `db:"event_type"`
-		Dialect   string           `db:"dialect"`
-		Retry     []byte           `db:"retry"`
-		Express   bool             `db:"express"`
+		Key         webhook.EventKey    `db:"id"`
+		TenantID    string              `db:"tenant_id"`
+		EventID     string              `db:"event_id"`
+		EventType   string              `db:"event_type"`
+		Dialect     string              `db:"dialect"`
+		Retry       []byte              `db:"retry"`
+		Express     bool                `db:"express"`
+		Traceparent webhook.Traceparent `db:"traceparent"`
 	}
 	if err := tx.selectHot(ctx, &events, selectDispatches, idsOf(keys)); err != nil {
 		return nil, err
@@ -120,7 +122,8 @@ func readDispatches(ctx context.Context, tx hotTx, keys []webhook.EventKey) ([]s
 		}
 		out[i] = store.Dispatch{
 			EventKey: e.Key, TenantID: e.TenantID, EventID: e.EventID, EventType: e.EventType, Dialect: e.Dialect, Retry: retry, Express: e.Express,
-			Deliveries: of[e.Key], Fault: faults[e.Key],
+			Traceparent: e.Traceparent,
+			Deliveries:  of[e.Key], Fault: faults[e.Key],
 		}
 	}
 	return out, nil

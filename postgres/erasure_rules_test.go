@@ -45,7 +45,7 @@ var lifetimes = map[string]struct{ retention, erasure string }{
 // erasable says of every column of what the erasure of an event leaves in the log whether it is erased.
 var erasable = map[string]struct{ erased, kept string }{
 	"events": {
-		"body delivery_id_at data_from data_to attributes metadata", "id tenant_id event_id event_type occurred_at created_at test erased_at",
+		"body delivery_id_at data_from data_to attributes metadata traceparent", "id tenant_id event_id event_type occurred_at created_at test erased_at",
 	},
 	"attempts": {
 		"request_headers response_headers response_body response_truncated",

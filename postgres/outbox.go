@@ -27,7 +27,7 @@ const (
 		), measured AS (
 			SELECT position, sum(bytes) OVER (ORDER BY position) - bytes AS before FROM waiting
 		)
-		SELECT o.position, o.event_key, o.created_at, o.bytes > $3::bigint AS too_large, o.note,
+		SELECT o.position, o.event_key, o.created_at, o.bytes > $3::bigint AS too_large, o.note, o.traceparent,
 			CASE WHEN o.bytes > $3::bigint THEN '' ELSE coalesce(o.tenant_id, '') END AS tenant_id,
 			CASE WHEN o.bytes > $3::bigint THEN '' ELSE coalesce(o.event_type, '') END AS event_type,
 			CASE WHEN o.bytes > $3::bigint THEN NULL ELSE o.event_id END AS event_id,
@@ -42,11 +42,11 @@ const (
 	quarantineOutbox = `
 		WITH moved AS (DELETE FROM outbox WHERE position = ANY ($1::bigint[]) RETURNING *)
 		INSERT INTO outbox_quarantine (position, event_key, tenant_id, event_id, event_type, data, occurred_at, attributes, bytes, created_at,
-			note, code, reason, errors, cut, quarantined_at)
+			note, traceparent, code, reason, errors, cut, quarantined_at)
 		SELECT m.position, m.event_key, CASE WHEN w.cut THEN left(m.tenant_id, 1000) ELSE m.tenant_id END,
 			CASE WHEN w.cut THEN left(m.event_id, 1000) ELSE m.event_id END, CASE WHEN w.cut THEN left(m.event_type, 1000) ELSE m.event_type END,
 			CASE WHEN NOT w.cut THEN m.data END, m.occurred_at, CASE WHEN NOT w.cut THEN m.attributes END, m.bytes, m.created_at,
-			m.note, w.code, w.reason, w.errors::json, w.cut, clock_timestamp()
+			m.note, m.traceparent, w.code, w.reason, w.errors::json, w.cut, clock_timestamp()
 		FROM moved m JOIN unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::boolean[]) AS w (position, code, reason, errors, cut)
 			ON w.position = m.position
 		WHERE NOT EXISTS (SELECT FROM erasures e WHERE e.tenant_id = m.tenant_id)

@@ -72,8 +72,8 @@ func TestDocumentation_SQLPublishing(t *testing.T) {
 		require.NoError(t, err, query)
 	}
 	blocks := sqlBlocks(t, "../docs/sql-publishing.md")
-	require.Len(t, blocks, 6)
-	grants, call, trigger, change, look, putBack := blocks[0], blocks[1], blocks[2], blocks[3], blocks[4], blocks[5]
+	require.Len(t, blocks, 7)
+	grants, call, inTrace, trigger, change, look, putBack := blocks[0], blocks[1], blocks[2], blocks[3], blocks[4], blocks[5], blocks[6]
 
 	run(grants)
 	run(`GRANT CREATE ON SCHEMA public TO auction_app; SET ROLE auction_app`)
@@ -81,6 +81,7 @@ func TestDocumentation_SQLPublishing(t *testing.T) {
 	require.Equal(t, store.Ingested{Quarantined: 1}, b.drain(), "there is no such tenant yet")
 	b.tenantOf("auction-excellence", "auctions")
 	b.endpoint("auctions")
+	run(inTrace)
 	run(trigger)
 	run(change)
 
@@ -89,15 +90,19 @@ func TestDocumentation_SQLPublishing(t *testing.T) {
 	require.NoError(t, db.QueryRowx(look).MapScan(aside))
 	require.Equal(t, "not_found", aside["code"])
 	run(putBack)
-	require.Equal(t, store.Ingested{Published: 2}, b.drain())
+	require.Equal(t, store.Ingested{Published: 3}, b.drain())
 
 	var events []struct {
-		Type string `db:"event_type"`
-		Body string `db:"body"`
+		Type  string  `db:"event_type"`
+		Body  string  `db:"body"`
+		Trace *string `db:"traceparent"`
 	}
-	require.NoError(t, db.Select(&events, `SELECT event_type, convert_from(body, 'UTF8') AS body FROM waybill.events ORDER BY id`))
-	require.Len(t, events, 2)
+	require.NoError(t, db.Select(&events, `SELECT event_type, convert_from(body, 'UTF8') AS body, traceparent FROM waybill.events ORDER BY id`))
+	require.Len(t, events, 3)
 	require.Contains(t, events[0].Body, `"data":{"message_id": "msg_17", "channel_id": "chn_3", "text": "Gate 4 is open"}}`)
-	require.Equal(t, "problem.status_changed", events[1].Type)
-	require.Contains(t, events[1].Body, `"auction_id":"9b2f6c1e-0d3a-4c58-8f41-7a5de2b90c13","data":{"problem_id":"prb_9","from":"open","to":"in_progress"}}`)
+	require.Contains(t, events[1].Body, `"message_id": "msg_18"`)
+	require.Equal(t, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", *events[1].Trace)
+	require.Equal(t, "problem.status_changed", events[2].Type)
+	require.Contains(t, events[2].Body, `"auction_id":"9b2f6c1e-0d3a-4c58-8f41-7a5de2b90c13","data":{"problem_id":"prb_9","from":"open","to":"in_progress"}}`)
+	require.Nil(t, events[2].Trace, "the setting ended with its transaction")
 }

@@ -31,8 +31,8 @@ const (
 
 	retryQuarantined = `
 		WITH again AS (DELETE FROM outbox_quarantine WHERE position = $1 AND NOT cut RETURNING *), moved AS (
-			INSERT INTO outbox (event_key, tenant_id, event_id, event_type, data, occurred_at, attributes, bytes, created_at)
-			SELECT event_key, tenant_id, event_id, event_type, data, occurred_at, attributes, bytes, created_at FROM again RETURNING position
+			INSERT INTO outbox (event_key, tenant_id, event_id, event_type, data, occurred_at, attributes, bytes, created_at, traceparent)
+			SELECT event_key, tenant_id, event_id, event_type, data, occurred_at, attributes, bytes, created_at, traceparent FROM again RETURNING position
 		), told AS (SELECT pg_notify('` + outboxChannel + `', current_schema()) FROM moved)
 		SELECT ` + quarantineAudited + ` FROM again, told`
 

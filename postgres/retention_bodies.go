@@ -50,7 +50,7 @@ const (
 	countBodies = `WITH ` + bodiesDue + ` SELECT count(*) FROM due`
 
 	// setErased erases what an event says, and keeps its ids, type and times for the log.
-	setErased = `body = '', delivery_id_at = -1, data_from = 0, data_to = 0, attributes = NULL, metadata = NULL, erased_at = clock_timestamp()`
+	setErased = `body = '', delivery_id_at = -1, data_from = 0, data_to = 0, attributes = NULL, metadata = NULL, traceparent = NULL, erased_at = clock_timestamp()`
 
 	// setUnanswered erases what was sent and answered.
 	setUnanswered = `request_headers = '{}', response_headers = '{}', response_body = '', response_truncated = false`

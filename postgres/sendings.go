@@ -34,11 +34,11 @@ const (
 	// selectBodies reads bodies until their total reaches $2 bytes. Of the others it returns only that they exist.
 	selectBodies = `
 		WITH found AS MATERIALIZED (
-			SELECT e.id, e.body, e.delivery_id_at, e.data_from, e.data_to,
+			SELECT e.id, e.body, e.delivery_id_at, e.data_from, e.data_to, coalesce(e.traceparent, '') AS traceparent,
 				sum(octet_length(e.body)) OVER (ORDER BY asked.ordinality) - octet_length(e.body) < $2::bigint AS fits
 			FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (id, ordinality) JOIN events e ON e.id = asked.id AND e.erased_at IS NULL
 		)
-		SELECT id, fits, CASE WHEN fits THEN body END AS body, delivery_id_at, data_from, data_to FROM found`
+		SELECT id, fits, CASE WHEN fits THEN body END AS body, delivery_id_at, data_from, data_to, traceparent FROM found`
 
 	selectSenders   = `SELECT ` + tenantColumns + `, ` + secretColumns + ` FROM tenants WHERE id = ANY ($1::text[])`
 	selectReceivers = `
@@ -94,7 +94,7 @@ func (s *Store) sendingGroup(ctx context.Context, in []store.Target) ([]result[*
 // sendingInputs are the rows that the sendings of one run are made of. A row that cannot be read is an error only for the
 // sendings that need it.
 type sendingInputs struct {
-	bodies map[webhook.EventKey]webhook.Body
+	bodies map[webhook.EventKey]sentEvent
 	// later are the events whose bodies do not fit into this run.
 	later     map[webhook.EventKey]bool
 	senders   map[string]loaded[*sender]
@@ -108,7 +108,7 @@ type loaded[T any] struct {
 
 // inputsOf takes what it can from the caches and reads the rest, with at most one query for each kind.
 func (s *Store) inputsOf(ctx context.Context, rows []sendingRow) (*sendingInputs, error) {
-	p := &sendingInputs{map[webhook.EventKey]webhook.Body{}, map[webhook.EventKey]bool{}, map[string]loaded[*sender]{}, map[webhook.EndpointID]loaded[*receiver]{}}
+	p := &sendingInputs{map[webhook.EventKey]sentEvent{}, map[webhook.EventKey]bool{}, map[string]loaded[*sender]{}, map[webhook.EndpointID]loaded[*receiver]{}}
 	var bodies []webhook.EventKey
 	var senders []string
 	var receivers []webhook.EndpointID
@@ -157,7 +157,7 @@ func (p *sendingInputs) sending(row *sendingRow) (*store.Sending, error) {
 	if to.err != nil {
 		return nil, to.err
 	}
-	out := &store.Sending{Delivery: row.Delivery, Tenant: from.value.tenant, Body: body}
+	out := &store.Sending{Delivery: row.Delivery, Tenant: from.value.tenant, Body: body.body, Traceparent: body.traceparent}
 	// The receiver was loaded after the row was read, so it may show that the endpoint was deleted or disabled since.
 	if out.Deleted = row.Deleted || to.value.deleted; out.Deleted {
 		return out, nil
@@ -182,7 +182,8 @@ func (s *Store) loadBodies(ctx context.Context, keys []webhook.EventKey, into *s
 	}
 	var rows []struct {
 		bodyRow
-		Fits bool `db:"fits"`
+		Fits        bool                `db:"fits"`
+		Traceparent webhook.Traceparent `db:"traceparent"`
 	}
 	err := s.selectHot(ctx, &rows, selectBodies, idsOf(keys), maxSendingBytes)
 	for i := range rows {
@@ -191,8 +192,8 @@ func (s *Store) loadBodies(ctx context.Context, keys []webhook.EventKey, into *s
 			into.later[r.Key] = true
 			continue
 		}
-		into.bodies[r.Key] = r.body()
-		s.caches.bodies.Set(r.Key, r.body())
+		into.bodies[r.Key] = sentEvent{r.body(), r.Traceparent}
+		s.caches.bodies.Set(r.Key, into.bodies[r.Key])
 	}
 	return err
 }

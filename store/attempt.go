@@ -26,6 +26,8 @@ type Sending struct {
 	// Keys are the endpoint's, or the tenant's where the dialect says so.
 	Keys webhook.SigningKeys
 	Body webhook.Body
+	// Traceparent is the event's; "": it is in no trace.
+	Traceparent webhook.Traceparent
 }
 
 // Record is an attempt that was made, and its delivery's new state.

@@ -17,8 +17,10 @@ type Dispatch struct {
 	Dialect string
 	Retry   *webhook.RetryPolicy
 	// Express is the tenant's setting.
-	Express    bool
-	Deliveries []DispatchDelivery
+	Express bool
+	// Traceparent is the event's; "": it is in no trace.
+	Traceparent webhook.Traceparent
+	Deliveries  []DispatchDelivery
 	// Tries counts the starts that failed because of the event itself.
 	Tries int
 	// Fault says what is wrong with the event as stored, so that it cannot be dispatched; nil: nothing.

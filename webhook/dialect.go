@@ -30,6 +30,8 @@ type Dialect struct {
 	MessageSignatures bool `json:"message_signatures,omitempty"`
 	// Headers are sent with every attempt; values are templates (see Template).
 	Headers map[string]string `json:"headers"`
+	// Traceparent sends the trace of an event that is in one, as the header traceparent, which no signature covers.
+	Traceparent bool `json:"traceparent,omitempty"`
 
 	// Response says which part of an answer must arrive in time for it to count; "": ResponseComplete.
 	Response ResponseRule `json:"response,omitempty"`

@@ -22,6 +22,8 @@ type OutboxRow struct {
 	OccurredAt *time.Time `db:"occurred_at"`
 	// CreatedAt is when the producer's transaction began.
 	CreatedAt time.Time `db:"created_at"`
+	// Trace is the traceparent that the producer's transaction set, unchecked; nil: none.
+	Trace *string `db:"traceparent"`
 }
 
 // Publication checks the row as the API checks a request, and makes its publication. own is as in Event.Validate. now is the time of
@@ -52,6 +54,9 @@ func (r *OutboxRow) Publication(t *Tenant, d *Dialect, own *OwnType, s Schemas, 
 	}
 	// A generated id may be used already, because the producer knows it before the event is stored.
 	p.CallerID = true
+	if r.Trace != nil {
+		p.Traceparent = ParseTraceparent(*r.Trace)
+	}
 	return p, nil
 }
 

@@ -22,7 +22,9 @@ type Publication struct {
 	Audit *AuditEntry
 	// TestSecret is the secret that signs a test alone; "": what signs every attempt.
 	TestSecret SecretChoice
-	CreatedAt  time.Time
+	// Traceparent is kept with the event. It is no part of what was asked for, so that a repetition may have another.
+	Traceparent Traceparent
+	CreatedAt   time.Time
 
 	dialect *Dialect // nil: no attribute has a format
 }

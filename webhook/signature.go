@@ -75,15 +75,20 @@ type Request struct {
 	MessageSignatures bool
 	// Also is a second dialect whose signatures are added; nil: none.
 	Also *Dialect
+	// Traceparent is sent where the dialect says so; "": none.
+	Traceparent Traceparent
 }
 
 // Header is one request header.
 type Header struct{ Name, Value string }
 
-// RequestHeaders returns the headers of an attempt: the endpoint's, the dialect's and its signatures. Later ones take
-// precedence. It fails only when a secret that signs cannot be read as the dialect says.
+// RequestHeaders returns the headers of an attempt: the trace's, the endpoint's, the dialect's and its signatures. Later ones take
+// precedence, so that an endpoint may have a traceparent of its own. It fails only when a secret that signs cannot be read as the dialect says.
 func (d *Dialect) RequestHeaders(r Request) ([]Header, error) {
-	out := make([]Header, 0, len(r.Custom)+len(d.Headers)+len(d.Signatures))
+	out := make([]Header, 0, len(r.Custom)+len(d.Headers)+len(d.Signatures)+1)
+	if d.Traceparent && r.Traceparent != "" {
+		out = append(out, Header{"traceparent", string(r.Traceparent)})
+	}
 	for name, value := range r.Custom {
 		out = append(out, Header{name, value})
 	}

@@ -33,3 +33,22 @@ func TestStandard_ReferenceLibrary(t *testing.T) {
 	require.Error(t, stranger.Verify(got.body, got.header), "another endpoint's secret")
 	tn.waitDelivery(t, sent.Deliveries[0].ID, "delivered", 1)
 }
+
+// The trace of a publication reaches the receiver with every attempt, the signature is what it would be without, and the log shows it.
+func TestStandard_Traceparent(t *testing.T) {
+	t.Parallel()
+	tn := newTenant(t, shared(t), "standard", fields{"retry": fields{"schedule": []string{"1s"}}})
+	r := newReceiver(t, fails(1)...)
+	library, err := standardwebhooks.NewWebhook(tn.endpoint(t, r, nil).Secret)
+	require.NoError(t, err)
+	const traced = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	var sent receipt
+	tn.call(t, "POST", tn.path+"/events", confirmed, "traceparent", traced).is(t, 202, &sent)
+	for _, got := range r.wait(t, 2) {
+		require.Equal(t, []string{traced}, got.header.Values("traceparent"))
+		require.NoError(t, library.Verify(got.body, got.header), "the trace changes nothing of it")
+	}
+	tn.waitDelivery(t, sent.Deliveries[0].ID, "delivered", 2)
+	tn.call(t, "POST", tn.path+"/events", `{"type":"order.confirmed","data":2}`, "traceparent", traced[:20]).is(t, 202, nil)
+	require.Empty(t, r.wait(t, 3)[2].header.Values("traceparent"))
+}
