@@ -22,6 +22,15 @@ type Env struct {
 func Commands(e Env) []*cobra.Command {
 	all := []*cobra.Command{
 		newProfiles(e),
+		newPublish(e),
+		newBatch(e),
+		newTenants(e),
+		newEndpoints(e),
+		newEvents(e),
+		newDeliveries(e),
+		newRecoveries(e),
+		newKeys(e),
+		newEventTypes(e),
 	}
 	for _, c := range all {
 		c.SetFlagErrorFunc(explainFlagError)

@@ -12,6 +12,10 @@ import (
 
 // explain makes an error of a call readable: what the server said, the fields that are wrong, and what to do where that is known.
 func explain(err error) error {
+	var usage *UsageError
+	if errors.As(err, &usage) {
+		return err
+	}
 	var refused *client.Error
 	if !errors.As(err, &refused) {
 		if err == nil {

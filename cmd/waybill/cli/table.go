@@ -19,9 +19,12 @@ type table struct {
 // flushAfter bounds the rows that are held to be aligned with each other.
 const flushAfter = 500
 
+// newTable returns a table; without titles it has none.
 func newTable(out io.Writer, titles ...string) *table {
 	t := &table{w: tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)}
-	t.row(titles...)
+	if len(titles) > 0 {
+		t.row(titles...)
+	}
 	return t
 }
 
@@ -37,6 +40,63 @@ func (t *table) row(cells ...string) {
 }
 
 func (t *table) end() error { return t.w.Flush() }
+
+// listTable writes a list as a table.
+type listTable[T any] struct {
+	*table
+	columns []column[T]
+}
+
+func newListTable[T any](e Env, wide bool, columns []column[T]) *listTable[T] {
+	t := &listTable[T]{}
+	var titles []string
+	for _, c := range columns {
+		if wide || !c.wide {
+			t.columns = append(t.columns, c)
+			titles = append(titles, c.title)
+		}
+	}
+	t.table = newTable(e.Out, titles...)
+	return t
+}
+
+func (t *listTable[T]) item(it T) error {
+	cells := make([]string, len(t.columns))
+	for i, c := range t.columns {
+		cells[i] = c.cell(it)
+	}
+	t.row(cells...)
+	return nil
+}
+
+// jsonList writes a list as a JSON array, without holding it.
+type jsonList[T any] struct {
+	out io.Writer
+	n   int
+}
+
+func (l *jsonList[T]) item(it T) error {
+	text, err := encode(it, "  ")
+	if err != nil {
+		return err
+	}
+	before := ",\n  "
+	if l.n == 0 {
+		before = "[\n  "
+	}
+	l.n++
+	_, err = io.WriteString(l.out, before+text)
+	return err
+}
+
+func (l *jsonList[T]) end() error {
+	closing := "\n]\n"
+	if l.n == 0 {
+		closing = "[]\n"
+	}
+	_, err := io.WriteString(l.out, closing)
+	return err
+}
 
 // isTerminal reports whether a person sees what is written.
 func isTerminal(out io.Writer) bool {

@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// batchAPI takes batches, at most so many events each, and fails for good at the nth batch, 0: never.
+func batchAPI(t *testing.T, most int, failAt int64, sizes *[]int) *httptest.Server {
+	var batches atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var in struct{ Events []struct{ ID string } }
+		raw, _ := io.ReadAll(r.Body)
+		_ = json.Unmarshal(raw, &in)
+		problem := func(status int, code string) {
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(status)
+			fmt.Fprintf(w, `{"type":"about:blank","title":"t","status":%d,"detail":"no","code":%q}`, status, code)
+		}
+		if len(in.Events) > most {
+			problem(413, "payload_too_large")
+			return
+		}
+		if batches.Add(1) == failAt {
+			problem(403, "forbidden")
+			return
+		}
+		*sizes = append(*sizes, len(in.Events))
+		w.Header().Set("Content-Type", "application/json")
+		results := make([]string, len(in.Events))
+		for i, e := range in.Events {
+			results[i] = fmt.Sprintf(`{"status":202,"id":%q,"deliveries":[]}`, e.ID)
+		}
+		fmt.Fprintf(w, `{"results":[%s]}`, strings.Join(results, ","))
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func batchOf(t *testing.T, url, in string) result {
+	return newPerson(t, "WAYBILL_URL="+url, "WAYBILL_KEY=k").run(t, in, "batch", "--tenant", "acme")
+}
+
+// Batches have at most 500 lines, and what the server does not take at once is halved.
+func TestBatch_Sizes(t *testing.T) {
+	t.Parallel()
+	var sizes []int
+	r := batchOf(t, batchAPI(t, 300, 0, &sizes).URL, strings.Repeat(`{"type":"a.b","data":1}`+"\n", 1001))
+	require.Zero(t, r.code, r.messages)
+	require.Equal(t, "1001 published, 0 had been before, 0 failed.\n", r.out)
+	require.Equal(t, []int{250, 250, 250, 250, 1}, sizes)
+
+	sizes = nil
+	line := `{"type":"a.b","data":"` + strings.Repeat("x", 1<<20) + `"}` + "\n"
+	r = batchOf(t, batchAPI(t, 500, 0, &sizes).URL, strings.Repeat(line, 6))
+	require.Zero(t, r.code, r.messages)
+	require.Equal(t, []int{4, 2}, sizes, "what is held is bounded in bytes too")
+}
+
+// The longest line is taken and one that is longer is told, without being held.
+func TestBatch_LongLine(t *testing.T) {
+	t.Parallel()
+	var sizes []int
+	head, tail := `{"type":"a.b","data":"`, `"}`+"\n"
+	longest := head + strings.Repeat("x", maxLine-len(head)-len(tail)) + tail
+	r := batchOf(t, batchAPI(t, 500, 0, &sizes).URL, longest+head+strings.Repeat("x", maxLine+1-len(head)-len(tail))+tail+`{"type":"a.b","data":1}`)
+	require.Equal(t, 1, r.code)
+	require.Equal(t, "2 published, 0 had been before, 1 failed.\n", r.out)
+	require.Contains(t, r.messages, "line 2: the line is longer than 2 MiB")
+}
+
+// A batch that the server refuses ends the run, which says how far it came and what to do.
+func TestBatch_Stops(t *testing.T) {
+	t.Parallel()
+	var sizes []int
+	r := batchOf(t, batchAPI(t, 500, 2, &sizes).URL, strings.Repeat(`{"type":"a.b","data":1}`+"\n", 1200))
+	require.Equal(t, 1, r.code)
+	require.Equal(t, "500 published, 0 had been before, 0 failed.\n", r.out)
+	require.Contains(t, r.messages, "It stopped after line 500. Run it again with the same input")
+}
