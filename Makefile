@@ -5,7 +5,7 @@ BIN := .waybill/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test stack bench faults lint fmt build tools clean
+.PHONY: help run demo test stack bench faults lint fmt build packages tools clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ fmt: ## format the code and sort imports
 
 build: ## build the waybill command
 	go build -o $(BIN)/waybill ./cmd/waybill
+
+packages: ## build archives, packages for Debian and rpm, checksums and bills of materials, and look into them
+	@go run ./scripts/packages
 
 tools: ## build the tools of the stack ahead of time, .waybill/bin/temporal among them
 	@go run ./scripts/run -tools

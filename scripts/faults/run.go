@@ -133,6 +133,13 @@ func (r *run) subscribe(ctx context.Context) error {
 
 // perform runs the scenario under load, lets everything settle and judges.
 func (r *run) perform(ctx context.Context) (*verdict, error) {
+	if r.scenario.story != nil {
+		v, err := r.scenario.story(ctx, r)
+		if err = errors.Join(err, r.close()); err != nil {
+			return nil, fmt.Errorf("%s: %w", r.scenario.name, err)
+		}
+		return v, nil
+	}
 	if r.scenario.before != nil {
 		if err := r.scenario.before(ctx, r); err != nil {
 			return nil, errors.Join(fmt.Errorf("prepare %s: %w", r.scenario.name, err), r.close())

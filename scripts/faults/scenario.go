@@ -34,6 +34,8 @@ type scenario struct {
 	faults func(ctx context.Context, r *run) error
 	// settleWithin bounds the quiet afterwards; 0: 4 minutes.
 	settleWithin time.Duration
+	// story performs and judges by itself, in place of load, faults and oracle; nil: these do.
+	story func(ctx context.Context, r *run) (*verdict, error)
 	// also judges what the oracle does not know of, once it has judged the rest; nil: nothing.
 	also func(ctx context.Context, r *run, v *verdict) error
 }
@@ -57,6 +59,7 @@ func scenarios() []scenario {
 	all = append(all, autoDisableScenarios()...)
 	all = append(all, queueScenarios()...)
 	all = append(all, smtpDown(), rotateKillServe())
+	all = append(all, restoreScenarios()...)
 	return append(all, engineScenarios()...)
 }
 

@@ -12,6 +12,10 @@ import (
 	"time"
 
 	"github.com/prometheus/procfs"
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"google.golang.org/grpc/status"
 )
 
 // Kill ends "postgres" or "temporal" as kill -9 does, without telling Watch. Postgres' backends end by themselves when
@@ -90,6 +94,23 @@ func (s *Stack) FailPersistence(rate float64, seed uint64) {
 	if rate > 0 {
 		s.temporalFaults = []string{fmt.Sprintf("PERSISTENCE_FAULT_RATE=%g", rate), fmt.Sprintf("PERSISTENCE_FAULT_SEED=%d", seed)}
 	}
+}
+
+// TerminateWorkflow ends a workflow of the stack's namespace, as an operator does. One that has ended is no error.
+func (s *Stack) TerminateWorkflow(ctx context.Context, id string) error {
+	o, err := newOperator(s.Ports.Temporal.Addr(), s.Namespace)
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	_, err = o.workflows.TerminateWorkflowExecution(ctx, &workflowservice.TerminateWorkflowExecutionRequest{
+		Namespace: s.Namespace, WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: id},
+	})
+	var ended *serviceerror.NotFound
+	if err = serviceerror.FromStatus(status.Convert(err)); err != nil && !errors.As(err, &ended) {
+		return fmt.Errorf("terminate the workflow %s: %w", id, err)
+	}
+	return nil
 }
 
 // Logged counts a text in what "postgres" or "temporal" has logged since it was started.

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -43,6 +45,9 @@ var (
 	}
 )
 
+// Helm checks the chart in deploy/helm. It is no part of the stack.
+var Helm = Tool{Name: "helm", Package: "helm.sh/helm/v3/cmd/helm", Version: "v3.22.0", Takes: " (once, about two minutes)"}
+
 // EngineTools are all that the stack is made of, apart from Postgres.
 func EngineTools() []Tool { return []Tool{TemporalServer, SQLTool, TemporalCLI, WebUI} }
 
@@ -60,28 +65,40 @@ func NewTools(dir string, out *Printer) *Tools { return &Tools{dir: dir, out: ou
 
 // Path returns where a tool is, once Ensure has seen to it.
 func (t *Tools) Path(tool Tool) string {
-	if path := tool.installed(); path != "" {
-		return path
+	if own := tool.installed(); own != "" {
+		return own
 	}
-	return filepath.Join(t.folder(tool), filepath.Base(tool.Package))
+	return filepath.Join(t.folder(tool), tool.program())
 }
 
 func (t *Tools) folder(tool Tool) string { return filepath.Join(t.dir, tool.Name+"-"+tool.Version) }
+
+// majorVersion is the last element of the path of a module that has one.
+var majorVersion = regexp.MustCompile(`^v[0-9]+$`)
+
+// program is what the go command calls what it builds of the package.
+func (tool Tool) program() string {
+	dir, last := path.Split(tool.Package)
+	if majorVersion.MatchString(last) {
+		return path.Base(dir)
+	}
+	return last
+}
 
 // installed returns the tool's path when the machine has this very version.
 func (tool Tool) installed() string {
 	if tool.onPath == "" {
 		return ""
 	}
-	path, err := exec.LookPath(tool.onPath)
+	found, err := exec.LookPath(tool.onPath)
 	if err != nil {
 		return ""
 	}
-	said, err := exec.Command(path, "--version").CombinedOutput()
+	said, err := exec.Command(found, "--version").CombinedOutput()
 	if err != nil || !strings.HasSuffix(strings.TrimSpace(string(said)), tool.reports) {
 		return ""
 	}
-	return path
+	return found
 }
 
 // Ensure builds the tools that are missing. Those of one module are built in one go, because they share most of their packages.
@@ -154,7 +171,7 @@ func (t *Tools) moveIn(aside string, tool Tool) error {
 	if err := os.Mkdir(own, 0o755); err != nil {
 		return fmt.Errorf("keep %s: %w", tool.Name, err)
 	}
-	program := filepath.Base(tool.Package)
+	program := tool.program()
 	if err := os.Rename(filepath.Join(aside, program), filepath.Join(own, program)); err != nil {
 		return fmt.Errorf("keep %s: %w", tool.Name, err)
 	}

@@ -11,12 +11,14 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"waybill/scripts/browser"
+	"waybill/scripts/debian"
 	"waybill/scripts/python"
 	"waybill/scripts/stack"
 	"waybill/scripts/stranger"
@@ -91,7 +93,26 @@ func prepare(ctx context.Context, root string, out *stack.Printer) error {
 		return err
 	}
 	pages := func() error { return browser.Install(ctx, root) }
-	return out.During("finding or installing Chromium and axe-core, which open and examine the dashboard", pages)
+	if err := out.During("finding or installing Chromium and axe-core, which open and examine the dashboard", pages); err != nil {
+		return err
+	}
+	if err := out.During("finding or installing systemd, which reads its units", func() error { return findSystemd(ctx) }); err != nil {
+		return err
+	}
+	// For the chart. It comes last, so that on a new machine its build is beside the long one of Temporal's server.
+	return stack.NewTools(filepath.Join(root, ".waybill", "bin"), out).Ensure(ctx, stack.Helm)
+}
+
+// findSystemd looks for the command that checks units, and takes Debian's package where the user is root. Elsewhere than on Linux no test
+// uses it.
+func findSystemd(ctx context.Context) error {
+	if _, err := exec.LookPath("systemd-analyze"); err == nil || runtime.GOOS != "linux" {
+		return nil
+	}
+	if !debian.MayInstall() {
+		return errors.New("no systemd-analyze found: install it with `sudo apt-get install systemd`, then run this again")
+	}
+	return debian.Install(ctx, "systemd")
 }
 
 // keepUp writes the variables for a shell to source, and waits.
