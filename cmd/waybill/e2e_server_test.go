@@ -85,7 +85,7 @@ func (s *server) start() error {
 }
 
 var (
-	listens = regexp.MustCompile(`msg="the API listens" address=(\S+)`)
+	listens = regexp.MustCompile(`msg"?[=:]"the API listens"(?: address=|,"address":")([^\s"]+)`) // as text or as JSON
 	works   = regexp.MustCompile(`msg="the worker runs"`)
 )
 

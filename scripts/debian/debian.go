@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 )
 
@@ -34,4 +35,36 @@ func aptGet(ctx context.Context, args ...string) error {
 		return fmt.Errorf("apt-get %s: %w: %s", strings.Join(args, " "), err, bytes.TrimSpace(said))
 	}
 	return nil
+}
+
+// Extract takes one file out of a package, without installing the package, and leaves it at a path. A package with a server would
+// start it.
+func Extract(ctx context.Context, pkg, file, to string) error {
+	folder, err := os.MkdirTemp("", "debian-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	if err := aptGet(ctx, "update"); err != nil {
+		return err
+	}
+	// Other than apt-get install, download leaves its file in the current folder.
+	script := `cd "$1" && apt-get -o "$2" download "$3" && dpkg-deb --fsys-tarfile ./*.deb | tar -xf - "./$4"`
+	said, err := exec.CommandContext(ctx, "sh", "-c", script, "sh", folder, lockTimeout, pkg, file).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("take %s out of the package %s: %w: %s", file, pkg, err, bytes.TrimSpace(said))
+	}
+	text, err := os.ReadFile(filepath.Join(folder, file))
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	// Moved in place, so that it is whole or absent however this ends.
+	aside := fmt.Sprintf("%s.%d", to, os.Getpid())
+	if err := os.WriteFile(aside, text, 0o755); err != nil {
+		return err
+	}
+	return os.Rename(aside, to)
 }

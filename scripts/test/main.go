@@ -19,6 +19,7 @@ import (
 
 	"waybill/scripts/browser"
 	"waybill/scripts/debian"
+	"waybill/scripts/promtool"
 	"waybill/scripts/python"
 	"waybill/scripts/stack"
 	"waybill/scripts/stranger"
@@ -90,6 +91,10 @@ func prepare(ctx context.Context, root string, out *stack.Printer) error {
 	}
 	samples := func() error { return python.Install(ctx) }
 	if err := out.During("finding or installing Python, in which samples for receivers are written", samples); err != nil {
+		return err
+	}
+	checker := func() error { return promtool.Install(ctx, root) }
+	if err := out.During("finding or installing promtool, which checks metrics, alerts and the Grafana dashboard", checker); err != nil {
 		return err
 	}
 	pages := func() error { return browser.Install(ctx, root) }
