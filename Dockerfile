@@ -13,7 +13,7 @@ COPY . .
 FROM source AS build
 # Git's folder is not sent to the build, so that a build does not begin anew with each commit: these say what it would.
 ARG VERSION REVISION
-RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w -X main.buildVersion=$VERSION -X main.buildRevision=$REVISION" -o /waybill ./cmd/waybill
+RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w -X main.release=$VERSION -X main.revision=$REVISION" -o /waybill ./cmd/waybill
 
 FROM source AS build-receiver
 RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /receiver ./scripts/receiver/demo
