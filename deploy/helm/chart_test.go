@@ -275,7 +275,7 @@ func TestChart_Settings(t *testing.T) {
 	page, err := os.ReadFile("../../docs/configuration.md")
 	require.NoError(t, err)
 	for _, values := range cases {
-		for name, m := range render(t, values, "serviceMonitor.enabled=false") {
+		for name, m := range render(t, values) {
 			made := slices.Collect(maps.Keys(m.Data))
 			for _, c := range m.Spec.Template.Spec.Containers {
 				for _, e := range c.Env {

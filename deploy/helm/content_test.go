@@ -118,6 +118,7 @@ func TestChart_Network(t *testing.T) {
 	api := all["NetworkPolicy/wb-waybill-api"].Spec.Ingress
 	require.Len(t, api, 1)
 	require.Contains(t, fmt.Sprint(api[0].From), "ingress")
+	require.Contains(t, render(t, "everything")["NetworkPolicy/everything"].text, "observability", "all pods reach the collector of traces")
 	for name := range render(t, "minimal", "networkPolicy.enabled=false") {
 		require.NotContains(t, name, "NetworkPolicy/")
 	}
