@@ -31,6 +31,10 @@ func Commands(e Env) []*cobra.Command {
 		newRecoveries(e),
 		newKeys(e),
 		newEventTypes(e),
+		newTrigger(e),
+		newTail(e),
+		newListen(e),
+		newVerify(e),
 	}
 	for _, c := range all {
 		c.SetFlagErrorFunc(explainFlagError)

@@ -124,7 +124,7 @@ func writeFlags(out io.Writer, flags []*pflag.Flag) {
 		width = max(width, len(names[i]))
 	}
 	for i, f := range flags {
-		text := f.Usage
+		_, text := pflag.UnquoteUsage(f)
 		if hasDefault(f) {
 			text += " (default " + f.DefValue + ")"
 		}
