@@ -32,7 +32,7 @@ func TestTail(t *testing.T) {
 
 	all := s.begin(t, "Deliveries of "+tn.id, "tail", "--tenant", tn.id, "-o", "json")
 	delivered := s.begin(t, "Deliveries of "+tn.id, "tail", "--tenant", tn.id, "--status", "delivered")
-	history := s.begin(t, "Deliveries of "+tn.id, "tail", "--tenant", tn.id, "--since", "1h", "-o", "json", "--status-code", "500,none")
+	history := s.begin(t, "Deliveries of "+tn.id, "tail", "--tenant", tn.id, "--since", "1h", "-o", "json", "--status-code", "5xx,none", "--error-class", "http_status")
 
 	first := tn.publish(t, fields{"type": "order.confirmed", "data": 1, "id": "first"}, 1)
 	tn.waitDelivery(t, first.Deliveries[0].ID, "delivered", 1)
@@ -64,7 +64,7 @@ func TestTail(t *testing.T) {
 func TestTail_Usage(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
-	for _, args := range [][]string{{}, {"--tenant", "x", "--status", "failed"}, {"--tenant", "x", "--status-code", "9"}, {"--tenant", "x", "--since", "-1h"}} {
+	for _, args := range [][]string{{}, {"--tenant", "x", "--status", "failed"}, {"--tenant", "x", "--status-code", "9"}, {"--tenant", "x", "--since", "-1h"}, {"--tenant", "x", "--status-code", "6xx"}} {
 		_, said, code := s.finish(t, append([]string{"tail"}, args...)...)
 		require.Equal(t, 2, code, said)
 	}

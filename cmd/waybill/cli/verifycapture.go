@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -65,7 +66,7 @@ func (f *verifyFlags) request(in io.Reader) (*captured, error) {
 
 func readHeader(r *textproto.Reader) (http.Header, error) {
 	header, err := r.ReadMIMEHeader()
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, Usagef("a header is not of the form 'Name: value': %s", err)
 	}
 	return http.Header(header), nil
