@@ -32,7 +32,7 @@ func TestCommands_AreExplained(t *testing.T) {
 		}
 		require.NotContains(t, c.Short, ".", "%s: a short text is no sentence", c.CommandPath())
 		for _, name := range []string{"key", "api-key", "secret"} {
-			if name == "secret" && (c.Name() == "listen" || c.Name() == "verify") {
+			if path := c.CommandPath(); name == "secret" && (path == "listen" || path == "verify") {
 				// A developer's, of a test perhaps, or a public key; --secret-file is there for one that others must not see.
 				require.NotNil(t, c.Flags().Lookup("secret-file"), c.CommandPath())
 				continue
