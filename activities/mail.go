@@ -154,6 +154,28 @@ func (m *Mailer) Send(ctx context.Context, in *Mail) error {
 	return nil
 }
 
+// Greet connects as Send does, with TLS and the login, and sends nothing. An error is a *MailError.
+func (m *Mailer) Greet(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, m.opts.Timeout)
+	defer cancel()
+	wire := &mailWire{timeout: min(mailDialTimeout, m.opts.Timeout)}
+	defer wire.close()
+	defer context.AfterFunc(ctx, wire.close)()
+	if m.opts.TLS == MailTLSOnly {
+		wire.tls = m.tls()
+	}
+	c, err := m.client(wire)
+	if err != nil {
+		return &MailError{Says: "the mail server's settings do not do", cause: err}
+	}
+	if err := c.DialWithContext(ctx); err != nil {
+		failed := mailError(ctx, err)
+		failed.quotes = m.withoutLogin(err.Error())
+		return failed
+	}
+	return nil
+}
+
 // withoutLogin takes the password out of a text, as it is and as a login sends it.
 func (m *Mailer) withoutLogin(text string) string {
 	if m.opts.Password == "" {

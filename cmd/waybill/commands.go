@@ -39,7 +39,7 @@ func newRoot(i invocation) *cobra.Command {
 	)
 	root.AddCommand(
 		newServe(i), newAPI(i), newWorker(i), newMigrate(i), newReseal(i), newRetention(i),
-		newConfig(i), newHealth(i), newVersion(i), newMan(),
+		newConfig(i), newDoctor(i), newHealth(i), newVersion(i), newMan(),
 	)
 	for _, c := range cli.Commands(cli.Env{Environ: i.environ, In: i.in, Out: i.out, Err: i.err, Version: thisBuild().Version}) {
 		c.GroupID = groupPeople

@@ -111,3 +111,6 @@ func escape(text string) string {
 	}
 	return out.String()
 }
+
+// Clean removes from a stranger's text what a terminal would obey.
+func Clean(text string) string { return clean(text) }

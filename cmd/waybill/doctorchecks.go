@@ -1,0 +1,163 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"waybill/activities"
+	"waybill/engine"
+	"waybill/postgres"
+)
+
+const (
+	// leastPostgres is the oldest server that works.
+	leastPostgres = 140000
+	// mostSkew is how far clocks may be apart before leases and retries are noticeably early or late.
+	mostSkew = 2 * time.Second
+	// leastRetention is how long Temporal should keep closed workflows, so that people can look at them.
+	leastRetention = 24 * time.Hour
+)
+
+func checkDatabase(ctx context.Context, s *settings) []finding {
+	i, err := postgres.Inspect(ctx, s.DatabaseURL, s.DatabaseSchema)
+	if err != nil {
+		return []finding{{"database", fails, inTime(ctx, err), "Is Postgres up, and are host, port, user, password and database of WAYBILL_DATABASE_URL right?"}}
+	}
+	out := []finding{{"database", fine, "Postgres " + i.Version, ""}}
+	if i.Number < leastPostgres {
+		out[0].Verdict, out[0].Do = fails, "Waybill needs Postgres 14 or later."
+	}
+	migrations := finding{"migrations", fine, fmt.Sprintf("all %d are applied to the schema %s", i.Newest, s.DatabaseSchema), ""}
+	switch {
+	case i.Applied == 0 && len(i.Lacks) == 0:
+		migrations = finding{"migrations", fails, "the schema " + s.DatabaseSchema + " has no tables", "Run: waybill migrate"}
+	case i.Applied < i.Newest && len(i.Lacks) == 0:
+		migrations = finding{"migrations", fails, fmt.Sprintf("%d of %d are applied", i.Applied, i.Newest), "Run: waybill migrate"}
+	case i.Applied > i.Newest:
+		migrations = finding{"migrations", doubts, fmt.Sprintf("the database has migration %d, this build knows %d", i.Applied, i.Newest), "A newer Waybill migrated it. Upgrade this one too."}
+	}
+	role := finding{"role", fine, i.Role + " may read and write the tables", ""}
+	switch {
+	case len(i.Lacks) > 0:
+		role = finding{"role", fails, i.Role + " may not read and write " + strings.Join(i.Lacks, ", "), "Run waybill migrate as the owner with WAYBILL_DATABASE_ROLE=" + i.Role}
+	case i.Superuser:
+		role = finding{"role", doubts, i.Role + " is a superuser", "Give the processes a role of their own: WAYBILL_DATABASE_ROLE, see docs/operating.md."}
+	}
+	clock := finding{"clock", fine, fmt.Sprintf("Postgres' differs by %s, give or take %s", i.Ahead.Abs().Round(time.Millisecond), i.Doubt.Round(time.Millisecond)), ""}
+	if i.Ahead.Abs()-i.Doubt > mostSkew {
+		clock.Verdict, clock.Do = doubts, "Retries and leases are early or late by as much. Let both machines set their clocks by NTP."
+	}
+	return append(out, migrations, role, clock)
+}
+
+// checkSealed tries the encryption keys on what is stored.
+func checkSealed(ctx context.Context, s *settings) []finding {
+	const check = "encryption keys"
+	db, err := postgres.Open(postgres.Options{URL: s.DatabaseURL, Schema: s.DatabaseSchema, MaxConns: 2, Keys: s.keys, Logger: quiet()})
+	if err != nil {
+		return []finding{{check, fails, err.Error(), "Mend WAYBILL_ENCRYPTION_KEYS."}}
+	}
+	defer db.Close()
+	switch err := wrongKeys(db.CheckKeys(ctx)); {
+	case err == nil:
+		return []finding{{check, fine, fmt.Sprintf("%d, and none is another than what sealed the database", len(s.keys)), ""}}
+	case strings.HasPrefix(err.Error(), "WAYBILL_ENCRYPTION_KEYS"):
+		return []finding{{check, fails, err.Error(), "Bring the key back that sealed what is stored."}}
+	default:
+		return []finding{{check, doubts, "not checked: " + inTime(ctx, err), "See the lines of the database."}}
+	}
+}
+
+func checkTemporal(ctx context.Context, s *settings) []finding {
+	where := s.TemporalAddress
+	c, err := dialTemporal(s, quiet(), nil)
+	if err != nil {
+		return []finding{{"temporal", fails, err.Error(), "Mend the settings of Temporal."}}
+	}
+	defer c.Close()
+	info, err := c.WorkflowService().GetSystemInfo(ctx, &workflowservice.GetSystemInfoRequest{})
+	if err != nil {
+		return []finding{{"temporal", fails, where + ": " + inTime(ctx, err), "Is Temporal up at WAYBILL_TEMPORAL_ADDRESS, and are TLS and the API key as it wants them? Until it is, events are accepted and wait."}}
+	}
+	out := []finding{{"temporal", fine, fmt.Sprintf("server %s at %s", cmp.Or(info.GetServerVersion(), "of an unknown version"), where), ""}}
+	ns, err := c.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: s.TemporalNamespace})
+	var missing *serviceerror.NamespaceNotFound
+	switch {
+	case errors.As(err, &missing):
+		return append(out, finding{"namespace", fails, "there is no namespace " + s.TemporalNamespace, "Run scripts/stack/temporal/setup-namespace.sh " + s.TemporalNamespace})
+	case err != nil:
+		return append(out, finding{"namespace", doubts, "not checked: " + inTime(ctx, err), "The API key of Temporal Cloud may not have the right to look at it."})
+	}
+	kept := ns.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration()
+	namespace := finding{"namespace", fine, fmt.Sprintf("%s keeps closed workflows for %s", s.TemporalNamespace, kept), ""}
+	if kept < leastRetention {
+		namespace.Verdict, namespace.Do = doubts, "Closed workflows are gone from the Web UI within a day. Raise the retention of the namespace; Waybill's own log is not touched by it."
+	}
+	attributes := finding{"search attributes", fine, "all are there", ""}
+	if err := engine.NewClient(c, engine.Options{Namespace: s.TemporalNamespace, Logger: quiet()}).CheckNamespace(ctx); err != nil {
+		attributes.Verdict, attributes.Says, attributes.Do = fails, err.Error(), "Without them no workflow starts."
+	}
+	return append(out, namespace, attributes)
+}
+
+// checkCalls shows what deliveries may call, and calls a receiver if one is given.
+func checkCalls(ctx context.Context, s *settings, receiver string) []finding {
+	rules := s.rules
+	var ca []byte
+	var err error
+	if s.EgressCAFile != "" {
+		if ca, err = os.ReadFile(s.EgressCAFile); err != nil {
+			return []finding{{"egress", fails, err.Error(), "Mend WAYBILL_EGRESS_CA_FILE."}}
+		}
+	}
+	if rules.Machine, err = activities.NewMachine(nil); err != nil {
+		return []finding{{"egress", fails, err.Error(), ""}}
+	}
+	t, err := activities.NewTransport(activities.TransportOptions{Rules: rules, RootCAs: ca, Proxy: s.proxy})
+	if err != nil {
+		return []finding{{"egress", fails, err.Error(), "Mend WAYBILL_EGRESS_CA_FILE or the rules of egress."}}
+	}
+	says := fmt.Sprintf("public addresses at the ports %s", strings.Trim(fmt.Sprint(s.EgressPorts), "[]"))
+	if len(s.EgressAllowCIDRs) > 0 {
+		says += ", and " + strings.Join(s.EgressAllowCIDRs, ", ")
+	}
+	if s.proxy != nil {
+		says += ", through the proxy at " + s.proxy.Host
+	}
+	out := []finding{{"egress", fine, says, ""}}
+	if receiver == "" {
+		return out
+	}
+	defer t.CloseIdle()
+	answer := t.Send(ctx, activities.Request{Method: http.MethodGet, URL: receiver, Timeout: checkTimeout - time.Second, HeadersSuffice: true})
+	switch {
+	case answer.Fault != nil:
+		return append(out, finding{"receiver", fails, answer.Fault.Error(), "Mend the proxy in WAYBILL_EGRESS_PROXY."})
+	case answer.ErrorClass != "" && answer.StatusCode == 0:
+		return append(out, finding{"receiver", fails, fmt.Sprintf("%s: %s", answer.ErrorClass, answer.Error), "A delivery to this URL would fail in the same way. A private address needs WAYBILL_EGRESS_ALLOW_CIDRS, another port WAYBILL_EGRESS_PORTS."})
+	}
+	return append(out, finding{"receiver", fine, fmt.Sprintf("it answers %d after %s", answer.StatusCode, answer.Duration.Round(time.Millisecond)), ""})
+}
+
+func checkMailServer(ctx context.Context, s *settings) []finding {
+	if s.SMTPHost == "" {
+		return []finding{{"mail", fine, "off, because WAYBILL_SMTP_HOST is not set", ""}}
+	}
+	mailer, err := activities.NewMailer(s.mailerOptions())
+	if err != nil {
+		return []finding{{"mail", fails, err.Error(), "Mend the settings of mail."}}
+	}
+	if err := mailer.Greet(ctx); err != nil {
+		return []finding{{"mail", fails, mailer.Address() + ": " + err.Error(), "Are host, port, WAYBILL_SMTP_TLS, user and password right, and does a firewall let it through?"}}
+	}
+	return []finding{{"mail", fine, fmt.Sprintf("%s greets, with tls %s", mailer.Address(), s.SMTPTLS), ""}}
+}
