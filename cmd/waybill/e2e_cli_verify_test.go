@@ -113,3 +113,26 @@ func TestVerify_HeadersAndTimes(t *testing.T) {
 		require.Equal(t, 2, code, "%v: %s%s", wrong, out, said)
 	}
 }
+
+// A receiver of Ed25519 signatures has the public key alone.
+func TestVerify_PublicKey(t *testing.T) {
+	t.Parallel()
+	s := shared(t)
+	tn, r := newTenant(t, s, "standard", nil), newReceiver(t)
+	var made struct {
+		Key string `json:"public_key"`
+	}
+	body := fields{"url": r.url + "/hook", "event_types": []string{"*"}, "signing": fields{"algorithm": "ed25519"}}
+	tn.call(t, "POST", tn.path+"/endpoints", body).is(t, 201, &made)
+	tn.publish(t, fields{"type": "order.confirmed", "data": 1}, 1)
+	a := r.waitAnswered(t, 1)[0]
+	out, said, code := s.finish(t, "verify", "--secret", made.Key, "--capture", captureOf(t, a, a.body))
+	require.Zero(t, code, out+said)
+	out, _, code = s.finish(t, "verify", "--secret", made.Key, "--capture", captureOf(t, a, append(a.body, ' ')))
+	require.Equal(t, 1, code)
+	require.Contains(t, out, "Compare the public key with the endpoint's")
+	a.header.Set("webhook-signature", "v1,AAAA")
+	out, _, code = s.finish(t, "verify", "--secret", made.Key, "--capture", captureOf(t, a, a.body))
+	require.Equal(t, 1, code)
+	require.Contains(t, out, "was signed with a secret (v1)")
+}

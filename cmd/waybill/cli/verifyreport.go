@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,10 +32,7 @@ func (v *toVerify) verify() *verdict {
 	if v.note != "" {
 		out.Notes = append(out.Notes, v.note)
 	}
-	public := false
-	for _, secret := range v.secrets {
-		public = public || strings.HasPrefix(secret, webhook.PublicKeyPrefix)
-	}
+	public := slices.ContainsFunc(v.secrets, isPublic)
 	if !public {
 		// The steps need the key that signs; a public one is enough for the verdict alone.
 		v.explain(out)
@@ -54,6 +52,8 @@ func (v *toVerify) verify() *verdict {
 	}
 	return out
 }
+
+func isPublic(secret string) bool { return strings.HasPrefix(secret, webhook.PublicKeyPrefix) }
 
 // explain adds the steps of each signature.
 func (v *toVerify) explain(out *verdict) {
@@ -102,8 +102,15 @@ func (v *toVerify) advise(out *verdict, err error) {
 		add("See whether a proxy before the receiver removes the header, and whether the request comes from Waybill at all.")
 	case errors.Is(err, client.ErrBadSecret):
 		add("Copy the secret anew, whole and as it is shown.")
+	case errors.Is(err, client.ErrWrongSignature) && slices.ContainsFunc(v.secrets, isPublic):
+		if !strings.Contains(v.header.Get("webhook-signature"), "v1a,") {
+			add("The request was signed with a secret (v1), not with an Ed25519 key (v1a): verify it with the endpoint's secret.")
+			return
+		}
+		add("Compare the public key with the endpoint's, which GET .../public-key shows.")
+		add("If the key is right, the body is not the raw one, which is the commonest mistake. Take its bytes as they arrived: " + rawBody)
 	case errors.Is(err, client.ErrWrongSignature) && (len(out.Signatures) == 0 || strings.Contains(reasons, "no secret of the endpoint")):
-		add("Compare the secret's fingerprint, " + fingerprints(v.secrets) + ", with the endpoint's, which GET .../secret shows.")
+		add("Compare the secret's fingerprint, " + fingerprints(v.secrets) + ", with that of 'waybill endpoints secret', or of 'waybill tenants secret' where the tenant has it.")
 		add("If the secret is right, the body is not the raw one, which is the commonest mistake. Take its bytes as they arrived: " + rawBody)
 	}
 }
