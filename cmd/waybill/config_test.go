@@ -260,3 +260,14 @@ func TestConfig_IgnoresVariablesOfOthers(t *testing.T) {
 	_, err = parse(nil, good("WAYBILL_NOTHING_LIKE_IT=1"))
 	require.EqualError(t, err, "WAYBILL_NOTHING_LIKE_IT is not a setting: waybill serve --help lists them")
 }
+
+func TestConfig_Metrics(t *testing.T) {
+	t.Parallel()
+	s, err := parse(nil, good("WAYBILL_METRICS_LISTEN=127.0.0.1:9464", "WAYBILL_METRICS_TOP_ENDPOINTS=100"))
+	require.NoError(t, err)
+	require.Equal(t, 100, s.MetricsTop)
+	for _, wrong := range []string{"WAYBILL_METRICS_LISTEN=9464", "WAYBILL_METRICS_TOP_ENDPOINTS=101", "WAYBILL_METRICS_TOP_ENDPOINTS=-1"} {
+		_, err := parse(nil, good(wrong))
+		require.ErrorContains(t, err, strings.Split(wrong, "=")[0])
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
 	"golang.org/x/time/rate"
 
 	"waybill/webhook"
@@ -82,7 +83,8 @@ const auditLine = "audit"
 func isOutage(a slog.Attr) bool {
 	err, ok := a.Value.Any().(error)
 	var known *webhook.Error
-	return ok && errors.As(err, &known) && known.Code == webhook.CodeUnavailable
+	var unavailable *serviceerror.Unavailable // the SDK's own, of polls for tasks
+	return ok && (errors.As(err, &known) && known.Code == webhook.CodeUnavailable || errors.As(err, &unavailable))
 }
 
 // lineCounts counts the lines of each message.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
 	sdklog "go.temporal.io/sdk/log"
 
 	"waybill/webhook"
@@ -53,6 +54,7 @@ func TestLogLimit_Outage(t *testing.T) {
 	for n := range 20 {
 		l.Warn(fmt.Sprintf("part %d cannot work; still trying", n), "error", down)
 		l.With("error", down).Warn(fmt.Sprintf("and part %d neither", n))
+		newSDKLogger(l).Warn("Failed to poll for task.", "Error", serviceerror.NewUnavailable("connection refused"))
 	}
 	require.Equal(t, outageAtOnce, strings.Count(out.String(), "level=WARN"), out)
 	out.Reset()
