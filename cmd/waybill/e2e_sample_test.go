@@ -106,6 +106,20 @@ func startSample(t *testing.T, cmd *exec.Cmd, secrets ...string) *sample {
 	return s
 }
 
+// requireNeedsSecret runs a program without a secret: it must end with an error rather than listen, or it would refuse or accept everything.
+func requireNeedsSecret(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	cmd.Env, cmd.SysProcAttr = append(os.Environ(), "PORT=0"), dieWithTests()
+	out := &lines{}
+	cmd.Stdout, cmd.Stderr = out, out
+	require.NoError(t, cmd.Start())
+	stuck := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+	defer stuck.Stop()
+	var exit *exec.ExitError
+	require.ErrorAs(t, cmd.Wait(), &exit, out)
+	require.Positive(t, exit.ExitCode(), "it had to be killed: %s", out)
+}
+
 // send posts a request to the program and returns its answer; 502 when it gives none.
 func (s *sample) send(h http.Header, body []byte) (status int, text string) {
 	req, err := http.NewRequest("POST", s.url+"/hook", bytes.NewReader(body))

@@ -58,6 +58,7 @@ func TestSamples(t *testing.T) {
 // try goes through the life of a receiver.
 func (c *sampleCase) try(t *testing.T, program func() *exec.Cmd) {
 	t.Helper()
+	requireNeedsSecret(t, program())
 	secret, next := bringSecret(), bringSecret()
 	s := startSample(t, program(), secret, next)
 	tn, e := c.subscribe(t, shared(t), s, secret)

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 LARGEST = 1024 * 1024  # bytes of a body
 # While the secret is being replaced, the next one is known too. The key is the secret as it is shown, whsec_ included.
-SECRETS = [os.environ[name] for name in ("WEBHOOK_SECRET", "WEBHOOK_SECRET_NEXT") if os.environ.get(name)]
+SECRETS = [os.environ["WEBHOOK_SECRET"]] + [s for s in [os.environ.get("WEBHOOK_SECRET_NEXT")] if s]
 TOLERANCE = 5 * 60  # seconds that a request may be old, or the clocks differ
 
 
