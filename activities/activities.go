@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"waybill/tracing"
 	"waybill/webhook"
 )
 
@@ -39,6 +40,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Registerer registers the metrics; nil: they are not exported.
 	Registerer prometheus.Registerer
+	// Tracer starts the spans of attempts; nil: there are none.
+	Tracer *tracing.Tracer
 	// Now is the clock and NewUUID makes UUIDv7s; nil: time.Now and uuid.NewV7.
 	Now     func() time.Time
 	NewUUID func() [16]byte
@@ -77,6 +80,7 @@ type Activities struct {
 	dialects   map[string]*webhook.Dialect
 	bulkhead   *bulkhead
 	metrics    *metrics
+	tracer     *tracing.Tracer
 	failpoint  func(name string)
 	log        *slog.Logger
 	now        func() time.Time
@@ -106,6 +110,7 @@ func New(o Options) *Activities {
 		bulkhead: newBulkhead(
 			laneLimit{o.FastLimit, o.FastWait, fastQueue}, laneLimit{o.IsolatedLimit, o.IsolatedWait, o.IsolatedLimit}, o.Now),
 		metrics:        newMetrics(o.Registerer),
+		tracer:         o.Tracer,
 		failpoint:      o.Failpoint,
 		log:            o.Logger,
 		now:            o.Now,

@@ -53,6 +53,7 @@ const (
 // disabled or deleted, or its time is over. What waits for a disabled endpoint is then held, and what waits for a deleted one
 // canceled. CodeNotFound: the tenant never had the endpoint.
 func (a *Activities) Drain(ctx context.Context, in DrainInput) (*DrainResult, error) {
+	ctx, span := a.tracer.Drain(ctx, in.Tenant, in.EndpointID)
 	d := a.newDrain(ctx, &in)
 	if activity.IsActivity(ctx) {
 		defer a.beat(ctx, d.details)()
@@ -62,6 +63,7 @@ func (a *Activities) Drain(ctx context.Context, in DrainInput) (*DrainResult, er
 		out, err = d.run(ctx)
 		return err
 	})
+	span.End(err)
 	return out, a.translate(ctx, "drain", err)
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"waybill/store"
+	"waybill/tracing"
 	"waybill/webhook"
 )
 
@@ -16,7 +17,9 @@ const (
 )
 
 // send makes the attempt, judges the answer and records both.
-func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sending, taken *slot) (*AttemptResult, error) {
+func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sending, taken *slot) (out *AttemptResult, err error) {
+	ctx, span := a.trace(ctx, in, s)
+	defer func() { span.End(err) }()
 	d, ok := a.dialects[s.Tenant.Dialect]
 	if !ok {
 		return nil, webhook.Errorf(webhook.CodeInternal, "the dialect %q is not loaded", s.Tenant.Dialect)
@@ -25,7 +28,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	body := s.Body.For(in.DeliveryID)
 	signed := webhook.Request{
 		EventID: s.Delivery.EventID, EventType: s.Delivery.EventType, DeliveryID: in.DeliveryID,
-		Body: body, At: started, Keys: s.Keys, Custom: s.Endpoint.Headers, URL: s.Endpoint.URL, Traceparent: s.Traceparent,
+		Body: body, At: started, Keys: s.Keys, Custom: s.Endpoint.Headers, URL: s.Endpoint.URL, Traceparent: span.Traceparent(),
 	}
 	headers, err := a.sign(&signed, s.Endpoint, d)
 	if err != nil {
@@ -46,6 +49,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	plan := planOf(in, s, d)
 	verdict := d.Judge(plan.policy, in.DeliveryID, plan.position, answer.reply())
 	a.metrics.attempt(in.Lane, &answer, verdict)
+	span.Answered(answer.StatusCode, verdict.ErrorClass, verdict.Status)
 
 	a.failpoint("after-response")
 	r := a.recordOf(in, verdict, &answer, started)
@@ -58,11 +62,9 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	}
 	r.Attempt.URL, r.Attempt.RequestHeaders = s.Endpoint.URL, recordedRequest(request.Headers, s.Endpoint)
 	r.Attempt.SignedWith = d.SignedWith(&signed)
-	after, err := persist(ctx, a.recordTimeout, func(ctx context.Context) (*store.Recorded, error) {
-		return a.store.RecordAttempt(ctx, r)
-	})
+	after, err := a.record(ctx, r)
 	if err != nil {
-		return nil, fmt.Errorf("record an attempt: %w", err)
+		return nil, err
 	}
 	a.failpoint("after-record")
 	a.logAttempt(ctx, in, r, after)
@@ -73,12 +75,32 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 		a.failpoint("before-auto-disable")
 		a.disableFailing(ctx, in, plan.autoDisable)
 	}
-	out := a.resultOf(&after.Delivery)
+	out = a.resultOf(&after.Delivery)
 	out.Attempt, out.holder = &r.Attempt.AttemptSummary, r.Holder
 	if out.Status != webhook.StatusDelivered {
 		out.Host = s.Endpoint.Host()
 	}
 	return out, nil
+}
+
+// trace starts the span of an attempt, where its event is in a trace.
+func (a *Activities) trace(ctx context.Context, in *AttemptInput, s *store.Sending) (context.Context, tracing.Span) {
+	return a.tracer.Attempt(ctx, s.Traceparent, tracing.Attempt{
+		Event:    tracing.Event{Tenant: in.Tenant, ID: s.Delivery.EventID, Type: s.Delivery.EventType},
+		Delivery: in.DeliveryID, Endpoint: in.EndpointID, Number: in.Number, URL: s.Endpoint.URL,
+	})
+}
+
+func (a *Activities) record(ctx context.Context, r *store.Record) (after *store.Recorded, err error) {
+	ctx, span := a.tracer.Record(ctx)
+	defer func() { span.End(err) }()
+	after, err = persist(ctx, a.recordTimeout, func(ctx context.Context) (*store.Recorded, error) {
+		return a.store.RecordAttempt(ctx, r)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("record an attempt: %w", err)
+	}
+	return after, nil
 }
 
 // sign returns the headers of the request, with the signatures that its endpoint chose.

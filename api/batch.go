@@ -49,7 +49,13 @@ func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, c *call) e
 	if err := s.backlog.Admit(len(in.Events)); err != nil {
 		return err // for the whole batch: repeating all of it is easier than repeating a part
 	}
-	b := batch{server: s, request: r, call: c, results: make([]batchResult, len(in.Events)), traceparent: traceparent(r)}
+	b := batch{server: s, request: r, call: c, results: make([]batchResult, len(in.Events))}
+	ctx, span := s.opts.Tracer.Accept(r.Context(), traceparent(r), infoOf(r).route, len(in.Events))
+	defer span.End(nil)
+	if s.opts.Tracer != nil {
+		b.request = r.WithContext(ctx)
+	}
+	b.traceparent = span.Traceparent()
 	defer func() { s.backlog.Done(len(in.Events), b.waiting()) }()
 	b.publish(in.Events)
 	b.shorten()
@@ -62,7 +68,7 @@ type batch struct {
 	request *http.Request
 	call    *call
 	results []batchResult
-	// traceparent is the request's, and that of all its events.
+	// traceparent is that of all its events.
 	traceparent webhook.Traceparent
 }
 

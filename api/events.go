@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"waybill/store"
+	"waybill/tracing"
 	"waybill/webhook"
 )
 
@@ -20,7 +21,12 @@ type eventInput struct {
 }
 
 // publishEvent is POST /v1/tenants/{tenant}/events.
-func (s *Server) publishEvent(w http.ResponseWriter, r *http.Request, c *call) error {
+func (s *Server) publishEvent(w http.ResponseWriter, r *http.Request, c *call) (err error) {
+	ctx, span := s.opts.Tracer.Accept(r.Context(), traceparent(r), infoOf(r).route, 1)
+	defer func() { span.End(err) }()
+	if s.opts.Tracer != nil {
+		r = r.WithContext(ctx)
+	}
 	key, err := idempotencyKey(r)
 	if err != nil {
 		return err
@@ -33,7 +39,8 @@ func (s *Server) publishEvent(w http.ResponseWriter, r *http.Request, c *call) e
 	if err != nil {
 		return err
 	}
-	p.Traceparent = traceparent(r)
+	p.Traceparent = span.Traceparent()
+	span.Event(tracing.Event{Tenant: c.tenant.ID, ID: p.Event.ID, Type: p.Event.Type})
 	return s.accept(w, r, p)
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/maypok86/otter/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"waybill/tracing"
 	"waybill/webhook"
 )
 
@@ -85,6 +86,8 @@ type Options struct {
 	Metrics http.Handler
 	// Registerer registers the API's metrics; nil: they are not exported.
 	Registerer prometheus.Registerer
+	// Tracer starts the spans of publications; nil: there are none.
+	Tracer *tracing.Tracer
 	// Failpoint is called at "before-reply" of accepted events, and at "after-create" of what a POST made, for tests that kill the
 	// process there.
 	Failpoint func(name string)

@@ -64,7 +64,7 @@ func (c *Client) Start(ctx context.Context, in *workflows.EventDeliveryInput) er
 }
 
 func (c *Client) start(ctx context.Context, in *workflows.EventDeliveryInput, reuse enumspb.WorkflowIdReusePolicy) error {
-	_, err := c.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+	_, err := c.temporal.ExecuteWorkflow(carrying(ctx), client.StartWorkflowOptions{
 		ID:                    workflows.EventDeliveryID(in.Tenant, in.EventID),
 		TaskQueue:             c.opts.TaskQueue,
 		WorkflowIDReusePolicy: reuse,

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"waybill/tracing"
 	"waybill/webhook"
 )
 
@@ -31,6 +32,9 @@ type group[In, Out any] struct {
 	// requests whose latency does not matter. Once enoughRequests are waiting, the run begins.
 	linger time.Duration
 	enough chan struct{}
+	// name is the span's of each run of traced requests; "": there is none.
+	name   string
+	tracer *tracing.Tracer
 
 	mu      sync.Mutex
 	waiting []*request[In, Out]
@@ -47,7 +51,7 @@ type request[In, Out any] struct {
 }
 
 func newGroup[In, Out any](o Options, limit int, run func(context.Context, []In) ([]result[Out], error)) *group[In, Out] {
-	return &group[In, Out]{run: run, size: o.MaxGroup, limit: limit, timeout: o.Timeout, enough: make(chan struct{}, 1)}
+	return &group[In, Out]{run: run, tracer: o.Tracer, size: o.MaxGroup, limit: limit, timeout: o.Timeout, enough: make(chan struct{}, 1)}
 }
 
 // do returns the result of in. A caller whose context ends, or who has waited as long as a call may take, gets
@@ -175,7 +179,9 @@ func (g *group[In, Out]) putBack(requests []*request[In, Out]) {
 // serve runs the requests together. When that fails for another reason than the database, one request may be the cause, so
 // each runs alone and gets its own result.
 func (g *group[In, Out]) serve(ctx context.Context, requests []*request[In, Out]) []result[Out] {
+	ctx, span := g.trace(ctx, requests)
 	results, err := g.runTogether(ctx, requests)
+	span.End(err)
 	if err == nil {
 		return results
 	}
@@ -193,6 +199,18 @@ func (g *group[In, Out]) serve(ctx context.Context, requests []*request[In, Out]
 		results[i] = alone[0]
 	}
 	return results
+}
+
+// trace starts the span of a run.
+func (g *group[In, Out]) trace(ctx context.Context, requests []*request[In, Out]) (context.Context, tracing.Span) {
+	if g.tracer == nil || g.name == "" {
+		return ctx, tracing.Span{}
+	}
+	of := make([]context.Context, len(requests))
+	for i, r := range requests {
+		of[i] = r.ctx
+	}
+	return g.tracer.Shared(ctx, g.name, of)
 }
 
 // runTogether recovers panics, because they would end the process: the callers are in other goroutines.

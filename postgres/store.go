@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"waybill/store"
+	"waybill/tracing"
 	"waybill/webhook"
 )
 
@@ -75,6 +76,8 @@ type Options struct {
 	Registerer prometheus.Registerer
 	// Logger gets failures that no caller learns of; default slog.Default.
 	Logger *slog.Logger
+	// Tracer starts the spans of transactions that many share; nil: there are none.
+	Tracer *tracing.Tracer
 	// NewUUID makes the ids of deliveries: UUIDv7s that increase within the process; default uuid.NewV7.
 	NewUUID func() [16]byte
 }
@@ -173,10 +176,12 @@ func Open(o Options) (*Store, error) {
 	s.hot.db = db
 	// Two runs at once keep the disk busy: while one waits for its commit, the other executes.
 	s.accepts = newGroup(o, 2, s.acceptGroup)
+	s.accepts.name = "accept transaction"
 	s.accepts.weigh = func(p *webhook.Publication) int { return len(p.Body.Bytes) }
 	s.accepts.maxWeight = maxAcceptBytes
 	s.records = newGroup(o, 2, s.recordGroup)
 	s.records.linger = recordLinger
+	s.records.name = "record transaction"
 	s.sendings = newGroup(o, 2, s.sendingGroup)
 	s.deletions = newGroup(o, 1, s.deleteGroup)
 	return s, nil

@@ -13,6 +13,7 @@ import (
 
 	"waybill/engine"
 	"waybill/store"
+	"waybill/tracing"
 	"waybill/webhook"
 	"waybill/workflows"
 )
@@ -55,6 +56,7 @@ type Dispatcher struct {
 	// started counts the starts that succeeded.
 	started atomic.Int64
 	refused prometheus.Counter
+	tracer  *tracing.Tracer
 }
 
 // DispatcherOptions are the dependencies and the settings of a Dispatcher.
@@ -74,7 +76,9 @@ type DispatcherOptions struct {
 	Failpoint func(name string)
 	// Registerer registers the metric; nil: it is not exported.
 	Registerer prometheus.Registerer
-	Logger     *slog.Logger
+	// Tracer starts the spans of dispatches; nil: there are none.
+	Tracer *tracing.Tracer
+	Logger *slog.Logger
 }
 
 func (o *DispatcherOptions) setDefaults() {
@@ -92,8 +96,9 @@ func NewDispatcher(o DispatcherOptions) *Dispatcher {
 	o.setDefaults()
 	d := &Dispatcher{
 		dispatches: o.Dispatches, starter: o.Starter, dialects: o.Dialects, express: o.Express, retryAfter: o.RetryAfter, failpoint: o.Failpoint, log: o.Logger,
-		slots: make(chan struct{}, o.Starts),
-		queue: make(chan store.Dispatch, queueSize), outcomes: make(chan outcome, queueSize),
+		tracer: o.Tracer,
+		slots:  make(chan struct{}, o.Starts),
+		queue:  make(chan store.Dispatch, queueSize), outcomes: make(chan outcome, queueSize),
 		leftovers: make(chan leftover, queueSize),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "waybill_dispatches_refused_total",
@@ -243,7 +248,9 @@ func (d *Dispatcher) start(ctx context.Context, e *store.Dispatch, in *workflows
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
 	defer cancel()
 	before := d.started.Load()
+	ctx, span := d.tracer.Dispatch(ctx, e.Traceparent, eventOf(e), false)
 	err := d.starter.Start(ctx, in)
+	span.End(err)
 	switch {
 	case err == nil:
 		d.started.Add(1)
@@ -261,6 +268,10 @@ func (d *Dispatcher) start(ctx context.Context, e *store.Dispatch, in *workflows
 		d.log.Warn("workflows do not start; accepted events wait to be dispatched", "error", err)
 	}
 	return outcome{key: e.EventKey}
+}
+
+func eventOf(e *store.Dispatch) tracing.Event {
+	return tracing.Event{Tenant: e.TenantID, ID: e.EventID, Type: e.EventType}
 }
 
 func (d *Dispatcher) setUp() {

@@ -56,7 +56,9 @@ type leftover struct {
 // dispatchExpress makes the first attempts of an event and leaves the rest to a workflow.
 func (d *Dispatcher) dispatchExpress(ctx context.Context, l leftover) {
 	in := l.in
-	settled := d.express.attempt(ctx, in, d.log)
+	attempting, span := d.tracer.Dispatch(ctx, l.event.Traceparent, eventOf(l.event), true)
+	settled := d.express.attempt(attempting, in, d.log)
+	span.End(nil)
 	d.failpoint("express-after-post")
 	if settled {
 		d.outcomes <- outcome{key: in.EventKey, done: true}

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"waybill/store"
+	"waybill/tracing"
 	"waybill/webhook"
 )
 
@@ -30,6 +31,14 @@ type Ingester struct {
 	rows *prometheus.CounterVec
 	// trimmed counts the rows that were deleted from a full quarantine.
 	trimmed prometheus.Counter
+	// accepting are the spans of the rows of a step.
+	accepting []accepting
+}
+
+// accepting is the span of one row, and its context.
+type accepting struct {
+	ctx  context.Context
+	span tracing.Span
 }
 
 // IngesterOptions are the dependencies and the settings of an Ingester.
@@ -41,7 +50,9 @@ type IngesterOptions struct {
 	MaxBytes int64
 	// Registerer registers the metrics; nil: they are not exported.
 	Registerer prometheus.Registerer
-	Logger     *slog.Logger
+	// Tracer starts the spans of rows that become events; nil: there are none.
+	Tracer *tracing.Tracer
+	Logger *slog.Logger
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }
@@ -110,6 +121,7 @@ func (i *Ingester) drainAfterNotification(ctx context.Context) {
 func (i *Ingester) drain(ctx context.Context) error {
 	for ctx.Err() == nil {
 		done, err := i.opts.Outbox.IngestOutbox(ctx, i.step)
+		i.endSpans(err)
 		i.count(done)
 		if err != nil {
 			return err
@@ -141,5 +153,36 @@ func (i *Ingester) prepare(row *webhook.OutboxRow, t *webhook.Tenant, own *webho
 		p, err = row.Publication(t, d, own, i.opts.Schemas, i.opts.Now().UTC().Truncate(time.Microsecond))
 		return err
 	})
+	if err == nil {
+		i.trace(p)
+	}
 	return p, err
+}
+
+// trace starts the span of a row, which is the event's trace from then on.
+func (i *Ingester) trace(p *webhook.Publication) {
+	if i.opts.Tracer == nil {
+		return
+	}
+	ctx, span := i.opts.Tracer.Accept(context.Background(), p.Traceparent, "", 1)
+	span.Event(tracing.Event{Tenant: p.Event.TenantID, ID: p.Event.ID, Type: p.Event.Type})
+	p.Traceparent = span.Traceparent()
+	i.accepting = append(i.accepting, accepting{ctx, span})
+}
+
+// endSpans ends those of a step, with a span of what they shared.
+func (i *Ingester) endSpans(err error) {
+	if len(i.accepting) == 0 {
+		return
+	}
+	contexts := make([]context.Context, len(i.accepting))
+	for n, a := range i.accepting {
+		contexts[n] = a.ctx
+	}
+	_, shared := i.opts.Tracer.Shared(context.Background(), "ingest", contexts)
+	shared.End(err)
+	for _, a := range i.accepting {
+		a.span.End(err)
+	}
+	i.accepting = nil
 }

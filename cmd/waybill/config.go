@@ -53,6 +53,14 @@ type config struct {
 	LogLevel      string        `env:"WAYBILL_LOG_LEVEL" envDefault:"info" help:"'debug', 'info', 'warn' or 'error'"`
 	LogFormat     string        `env:"WAYBILL_LOG_FORMAT" envDefault:"text" help:"'text' or 'json'"`
 
+	// TracesEndpoint is empty: traces are off.
+	TracesEndpoint   string            `env:"WAYBILL_TRACES_ENDPOINT" help:"OpenTelemetry collector that gets the traces by OTLP over HTTP, such as 'http://collector:4318'. Without it nothing is traced" see:"operating.md#tracing"`
+	TracesHeaders    map[string]string `env:"WAYBILL_TRACES_HEADERS" secret:"true" help:"headers for the collector, such as 'Authorization:Bearer 1234', several by commas"`
+	TracesRatio      float64           `env:"WAYBILL_TRACES_RATIO" envDefault:"0.1" help:"share of the events that are traced although no producer asks for it, '0' to '1'"`
+	TracesCallerRate int               `env:"WAYBILL_TRACES_CALLER_RATE" envDefault:"100" help:"events a second that a process traces because their producers' 'traceparent' asks for it, 0 to 100,000"`
+	TracesService    string            `env:"WAYBILL_TRACES_SERVICE" envDefault:"waybill" help:"'service.name' of the traces"`
+	TracesAttributes map[string]string `env:"WAYBILL_TRACES_ATTRIBUTES" help:"further attributes of the traces' resource, such as 'deployment.environment.name:production', several by commas"`
+
 	EgressAllowCIDRs []string `env:"WAYBILL_EGRESS_ALLOW_CIDRS" group:"What it may call" help:"private networks that endpoints may be in, by commas, each with a port and a tenant if it is limited to them: 'acme@10.0.0.0/8:443'" see:"configuration.md#private-networks"`
 	EgressPorts      []uint16 `env:"WAYBILL_EGRESS_PORTS" envDefault:"80,443,8080,8443" help:"ports of endpoints at public addresses"`
 	EgressCAFile     string   `env:"WAYBILL_EGRESS_CA_FILE" help:"PEM file with authorities to trust besides the system's"`
@@ -144,6 +152,7 @@ var wanted = map[reflect.Type]string{
 	reflect.TypeFor[bool]():          "true or false",
 	reflect.TypeFor[int]():           "a whole number",
 	reflect.TypeFor[int64]():         "a whole number",
+	reflect.TypeFor[float64]():       "a number such as 0.25",
 	reflect.TypeFor[[]uint16]():      "a list of numbers by commas, such as 443,8443",
 	reflect.TypeFor[time.Duration](): "a duration such as 500ms, 25s, 5m or 2h",
 }

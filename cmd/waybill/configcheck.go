@@ -92,6 +92,7 @@ func (c *config) check(command string) (*settings, error) {
 	if c.OperatorTenant != "" && !webhook.IsTenantID(c.OperatorTenant) {
 		wrong("WAYBILL_OPERATOR_TENANT", "is the id of a tenant, 1 to 63 lower-case letters, digits and dashes, not %q", c.OperatorTenant)
 	}
+	s.checkTraces(wrong)
 	s.checkMail(wrong)
 	s.checkDashboard(wrong)
 	c.checkNumbers(wrong)

@@ -16,6 +16,7 @@ import (
 	"waybill/engine"
 	"waybill/postgres"
 	"waybill/store"
+	"waybill/tracing"
 	"waybill/webhook"
 	"waybill/worker"
 	"waybill/workflows"
@@ -36,6 +37,7 @@ type process struct {
 	log        *slog.Logger
 	stop       *stop
 	metrics    *registry
+	tracer     *tracing.Tracer // nil: traces are off
 	catalogue  *catalogue
 	store      *postgres.Store
 	engine     *engine.Client
@@ -54,7 +56,12 @@ func serve(ctx context.Context, s *settings, log *slog.Logger, what parts) (err 
 	if p.rules.Machine, err = activities.NewMachine(nil); err != nil {
 		return err
 	}
-	temporal, err := dialTemporal(s, log, worker.NewSDKMetrics(p.metrics).Handler())
+	endTraces, err := p.startTraces(ctx)
+	if err != nil {
+		return err
+	}
+	defer endTraces()
+	temporal, err := dialTemporal(s, log, worker.NewSDKMetrics(p.metrics).Handler(), p.tracer)
 	if err != nil {
 		return err
 	}
@@ -136,7 +143,7 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 	})
 	p.dispatcher = worker.NewDispatcher(worker.DispatcherOptions{
 		Dispatches: p.store, Starter: p.engine, Dialects: p.catalogue.dialects, Starts: p.Starts, Failpoint: p.failpoint, Logger: p.log,
-		Registerer: p.metrics,
+		Registerer: p.metrics, Tracer: p.tracer,
 		Express:    worker.NewExpress(acts, p.Express),
 		RetryAfter: func(endpoints []webhook.EndpointID) time.Duration { return activities.RetryAfter(acts, endpoints) },
 	})
@@ -148,7 +155,7 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 	background.Go(func() { worker.NewRelay(p.store, p.dispatcher, p.log).Run(ctx) })
 	ingester := worker.NewIngester(worker.IngesterOptions{
 		Outbox: p.store, Schemas: p.catalogue, Dialects: p.catalogue.dialects, MaxBytes: p.MaxBodyBytes, Registerer: p.metrics, Logger: p.log,
-		Now: p.clock.now,
+		Now: p.clock.now, Tracer: p.tracer,
 	})
 	background.Go(func() { ingester.Run(ctx) })
 	upkeep := worker.NewUpkeep(worker.UpkeepOptions{
@@ -197,7 +204,7 @@ func (p *process) checkKeys(ctx context.Context) error {
 func (p *process) openStore() (*postgres.Store, error) {
 	return postgres.Open(postgres.Options{
 		URL: p.DatabaseURL, Schema: p.DatabaseSchema, MaxConns: p.DatabaseMaxConns, Keys: p.keys, Dialects: p.catalogue.dialects, OperatorTenant: p.OperatorTenant, Failpoint: p.failpoint, Logger: p.log,
-		NewUUID: p.clock.newUUID, QuarantineAge: p.Retention, Registerer: p.metrics,
+		NewUUID: p.clock.newUUID, QuarantineAge: p.Retention, Registerer: p.metrics, Tracer: p.tracer,
 		// Without a dispatcher this process starts no workflows for the events that it accepts.
 		Leave:      func() bool { return p.dispatcher == nil || p.dispatcher.Full() },
 		OnAccepted: func(events []store.Dispatch) { p.dispatcher.Offer(events) },
@@ -226,7 +233,7 @@ func (p *process) newActivities(queue string) (*activities.Activities, error) {
 	}
 	return activities.New(activities.Options{
 		Store: p.store, Queues: p.store, Recoveries: p.store, Erasures: p.store, Engine: p.engine, Transport: transport, Dialects: p.catalogue.dialects,
-		Queue: queue, Failpoint: p.failpoint, Logger: p.log, Registerer: p.metrics, Now: p.clock.now, NewUUID: p.clock.newUUID,
+		Queue: queue, Failpoint: p.failpoint, Logger: p.log, Registerer: p.metrics, Tracer: p.tracer, Now: p.clock.now, NewUUID: p.clock.newUUID,
 	}), nil
 }
 

@@ -18,7 +18,7 @@ func (p *process) serveAPI(ctx context.Context, backlog api.Backlog) error {
 	options.AdminKeys, options.AllowHTTP = p.adminKeys, p.AllowHTTP
 	options.KeyRate, options.TrustedProxies = p.KeyRate, p.trustedProxies
 	options.CheckAddress, options.EgressAddresses = p.rules.Check, p.rules.Own
-	options.Backlog = backlog
+	options.Backlog, options.Tracer = backlog, p.tracer
 	options.MaxBodyBytes, options.MaxBatchBytes, options.MaxInflightBytes = p.MaxBodyBytes, p.MaxBatchBytes, p.MaxInflightBytes
 	options.Retention, options.PublicURL = p.Retention, p.PublicURL
 	options.Version = thisBuild().Version

@@ -8,11 +8,14 @@ import (
 	"os"
 
 	"go.temporal.io/sdk/client"
+
+	"waybill/engine"
+	"waybill/tracing"
 )
 
 // dialTemporal returns a client that connects on first use, so that Waybill can start and accept events while Temporal is
 // down.
-func dialTemporal(s *settings, logger *slog.Logger, metrics client.MetricsHandler) (client.Client, error) {
+func dialTemporal(s *settings, logger *slog.Logger, metrics client.MetricsHandler, tracer *tracing.Tracer) (client.Client, error) {
 	options := client.Options{HostPort: s.TemporalAddress, Namespace: s.TemporalNamespace, Logger: newSDKLogger(logger), MetricsHandler: metrics}
 	// Requests are a few KiB and Temporal is near: compressing them costs more than sending them.
 	options.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{}
@@ -24,6 +27,9 @@ func dialTemporal(s *settings, logger *slog.Logger, metrics client.MetricsHandle
 		if options.ConnectionOptions.TLS, err = temporalTLS(s); err != nil {
 			return nil, err
 		}
+	}
+	if tracer != nil {
+		engine.Trace(&options, tracer)
 	}
 	c, err := client.NewLazyClient(options)
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"waybill/scripts/browser"
+	"waybill/scripts/collector"
 	"waybill/scripts/debian"
 	"waybill/scripts/promtool"
 	"waybill/scripts/python"
@@ -95,6 +96,10 @@ func prepare(ctx context.Context, root string, out *stack.Printer) error {
 	}
 	checker := func() error { return promtool.Install(ctx, root) }
 	if err := out.During("finding or installing promtool, which checks metrics, alerts and the Grafana dashboard", checker); err != nil {
+		return err
+	}
+	traces := func() error { _, err := collector.Install(ctx, root); return err }
+	if err := out.During("finding or building the OpenTelemetry collector's receiver", traces); err != nil {
 		return err
 	}
 	pages := func() error { return browser.Install(ctx, root) }

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"waybill/tracing"
+)
+
+// Limits of the export. What does not fit into the queue is dropped: nothing waits for a collector.
+const (
+	queuedSpans   = 4096
+	exportSpans   = 512
+	exportTimeout = 10 * time.Second
+	// lastExport is for what is queued when the process stops.
+	lastExport     = 3 * time.Second
+	maxTraceValues = 32
+)
+
+// checkTraces checks what the export of traces needs.
+func (s *settings) checkTraces(wrong func(variable, format string, args ...any)) {
+	if u, err := url.Parse(s.TracesEndpoint); s.TracesEndpoint != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "") {
+		wrong("WAYBILL_TRACES_ENDPOINT", "is an http or https URL without user name and query, such as http://collector:4318; what is secret goes into WAYBILL_TRACES_HEADERS")
+	}
+	if s.TracesEndpoint == "" && len(s.TracesHeaders) > 0 {
+		wrong("WAYBILL_TRACES_HEADERS", "is set without WAYBILL_TRACES_ENDPOINT, so that nothing would be traced")
+	}
+	if !(s.TracesRatio >= 0 && s.TracesRatio <= 1) {
+		wrong("WAYBILL_TRACES_RATIO", "is from 0 to 1, not %v", s.TracesRatio)
+	}
+	if s.TracesCallerRate < 0 || s.TracesCallerRate > 100_000 {
+		wrong("WAYBILL_TRACES_CALLER_RATE", "is from 0 to 100000, not %d", s.TracesCallerRate)
+	}
+	if len(s.TracesHeaders) > maxTraceValues || len(s.TracesAttributes) > maxTraceValues {
+		wrong("WAYBILL_TRACES_HEADERS", "and WAYBILL_TRACES_ATTRIBUTES have at most %d entries each", maxTraceValues)
+	}
+}
+
+// startTraces sets up the export of traces, where there is a collector, and returns what ends it.
+func (p *process) startTraces(ctx context.Context) (end func(), err error) {
+	if p.TracesEndpoint == "" {
+		return func() {}, nil
+	}
+	to := p.TracesEndpoint
+	if u, err := url.Parse(to); err == nil && strings.Trim(u.Path, "/") == "" {
+		to = u.JoinPath("v1", "traces").String()
+	}
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(to), otlptracehttp.WithHeaders(p.TracesHeaders),
+		otlptracehttp.WithTimeout(exportTimeout), otlptracehttp.WithCompression(otlptracehttp.GzipCompression))
+	if err != nil {
+		return nil, fmt.Errorf("WAYBILL_TRACES_ENDPOINT: %w", err)
+	}
+	provider := sdktrace.NewTracerProvider(
+		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(p.TracesRatio))),
+		sdktrace.WithResource(p.traceResource()),
+		sdktrace.WithBatcher(&reportedExporter{SpanExporter: exporter, log: p.log},
+			sdktrace.WithMaxQueueSize(queuedSpans), sdktrace.WithMaxExportBatchSize(exportSpans), sdktrace.WithExportTimeout(exportTimeout)),
+	)
+	p.tracer = tracing.New(provider, p.TracesCallerRate)
+	p.log.Info("traces are exported", "endpoint", to, "ratio", p.TracesRatio)
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), lastExport)
+		defer cancel()
+		if err := provider.Shutdown(ctx); err != nil {
+			p.log.Warn("the last traces were not exported", "error", err)
+		}
+	}, nil
+}
+
+func (p *process) traceResource() *resource.Resource {
+	attributes := []attribute.KeyValue{attribute.String("service.name", p.TracesService), attribute.String("service.version", thisBuild().Version)}
+	for name, value := range p.TracesAttributes {
+		attributes = append(attributes, attribute.String(name, value))
+	}
+	return resource.NewSchemaless(attributes...)
+}
+
+// reportedExporter logs an outage of the collector once, and keeps it from OpenTelemetry's global error handler, which writes to standard error.
+type reportedExporter struct {
+	sdktrace.SpanExporter
+	log     *slog.Logger
+	failing atomic.Bool
+}
+
+// ExportSpans implements sdktrace.SpanExporter.
+func (e *reportedExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	err := e.SpanExporter.ExportSpans(ctx, spans)
+	switch {
+	case err != nil && !e.failing.Swap(true):
+		e.log.Warn("traces cannot be exported and are dropped; deliveries go on", "error", err)
+	case err == nil && e.failing.Swap(false):
+		e.log.Info("traces are exported again")
+	}
+	return nil
+}
