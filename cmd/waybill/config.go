@@ -55,7 +55,7 @@ type config struct {
 
 	// TracesEndpoint is empty: traces are off.
 	TracesEndpoint   string            `env:"WAYBILL_TRACES_ENDPOINT" help:"OpenTelemetry collector that gets the traces by OTLP over HTTP, such as 'http://collector:4318'. Without it nothing is traced" see:"operating.md#tracing"`
-	TracesHeaders    map[string]string `env:"WAYBILL_TRACES_HEADERS" secret:"true" help:"headers for the collector, such as 'Authorization:Bearer 1234', several by commas"`
+	TracesHeaders    string            `env:"WAYBILL_TRACES_HEADERS" secret:"true" help:"headers for the collector, such as 'Authorization:Bearer 1234', several by commas"`
 	TracesRatio      float64           `env:"WAYBILL_TRACES_RATIO" envDefault:"0.1" help:"share of the events that are traced although no producer asks for it, '0' to '1'"`
 	TracesCallerRate int               `env:"WAYBILL_TRACES_CALLER_RATE" envDefault:"100" help:"events a second that a process traces because their producers' 'traceparent' asks for it, 0 to 100,000"`
 	TracesService    string            `env:"WAYBILL_TRACES_SERVICE" envDefault:"waybill" help:"'service.name' of the traces"`

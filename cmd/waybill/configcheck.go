@@ -28,6 +28,8 @@ type settings struct {
 	rules     activities.AddressRules
 	proxy     *url.URL // nil: receivers are called directly
 	adminKeys []api.AdminKey
+	// traceHeaders go to the collector.
+	traceHeaders map[string]string
 	// trustedProxies say where a request to the API came from.
 	trustedProxies []netip.Prefix
 	// failpoint is called at places in the code where a test may kill the process.

@@ -15,6 +15,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"waybill/tracing"
+	"waybill/webhook"
 )
 
 // Limits of the export. What does not fit into the queue is dropped: nothing waits for a collector.
@@ -32,7 +33,11 @@ func (s *settings) checkTraces(wrong func(variable, format string, args ...any))
 	if u, err := url.Parse(s.TracesEndpoint); s.TracesEndpoint != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "") {
 		wrong("WAYBILL_TRACES_ENDPOINT", "is an http or https URL without user name and query, such as http://collector:4318; what is secret goes into WAYBILL_TRACES_HEADERS")
 	}
-	if s.TracesEndpoint == "" && len(s.TracesHeaders) > 0 {
+	var err error
+	if s.traceHeaders, err = parseTraceHeaders(s.TracesHeaders); err != nil {
+		wrong("WAYBILL_TRACES_HEADERS", "%s", err)
+	}
+	if s.TracesEndpoint == "" && s.TracesHeaders != "" {
 		wrong("WAYBILL_TRACES_HEADERS", "is set without WAYBILL_TRACES_ENDPOINT, so that nothing would be traced")
 	}
 	if !(s.TracesRatio >= 0 && s.TracesRatio <= 1) {
@@ -41,9 +46,28 @@ func (s *settings) checkTraces(wrong func(variable, format string, args ...any))
 	if s.TracesCallerRate < 0 || s.TracesCallerRate > 100_000 {
 		wrong("WAYBILL_TRACES_CALLER_RATE", "is from 0 to 100000, not %d", s.TracesCallerRate)
 	}
-	if len(s.TracesHeaders) > maxTraceValues || len(s.TracesAttributes) > maxTraceValues {
-		wrong("WAYBILL_TRACES_HEADERS", "and WAYBILL_TRACES_ATTRIBUTES have at most %d entries each", maxTraceValues)
+	if len(s.TracesAttributes) > maxTraceValues {
+		wrong("WAYBILL_TRACES_ATTRIBUTES", "has %d entries; %d is the limit", len(s.TracesAttributes), maxTraceValues)
 	}
+}
+
+// parseTraceHeaders reads "name:value,name:value". Errors never show a value.
+func parseTraceHeaders(text string) (map[string]string, error) {
+	headers := map[string]string{}
+	if text == "" {
+		return headers, nil
+	}
+	for i, entry := range strings.Split(text, ",") {
+		name, value, ok := strings.Cut(strings.TrimSpace(entry), ":")
+		if value = strings.TrimSpace(value); !ok || name == "" || value == "" || strings.ContainsAny(name, " \t") || !webhook.IsLine(value) {
+			return nil, fmt.Errorf("has a bad entry %d: each is name:value", i+1)
+		}
+		headers[name] = value
+	}
+	if len(headers) > maxTraceValues {
+		return nil, fmt.Errorf("has %d entries; %d is the limit", len(headers), maxTraceValues)
+	}
+	return headers, nil
 }
 
 // startTraces sets up the export of traces, where there is a collector, and returns what ends it.
@@ -55,7 +79,7 @@ func (p *process) startTraces(ctx context.Context) (end func(), err error) {
 	if u, err := url.Parse(to); err == nil && strings.Trim(u.Path, "/") == "" {
 		to = u.JoinPath("v1", "traces").String()
 	}
-	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(to), otlptracehttp.WithHeaders(p.TracesHeaders),
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(to), otlptracehttp.WithHeaders(p.traceHeaders),
 		otlptracehttp.WithTimeout(exportTimeout), otlptracehttp.WithCompression(otlptracehttp.GzipCompression))
 	if err != nil {
 		return nil, fmt.Errorf("WAYBILL_TRACES_ENDPOINT: %w", err)
