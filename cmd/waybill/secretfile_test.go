@@ -107,7 +107,7 @@ func TestConfig_SecretFilesDocumented(t *testing.T) {
 // A setting whose name sounds like a secret is marked as one.
 func TestConfig_MarksSecrets(t *testing.T) {
 	t.Parallel()
-	secret := regexp.MustCompile(`(PASSWORD|SECRET|TOKEN|_KEYS?|_PROXY|DATABASE_URL)$`)
+	secret := regexp.MustCompile(`(PASSWORD|SECRET|TOKEN|_KEYS?|_PROXY|_HEADERS|DATABASE_URL)$`)
 	for _, s := range allSettings() {
 		require.Equal(t, secret.MatchString(s.Variable), slices.Contains(secretVariables(), s.Variable), s.Variable)
 	}
