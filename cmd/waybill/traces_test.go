@@ -15,7 +15,9 @@ func TestSettings_checkTraces(t *testing.T) {
 		s := &settings{config: good}
 		change(&s.config)
 		var all []string
-		s.checkTraces(func(variable, format string, args ...any) { all = append(all, variable+" "+fmt.Sprintf(format, args...)) })
+		s.checkTraces(func(variable, format string, args ...any) {
+			all = append(all, variable+" "+fmt.Sprintf(format, args...))
+		})
 		return strings.Join(all, "\n")
 	}
 	require.Empty(t, said(func(*config) {}))
