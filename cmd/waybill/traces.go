@@ -91,7 +91,7 @@ func (p *process) startTraces(ctx context.Context) (end func(), err error) {
 			sdktrace.WithMaxQueueSize(queuedSpans), sdktrace.WithMaxExportBatchSize(exportSpans), sdktrace.WithExportTimeout(exportTimeout)),
 	)
 	p.tracer = tracing.New(provider, p.TracesCallerRate)
-	p.log.Info("traces are exported", "endpoint", to, "ratio", p.TracesRatio)
+	p.log.Info("traces are exported", "address", to, "percent", 100*p.TracesRatio)
 	return func() {
 		ctx, cancel := context.WithTimeout(context.Background(), lastExport)
 		defer cancel()

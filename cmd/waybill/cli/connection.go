@@ -51,7 +51,7 @@ func (n *connection) Client(options ...client.Option) (*client.Client, error) {
 // resolve returns the address and the key. The key of a profile goes to the address of that profile only, so that a wrong address
 // does not get it.
 func (n *connection) resolve() (address, key string, err error) {
-	address, key = firstOf(n.url, n.env.variable(variableURL)), ""
+	address = firstOf(n.url, n.env.variable(variableURL))
 	switch file := firstOf(n.keyFile, n.keyFileVariable()); {
 	case file != "":
 		if key, err = readKey(file); err != nil {

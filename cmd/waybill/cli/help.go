@@ -27,7 +27,7 @@ func WriteHelp(c *cobra.Command, _ []string) {
 	if text == "" {
 		text = c.Short
 	}
-	fmt.Fprintf(c.OutOrStdout(), "%s\n\n", wrapAt(text, helpWidth, ""))
+	fmt.Fprintf(c.OutOrStdout(), "%s\n\n", Wrap(text, ""))
 	writeUsage(c.OutOrStdout(), c)
 }
 
@@ -129,11 +129,11 @@ func writeFlags(out io.Writer, flags []*pflag.Flag) {
 			text += " (default " + f.DefValue + ")"
 		}
 		if width > shortName {
-			fmt.Fprintf(out, "  %s\n%s\n", names[i], wrapAt(text, helpWidth, "        "))
+			fmt.Fprintf(out, "  %s\n%s\n", names[i], Wrap(text, "        "))
 			continue
 		}
 		indent := strings.Repeat(" ", width+4)
-		fmt.Fprintf(out, "  %-*s  %s\n", width, names[i], strings.TrimPrefix(wrapAt(text, helpWidth, indent), indent))
+		fmt.Fprintf(out, "  %-*s  %s\n", width, names[i], strings.TrimPrefix(Wrap(text, indent), indent))
 	}
 }
 
@@ -158,8 +158,8 @@ func hasDefault(f *pflag.Flag) bool {
 	}
 }
 
-// wrapAt breaks lines at spaces, after at most width characters. Lines that begin with a space stay as they are.
-func wrapAt(text string, width int, indent string) string {
+// Wrap breaks lines at spaces, after at most 100 characters. Paragraphs that begin with a space stay as they are.
+func Wrap(text, indent string) string {
 	var out []string
 	for _, paragraph := range strings.Split(text, "\n\n") {
 		if strings.HasPrefix(paragraph, " ") {
@@ -169,7 +169,7 @@ func wrapAt(text string, width int, indent string) string {
 		var lines []string
 		line := indent
 		for _, word := range strings.Fields(paragraph) {
-			if line != indent && len(line)+1+len(word) > width {
+			if line != indent && len(line)+1+len(word) > helpWidth {
 				lines = append(lines, line)
 				line = indent
 			}
@@ -182,6 +182,3 @@ func wrapAt(text string, width int, indent string) string {
 	}
 	return strings.Join(out, "\n\n")
 }
-
-// Wrap breaks a text into lines as the help does, each after the indent.
-func Wrap(text, indent string) string { return wrapAt(text, helpWidth, indent) }

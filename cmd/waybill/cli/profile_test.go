@@ -186,5 +186,5 @@ func TestClean(t *testing.T) {
 	require.Equal(t, "[31mred]0;title  é 漢", clean("\x1b[31mred\x1b]0;title\x07\u009b\u202e\n\té 漢\x7f\xff"))
 	var out bytes.Buffer
 	require.NoError(t, WriteJSON(&out, map[string]string{"a": "\x1b[31m\u009b\u202e<é"}))
-	require.Equal(t, "{\n  \"a\": \"\\u001b[31m\\u009b\\u202e<é\"\n}\n", out.String())
+	require.Contains(t, out.String(), `"\u001b[31m\u009b\u202e<é"`)
 }

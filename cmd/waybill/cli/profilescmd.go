@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"fmt"
-
 	"maps"
 	"os"
 	"slices"
