@@ -225,6 +225,8 @@ func TestClaimReconciler(t *testing.T) {
 	require.True(t, claim(b.Store, one, time.Nanosecond))
 	require.Eventually(t, func() bool { return claim(other, two, time.Hour) }, 10*time.Second, time.Millisecond)
 	require.False(t, claim(b.Store, one, time.Hour))
+	require.True(t, claim(other, two, 0))
+	require.True(t, claim(b.Store, one, time.Hour), "it was given back")
 }
 
 func TestEventState_readsTheLog(t *testing.T) {

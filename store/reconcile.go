@@ -56,7 +56,7 @@ type EventRef struct {
 // Reconciliation finds stalled deliveries and events whose workflow is lost.
 type Reconciliation interface {
 	// ClaimReconciler gives holder, a UUID, the right to reconcile for the time of the lease, and reports whether it has
-	// it. A holder can renew its own lease.
+	// it. A holder can renew its own lease, and a lease of 0 gives it back.
 	ClaimReconciler(ctx context.Context, holder string, lease time.Duration) (bool, error)
 	// SweepDeliveries looks through pending deliveries that are older than after, limit at a time, so that
 	// StalledDeliveries finds them. It reports whether there may be more.

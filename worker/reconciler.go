@@ -28,6 +28,8 @@ const (
 	repairTimeout = 10 * time.Second
 	// failureLines is how many failed repairs one round logs.
 	failureLines = 20
+	// giveBackTime bounds how long a process that stops waits for the database on behalf of the next.
+	giveBackTime = 2 * time.Second
 	stalledPage  = 500
 	endpointPage = 500
 	sweepPage    = 2000
@@ -40,6 +42,7 @@ const (
 type Reconciler struct {
 	opts     ReconcilerOptions
 	holder   string
+	mine     bool // whether the last round had the lease
 	interval time.Duration
 	rule     store.StallRule
 	metrics  reconcilerMetrics
@@ -80,9 +83,17 @@ func NewReconciler(o ReconcilerOptions) *Reconciler {
 	return r
 }
 
-// Run reconciles until the context is done.
+// Run reconciles until the context is done. Then it gives the lease back, so that the next process need not wait for its end.
 func (r *Reconciler) Run(ctx context.Context) {
 	every(ctx, r.interval, reporting(ctx, r.opts.Logger, "the reconciler cannot do all its work; still trying", r.round))
+	if !r.mine {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackTime)
+	defer cancel()
+	if _, err := r.opts.Log.ClaimReconciler(ctx, r.holder, 0); err != nil {
+		r.opts.Logger.Warn("the reconciler's lease was not given back, so the next process waits for its end", "error", err)
+	}
 }
 
 // round does the work if no other process is doing it. A stage that fails, for example while Temporal is down, does not
@@ -97,6 +108,7 @@ func (r *Reconciler) round(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.mine = mine
 	if !mine {
 		r.metrics.reset()
 		r.from, r.orphans, r.nextOrphans = store.Stalled{}, orphanSearch{}, time.Time{}

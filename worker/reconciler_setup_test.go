@@ -76,14 +76,21 @@ func (m *memLog) add(n int, statuses ...webhook.Status) *store.EventState {
 	return s
 }
 
-func (m *memLog) ClaimReconciler(_ context.Context, holder string, _ time.Duration) (bool, error) {
+func (m *memLog) ClaimReconciler(ctx context.Context, holder string, lease time.Duration) (bool, error) {
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.asked++
 	if m.holder == "" {
 		m.holder = holder
 	}
-	return m.holder == holder, nil
+	mine := m.holder == holder
+	if mine && lease == 0 {
+		m.holder = ""
+	}
+	return mine, nil
 }
 
 func (m *memLog) SweepDeliveries(context.Context, time.Duration, int) (bool, error) {

@@ -1,7 +1,9 @@
 package worker_test
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -152,6 +154,24 @@ func TestReconciler_OneAtATime(t *testing.T) {
 	m.holder = "elsewhere"
 	m.mu.Unlock()
 	eventually(t, shows(first, 0, 0, 0))
+}
+
+// A process that stops lets the next one reconcile at once.
+func TestReconciler_GivesTheLeaseBack(t *testing.T) {
+	t.Parallel()
+	m := newLog()
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		worker.NewReconciler(worker.ReconcilerOptions{Log: m, Restarter: m, Logger: slog.New(slog.DiscardHandler)}).Run(ctx)
+	}()
+	eventually(t, m.rounds(1))
+	stop()
+	<-ended
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	require.Empty(t, m.holder)
 }
 
 // Events that cannot be repaired, each for a reason of its own, keep none of the others from it, wherever they come.
