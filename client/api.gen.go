@@ -2329,7 +2329,7 @@ func (c *Client) GetHealth(ctx context.Context, options ...CallOption) (*GetHeal
 
 // GetMetrics: metrics in the Prometheus text format.
 //
-// Present when the operator has not turned it off.
+// Present unless the operator serves them at an address of their own.
 //
 // GET /metrics
 func (c *Client) GetMetrics(ctx context.Context, options ...CallOption) ([]byte, error) {
