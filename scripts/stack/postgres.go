@@ -66,9 +66,12 @@ func (s *Stack) startPostgres(ctx context.Context) error {
 	if err := s.writePostgresConf(data, who); err != nil {
 		return err
 	}
+	args := []string{"-D", data, "-p", s.Ports.Postgres.String()}
+	if s.Connections > 0 {
+		args = append(args, "-c", "max_connections="+strconv.Itoa(s.Connections))
+	}
 	p, err := s.start(processSpec{
-		name: "postgres", path: pg.program("postgres"), who: who,
-		args: []string{"-D", data, "-p", s.Ports.Postgres.String()},
+		name: "postgres", path: pg.program("postgres"), who: who, args: args,
 		// It starts in its own folder, because the account may not enter ours.
 		dir: data,
 		// SIGINT is Postgres' fast shutdown: it ends sessions rather than wait for them.

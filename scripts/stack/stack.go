@@ -25,6 +25,8 @@ type Options struct {
 	WebUI bool
 	// CLI has Up wait for the operator's command line, which may have to be built. Without it Complete builds it.
 	CLI bool
+	// Connections is how many Postgres takes; 0: as postgres.conf says.
+	Connections int
 	// Without names shipped settings to leave out; usually there are none. It is for an empty stack: existing data keeps
 	// the settings that it was made with.
 	Without []Setting

@@ -26,6 +26,9 @@ import (
 	"waybill/scripts/stranger"
 )
 
+// connections of Postgres are enough for two packages of tests at a time, one of which starts dozens of Waybills beside each other.
+const connections = 800
+
 func main() {
 	shell := flag.Bool("shell", false, "keep a stack up and write its variables to .waybill/test.env")
 	flag.Parse()
@@ -56,6 +59,7 @@ func run(ctx context.Context, shell bool, args []string) (err error) {
 		return fmt.Errorf("bring up the test stack: %w", err)
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	s.Connections = connections
 	ctx = s.Watch(ctx)
 
 	prepared := make(chan error, 1)
