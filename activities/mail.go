@@ -128,12 +128,28 @@ func (m *Mailer) Address() string { return net.JoinHostPort(m.opts.Host, fmt.Spr
 
 // Send sends one mail. An error is a *MailError. Without an error the server has taken the mail.
 func (m *Mailer) Send(ctx context.Context, in *Mail) error {
-	ctx, cancel := context.WithTimeout(ctx, m.opts.Timeout)
-	defer cancel()
 	message, err := m.compose(in)
 	if err != nil {
 		return &MailError{Refused: true, Says: "the contact's address is none that mail can be sent to", cause: err}
 	}
+	return m.converse(ctx, func(ctx context.Context, c *gomail.Client) error {
+		// Once the server has taken the mail, what goes wrong with the goodbye is of no interest.
+		if err := c.DialAndSendWithContext(ctx, message); err != nil && !message.IsDelivered() {
+			return err
+		}
+		return nil
+	})
+}
+
+// Greet connects as Send does, with TLS and the login, and sends nothing. An error is a *MailError.
+func (m *Mailer) Greet(ctx context.Context) error {
+	return m.converse(ctx, func(ctx context.Context, c *gomail.Client) error { return c.DialWithContext(ctx) })
+}
+
+// converse has one conversation with the mail server, within the time of one mail.
+func (m *Mailer) converse(ctx context.Context, do func(context.Context, *gomail.Client) error) error {
+	ctx, cancel := context.WithTimeout(ctx, m.opts.Timeout)
+	defer cancel()
 	// go-mail leaves a connection open when the conversation fails, and extends its deadline with each command.
 	wire := &mailWire{timeout: min(mailDialTimeout, m.opts.Timeout)}
 	defer wire.close()
@@ -145,30 +161,7 @@ func (m *Mailer) Send(ctx context.Context, in *Mail) error {
 	if err != nil {
 		return &MailError{Says: "the mail server's settings do not do", cause: err}
 	}
-	// Once the server has taken the mail, what goes wrong with the goodbye is of no interest.
-	if err := c.DialAndSendWithContext(ctx, message); err != nil && !message.IsDelivered() {
-		failed := mailError(ctx, err)
-		failed.quotes = m.withoutLogin(err.Error())
-		return failed
-	}
-	return nil
-}
-
-// Greet connects as Send does, with TLS and the login, and sends nothing. An error is a *MailError.
-func (m *Mailer) Greet(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, m.opts.Timeout)
-	defer cancel()
-	wire := &mailWire{timeout: min(mailDialTimeout, m.opts.Timeout)}
-	defer wire.close()
-	defer context.AfterFunc(ctx, wire.close)()
-	if m.opts.TLS == MailTLSOnly {
-		wire.tls = m.tls()
-	}
-	c, err := m.client(wire)
-	if err != nil {
-		return &MailError{Says: "the mail server's settings do not do", cause: err}
-	}
-	if err := c.DialWithContext(ctx); err != nil {
+	if err := do(ctx, c); err != nil {
 		failed := mailError(ctx, err)
 		failed.quotes = m.withoutLogin(err.Error())
 		return failed

@@ -146,21 +146,16 @@ func (t *Tab) choose(ctx context.Context, label, value string) error {
 }
 
 // Tick ticks a check box or chooses one of several, by its label.
-func (t *Tab) Tick(label string) error { return t.check(label, true) }
-
-// Untick takes the tick away.
-func (t *Tab) Untick(label string) error { return t.check(label, false) }
-
-func (t *Tab) check(label string, want bool) error {
+func (t *Tab) Tick(label string) error {
 	return t.step("tick", label, func(ctx context.Context) error {
 		at, err := t.locate(ctx, "field", label)
-		if err != nil || at.Checked == want {
+		if err != nil || at.Checked {
 			return err
 		}
 		if err := t.clickAt(ctx, at); err != nil {
 			return err
 		}
-		if at, err = t.locate(ctx, "field", label); err == nil && at.Checked != want {
+		if at, err = t.locate(ctx, "field", label); err == nil && !at.Checked {
 			err = errors.New("the click changed nothing")
 		}
 		return err

@@ -105,20 +105,6 @@ type Published struct {
 	Deliveries          int
 }
 
-// Sample returns the data of a dialect's sample event.
-func (c *Client) Sample(ctx context.Context, name string) (eventType string, data json.RawMessage, err error) {
-	list, err := c.dialects(ctx)
-	if err != nil {
-		return "", nil, err
-	}
-	i := slices.IndexFunc(list, func(d dialect) bool { return d.Name == name && len(d.EventTypes) > 0 })
-	if i < 0 {
-		return "", nil, fmt.Errorf("dialect %s has no examples", name)
-	}
-	e := sampleOf(list[i])[0]
-	return e.Type, e.Example.Data, nil
-}
-
 // sampleOf returns the example to show first, as a list of one.
 func sampleOf(d dialect) []example {
 	i := slices.IndexFunc(platforms, func(p platform) bool { return p.Dialect == d.Name })

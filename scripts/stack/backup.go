@@ -24,11 +24,7 @@ func (s *Stack) Restore(ctx context.Context, database, file string) error {
 
 // client runs one of Postgres' client programs against the stack's Postgres.
 func (s *Stack) client(ctx context.Context, program string, args ...string) error {
-	data, err := s.notedDataDir()
-	if err != nil {
-		return err
-	}
-	pg, err := requirePostgres(ctx, dataMajor(data), s.Out)
+	pg, err := s.installation(ctx)
 	if err != nil {
 		return err
 	}

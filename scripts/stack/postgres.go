@@ -40,13 +40,18 @@ func (s *Stack) databaseURLAs(role, password, database string) string {
 	return u.String()
 }
 
-// startPostgres brings up Postgres on the stack's data, made on first use, with an empty database for Waybill.
-func (s *Stack) startPostgres(ctx context.Context) error {
+// installation returns the Postgres for the stack's data: of their version where there are some.
+func (s *Stack) installation(ctx context.Context) (pgInstall, error) {
 	data, err := s.notedDataDir()
 	if err != nil {
-		return err
+		return pgInstall{}, err
 	}
-	pg, err := requirePostgres(ctx, dataMajor(data), s.Out)
+	return requirePostgres(ctx, dataMajor(data), s.Out)
+}
+
+// startPostgres brings up Postgres on the stack's data, made on first use, with an empty database for Waybill.
+func (s *Stack) startPostgres(ctx context.Context) error {
+	pg, err := s.installation(ctx)
 	if err != nil {
 		return err
 	}
@@ -55,7 +60,8 @@ func (s *Stack) startPostgres(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if data, err = s.dataDir(who); err != nil {
+	data, err := s.dataDir(who)
+	if err != nil {
 		return err
 	}
 	if dataMajor(data) == 0 {
