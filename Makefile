@@ -10,9 +10,11 @@ ARGS ?=
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# Without cgo, as the tools are built: a first run compiles what they share of Go's own packages once.
+run: export CGO_ENABLED = 0
 run: ## bring up Waybill with Postgres, Temporal and the Web UI; Ctrl-C stops it; ARGS=-inbox prints the mails
 	@echo 'building the program that brings everything up...'
-	@go build -o $(BIN)/run ./scripts/run && exec $(BIN)/run $(ARGS)
+	@GOGC=off GOMEMLIMIT=1GiB go build -o $(BIN)/run ./scripts/run && exec $(BIN)/run $(ARGS)
 
 demo: ## tell a story of a minute on the Waybill of `make run`; ARGS=-examples publishes every dialect's examples instead
 	@go run ./scripts/demo $(ARGS)

@@ -21,7 +21,7 @@ type Waybill struct {
 // BuildWaybill builds the command of the checkout.
 func BuildWaybill(ctx context.Context, root, binary string, out *Printer) error {
 	return out.During("building waybill", func() error {
-		return command{dir: root}.run(ctx, "go", "build", "-o", binary, "./cmd/waybill")
+		return command{dir: root, env: compilerCollection}.run(ctx, "go", "build", "-o", binary, "./cmd/waybill")
 	})
 }
 
