@@ -120,11 +120,25 @@ func template(t *testing.T, values string, set ...string) (string, error) {
 	return helm(t, args...)
 }
 
+// helmTemplate renders the least values as a release of a name.
+func helmTemplate(t *testing.T, release string, args ...string) string {
+	t.Helper()
+	said, err := helm(t, append([]string{"template", release, "waybill", "--kube-version", "1.34", "--values", "waybill/ci/minimal-values.yaml"}, args...)...)
+	require.NoError(t, err, said)
+	return said
+}
+
 // render returns the manifests by kind and name.
 func render(t *testing.T, values string, set ...string) map[string]manifest {
 	t.Helper()
 	text, err := template(t, values, set...)
 	require.NoError(t, err, text)
+	return parse(t, text)
+}
+
+// parse returns rendered manifests by kind and name.
+func parse(t *testing.T, text string) map[string]manifest {
+	t.Helper()
 	all := map[string]manifest{}
 	documents := yaml.NewDecoder(strings.NewReader(text))
 	for {
@@ -185,18 +199,7 @@ func TestChart_Valid(t *testing.T) {
 				said, err := helm(t, "lint", "--strict", "--kube-version", "1.34", "waybill", "--set", "mode="+mode, "--values", "waybill/ci/"+values+"-values.yaml")
 				require.NoError(t, err, said)
 				require.NotContains(t, said, "WARNING")
-				program, err := strict()
-				require.NoError(t, err)
-				var manifests bytes.Buffer
-				for _, m := range render(t, values, "mode="+mode) {
-					if m.Kind != "ServiceMonitor" { // no API of Kubernetes itself; TestChart_ServiceMonitor looks at it
-						manifests.WriteString(m.text + "---\n")
-					}
-				}
-				cmd := exec.Command(program)
-				cmd.Stdin = &manifests
-				out, err := cmd.CombinedOutput()
-				require.NoError(t, err, string(out))
+				validate(t, render(t, values, "mode="+mode))
 			})
 		}
 	}
@@ -209,25 +212,62 @@ func TestChart_Refuses(t *testing.T) {
 	require.Error(t, err)
 	require.Contains(t, said, "these values are missing: secrets.name, database.url, temporal.address, secrets.owner, database.ownerURL")
 	for set, names := range map[string]string{
-		"settings.WAYBILL_API_KEY=hush":                              "WAYBILL_API_KEY",
-		"settings.WAYBILL_SMTP_PASSWORD=hush":                        "WAYBILL_SMTP_PASSWORD",
-		"settings.WAYBILL_ENCRYPTION_KEYS=hush":                      "WAYBILL_ENCRYPTION_KEYS",
-		"settings.WAYBILL_EGRESS_PROXY=hush":                         "WAYBILL_EGRESS_PROXY",
-		"settings.WAYBILL_DATABASE_URL=hush":                         "WAYBILL_DATABASE_URL",
-		"settings.LISTEN=hush":                                       "LISTEN",
-		"database.url=postgres://waybill_app:hush@postgres/waybill":  "/database/url",
-		"database.ownerURL=postgres://waybill:hush@postgres/waybill": "/database/ownerURL",
-		"temporal.address=temporal":                                  "/temporal/address",
-		"mode=alone":                                                 "/mode",
-		"api.replica=3":                                              "replica",
-		"networkPolicy.world.ports=null":                             "networkPolicy.world.ports is empty",
-		"networkPolicy.postgres.to=null":                             "networkPolicy.postgres.to is empty",
-		"networkPolicy.temporal.to=null":                             "networkPolicy.temporal.to is empty",
+		"settings.WAYBILL_API_KEY=hush":                                      "WAYBILL_API_KEY",
+		"settings.WAYBILL_SMTP_PASSWORD=hush":                                "WAYBILL_SMTP_PASSWORD",
+		"settings.WAYBILL_ENCRYPTION_KEYS=hush":                              "WAYBILL_ENCRYPTION_KEYS",
+		"settings.WAYBILL_EGRESS_PROXY=hush":                                 "WAYBILL_EGRESS_PROXY",
+		"settings.WAYBILL_DATABASE_URL=hush":                                 "WAYBILL_DATABASE_URL",
+		"settings.WAYBILL_LISTEN=127.0.0.1:8080":                             "WAYBILL_LISTEN",
+		"settings.WAYBILL_DISPATCH=true":                                     "WAYBILL_DISPATCH",
+		"settings.WAYBILL_TEMPORAL_NAMESPACE=other":                          "WAYBILL_TEMPORAL_NAMESPACE",
+		"settings.LISTEN=hush":                                               "LISTEN",
+		"database.url=postgres://waybill_app:hush@postgres/waybill":          "/database/url",
+		"database.ownerURL=postgres://waybill:hush@postgres/waybill":         "/database/ownerURL",
+		"database.url=postgres://waybill_app@postgres/waybill?password=hush": "/database/url",
+		"temporal.address=temporal":                                          "/temporal/address",
+		"nameOverride=My Hooks":                                              "/nameOverride",
+		"fullnameOverride=-":                                                 "/fullnameOverride",
+		"networkPolicy.dns.port=null":                                        "networkPolicy.dns.port is empty",
+		"mode=alone":                                                         "/mode",
+		"api.replica=3":                                                      "replica",
+		"networkPolicy.world.ports=null":                                     "networkPolicy.world.ports is empty",
+		"networkPolicy.postgres.to=null":                                     "networkPolicy.postgres.to is empty",
+		"networkPolicy.temporal.to=null":                                     "networkPolicy.temporal.to is empty",
 	} {
 		said, err := template(t, "minimal", set)
 		require.Error(t, err, set)
 		require.Contains(t, said, names, set)
 	}
+}
+
+// validate decodes manifests as strictly as the API of Kubernetes.
+func validate(t *testing.T, all map[string]manifest) {
+	t.Helper()
+	program, err := strict()
+	require.NoError(t, err)
+	var manifests bytes.Buffer
+	for _, m := range all {
+		if m.Kind != "ServiceMonitor" { // no API of Kubernetes itself; TestChart_ServiceMonitor looks at it
+			manifests.WriteString(m.text + "---\n")
+		}
+	}
+	cmd := exec.Command(program)
+	cmd.Stdin = &manifests
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+}
+
+// Names that are a number, a truth value or nothing to YAML stay names, and large numbers stay whole.
+func TestChart_OddValues(t *testing.T) {
+	t.Parallel()
+	text := helmTemplate(t, "on", "--set-string", "nameOverride=2026,fullnameOverride=yes,secrets.name=1e3,secrets.owner=007,priorityClassName=null,"+
+		"temporal.tls.certificate=12,temporal.tls.authority=0x1f,worker.autoscaling.metric=true,"+
+		"secrets.more[0].variable=WAYBILL_SMTP_PASSWORD,secrets.more[0].key=5,database.role=123",
+		"--set", "worker.autoscaling.enabled=true,worker.autoscaling.backlogPerWorker=20000000,migrate.activeDeadlineSeconds=2000000,terminationGracePeriodSeconds=3000000,serviceMonitor.enabled=true")
+	all := parse(t, text)
+	validate(t, all)
+	require.Equal(t, "on", all["Deployment/yes-api"].Metadata.Labels["app.kubernetes.io/instance"])
+	require.Contains(t, all["HorizontalPodAutoscaler/yes-worker"].text, `averageValue: "20000000"`)
 }
 
 // Every kind of pod is held to the restricted standard of Kubernetes, and can say how it is.

@@ -2,7 +2,9 @@ package helm_test
 
 import (
 	"fmt"
+	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,7 +12,40 @@ import (
 )
 
 // secretVariable matches the settings that nobody else may see.
-var secretVariable = regexp.MustCompile(`^WAYBILL_(DATABASE_URL|.*(PASSWORD|SECRET|TOKEN|KEYS?|PROXY))$`)
+var secretVariable = regexp.MustCompile(`^(` + strings.Join(secretVariables(), "|") + `)$`)
+
+// secretVariables are those that docs/configuration.md, which a test holds to the code, names as secrets.
+func secretVariables() (names []string) {
+	page, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		panic(err)
+	}
+	_, paragraph, _ := strings.Cut(string(page), "\nSecrets are no flags")
+	paragraph, _, _ = strings.Cut(paragraph, "\n\n")
+	for _, m := range regexp.MustCompile("`(WAYBILL_[A-Z_]+)_FILE`").FindAllStringSubmatch(paragraph, -1) {
+		names = append(names, m[1])
+	}
+	return names
+}
+
+// Every secret there is is refused as a setting, and taken from a Secret.
+func TestChart_TakesEverySecret(t *testing.T) {
+	t.Parallel()
+	require.Greater(t, len(secretVariables()), 7)
+	fixed := []string{"WAYBILL_DATABASE_URL", "WAYBILL_DATABASE_PASSWORD", "WAYBILL_API_KEY", "WAYBILL_ENCRYPTION_KEYS"} // by values of their own
+	for _, variable := range secretVariables() {
+		for _, setting := range []string{variable, variable + "_FILE"} {
+			said, err := template(t, "minimal", "settings."+setting+"=hush")
+			require.Error(t, err, setting)
+			require.Contains(t, said, setting)
+		}
+		if slices.Contains(fixed, variable) {
+			continue
+		}
+		all := render(t, "minimal", "secrets.more[0].variable="+variable, "secrets.more[0].key=it")
+		require.Equal(t, "/run/waybill/it", all["Deployment/wb-waybill-worker"].Spec.Template.Spec.Containers[0].env(variable+"_FILE"))
+	}
+}
 
 // Secrets come from files of Secrets that are there already: none is made, and none is in a setting, an argument or a variable. Each kind of
 // pod has the files that it needs.
@@ -56,8 +91,11 @@ func TestChart_OwnerMigratesOnly(t *testing.T) {
 			require.Equal(t, "Job", m.Kind)
 			require.Equal(t, "pre-install,pre-upgrade", m.Metadata.Annotations["helm.sh/hook"])
 			p := m.Spec.Template.Spec
-			require.Len(t, p.Volumes, 1)
+			require.Contains(t, m.text, "restartPolicy: Never", "or its last log goes with it")
 			require.Equal(t, "waybill-owner", p.Volumes[0].Secret.SecretName)
+			for _, v := range p.Volumes[1:] {
+				require.Equal(t, "dialects", v.Name, "the values name it")
+			}
 			require.Empty(t, p.Containers[0].EnvFrom, "at the first installation there are no settings yet")
 			require.Empty(t, p.ServiceAccountName, "nor is there an account")
 			require.NotEmpty(t, p.Containers[0].env("WAYBILL_DATABASE_ROLE"))
@@ -124,6 +162,31 @@ func TestChart_Network(t *testing.T) {
 	}
 }
 
+// A pod reaches the ports that its URLs name, the migration's too, or those that are given.
+func TestChart_NetworkPorts(t *testing.T) {
+	t.Parallel()
+	ports := func(set ...string) string {
+		all := render(t, "minimal", set...)
+		return fmt.Sprint(all["NetworkPolicy/wb-waybill"].Spec.Egress[0].Ports, all["NetworkPolicy/wb-waybill-worker"].Spec.Egress[0].Ports)
+	}
+	require.Equal(t, "[{TCP 5432}] [{TCP 7233}]", ports())
+	require.Equal(t, "[{TCP 6432} {TCP 5432}] [{TCP 443}]", ports("database.url=postgres://waybill_app@pooler:6432/waybill", "temporal.address=temporal.example.com:443"))
+	require.Equal(t, "[{TCP 5433} {TCP 5432} {TCP 5}] [{TCP 7233}]", ports(
+		`database.url=postgres://a@one:5433\,[fd00::7]/waybill?application_name=x@y:99`, "database.ownerURL=postgres://b@[fd00::7]:5/waybill"))
+	require.Equal(t, "[{TCP 7}] [{TCP 8} {TCP 9}]", ports("networkPolicy.postgres.ports={7}", "networkPolicy.temporal.ports={8,9}"))
+}
+
+// Files of the operator's are in every pod.
+func TestChart_Files(t *testing.T) {
+	t.Parallel()
+	all := pods(render(t, "everything"))
+	require.Len(t, all, 3)
+	for name, m := range all {
+		require.Contains(t, m.text, "mountPath: /dialects", name)
+		require.Contains(t, m.text, "configMap:", name)
+	}
+}
+
 // Workers are scaled by the backlog where that is asked for; their number is then the scaler's. Budgets are for what there are two of.
 func TestChart_Scaling(t *testing.T) {
 	t.Parallel()
@@ -140,7 +203,7 @@ func TestChart_Scaling(t *testing.T) {
 	require.Nil(t, all["Deployment/everything-worker"].Spec.Replicas)
 	require.NotNil(t, all["Deployment/everything-api"].Spec.Replicas)
 	require.Equal(t, 3, scaler.Spec.MinReplicas)
-	require.Contains(t, scaler.text, "name: waybill_backlog_events")
+	require.Contains(t, scaler.text, `name: "waybill_backlog_events"`)
 	require.Contains(t, scaler.text, `averageValue: "500"`)
 	require.Contains(t, all, "PodDisruptionBudget/everything-worker")
 	require.NotContains(t, render(t, "everything", "mode=together"), "HorizontalPodAutoscaler/everything-worker")

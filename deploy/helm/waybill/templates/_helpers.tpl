@@ -13,16 +13,17 @@
 {{- end }}
 {{- end }}
 
+{{/* Names are quoted everywhere: 2026 and "on" are names to Kubernetes, and to YAML something else. */}}
 {{- define "waybill.selector" -}}
-app.kubernetes.io/name: {{ include "waybill.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "waybill.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "waybill.labels" -}}
 {{ include "waybill.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | quote }}
 {{- end }}
 
 {{- define "waybill.image" -}}
@@ -57,7 +58,7 @@ seccompProfile:
 
 {{- define "waybill.placement" -}}
 {{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .Values.nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}
@@ -75,6 +76,15 @@ imagePullSecrets: {{- toYaml . | nindent 2 }}
 
 {{/* The port of /metrics where it has one of its own. */}}
 {{- define "waybill.metricsPort" -}}9464{{- end }}
+
+{{/* The ports of a URL's or an address's hosts, by spaces: "default" for a host that names none. */}}
+{{- define "waybill.ports" -}}
+{{- $ports := list }}
+{{- range $host := splitList "," (regexReplaceAll "[/?].*$" (regexReplaceAll "^[a-z]+://[^@/]*@" .hosts "") "") }}
+{{- $ports = append $ports (regexFind ":[0-9]+$" $host | trimPrefix ":" | default $.default) }}
+{{- end }}
+{{- join " " (uniq $ports) }}
+{{- end }}
 
 {{- define "waybill.checkValues" -}}
 {{- $missing := list }}
