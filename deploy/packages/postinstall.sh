@@ -3,7 +3,9 @@
 set -eu
 
 if ! getent passwd waybill >/dev/null; then
-  useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin waybill
+  # A group of the name may be left of an earlier installation.
+  getent group waybill >/dev/null || groupadd --system waybill
+  useradd --system --gid waybill --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin waybill
 fi
 
 if [ -d /run/systemd/system ]; then

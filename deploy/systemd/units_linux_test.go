@@ -79,6 +79,17 @@ func TestUnits_CannotPassWithAMistake(t *testing.T) {
 	require.Error(t, err)
 }
 
+// A process comes back after a panic, which ends a Go program with the exit code of a wrong setting, however often it happens.
+func TestUnits_ComeBack(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("waybill@.service")
+	require.NoError(t, err)
+	require.Contains(t, string(text), "\nRestart=on-failure\n")
+	require.NotContains(t, string(text), "RestartPreventExitStatus")
+	unit, _, _ := strings.Cut(string(text), "\n[Service]\n")
+	require.Contains(t, unit, "\nStartLimitIntervalSec=0\n")
+}
+
 // Only the migration has the owner's password, only those who serve the API the administrator's key, and no secret is in a file of settings.
 func TestUnits_Credentials(t *testing.T) {
 	t.Parallel()

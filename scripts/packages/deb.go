@@ -33,6 +33,7 @@ var wanted = map[string]int64{
 	"/usr/share/bash-completion/completions/waybill":               0o644,
 	"/usr/share/zsh/vendor-completions/_waybill":                   0o644,
 	"/usr/share/fish/vendor_completions.d/waybill.fish":            0o644,
+	"/usr/share/waybill/setup-namespace.sh":                        0o755,
 	"/usr/share/doc/waybill/copyright":                             0o644,
 	"/usr/share/doc/waybill/THIRD_PARTY_NOTICES":                   0o644,
 }
