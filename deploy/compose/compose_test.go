@@ -118,7 +118,20 @@ func TestCompose_EnvScript(t *testing.T) {
 	require.Contains(t, slices.Collect(maps.Keys(p.Services)), "receiver")
 	require.Equal(t, "172.30.57.0/28:8090", *p.Services["waybill"].Environment["WAYBILL_EGRESS_ALLOW_CIDRS"])
 	require.Equal(t, "172.30.57.0/28", p.Networks["demo"].Ipam.Config[0].Subnet)
+	require.NoError(t, os.Remove(env))
 	require.Error(t, exec.Command("sh", script, "demonstration").Run())
+	require.NoFileExists(t, env, "it was called wrongly, and nothing was begun")
+
+	// What compose takes for a value stays, however it is written; what is empty does not.
+	written := "WAYBILL_API_KEY=\nPOSTGRES_PASSWORD=''\nexport TEMPORAL_PASSWORD = '\"kept\"'\n DEMO_SUBNET=\"10.9.8.0/28\"\n"
+	require.NoError(t, os.WriteFile(env, []byte(written), 0o600))
+	demo = run("demo")
+	p, err = load(t, demo)
+	require.NoError(t, err, "the error says to run it")
+	require.Equal(t, `"kept"`, *p.Services["temporal"].Environment["POSTGRES_PWD"])
+	require.Equal(t, "10.9.8.0/28:8090", *p.Services["waybill"].Environment["WAYBILL_EGRESS_ALLOW_CIDRS"])
+	require.Equal(t, "10.9.8.0/28", p.Networks["demo"].Ipam.Config[0].Subnet, "another network of the machine may have the usual one")
+	require.Equal(t, demo, run("demo"))
 }
 
 // A password reaches its services as it stands in .env, whatever is in it.
