@@ -79,6 +79,86 @@ func TestAlerts_AreTested(t *testing.T) {
 	}
 }
 
+// ruleTest is a case of rules.test.yaml.
+type ruleTest struct {
+	Interval string `yaml:"interval"`
+	Series   []struct {
+		Series string `yaml:"series"`
+		Values string `yaml:"values"`
+	} `yaml:"input_series"`
+	Rules []struct {
+		Name   string `yaml:"alertname"`
+		Time   string `yaml:"eval_time"`
+		Alerts []struct {
+			Labels      map[string]string `yaml:"exp_labels"`
+			Annotations map[string]string `yaml:"exp_annotations"`
+		} `yaml:"exp_alerts"`
+	} `yaml:"alert_rule_test"`
+}
+
+// label gives every series of a case, and what is expected of it, a further label.
+func (c *ruleTest) label(name, value string) {
+	for i, s := range c.Series {
+		metric, labels, _ := strings.Cut(s.Series, "{")
+		c.Series[i].Series = fmt.Sprintf("%s{%s=%q,%s}", metric, name, value, strings.TrimSuffix(labels, "}"))
+	}
+	for _, r := range c.Rules {
+		for _, a := range r.Alerts {
+			a.Labels[name] = value
+		}
+	}
+}
+
+// Of two Waybills in one Prometheus, the trouble of one is told although the other is well, and it alone.
+func TestAlerts_TellWaybillsApart(t *testing.T) {
+	t.Parallel()
+	rules, err := filepath.Abs("prometheus/rules.yaml")
+	require.NoError(t, err)
+	for _, label := range []string{"job", "namespace"} {
+		var file struct {
+			Rules    []string   `yaml:"rule_files"`
+			Interval string     `yaml:"evaluation_interval"`
+			Tests    []ruleTest `yaml:"tests"`
+		}
+		readYAML(t, "prometheus/rules.test.yaml", &file)
+		fires, quiet := map[string]ruleTest{}, map[string]ruleTest{}
+		for _, c := range file.Tests {
+			name := c.Rules[0].Name
+			if len(c.Rules[0].Alerts) == 0 {
+				c.label(label, "well")
+				quiet[name] = c
+			} else if _, has := fires[name]; !has {
+				c.label(label, "ill")
+				fires[name] = c
+			}
+		}
+		file.Rules, file.Tests = []string{rules}, nil
+		for name, c := range fires {
+			c.Series = append(c.Series, quiet[name].Series...)
+			file.Tests = append(file.Tests, c)
+		}
+		text, err := yaml.Marshal(file)
+		require.NoError(t, err)
+		folder := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(folder, "apart.yaml"), text, 0o600))
+		require.NoError(t, promtool.Run(t.Context(), "..", folder, nil, "test", "rules", "apart.yaml"), label)
+	}
+}
+
+var bucket = regexp.MustCompile(`rate\((\w+)_bucket(?:\{([^}]*)\})?`)
+
+// Where Prometheus scrapes histograms natively there are no buckets, so a query asks for the native one too.
+func requireNative(t *testing.T, expr string) {
+	t.Helper()
+	for _, m := range bucket.FindAllStringSubmatch(expr, -1) {
+		native := "rate(" + m[1]
+		if m[2] != "" {
+			native += "{" + m[2] + "}"
+		}
+		require.Contains(t, expr, native+"[", "where histograms are native, this finds nothing")
+	}
+}
+
 var heading = regexp.MustCompile(`(?m)^### (\w+)$`)
 
 // Who is woken finds what it means, how to look and what to do.
@@ -96,6 +176,7 @@ func TestAlerts_HaveRunbooks(t *testing.T) {
 	for _, a := range alerts(t) {
 		require.False(t, seen[a.Name], "%s is there twice", a.Name)
 		seen[a.Name] = true
+		requireNative(t, a.Expr)
 		require.Contains(t, []string{"page", "ticket"}, a.Labels["severity"], a.Name)
 		require.NotEmpty(t, a.Annotations["summary"], a.Name)
 		require.Equal(t, "docs/operating.md#"+strings.ToLower(a.Name), a.Annotations["runbook_url"])
@@ -126,9 +207,14 @@ func panels(t *testing.T) []panel {
 	}
 	require.NoError(t, json.Unmarshal(text, &board))
 	require.Equal(t, "datasource", board.Templating.List[0].Type, "who imports it chooses the Prometheus")
+	require.Equal(t, "namespace", board.Templating.List[1].Name)
+	require.Equal(t, "job", board.Templating.List[2].Name)
 	require.NotEmpty(t, board.Panels)
 	return board.Panels
 }
+
+// metric matches a metric of a query with its selector.
+var metric = regexp.MustCompile(`\b(?:waybill|temporal|go|process)_[a-z0-9_]+(?:\{[^}]*\})?`)
 
 // Every query of the dashboard can be read by Prometheus, and every panel says what it shows and in what.
 func TestDashboard(t *testing.T) {
@@ -148,6 +234,10 @@ func TestDashboard(t *testing.T) {
 		require.NotEmpty(t, p.Targets, p.Title)
 		for _, target := range p.Targets {
 			n++
+			requireNative(t, target.Expr)
+			for _, selector := range metric.FindAllString(target.Expr, -1) {
+				require.Contains(t, selector, `namespace=~"$namespace",job=~"$job"`, "%s adds up several Waybills", target.Expr)
+			}
 			expr := strings.ReplaceAll(target.Expr, "$__rate_interval", "5m")
 			fmt.Fprintf(rules, "      - {record: \"dashboard:query%d\", expr: %q}\n", n, expr)
 		}
