@@ -114,8 +114,9 @@ func (s *Store) ingestOne(ctx context.Context, in store.Ingestion, without *dama
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
-	reject := &ingestion{store: s}
+	reject := &ingestion{store: s, Ingestion: in}
 	reject.reject(&step.rows[0], err)
+	reject.left(&step.rows[0], err)
 	return reject.out, s.transactHot(ctx, "quarantine a row", ingestQueries, func(tx hotTx) error { return reject.settle(ctx, tx) })
 }
 
@@ -232,8 +233,10 @@ func (g *ingestion) accept(ctx context.Context, a *acceptance) error {
 	for i, row := range g.prepared {
 		switch r := a.results[i]; {
 		case r.again: // it must follow another row with the same id: the next step takes it
+			g.left(row, nil)
 		case r.err != nil:
 			g.reject(row, r.err)
+			g.left(row, r.err)
 		default:
 			g.done.addInt(row.Position)
 			if r.out.Repeated {
@@ -307,6 +310,12 @@ func (g *ingestion) reject(row *outboxRow, err error) {
 	}
 	g.rejected.add(row.Position, err, row.TooLarge || row.Note != nil)
 	g.out.Quarantined++
+}
+
+func (g *ingestion) left(row *outboxRow, err error) {
+	if g.Left != nil {
+		g.Left(row.Key, err)
+	}
 }
 
 func (g *ingestion) settle(ctx context.Context, tx hotTx) error {

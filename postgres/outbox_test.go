@@ -2,6 +2,8 @@ package postgres_test
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -129,7 +131,11 @@ func TestIngest_EventID(t *testing.T) {
 
 	// Both in one step, and through the API.
 	b.exec(`SELECT publish('acme', 'order.confirmed', n::text::json, 'order-2') FROM (VALUES (1), (1), (2)) AS v (n)`)
-	require.Equal(t, store.Ingested{Published: 1, Repeated: 1, Quarantined: 1}, b.drain())
+	var left []webhook.Code
+	require.Equal(t, store.Ingested{Published: 1, Repeated: 1, Quarantined: 1}, b.drain(func(in *store.Ingestion) {
+		in.Left = func(_ webhook.EventKey, err error) { left = append(left, webhook.ErrorCode(err)) }
+	}))
+	require.Equal(t, []webhook.Code{"", "", "", webhook.CodeEventIDConflict}, left, "two must follow the first, and one of them must follow the other, and cannot")
 	row := webhook.OutboxRow{TenantID: "acme", Type: "order.confirmed", Data: []byte("1"), CreatedAt: now()}
 	id := "order-2"
 	row.EventID, row.Key = &id, publication("acme", "").Event.Key
@@ -255,9 +261,12 @@ func TestIngest_Poison(t *testing.T) {
 		}
 		return p, err
 	}
+	left := map[webhook.EventKey]webhook.Code{}
+	in.Left = func(row webhook.EventKey, err error) { left[row] = webhook.ErrorCode(err) }
 	out, err := drain(t.Context(), b.Store, in)
 	require.NoError(t, err)
 	require.Equal(t, store.Ingested{Published: 7, Quarantined: 3}, out)
+	require.Equal(t, []webhook.Code{webhook.CodeInvalid}, slices.Collect(maps.Values(left)), "of one there was a publication")
 	require.Equal(t, 7, b.count(`SELECT count(*) FROM events`))
 	var aside []string
 	require.NoError(t, b.db.Select(&aside, `SELECT data::text || ' ' || code FROM outbox_quarantine ORDER BY position`))

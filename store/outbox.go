@@ -20,6 +20,9 @@ type Ingestion struct {
 	// Prepare makes a row's publication. own is the tenant's own event type of the row's, if it has it. After CodeUnavailable the row stays in the outbox; any other error puts it into
 	// quarantine. It must not block.
 	Prepare func(row *webhook.OutboxRow, tenant *webhook.Tenant, own *webhook.OwnType) (*webhook.Publication, error)
+	// Left is told of a row that Prepare made a publication of and that is no event after the step: why it goes into quarantine, or nil
+	// where it is left to a later step. Prepare may have been called twice for a row. A nil Left: nobody is told.
+	Left func(row webhook.EventKey, err error)
 }
 
 // Ingested counts the results of the rows of one step.

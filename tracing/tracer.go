@@ -124,10 +124,18 @@ func (t *Tracer) Shared(ctx context.Context, name string, of []context.Context) 
 		return ctx, Span{}
 	}
 	var traced []trace.Span
+	var seen map[trace.SpanID]bool // the events of a batch have one span
 	for _, one := range of {
-		if span := trace.SpanFromContext(one); span.SpanContext().IsSampled() && len(traced) <= maxLinks {
-			traced = append(traced, span)
+		span := trace.SpanFromContext(one)
+		c := span.SpanContext()
+		if !c.IsSampled() || seen[c.SpanID()] || len(traced) > maxLinks {
+			continue
 		}
+		if seen == nil {
+			seen = map[trace.SpanID]bool{}
+		}
+		seen[c.SpanID()] = true
+		traced = append(traced, span)
 	}
 	if len(traced) == 0 {
 		return ctx, Span{}

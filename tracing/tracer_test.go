@@ -126,6 +126,23 @@ func TestTracer_Shared(t *testing.T) {
 	require.Empty(t, ended[1].Links(), "it is the parent")
 }
 
+// The events of a batch have one span, which is the parent of their transaction and no link of it.
+func TestTracer_Shared_Batch(t *testing.T) {
+	t.Parallel()
+	tracer, spans := setup(1000, sdktrace.AlwaysSample())
+	batch, open := tracer.Accept(t.Context(), "", "/v1", 3)
+	alone, other := tracer.Accept(t.Context(), "", "/v1", 1)
+	_, shared := tracer.Shared(t.Context(), "accept transaction", []context.Context{batch, batch, alone, batch})
+	shared.End(nil)
+	other.End(nil)
+	open.End(nil)
+	ended := spans.Ended()
+	require.Equal(t, trace.SpanContextFromContext(batch).SpanID(), ended[0].Parent().SpanID())
+	require.Len(t, ended[0].Links(), 1)
+	require.Len(t, ended[1].Links(), 1)
+	require.Empty(t, ended[2].Links())
+}
+
 // BenchmarkOff is what an event and its attempt pay for traces that are off.
 func BenchmarkOff(b *testing.B) {
 	var off *tracing.Tracer

@@ -31,14 +31,16 @@ type Ingester struct {
 	rows *prometheus.CounterVec
 	// trimmed counts the rows that were deleted from a full quarantine.
 	trimmed prometheus.Counter
-	// accepting are the spans of the rows of a step.
+	// accepting are the spans of the rows of a step, one of each, however often the step tries the row.
 	accepting []accepting
 }
 
-// accepting is the span of one row, and its context.
+// accepting is the span of one row, and its context. err is why the row does not become an event.
 type accepting struct {
+	row  webhook.EventKey
 	ctx  context.Context
 	span tracing.Span
+	err  error
 }
 
 // IngesterOptions are the dependencies and the settings of an Ingester.
@@ -72,7 +74,7 @@ func NewIngester(o IngesterOptions) *Ingester {
 		Name: "waybill_quarantine_trimmed_total", Help: "Rows that were deleted from the quarantine because it was full.",
 	})}
 	i.step = store.Ingestion{
-		Rows: ingestRows, RowBytes: o.MaxBytes, Dialects: slices.Sorted(maps.Keys(o.Dialects)), Prepare: i.prepare,
+		Rows: ingestRows, RowBytes: o.MaxBytes, Dialects: slices.Sorted(maps.Keys(o.Dialects)), Prepare: i.prepare, Left: i.left,
 	}
 	if o.Registerer != nil {
 		o.Registerer.MustRegister(i.rows, i.trimmed)
@@ -164,10 +166,29 @@ func (i *Ingester) trace(p *webhook.Publication) {
 	if i.opts.Tracer == nil {
 		return
 	}
+	if at := i.tracedAt(p.Event.Key); at >= 0 { // the step tries each row alone now
+		p.Traceparent, i.accepting[at].err = i.accepting[at].span.Traceparent(), nil
+		return
+	}
 	ctx, span := i.opts.Tracer.Accept(context.Background(), p.Traceparent, "", 1)
 	span.Event(tracing.Event{Tenant: p.Event.TenantID, ID: p.Event.ID, Type: p.Event.Type})
 	p.Traceparent = span.Traceparent()
-	i.accepting = append(i.accepting, accepting{ctx, span})
+	i.accepting = append(i.accepting, accepting{row: p.Event.Key, ctx: ctx, span: span})
+}
+
+func (i *Ingester) tracedAt(row webhook.EventKey) int {
+	return slices.IndexFunc(i.accepting, func(a accepting) bool { return a.row == row })
+}
+
+// left notes what becomes of a row that is no event. The span of one that a later step takes is forgotten: that step starts it anew.
+func (i *Ingester) left(row webhook.EventKey, err error) {
+	switch at := i.tracedAt(row); {
+	case at < 0:
+	case err == nil:
+		i.accepting = slices.Delete(i.accepting, at, at+1)
+	default:
+		i.accepting[at].err = err
+	}
 }
 
 // endSpans ends those of a step, with a span of what they shared.
@@ -182,7 +203,10 @@ func (i *Ingester) endSpans(err error) {
 	_, shared := i.opts.Tracer.Shared(context.Background(), "ingest", contexts)
 	shared.End(err)
 	for _, a := range i.accepting {
-		a.span.End(err)
+		if err != nil {
+			a.err = err
+		}
+		a.span.End(a.err)
 	}
 	i.accepting = nil
 }

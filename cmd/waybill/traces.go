@@ -3,12 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
+	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
+	"github.com/go-logr/logr"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/resource"
@@ -72,23 +73,26 @@ func parseTraceHeaders(text string) (map[string]string, error) {
 
 // startTraces sets up the export of traces, where there is a collector, and returns what ends it.
 func (p *process) startTraces(ctx context.Context) (end func(), err error) {
+	counts := newSpanCounts(p.metrics)
 	if p.TracesEndpoint == "" {
 		return func() {}, nil
 	}
+	// What OpenTelemetry says by itself, such as of a file that it cannot read, would go to standard error in a form of its own.
+	otel.SetLogger(logr.FromSlogHandler(p.log.Handler()))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { p.log.Warn("OpenTelemetry reports an error", "error", err) }))
 	to := p.TracesEndpoint
 	if u, err := url.Parse(to); err == nil && strings.Trim(u.Path, "/") == "" {
 		to = u.JoinPath("v1", "traces").String()
 	}
 	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(to), otlptracehttp.WithHeaders(p.traceHeaders),
-		otlptracehttp.WithTimeout(exportTimeout), otlptracehttp.WithCompression(otlptracehttp.GzipCompression))
+		otlptracehttp.WithTimeout(exportTimeout), otlptracehttp.WithCompression(otlptracehttp.GzipCompression), otlptracehttp.WithProxy(collectorProxy))
 	if err != nil {
 		return nil, fmt.Errorf("WAYBILL_TRACES_ENDPOINT: %w", err)
 	}
+	spans := newSpanExport(exporter, counts, p.traceHeaders, p.log)
 	provider := sdktrace.NewTracerProvider(
-		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(p.TracesRatio))),
-		sdktrace.WithResource(p.traceResource()),
-		sdktrace.WithBatcher(&reportedExporter{SpanExporter: exporter, log: p.log},
-			sdktrace.WithMaxQueueSize(queuedSpans), sdktrace.WithMaxExportBatchSize(exportSpans), sdktrace.WithExportTimeout(exportTimeout)),
+		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(p.TracesRatio))), sdktrace.WithResource(p.traceResource()),
+		sdktrace.WithSpanProcessor(spans),
 	)
 	p.tracer = tracing.New(provider, p.TracesCallerRate)
 	p.log.Info("traces are exported", "address", to, "percent", 100*p.TracesRatio)
@@ -101,29 +105,19 @@ func (p *process) startTraces(ctx context.Context) (end func(), err error) {
 	}, nil
 }
 
+// collectorProxy is the proxy of the environment. A collector that leads elsewhere is not followed: it would get the headers, which may have
+// a key, to wherever it likes, and a page that anybody may read would count as an answer.
+func collectorProxy(r *http.Request) (*url.URL, error) {
+	if r.Response != nil {
+		return nil, fmt.Errorf("the collector answers %s, which is not followed", r.Response.Status)
+	}
+	return http.ProxyFromEnvironment(r)
+}
+
 func (p *process) traceResource() *resource.Resource {
 	attributes := []attribute.KeyValue{attribute.String("service.name", p.TracesService), attribute.String("service.version", thisBuild().Version)}
 	for name, value := range p.TracesAttributes {
 		attributes = append(attributes, attribute.String(name, value))
 	}
 	return resource.NewSchemaless(attributes...)
-}
-
-// reportedExporter logs an outage of the collector once, and keeps it from OpenTelemetry's global error handler, which writes to standard error.
-type reportedExporter struct {
-	sdktrace.SpanExporter
-	log     *slog.Logger
-	failing atomic.Bool
-}
-
-// ExportSpans implements sdktrace.SpanExporter.
-func (e *reportedExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
-	err := e.SpanExporter.ExportSpans(ctx, spans)
-	switch {
-	case err != nil && !e.failing.Swap(true):
-		e.log.Warn("traces cannot be exported and are dropped; deliveries go on", "error", err)
-	case err == nil && e.failing.Swap(false):
-		e.log.Info("traces are exported again")
-	}
-	return nil
 }
