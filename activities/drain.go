@@ -242,7 +242,6 @@ func (d *drain) made(r drained) {
 	if r.out.holder != d.holder && !r.out.Status.Settled() {
 		d.unsent = append(d.unsent, r.id) // it was under way, or recorded, before this lease began, which is still to be used
 	}
-	d.a.metrics.queued.Inc()
 	d.pause(d.window.take(r.generation, r.out.Attempt))
 	d.beat.set(d.out.Attempts, d.out.Delivered, d.window.size)
 }

@@ -98,7 +98,10 @@ func statusClass(code int) string {
 
 // attempt counts an attempt. The lane comes from the workflow, whose input anybody with access to Temporal can write: one that is not
 // known counts as the isolated.
-func (m *metrics) attempt(lane Lane, r *Response, v webhook.Verdict) {
+func (m *metrics) attempt(lane Lane, queued bool, r *Response, v webhook.Verdict) {
+	if queued {
+		m.queued.Inc()
+	}
 	if lane != LaneFast {
 		lane = LaneIsolated
 	}

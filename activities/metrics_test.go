@@ -27,9 +27,9 @@ func TestMetrics_Attempt(t *testing.T) {
 	m := newMetrics(r)
 	before, err := testutil.GatherAndCount(r)
 	require.NoError(t, err)
-	m.attempt(LaneFast, &Response{StatusCode: 200}, webhook.Verdict{Outcome: webhook.OutcomeDelivered})
-	m.attempt(LaneIsolated, &Response{StatusCode: 200, ErrorClass: webhook.ErrorTimeout}, webhook.Verdict{Outcome: webhook.OutcomeRetryable, ErrorClass: webhook.ErrorTimeout})
-	m.attempt("made up", &Response{StatusCode: 777}, webhook.Verdict{Outcome: "odd", ErrorClass: "odd"})
+	m.attempt(LaneFast, false, &Response{StatusCode: 200}, webhook.Verdict{Outcome: webhook.OutcomeDelivered})
+	m.attempt(LaneIsolated, false, &Response{StatusCode: 200, ErrorClass: webhook.ErrorTimeout}, webhook.Verdict{Outcome: webhook.OutcomeRetryable, ErrorClass: webhook.ErrorTimeout})
+	m.attempt("made up", false, &Response{StatusCode: 777}, webhook.Verdict{Outcome: "odd", ErrorClass: "odd"})
 	after, err := testutil.GatherAndCount(r)
 	require.NoError(t, err)
 	require.Equal(t, before, after)
@@ -43,6 +43,6 @@ func BenchmarkMetrics_Attempt(b *testing.B) {
 	answer, verdict := &Response{StatusCode: 200}, webhook.Verdict{Outcome: webhook.OutcomeDelivered}
 	b.ReportAllocs()
 	for b.Loop() {
-		m.attempt(LaneFast, answer, verdict)
+		m.attempt(LaneFast, false, answer, verdict)
 	}
 }

@@ -48,7 +48,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	taken.answered(&answer)
 	plan := planOf(in, s, d)
 	verdict := d.Judge(plan.policy, in.DeliveryID, plan.position, answer.reply())
-	a.metrics.attempt(in.Lane, &answer, verdict)
+	a.metrics.attempt(in.Lane, in.Queue != nil, &answer, verdict)
 	span.Answered(answer.StatusCode, verdict.ErrorClass, verdict.Status)
 
 	a.failpoint("after-response")

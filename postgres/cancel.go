@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -53,8 +54,26 @@ func (s *Store) cancel(ctx context.Context, tenant string, id webhook.DeliveryID
 	}
 	if canceled != nil && !canceled.Test {
 		s.metrics.canceled(1)
+		if store.ActorOf(ctx).Name == webhook.ByWaybill { // a person's has its line of the audit log
+			s.logCanceled(ctx, &canceledRow{tenant, canceled.EventID, canceled.ID, canceled.EndpointID, canceled.Reason})
+		}
 	}
 	return canceled, nil
+}
+
+// canceledRow is a delivery that Waybill canceled by itself.
+type canceledRow struct {
+	TenantID   string             `db:"tenant_id"`
+	EventID    string             `db:"event_id"`
+	ID         webhook.DeliveryID `db:"id"`
+	EndpointID webhook.EndpointID `db:"endpoint_id"`
+	Reason     string             `db:"reason"`
+}
+
+// logCanceled writes the line of a delivery that nobody attempts any more, as activities does of one that an attempt settled badly.
+func (s *Store) logCanceled(ctx context.Context, c *canceledRow) {
+	s.log.LogAttrs(ctx, slog.LevelWarn, "a delivery is canceled", slog.String("tenant", c.TenantID), slog.String("event_id", c.EventID),
+		slog.String("delivery_id", c.ID.String()), slog.String("endpoint_id", c.EndpointID.String()), slog.String("reason", c.Reason))
 }
 
 // auditedDelivery writes the entry of what a person did to a delivery.

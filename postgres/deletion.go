@@ -63,6 +63,7 @@ func (s *Store) CancelDeliveriesOfDeleted(ctx context.Context, tenant string, en
 	for _, d := range canceled {
 		if d.Counted {
 			s.metrics.canceled(1)
+			s.logCanceled(ctx, &canceledRow{tenant, d.EventID, d.ID, endpoint, reason})
 		}
 		if !d.Queued {
 			owned = append(owned, d.HeldDelivery)

@@ -61,7 +61,8 @@ const expireHeld = `
 		UPDATE deliveries d SET status = 'canceled', indexed_status = 'canceled', reason = locked.reason, held_at = NULL, queue_due_at = NULL, asked = false, updated_at = $5
 		FROM locked WHERE d.id = locked.id RETURNING d.*
 	), counted AS (` + countCanceled + `)
-	SELECT (SELECT count(*) FROM expired) AS found, (SELECT count(*) FROM canceled WHERE NOT test) AS canceled`
+	SELECT x.found, c.id, c.tenant_id, c.event_id, c.endpoint_id, c.reason
+	FROM (SELECT count(*) AS found FROM expired) AS x LEFT JOIN (SELECT * FROM canceled WHERE NOT test) AS c ON true`
 
 // ExpireHeld implements store.Queues.
 func (s *Store) ExpireHeld(ctx context.Context, holds map[string]time.Duration, at time.Time, limit int) (more bool, err error) {
@@ -75,8 +76,12 @@ func (s *Store) ExpireHeld(ctx context.Context, holds map[string]time.Duration, 
 		reasons.addText("held for longer than " + webhook.Duration(hold).String())
 	}
 	var rows []struct {
-		Found    int `db:"found"`
-		Canceled int `db:"canceled"`
+		Found      int                 `db:"found"`
+		ID         *webhook.DeliveryID `db:"id"` // nil: nothing was canceled
+		TenantID   *string             `db:"tenant_id"`
+		EventID    *string             `db:"event_id"`
+		EndpointID *webhook.EndpointID `db:"endpoint_id"`
+		Reason     *string             `db:"reason"`
 	}
 	err = s.writers.use(func(writer int) error {
 		return s.selectHot(ctx, &rows, expireHeld, writer, dialects, times, reasons, at, limit)
@@ -84,7 +89,11 @@ func (s *Store) ExpireHeld(ctx context.Context, holds map[string]time.Duration, 
 	if err != nil {
 		return false, failed("expire held deliveries", err)
 	}
-	last := rows[len(rows)-1] // after a broken connection there may be a row of that one too
-	s.metrics.canceled(last.Canceled)
-	return last.Found == limit, nil
+	for _, r := range rows {
+		if r.ID != nil {
+			s.metrics.canceled(1)
+			s.logCanceled(ctx, &canceledRow{*r.TenantID, *r.EventID, *r.ID, *r.EndpointID, *r.Reason})
+		}
+	}
+	return rows[len(rows)-1].Found == limit, nil // after a broken connection there may be rows of that one too
 }

@@ -14,7 +14,8 @@ import (
 // a recovery or of a tenant takes back.
 type metrics struct {
 	delivered, exhausted, canceledOnes prometheus.Counter
-	// first and later are the latencies of what the first attempt delivered, and of what a later one did.
+	// first and later are the latencies of what the first attempt delivered, right after the publication, and of what a later one did, or an
+	// endpoint's queue: that waited for people.
 	first, later prometheus.Observer
 }
 
@@ -26,7 +27,7 @@ func newMetrics(r prometheus.Registerer, pool *sql.DB) *metrics {
 	}, []string{"status"})
 	latency := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "waybill_delivery_latency_seconds",
-		Help: "Time from the publication to the end of the attempt that delivered, by which attempt that was: the first, or a later one.",
+		Help: "Time from the publication to the end of the attempt that delivered, by which attempt that was: the first, or a later one or an endpoint queue's.",
 		// Classic buckets, for a Prometheus that does not scrape native histograms: from a fast receiver to the end of a retry policy.
 		Buckets:                        []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 43200},
 		NativeHistogramBucketFactor:    1.1,
@@ -43,8 +44,8 @@ func newMetrics(r prometheus.Registerer, pool *sql.DB) *metrics {
 	}
 }
 
-// recorded counts what attempts settled.
-func (m *metrics) recorded(rows []recordedRow) {
+// recorded counts what attempts settled. queued are the deliveries that an endpoint's queue attempted.
+func (m *metrics) recorded(rows []recordedRow, queued map[webhook.DeliveryID]bool) {
 	for i := range rows {
 		r := &rows[i]
 		if r.Test || !r.settled() {
@@ -54,7 +55,7 @@ func (m *metrics) recorded(rows []recordedRow) {
 		case webhook.StatusDelivered:
 			m.delivered.Inc()
 			to := m.later
-			if r.Attempts == 1 {
+			if r.Attempts == 1 && !queued[r.ID] {
 				to = m.first
 			}
 			// The clocks of the processes that accepted and delivered it may differ.

@@ -84,6 +84,18 @@ func TestMetrics_Settled(t *testing.T) {
 
 	require.EqualValues(t, 1, latencies(t, r, "first").GetSampleCount())
 	require.EqualValues(t, 1, latencies(t, r, "later").GetSampleCount())
+
+	// What an endpoint's queue delivers with the first attempt was held, or missed, for as long as people took.
+	on := b.endpoint("acme")
+	waited := b.held(on.ID)
+	b.enable(on.ID)
+	require.Len(t, b.claimQueue(on.ID, 1), 1)
+	queued := record("acme", waited.ID, 1, webhook.StatusDelivered)
+	queued.Queued = true
+	b.record(queued)
+	settled(t, r, "3", "1", "3")
+	require.EqualValues(t, 1, latencies(t, r, "first").GetSampleCount())
+	require.EqualValues(t, 2, latencies(t, r, "later").GetSampleCount())
 	require.NotNil(t, latencies(t, r, "first").Schema, "native, too")
 	require.NotEmpty(t, latencies(t, r, "first").GetBucket(), "and classic")
 	problems, err := testutil.GatherAndLint(r)

@@ -36,7 +36,7 @@ func (s *Store) recordGroup(ctx context.Context, in []*store.Record) ([]result[*
 		}
 		err := s.writers.use(func(writer int) error {
 			rows, err := record(ctx, writer, records)
-			s.metrics.recorded(rows)
+			s.metrics.recorded(rows, queuedOf(records))
 			open = takeRecorded(in, open, rows, results)
 			return err
 		})
@@ -48,6 +48,20 @@ func (s *Store) recordGroup(ctx context.Context, in []*store.Record) ([]result[*
 		results[i].out, results[i].err = s.unrecorded(ctx, in[i])
 	}
 	return results, nil
+}
+
+// queuedOf returns the deliveries that an endpoint's queue attempted; nil: there is none.
+func queuedOf(records []*store.Record) (queued map[webhook.DeliveryID]bool) {
+	for _, r := range records {
+		if !r.Queued {
+			continue
+		}
+		if queued == nil {
+			queued = map[webhook.DeliveryID]bool{}
+		}
+		queued[r.Attempt.DeliveryID] = true
+	}
+	return queued
 }
 
 // takeRecorded fills in the results of the records that were made, and returns the indexes of the others.
