@@ -42,7 +42,8 @@ const (
 type Reconciler struct {
 	opts     ReconcilerOptions
 	holder   string
-	mine     bool // whether the last round had the lease
+	mine     bool      // whether the last round had the lease
+	until    time.Time // when it ends, where it was had
 	interval time.Duration
 	rule     store.StallRule
 	metrics  reconcilerMetrics
@@ -104,21 +105,32 @@ func (r *Reconciler) round(ctx context.Context) error {
 		{"orphan workflows", r.findOrphans}, {"sweep", r.sweep},
 	}
 	// The lease covers the longest round and the wait for the next.
-	mine, err := r.opts.Log.ClaimReconciler(ctx, r.holder, r.interval+time.Duration(len(stages))*r.opts.StageTimeout)
+	lease := r.interval + time.Duration(len(stages))*r.opts.StageTimeout
+	until := time.Now().Add(lease)
+	mine, err := r.opts.Log.ClaimReconciler(ctx, r.holder, lease)
 	if err != nil {
+		if r.mine && time.Now().After(r.until) {
+			r.lose() // whoever reaches the database has it by now
+		}
 		return err
 	}
-	r.mine = mine
 	if !mine {
-		r.metrics.reset()
-		r.from, r.orphans, r.nextOrphans = store.Stalled{}, orphanSearch{}, time.Time{}
+		r.lose()
 		return nil
 	}
+	r.mine, r.until = true, until
 	var errs []error
 	for _, s := range stages {
 		errs = append(errs, r.run(ctx, s))
 	}
 	return errors.Join(errs...)
+}
+
+// lose forgets what belongs to the holder of the lease. The metrics of two processes would be added up or compared otherwise.
+func (r *Reconciler) lose() {
+	r.mine = false
+	r.metrics.reset()
+	r.from, r.orphans, r.nextOrphans = store.Stalled{}, orphanSearch{}, time.Time{}
 }
 
 // stage is a part of a round.

@@ -37,6 +37,7 @@ type memLog struct {
 	unswept  int
 	holder   string
 	fail     error // of the workflows
+	unleased error // of ClaimReconciler
 	// bad are events, by id, whose repair fails so; nil: it panics.
 	bad       map[string]error
 	lookedFor []string // by Lives
@@ -83,6 +84,9 @@ func (m *memLog) ClaimReconciler(ctx context.Context, holder string, lease time.
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.asked++
+	if m.unleased != nil {
+		return false, m.unleased
+	}
 	if m.holder == "" {
 		m.holder = holder
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -102,6 +103,27 @@ func TestReconciler_LeavesToTheQueue(t *testing.T) {
 	defer m.mu.Unlock()
 	require.Len(t, m.restarted[0].Deliveries, 1)
 	require.Equal(t, s.Deliveries[1].ID, m.restarted[0].Deliveries[0].ID)
+}
+
+// A process that does not reach the database has no lease any more once its time is over, and does not go on to tell what it saw before.
+func TestReconciler_LeaseEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newLog()
+		m.running[m.add(1, webhook.StatusPending).EventID] = true // late
+		r := reconcile(t, m)
+		pass := func(d time.Duration) float64 {
+			time.Sleep(d) // of the test's own clock
+			synctest.Wait()
+			return metric(t, r, "waybill_reconciler_stalled")
+		}
+		require.EqualValues(t, 1, pass(time.Minute))
+		m.mu.Lock()
+		m.unleased = errDown
+		m.mu.Unlock()
+		require.EqualValues(t, 1, pass(time.Minute), "nobody else can have the lease")
+		require.EqualValues(t, 0, pass(10*time.Minute))
+	})
 }
 
 func TestReconciler_EngineDown(t *testing.T) {

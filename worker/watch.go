@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -79,7 +80,6 @@ func (w *Watch) Run(ctx context.Context) {
 func (w *Watch) look(ctx context.Context) {
 	w.databaseSilent = w.tell(ctx, "the database", w.database, w.databaseSilent, w.readDatabase)
 	w.temporalSilent = w.tell(ctx, "Temporal", w.temporal, w.temporalSilent, w.opts.Ready)
-	w.round++
 }
 
 // tell asks a service and says in the log when it stops answering, and when it answers again.
@@ -102,15 +102,28 @@ func (w *Watch) tell(ctx context.Context, name string, up prometheus.Gauge, sile
 	return err != nil
 }
 
+// forget takes back what is not known any more: the last reading of a process that does not reach the database would be the highest of all
+// processes for ever.
+func (w *Watch) forget() {
+	for _, g := range []prometheus.Gauge{w.retrying, w.held, w.oldest} {
+		g.Set(math.NaN())
+	}
+	w.streaks.Reset()
+	w.round = 0 // the streaks are read with the first reading that succeeds
+}
+
 func (w *Watch) readDatabase(ctx context.Context) error {
 	t, err := w.opts.Store.CountTrouble(ctx, maxCounted)
 	if err != nil {
+		w.forget()
 		return err
 	}
 	w.retrying.Set(float64(t.Retrying))
 	w.held.Set(float64(t.Held))
 	w.oldest.Set(t.OldestSeconds)
-	if w.opts.TopEndpoints == 0 || w.round%topEvery != 0 {
+	round := w.round
+	w.round++
+	if w.opts.TopEndpoints == 0 || round%topEvery != 0 {
 		return nil
 	}
 	worst, err := w.opts.Store.WorstStreaks(ctx, min(w.opts.TopEndpoints, MaxTopEndpoints))
