@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"net"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,9 @@ const cancelTime = 2 * time.Second
 
 // ErrNoTLS is in the errors of all calls while the URL asks for TLS, which it does unless it says otherwise, and the server has none.
 var ErrNoTLS = errors.New("the database server does not speak TLS: add sslmode=disable to the URL where the way to it can be trusted")
+
+// ErrLogin is in the errors of all calls while the server does not let in who connects.
+var ErrLogin = errors.New("the database server refuses the user or the password")
 
 // connector makes connections on which no call waits longer than its context allows plus cancelTime. lib/pq alone would
 // wait forever: when a context ends it asks the server to cancel, and waits for the answer.
@@ -34,6 +38,9 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := inner.Connect(ctx)
 	if errors.Is(err, pq.ErrSSLNotSupported) {
 		return nil, ErrNoTLS
+	}
+	if e := pq.As(err); e != nil && e.Code.Class() == "28" { // invalid authorization
+		return nil, fmt.Errorf("%w: %w", ErrLogin, err)
 	}
 	if err != nil {
 		return nil, err

@@ -24,16 +24,23 @@ type Inspection struct {
 	Superuser bool   `db:"superuser"`
 	// Ahead is how far the clock of the server is ahead of this machine's, give or take Doubt.
 	Ahead, Doubt time.Duration `db:"-"`
-	// Applied is the last migration that was applied, 0: none. Newest is the last that this build has.
+	// Closed says that the role may not use the schema, so that nothing is known of what is in it.
+	Closed bool `db:"closed"`
+	// Applied is the last migration that was applied, 0: none; UnknownMigration: the role may not read which. Newest is the last that this
+	// build has.
 	Applied, Newest int64 `db:"-"`
 	// Lacks are the tables that the role may not read or write as the processes must.
 	Lacks []string `db:"-"`
 }
 
+// UnknownMigration stands for the last migration where the role may not read which it is.
+const UnknownMigration = -1
+
 const (
 	selectServer = `
 		SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS number, current_user AS role,
-			(SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser`
+			(SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser,
+			EXISTS (SELECT FROM pg_namespace WHERE nspname = $1 AND NOT has_schema_privilege(oid, 'USAGE')) AS closed`
 
 	selectMigrated = `SELECT to_regclass('goose_db_version') IS NOT NULL`
 
@@ -56,7 +63,7 @@ func Inspect(ctx context.Context, url, schema string) (*Inspection, error) {
 	}
 	defer db.Close()
 	var i Inspection
-	if err := db.GetContext(ctx, &i, selectServer); err != nil {
+	if err := db.GetContext(ctx, &i, selectServer, o.Schema); err != nil {
 		return nil, failed("ask the database", err)
 	}
 	if i.Newest, err = newestMigration(); err != nil {
@@ -74,6 +81,10 @@ func Inspect(ctx context.Context, url, schema string) (*Inspection, error) {
 
 // tables looks at what the migrations made.
 func (i *Inspection) tables(ctx context.Context, db *sqlx.DB) error {
+	if i.Closed {
+		i.Applied = UnknownMigration
+		return nil
+	}
 	var migrated bool
 	if err := db.GetContext(ctx, &migrated, selectMigrated); err != nil || !migrated {
 		return err
@@ -86,6 +97,7 @@ func (i *Inspection) tables(ctx context.Context, db *sqlx.DB) error {
 		return err
 	}
 	if slices.Contains(i.Lacks, "goose_db_version") {
+		i.Applied = UnknownMigration
 		return nil
 	}
 	return db.GetContext(ctx, &i.Applied, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`)

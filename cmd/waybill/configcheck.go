@@ -73,15 +73,7 @@ func (c *config) check(command string) (*settings, error) {
 	}
 	s.clock = skewed(skew)
 	s.checkEgress(wrong)
-	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
-		wrong("WAYBILL_LISTEN", "is host:port such as 127.0.0.1:8080, not %q", c.Listen)
-	}
-	if _, _, err := net.SplitHostPort(c.WorkerListen); c.WorkerListen != "" && err != nil {
-		wrong("WAYBILL_WORKER_LISTEN", "is host:port such as 127.0.0.1:8081, not %q", c.WorkerListen)
-	}
-	if _, _, err := net.SplitHostPort(c.MetricsListen); c.MetricsListen != "" && err != nil {
-		wrong("WAYBILL_METRICS_LISTEN", "is host:port such as 127.0.0.1:9464, not %q", c.MetricsListen)
-	}
+	c.checkAddresses(command, wrong)
 	if _, _, err := net.SplitHostPort(c.TemporalAddress); err != nil {
 		wrong("WAYBILL_TEMPORAL_ADDRESS", "is host:port such as 127.0.0.1:7233, not %q", c.TemporalAddress)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"waybill/cmd/waybill/cli"
+	"waybill/webhook"
 )
 
 // checkTimeout bounds one check. They run beside each other, so that all of them take little longer.
@@ -78,11 +79,18 @@ func newDoctor(i invocation) *cobra.Command {
 // examine makes all checks.
 func examine(ctx context.Context, variables map[string]string, receiver string) []finding {
 	out := []finding{{"version", fine, thisBuild().String(), ""}}
-	s, err := readSettings("worker", variables) // the API's keys are nothing to check
+	command, says := "serve", "every setting has a value that can be"
+	if variables["WAYBILL_API_KEY"]+variables["WAYBILL_API_KEY"+fileSuffix] == "" {
+		command, says = "worker", says+"; WAYBILL_API_KEY is not set, which is enough for 'waybill worker' only"
+	}
+	s, err := readSettings(command, variables)
+	if err == nil {
+		_, err = loadCatalogue(s.DialectsDir)
+	}
 	if err != nil {
 		return append(out, finding{"configuration", fails, err.Error(), "Mend it; the other checks need it. 'waybill config' shows where each value comes from."})
 	}
-	out = append(out, finding{"configuration", fine, "every setting has a value that can be", ""})
+	out = append(out, finding{"configuration", fine, says, ""})
 	checks := []func(context.Context, *settings) []finding{
 		checkDatabase, checkSealed, checkTemporal, func(ctx context.Context, s *settings) []finding { return checkCalls(ctx, s, receiver) }, checkMailServer,
 	}
@@ -114,10 +122,13 @@ func writeFindings(out io.Writer, all []finding) {
 // quiet is the log of what a check calls, which the findings tell.
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// inTime says that a check had no time left, where that is the reason.
+// inTime is why a check failed: that it had no time left, or else its cause, without what the API would answer.
 func inTime(ctx context.Context, err error) string {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return fmt.Sprintf("no answer within %s", checkTimeout)
+	}
+	if known := (*webhook.Error)(nil); errors.As(err, &known) && known.Cause != nil {
+		err = known.Cause
 	}
 	return err.Error()
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,4 +76,9 @@ func TestDoctor_Down(t *testing.T) {
 	code, found = diagnosed(t, good("WAYBILL_STARTS=0"))
 	require.Equal(t, 1, code)
 	require.Contains(t, found["configuration"].Says, "WAYBILL_STARTS is from 1 to 1000")
+	for _, wrong := range []string{"WAYBILL_API_KEY=short", "WAYBILL_DIALECTS_DIR=/nowhere/at/all"} {
+		code, found = diagnosed(t, good(wrong))
+		require.Equal(t, 1, code)
+		require.Contains(t, found["configuration"].Says, strings.Split(wrong, "=")[0])
+	}
 }

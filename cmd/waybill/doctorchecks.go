@@ -30,7 +30,7 @@ const (
 func checkDatabase(ctx context.Context, s *settings) []finding {
 	i, err := postgres.Inspect(ctx, s.DatabaseURL, s.DatabaseSchema)
 	if err != nil {
-		return []finding{{"database", fails, inTime(ctx, err), "Is Postgres up, and are host, port, user, password and database of WAYBILL_DATABASE_URL right?"}}
+		return []finding{{"database", fails, inTime(ctx, err), databaseAdvice(err)}}
 	}
 	out := []finding{{"database", fine, "Postgres " + i.Version, ""}}
 	if i.Number < leastPostgres {
@@ -38,17 +38,21 @@ func checkDatabase(ctx context.Context, s *settings) []finding {
 	}
 	migrations := finding{"migrations", fine, fmt.Sprintf("all %d are applied to the schema %s", i.Newest, s.DatabaseSchema), ""}
 	switch {
-	case i.Applied == 0 && len(i.Lacks) == 0:
+	case i.Applied == postgres.UnknownMigration:
+		migrations = finding{"migrations", doubts, "not checked: " + i.Role + " may not read which are applied", "See the line of the role."}
+	case i.Applied == 0:
 		migrations = finding{"migrations", fails, "the schema " + s.DatabaseSchema + " has no tables", "Run: waybill migrate"}
-	case i.Applied < i.Newest && len(i.Lacks) == 0:
+	case i.Applied < i.Newest:
 		migrations = finding{"migrations", fails, fmt.Sprintf("%d of %d are applied", i.Applied, i.Newest), "Run: waybill migrate"}
 	case i.Applied > i.Newest:
 		migrations = finding{"migrations", doubts, fmt.Sprintf("the database has migration %d, this build knows %d", i.Applied, i.Newest), "A newer Waybill migrated it. Upgrade this one too."}
 	}
 	role := finding{"role", fine, i.Role + " may read and write the tables", ""}
-	switch {
+	switch grant := "Run waybill migrate as the owner with WAYBILL_DATABASE_ROLE=" + i.Role; {
+	case i.Closed:
+		role = finding{"role", fails, i.Role + " may not use the schema " + s.DatabaseSchema, grant}
 	case len(i.Lacks) > 0:
-		role = finding{"role", fails, i.Role + " may not read and write " + strings.Join(i.Lacks, ", "), "Run waybill migrate as the owner with WAYBILL_DATABASE_ROLE=" + i.Role}
+		role = finding{"role", fails, i.Role + " may not read and write " + strings.Join(i.Lacks, ", "), grant}
 	case i.Superuser:
 		role = finding{"role", doubts, i.Role + " is a superuser", "Give the processes a role of their own: WAYBILL_DATABASE_ROLE, see docs/operating.md."}
 	}
@@ -59,12 +63,24 @@ func checkDatabase(ctx context.Context, s *settings) []finding {
 	return append(out, migrations, role, clock)
 }
 
+// databaseAdvice is what to do where the database cannot be asked.
+func databaseAdvice(err error) string {
+	switch {
+	case errors.Is(err, postgres.ErrLogin):
+		return "Mend the user in WAYBILL_DATABASE_URL, or the password there or in WAYBILL_DATABASE_PASSWORD. A user that is right may be kept out by the server's pg_hba.conf."
+	case errors.Is(err, postgres.ErrNoTLS):
+		return "Mend WAYBILL_DATABASE_URL, or let the server speak TLS."
+	default:
+		return "Is Postgres up, and are host, port, user, password and database of WAYBILL_DATABASE_URL right?"
+	}
+}
+
 // checkSealed tries the encryption keys on what is stored.
 func checkSealed(ctx context.Context, s *settings) []finding {
 	const check = "encryption keys"
 	db, err := postgres.Open(postgres.Options{URL: s.DatabaseURL, Schema: s.DatabaseSchema, MaxConns: 2, Keys: s.keys, Logger: quiet()})
 	if err != nil {
-		return []finding{{check, fails, err.Error(), "Mend WAYBILL_ENCRYPTION_KEYS."}}
+		return []finding{{check, fails, err.Error(), "Mend the setting that it names."}}
 	}
 	defer db.Close()
 	switch err := wrongKeys(db.CheckKeys(ctx)); {

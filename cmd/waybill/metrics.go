@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -63,9 +62,9 @@ func (l scrapeLog) Println(v ...any) { l.Error("metrics cannot be read", "error"
 
 // serveMetrics serves /metrics at an address of their own until the context is done.
 func (p *process) serveMetrics(ctx context.Context, background *sync.WaitGroup) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.MetricsListen)
+	listener, err := openAddress(ctx, "WAYBILL_METRICS_LISTEN", p.MetricsListen)
 	if err != nil {
-		return fmt.Errorf("WAYBILL_METRICS_LISTEN: %w", err)
+		return err
 	}
 	routes := http.NewServeMux()
 	routes.Handle("GET /metrics", p.metrics.handler())

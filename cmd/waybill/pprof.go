@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/pprof"
 	"sync"
@@ -13,9 +11,9 @@ import (
 
 // servePprof serves Go's profiles on a separate address until the context is done.
 func servePprof(ctx context.Context, background *sync.WaitGroup, address string, log *slog.Logger) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	listener, err := openAddress(ctx, "WAYBILL_PPROF_LISTEN", address)
 	if err != nil {
-		return fmt.Errorf("WAYBILL_PPROF_LISTEN: %w", err)
+		return err
 	}
 	routes := http.NewServeMux()
 	routes.HandleFunc("/debug/pprof/", pprof.Index)

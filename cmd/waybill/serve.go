@@ -89,6 +89,13 @@ func serve(ctx context.Context, s *settings, log *slog.Logger, what parts) (err 
 
 // run serves until ctx is done or a part fails. Its background work continues until working is done.
 func (p *process) run(ctx, working context.Context, background *sync.WaitGroup, temporal client.Client, what parts) error {
+	listener, err := p.listen(ctx, what)
+	if err != nil {
+		return err
+	}
+	if listener != nil {
+		defer listener.Close() // where nothing serves it, because what follows fails
+	}
 	if p.PprofListen != "" {
 		if err := servePprof(working, background, p.PprofListen, p.log); err != nil {
 			return err
@@ -110,9 +117,9 @@ func (p *process) run(ctx, working context.Context, background *sync.WaitGroup, 
 	}
 	switch {
 	case what.api:
-		return p.serveAPI(ctx, p.watchBacklog(working, background))
-	case p.WorkerListen != "":
-		return p.serveOperation(ctx)
+		return p.serveAPI(ctx, listener, p.watchBacklog(working, background))
+	case listener != nil:
+		return p.serveOperation(ctx, listener)
 	}
 	<-ctx.Done()
 	return nil
@@ -187,14 +194,17 @@ func (p *process) closeStore() error {
 	return err
 }
 
-// checkKeys refuses keys that do not open what is stored, and a database that cannot be spoken to as configured. A database that does not answer, or has no tables yet, does not keep the process
-// from starting.
+// checkKeys refuses keys that do not open what is stored, and a database that cannot be spoken to as configured. A database that does not
+// answer, lets nobody in while its password is changed, or has no tables yet, does not keep the process from starting.
 func (p *process) checkKeys(ctx context.Context) error {
 	err := p.store.CheckKeys(ctx)
-	if errors.Is(err, postgres.ErrNoTLS) {
+	switch {
+	case errors.Is(err, postgres.ErrNoTLS):
 		return fmt.Errorf("WAYBILL_DATABASE_URL: %w", postgres.ErrNoTLS)
-	}
-	if err != nil && webhook.ErrorCode(err) != webhook.CodeInvalid {
+	case errors.Is(err, postgres.ErrLogin):
+		p.log.Error("the database refuses the user or the password of WAYBILL_DATABASE_URL; still trying", "error", err)
+		return nil
+	case err != nil && webhook.ErrorCode(err) != webhook.CodeInvalid:
 		p.log.Warn("the encryption keys were not checked", "error", err)
 		return nil
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // serveAPI serves the HTTP API until the context is done.
-func (p *process) serveAPI(ctx context.Context, backlog api.Backlog) error {
+func (p *process) serveAPI(ctx context.Context, listener net.Listener, backlog api.Backlog) error {
 	options := p.operationOptions()
 	options.Schemas, options.Dialects, options.Operational = p.catalogue, p.catalogue.dialects, p.catalogue.operational
 	options.AdminKeys, options.AllowHTTP = p.adminKeys, p.AllowHTTP
@@ -32,14 +32,14 @@ func (p *process) serveAPI(ctx context.Context, backlog api.Backlog) error {
 	}
 	defer pages.Close()
 	defer context.AfterFunc(ctx, pages.EndStreams)() // what goes on by itself must not keep the process from stopping
-	return p.listen(ctx, "WAYBILL_LISTEN", p.Listen, besides(server, pages), "the API listens")
+	return p.answer(ctx, listener, besides(server, pages), "the API listens")
 }
 
 // serveOperation serves the health and the metrics of a process without the API until the context is done.
-func (p *process) serveOperation(ctx context.Context) error {
+func (p *process) serveOperation(ctx context.Context, listener net.Listener) error {
 	server := api.NewOperation(p.operationOptions())
 	defer server.Close()
-	return p.listen(ctx, "WAYBILL_WORKER_LISTEN", p.WorkerListen, server, "health and metrics are served")
+	return p.answer(ctx, listener, server, "health and metrics are served")
 }
 
 // operationOptions are what health and metrics need.
@@ -51,13 +51,8 @@ func (p *process) operationOptions() api.Options {
 	return o
 }
 
-// listen serves on the address that a variable sets until the context is done, and then lets open requests finish, for
-// their share of the time to stop.
-func (p *process) listen(ctx context.Context, variable, address string, handler http.Handler, says string) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if err != nil {
-		return fmt.Errorf("%s: %w", variable, err)
-	}
+// answer serves a listener until the context is done, and then lets open requests finish, for their share of the time to stop.
+func (p *process) answer(ctx context.Context, listener net.Listener, handler http.Handler, says string) error {
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: p.HeaderTimeout, ReadTimeout: p.ReadTimeout, WriteTimeout: p.ReadTimeout + 30*time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: errorLog(p.log),
@@ -67,7 +62,7 @@ func (p *process) listen(ctx context.Context, variable, address string, handler 
 	go func() { failed <- server.Serve(listener) }()
 	select {
 	case err := <-failed:
-		return fmt.Errorf("%s: serve: %w", variable, err)
+		return fmt.Errorf("serve %s: %w", listener.Addr(), err)
 	case <-ctx.Done():
 	}
 	if err := server.Shutdown(p.stop.requests); err != nil {
