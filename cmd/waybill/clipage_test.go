@@ -26,7 +26,7 @@ func commandTable() string {
 			list(sub)
 		}
 	}
-	list(newRoot(invocation{}))
+	list(newRoot(invocation{}, nil))
 	return out.String()
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"log/slog"
 
 	"github.com/spf13/cobra"
@@ -16,8 +17,8 @@ const (
 	groupOther  = "other"
 )
 
-// newRoot returns the command `waybill` with all others below it.
-func newRoot(i invocation) *cobra.Command {
+// newRoot returns the command `waybill` with all others below it. The server's commands write to out.
+func newRoot(i invocation, out io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "waybill",
 		Short: "Delivers webhooks and does not lose them",
@@ -31,17 +32,19 @@ func newRoot(i invocation) *cobra.Command {
 	root.SetArgs(append([]string{}, i.args...)) // nil would be the arguments of the process
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetIn(i.in)
-	root.SetOut(i.out)
+	root.SetOut(out)
 	root.SetErr(i.err)
 	root.AddGroup(
 		&cobra.Group{ID: groupServer, Title: "Run Waybill"}, &cobra.Group{ID: groupPeople, Title: "Use a Waybill that runs"},
 		&cobra.Group{ID: groupOther, Title: "Other commands"},
 	)
+	people := cli.Commands(cli.Env{Environ: i.environ, In: i.in, Out: i.out, Err: i.err, Version: thisBuild().Version})
+	i.out = out
 	root.AddCommand(
 		newServe(i), newAPI(i), newWorker(i), newMigrate(i), newReseal(i), newRetention(i),
 		newConfig(i), newDoctor(i), newHealth(i), newVersion(i), newMan(),
 	)
-	for _, c := range cli.Commands(cli.Env{Environ: i.environ, In: i.in, Out: i.out, Err: i.err, Version: thisBuild().Version}) {
+	for _, c := range people {
 		c.GroupID = groupPeople
 		root.AddCommand(c)
 	}
@@ -144,6 +147,7 @@ func withSettings(i invocation, c *cobra.Command, uses []string, do func(context
 			return &cli.UsageError{Err: err}
 		}
 		log := newLogger(i.err, s)
+		defer tellLeftOutNow(log)
 		err = do(c.Context(), s, log)
 		if err != nil && s.LogFormat == "json" {
 			log.Error("the process ends", "error", err.Error())

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -44,6 +47,22 @@ func TestRun_Fails(t *testing.T) {
 	require.Empty(t, out)
 	require.Contains(t, messages, "waybill: ")
 	require.NotContains(t, messages, "See: waybill")
+}
+
+// fullDisk takes nothing.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// A command whose answer cannot be written has failed.
+func TestRun_FullDisk(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"config"}, {"version"}, {"--version"}, {"help"}, {"serve", "--help"}} {
+		messages := &bytes.Buffer{}
+		code := run(t.Context(), invocation{args: args, environ: good(), in: strings.NewReader(""), out: fullDisk{}, err: messages})
+		require.Equal(t, 1, code, args)
+		require.Contains(t, messages.String(), "no space left on device", args)
+	}
 }
 
 func TestRun_Help(t *testing.T) {

@@ -105,29 +105,35 @@ type config struct {
 	Failpoints     string        `env:"WAYBILL_FAILPOINTS" help:"kills the process at chosen places or sets its clock, for the fault suite. Leave it empty" see:"guarantees.md#failpoints"`
 }
 
-// readSettings reads and checks the settings of a command.
+// readSettings reads and checks the settings of a command. It reports all that is wrong.
 func readSettings(command string, variables map[string]string) (*settings, error) {
 	c, err := parseConfig(variables)
-	if err != nil {
+	if c == nil {
 		return nil, err
 	}
-	s, err := c.check(command)
-	if err != nil {
-		return nil, fmt.Errorf("the configuration does not do:\n%w", err)
+	s, wrong := c.check(command)
+	if wrong != nil {
+		wrong = fmt.Errorf("the configuration does not do:\n%w", wrong)
+	}
+	if err := errors.Join(err, wrong); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
 
-// parseConfig reads variables, and the files of secrets that they name.
+// parseConfig reads variables, and the files of secrets that they name. With an error it returns what it read where no value is missing in
+// it, and nil otherwise: what is missing would be told as wrong, too.
 func parseConfig(variables map[string]string) (*config, error) {
-	if err := errors.Join(checkNames(variables), readSecretFiles(variables)); err != nil {
-		return nil, err
-	}
+	names, files := checkNames(variables), readSecretFiles(variables)
 	var c config
-	if err := env.ParseWithOptions(&c, env.Options{Environment: variables}); err != nil {
-		return nil, nameVariables(err, variables)
+	err := env.ParseWithOptions(&c, env.Options{Environment: variables})
+	if err != nil {
+		err = nameVariables(err, variables)
 	}
-	return &c, nil
+	if err := errors.Join(files, err); err != nil {
+		return nil, errors.Join(names, err)
+	}
+	return &c, names
 }
 
 // checkNames refuses unknown WAYBILL_ variables, because a misspelled one would silently leave the default. It ignores

@@ -236,6 +236,20 @@ func TestConfig_ReportsEverythingAtOnce(t *testing.T) {
 	}
 }
 
+// A misspelled name, a file that is not there and a value of the wrong kind are told together, and so are a name and what is wrong otherwise.
+func TestConfig_ReportsEveryKindAtOnce(t *testing.T) {
+	t.Parallel()
+	_, err := parse(nil, good("WAYBILL_LISTN=x", "WAYBILL_SMTP_PASSWORD_FILE=/nowhere/at/all", "WAYBILL_STARTS=many", "WAYBILL_EXPRESS=si"))
+	for _, says := range []string{
+		"WAYBILL_LISTN is not a setting", "WAYBILL_SMTP_PASSWORD_FILE: open /nowhere", `WAYBILL_STARTS is "many"`, `WAYBILL_EXPRESS is "si"`,
+	} {
+		require.ErrorContains(t, err, says)
+	}
+	_, err = parse(nil, good("WAYBILL_LISTN=x", "WAYBILL_STARTS=0"))
+	require.ErrorContains(t, err, "WAYBILL_LISTN is not a setting")
+	require.ErrorContains(t, err, "WAYBILL_STARTS is from 1 to 1000, not 0")
+}
+
 func TestConfig_MigrateNeedsTheDatabaseOnly(t *testing.T) {
 	t.Parallel()
 	variables := func() map[string]string { return map[string]string{"WAYBILL_DATABASE_URL": "postgres://127.0.0.1/w"} }

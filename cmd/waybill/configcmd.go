@@ -105,7 +105,7 @@ func writeSettings(out io.Writer, all []shownSetting) {
 			group = s.Group
 			fmt.Fprintf(out, "%s:\n", group)
 		}
-		fmt.Fprintf(out, "  %s=%s (%s)\n%s\n", s.Variable, s.inWords(), s.from(), cli.Wrap(s.Meaning, "        "))
+		fmt.Fprintf(out, "  %s=%s (%s)\n%s\n", s.Variable, cli.Clean(s.inWords()), cli.Clean(s.from()), cli.Wrap(s.Meaning, "        "))
 	}
 }
 

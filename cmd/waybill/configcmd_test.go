@@ -103,7 +103,7 @@ func TestManAndCompletion(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "man")
 	code, _, messages := called(t, nil, "man", dir)
 	require.Zero(t, code, messages)
-	root := newRoot(invocation{err: new(bytes.Buffer)})
+	root := newRoot(invocation{err: new(bytes.Buffer)}, nil)
 	for _, c := range root.Commands() {
 		if !c.IsAvailableCommand() {
 			continue

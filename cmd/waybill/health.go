@@ -78,7 +78,11 @@ func healthAddresses(given string, variables map[string]string) ([]string, error
 // askHealth asks the addresses in turn. The first that answers decides.
 func askHealth(ctx context.Context, out io.Writer, addresses []string, path string) error {
 	// A proxy has no part in it.
-	asker := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	asker := &http.Client{
+		Transport: &http.Transport{DisableKeepAlives: true},
+		// Waybill leads nowhere else. What does is another program, whose page must not count as health.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	var errs []error
 	for _, address := range addresses {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)

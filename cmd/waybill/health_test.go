@@ -24,6 +24,8 @@ func TestHealthCommand(t *testing.T) {
 	}
 	ready, notReady := serve(200), serve(503)
 	_, port, _ := strings.Cut(ready, ":")
+	other := httptest.NewServer(http.RedirectHandler("http://"+ready+"/readyz", http.StatusFound))
+	t.Cleanup(other.Close)
 	const nowhere = "127.0.0.1:1"
 	for name, c := range map[string]struct {
 		environ, args []string
@@ -35,6 +37,7 @@ func TestHealthCommand(t *testing.T) {
 		"a worker":           {[]string{"WAYBILL_LISTEN=" + nowhere, "WAYBILL_WORKER_LISTEN=" + ready}, nil, 0, "ok: " + ready},
 		"an address":         {[]string{"WAYBILL_LISTEN=" + nowhere}, []string{"--address", ready}, 0, "ok: " + ready},
 		"not ready":          {[]string{"WAYBILL_LISTEN=" + notReady}, nil, 1, "answers 503 Service Unavailable"},
+		"another program":    {[]string{"WAYBILL_LISTEN=" + strings.TrimPrefix(other.URL, "http://")}, nil, 1, "answers 302 Found"},
 		"live and not ready": {[]string{"WAYBILL_LISTEN=" + notReady}, []string{"--live"}, 0, "/healthz"},
 		"nothing":            {[]string{"WAYBILL_LISTEN=" + nowhere}, nil, 1, "nothing answers at 127.0.0.1:1"},
 		"no address":         {[]string{"WAYBILL_LISTEN=8080"}, nil, 2, "host:port"},

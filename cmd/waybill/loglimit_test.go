@@ -46,6 +46,31 @@ func TestLogLimit_Storm(t *testing.T) {
 	})
 }
 
+// A storm that ends is told of although no further line of it comes, once, and so is one that goes on when the process ends.
+func TestLogLimit_StormEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, out := limited(slog.LevelInfo)
+		storm := func(lines int) {
+			for range lines {
+				l.Warn("a delivery is exhausted")
+			}
+		}
+		storm(linesAtOnce + 7)
+		time.Sleep(tellLeftOut) // of the test's own clock
+		synctest.Wait()
+		require.Contains(t, out.String(), `level=WARN msg="lines of a message were left out" message="a delivery is exhausted" left_out=7`)
+		time.Sleep(time.Hour)
+		require.Equal(t, 1, strings.Count(out.String(), leftOutLine))
+		storm(linesAtOnce + 2)
+		tellLeftOutNow(l)
+		tellLeftOutNow(l)
+		time.Sleep(time.Hour)
+		require.Equal(t, 2, strings.Count(out.String(), leftOutLine))
+		require.Contains(t, out.String(), "left_out=2")
+	})
+}
+
 // An outage is a few lines, whatever the parts are that tell of it. What is no outage passes, and so does the audit log.
 func TestLogLimit_Outage(t *testing.T) {
 	t.Parallel()
@@ -79,9 +104,12 @@ func TestLogLimit_ManyMessages(t *testing.T) {
 	t.Parallel()
 	limit := newLogLimit(slog.DiscardHandler)
 	for n := range 3 * maxMessages {
-		limit.counts.take(fmt.Sprint(n), false, time.Now())
+		limit.counts.take(fmt.Sprint(n, strings.Repeat(" and so on", 1000)), false, time.Now())
 	}
 	require.LessOrEqual(t, len(limit.counts.of), maxMessages)
+	for message := range limit.counts.of {
+		require.LessOrEqual(t, len(message), maxMessageBytes+len("..."))
+	}
 }
 
 // The SDK's lines have our form and our names; its chatter is for debug.

@@ -32,10 +32,14 @@ type invocation struct {
 
 // run carries out one command until it ends or the context is done, and returns the exit code.
 func run(ctx context.Context, i invocation) int {
-	root := newRoot(i)
+	out := &output{to: i.out}
+	root := newRoot(i, out)
 	command, err := refuseFlags(root, i.args)
 	if err == nil {
 		command, err = root.ExecuteContextC(ctx)
+	}
+	if err == nil {
+		err = out.failed
 	}
 	if logged := (*loggedError)(nil); err != nil && !errors.As(err, &logged) {
 		fmt.Fprintln(i.err, "waybill:", err)
@@ -45,4 +49,19 @@ func run(ctx context.Context, i invocation) int {
 		fmt.Fprintf(i.err, "See: %s --help\n", command.CommandPath())
 	}
 	return code
+}
+
+// output keeps the first failure to write: a command whose answer did not arrive, for a disk that is full, has failed.
+type output struct {
+	to     io.Writer
+	failed error
+}
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.to.Write(p)
+	if err != nil && o.failed == nil {
+		o.failed = fmt.Errorf("the output could not be written: %w", err)
+	}
+	return n, err
 }
