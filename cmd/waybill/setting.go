@@ -55,7 +55,7 @@ func (s setting) takes() string {
 		return cli.YesNo
 	case s.goType == reflect.TypeFor[time.Duration]():
 		return "duration"
-	case s.goType.Kind() == reflect.Slice:
+	case s.goType.Kind() == reflect.Slice, s.goType.Kind() == reflect.Map:
 		return "list"
 	case s.goType.Kind() == reflect.String && strings.HasSuffix(s.Variable, fileSuffix):
 		return "file"

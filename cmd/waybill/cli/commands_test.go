@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -8,7 +9,10 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
+
+	"waybill/client"
 )
 
 // visit calls do with each command that runs, at any depth.
@@ -42,6 +46,18 @@ func TestCommands_AreExplained(t *testing.T) {
 	})
 }
 
+// No flag takes the place of one from above, such as --url of all commands.
+func TestCommands_Flags(t *testing.T) {
+	t.Parallel()
+	visit(Commands(Env{}), func(c *cobra.Command) {
+		c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+			for up := c.Parent(); up != nil; up = up.Parent() {
+				require.Nil(t, up.PersistentFlags().Lookup(f.Name), "%s --%s hides the flag of the same name of %s", c.CommandPath(), f.Name, up.CommandPath())
+			}
+		})
+	})
+}
+
 // What is wrong with a call is found before anything is asked of the server, or at the latest before anything is changed.
 func TestCommands_WrongCalls(t *testing.T) {
 	t.Parallel()
@@ -71,6 +87,8 @@ func TestCommands_WrongCalls(t *testing.T) {
 		{"tenants list --api-key=hush", "a key is no flag"},
 		{"keys create --tenant a --name k --expires never", "--expires is a time"},
 		{"recoveries create --tenant a", "--endpoint is missing"},
+		{"listen --tenant a --forward-to http://127.0.0.1:1 --types order.*,order..x", `not "order..x"`},
+		{"listen --tenant a --forward-to http://127.0.0.1:1 --types ,", `not ""`},
 	} {
 		r := p.run(t, "", strings.Fields(c.call)...)
 		require.Equal(t, ExitUsage, r.code, "%s: %s", c.call, r.messages)
@@ -100,6 +118,44 @@ func TestCommands_CleanTheServersText(t *testing.T) {
 	refused := p.run(t, "", "tenants", "get", "a")
 	require.Equal(t, ExitFailed, refused.code)
 	require.Contains(t, refused.messages, "see WAYBILL_KEY and 'waybill profiles list'")
+}
+
+// Of a list that fails, nothing looks as if it were the whole list.
+func TestCommands_ListThatFails(t *testing.T) {
+	t.Parallel()
+	pages := 0
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("cursor") == "" && pages > 0 {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = w.Write([]byte(`{"data":[{"id":"acme","name":"Acme","dialect":"standard","created_at":"2026-05-27T14:32:00Z"}],"next_cursor":"2"}`))
+			return
+		}
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = w.Write([]byte(`{"type":"about:blank","title":"Forbidden","status":403,"detail":"this needs the admin key","code":"forbidden"}`))
+	}))
+	t.Cleanup(api.Close)
+	p := newPerson(t, "WAYBILL_URL="+api.URL, "WAYBILL_KEY=k")
+	for _, format := range []string{"table", "wide", "json"} {
+		pages = 0
+		r := p.run(t, "", "tenants", "list", "--all", "-o", format)
+		require.Equal(t, ExitFailed, r.code)
+		require.Empty(t, r.out, "the first page failed")
+		pages = 1
+		r = p.run(t, "", "tenants", "list", "--all", "-o", format)
+		require.Equal(t, ExitFailed, r.code)
+		require.Contains(t, r.messages, "this needs the admin key")
+		require.Contains(t, r.out, "acme")
+		require.False(t, json.Valid([]byte(r.out)), "half a list is no JSON")
+	}
+}
+
+// The reasons why nobody gets an event are said where there are some.
+func TestNobody(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "Nobody gets it: the tenant has no endpoints.", nobody(&client.RuledOut{}))
+	require.Equal(t, "Nobody gets it: 1 endpoint does not subscribe to its type.", nobody(&client.RuledOut{ByType: 1}))
+	require.Equal(t, "Nobody gets it: 2 endpoints do not subscribe to its type, and 1 endpoint has a filter that does not let it through.", nobody(&client.RuledOut{ByType: 2, ByFilter: 1}))
 }
 
 // A tenant's key needs no --tenant; an administrator's does.

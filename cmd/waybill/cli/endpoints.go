@@ -2,6 +2,7 @@ package cli
 
 import (
 	"iter"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -46,7 +47,7 @@ var endpointColumns = []column[client.Endpoint]{
 
 // endpointFields have none for what is secret, which --json takes from a file.
 var endpointFields = []field{
-	{"to", "url", aText, "where to deliver, such as https://example.com/hooks"},
+	{"to", "url", aText, "`URL` to deliver to, such as https://example.com/hooks"},
 	{"event-types", "event_types", aList, "types by commas, such as 'order.*,user.created', or '*'"},
 	{"description", "description", aText, "what it is for"},
 	{"filter", "filter", aValue, `attributes that events must have, such as '{"region":["eu"]}'`},
@@ -68,7 +69,7 @@ func newEndpoints(e Env) *cobra.Command {
 		one(s.open, e, about{"get ENDPOINT", "Show an endpoint", "Shows an endpoint.", "waybill endpoints get ep_0197122f3c4b7d1e8f00112233445566 --tenant acme"}, endpointColumns,
 			func(in call) (*client.Endpoint, error) { return in.client.GetEndpoint(in.ctx, in.tenant, in.args[0]) }),
 		newEndpointsCreate(s), newEndpointsUpdate(s),
-		newDelete(s, "endpoint", "ENDPOINT", "its deliveries that wait are canceled", func(in call) error { return in.client.DeleteEndpoint(in.ctx, in.tenant, in.args[0]) }),
+		newDelete(s, "endpoint", "ep_0197122f3c4b7d1e8f00112233445566", "its deliveries that wait are canceled", func(in call) error { return in.client.DeleteEndpoint(in.ctx, in.tenant, in.args[0]) }),
 		newEndpointsDisable(s), newEndpointsEnable(s), newEndpointsTest(s),
 		one(s.open, e, about{
 			"verify ENDPOINT", "Ask a receiver again whether it wants the deliveries", "Asks an endpoint's receiver for the proof that it wants the deliveries. When it gives it, the endpoint is enabled.",
@@ -225,12 +226,12 @@ func newEndpointsTest(s *scope) *cobra.Command {
 }
 
 // newDelete is a command that removes something for good.
-func newDelete(s *scope, what, argument, loss string, do func(call) error) *cobra.Command {
+func newDelete(s *scope, what, example, loss string, do func(call) error) *cobra.Command {
 	var yes bool
 	resource := what + "s"
 	c := done(s.open, s.env, about{
-		"delete " + argument, "Delete an " + what, "Deletes an " + what + " for good: " + loss + ". So --yes is required.",
-		"waybill " + resource + " delete " + argument + " --tenant acme --yes",
+		"delete " + strings.ToUpper(what), "Delete an " + what, "Deletes an " + what + " for good: " + loss + ". So --yes is required.",
+		"waybill " + resource + " delete " + example + " --tenant acme --yes",
 	}, "is deleted.", func(in call) error {
 		if !yes {
 			return Usagef("%s is deleted for good, and %s: say --yes", in.args[0], loss)

@@ -58,7 +58,7 @@ func newEvents(e Env) *cobra.Command {
 		one(s.open, e, about{"get EVENT", "Show an event with its data", "Shows an event with its data.", "waybill events get order-1001 --tenant acme -o json"}, eventColumns,
 			func(in call) (*client.Event, error) { return in.client.GetEvent(in.ctx, in.tenant, in.args[0]) }),
 		newEventsHistory(s), ofEvent,
-		newDelete(s, "event", "EVENT", "its data, attributes and recorded answers are erased, and deliveries that wait are canceled",
+		newDelete(s, "event", "order-1001", "its data, attributes and recorded answers are erased, and deliveries that wait are canceled",
 			func(in call) error { return in.client.EraseEvent(in.ctx, in.tenant, in.args[0]) }),
 	)
 	return MakeParent(c)

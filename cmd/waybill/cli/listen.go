@@ -97,6 +97,11 @@ func (f *listenFlags) read(e Env) (*listener, error) {
 		}
 		to.secret = webhook.SecretFromText(strings.TrimSpace(string(text)))
 	}
+	for _, pattern := range f.types {
+		if exact := strings.TrimSuffix(pattern, ".*"); pattern != "*" && !webhook.IsEventType(exact) {
+			return nil, Usagef("--types takes event types such as order.confirmed, order.* or *, not %q", pattern)
+		}
+	}
 	wants := &webhook.Endpoint{EventTypes: f.types}
 	if len(f.types) == 0 {
 		wants.EventTypes = []string{"*"}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -91,14 +92,28 @@ func (e Env) showReceipt(format *Format, r *client.Receipt) error {
 	}
 	fmt.Fprintf(e.Out, "%s is published, with %s.\n", clean(r.ID), counted(len(r.Deliveries), "delivery", "deliveries"))
 	if r.RuledOut != nil {
-		fmt.Fprintf(e.Out, "Nobody gets it: %s not subscribe to its type, and the filter of %d does not let it through.\n",
-			counted(r.RuledOut.ByType, "endpoint does", "endpoints do"), r.RuledOut.ByFilter)
+		fmt.Fprintln(e.Out, nobody(r.RuledOut))
 	}
 	t := newTable(e.Out)
 	for _, d := range r.Deliveries {
 		t.row(d.ID, d.EndpointID)
 	}
 	return t.end()
+}
+
+// nobody says why an event has no deliveries.
+func nobody(r *client.RuledOut) string {
+	var because []string
+	if r.ByType > 0 {
+		because = append(because, counted(r.ByType, "endpoint does", "endpoints do")+" not subscribe to its type")
+	}
+	if r.ByFilter > 0 {
+		because = append(because, counted(r.ByFilter, "endpoint has a filter that does", "endpoints have filters that do")+" not let it through")
+	}
+	if because == nil {
+		because = []string{"the tenant has no endpoints"}
+	}
+	return "Nobody gets it: " + strings.Join(because, ", and ") + "."
 }
 
 func counted(n int, singular, plural string) string {

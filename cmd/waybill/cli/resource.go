@@ -22,7 +22,7 @@ type scope struct {
 // newScope gives a command, and those below it, the flags that say which Waybill and which tenant.
 func newScope(e Env, c *cobra.Command) *scope {
 	s := &scope{connection: connect(e, c)}
-	c.PersistentFlags().StringVar(&s.tenant, "tenant", "", "id of the tenant; a key of a tenant needs none")
+	c.PersistentFlags().StringVar(&s.tenant, "tenant", "", "`id` of the tenant; a key of a tenant needs none")
 	return s
 }
 
@@ -168,7 +168,10 @@ func list[T any](e Env, format *Format, columns []column[T], items iter.Seq2[T, 
 	n := 0
 	for it, err := range items {
 		if err != nil {
-			_ = out.end() // what was listed so far is shown
+			// What was listed so far is shown. JSON stays open, so that nobody takes it for the whole list.
+			if n > 0 && !format.JSON() {
+				_ = out.end()
+			}
 			return explain(err)
 		}
 		if n++; limit > 0 && n > limit {

@@ -28,7 +28,7 @@ var tenantColumns = []column[client.Tenant]{
 var tenantFields = []field{
 	{"name", "name", aText, "name, for people"},
 	{"contact-email", "contact_email", aText, "who gets mail when an endpoint is in trouble"},
-	{"url", "url", aText, "the https address that the platform's users know it by"},
+	{"site", "url", aText, "the https address that the platform's users know it by"},
 	{"express", "express", aYesNo, "make first attempts without a workflow"},
 	{"retry", "retry", aValue, `waits between attempts, such as '{"policy":"table-5"}'`},
 	{"retention", "retention", aText, "how long bodies are kept, such as 720h"},

@@ -47,13 +47,8 @@ func newTrigger(e Env) *cobra.Command {
 			return WriteJSON(c.OutOrStdout(), receipt)
 		}
 		fmt.Fprintf(c.OutOrStdout(), "%s %s is published, to %s\n", args[0], clean(receipt.ID), counted(len(receipt.Deliveries), "endpoint", "endpoints"))
-		switch r := receipt.RuledOut; {
-		case r == nil:
-		case r.ByType+r.ByFilter == 0:
-			fmt.Fprintf(c.OutOrStdout(), "Nobody gets it: %s has no endpoints.\n", tenant)
-		default:
-			fmt.Fprintf(c.OutOrStdout(), "Nobody gets it: %s not subscribe to the type, %s its filter keeps it out.\n",
-				counted(r.ByType, "endpoint does", "endpoints do"), counted(r.ByFilter, "endpoint subscribes and", "endpoints subscribe and"))
+		if receipt.RuledOut != nil {
+			fmt.Fprintln(c.OutOrStdout(), nobody(receipt.RuledOut))
 		}
 		return nil
 	}
