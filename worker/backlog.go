@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -83,6 +84,9 @@ func (b *Backlog) Read(ctx context.Context) {
 	if err != nil {
 		if !b.unread && !errors.Is(ctx.Err(), context.Canceled) {
 			b.log.Warn("the backlog cannot be read; still trying", "error", err)
+		}
+		if b.unread { // not for a single reading that took too long: the next comes within seconds
+			b.gauge.Set(math.NaN())
 		}
 		b.unread = true
 		return

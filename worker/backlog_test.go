@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"log/slog"
+	"math"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -123,14 +124,22 @@ func TestBacklog_StoredDuringReading(t *testing.T) {
 // While the database cannot be read nothing is let in above the limit, and the answer is that of a database that is away.
 func TestBacklog_Unreadable(t *testing.T) {
 	t.Parallel()
-	b, c, _ := newBacklog(t, 2)
+	b, c, reg := newBacklog(t, 2)
+	c.set(1, nil)
+	b.Read(t.Context())
+	require.EqualValues(t, 1, metric(t, reg, "waybill_backlog_events"))
+	admit(t, b, 1)
 	c.set(0, webhook.Errorf(webhook.CodeUnavailable, "away"))
 	b.Read(t.Context())
-	admit(t, b, 2)
+	requireFull(t, b, webhook.CodeUnavailable)
+	require.EqualValues(t, 1, metric(t, reg, "waybill_backlog_events"), "one reading took too long")
+	b.Read(t.Context())
+	require.True(t, math.IsNaN(metric(t, reg, "waybill_backlog_events")), "nobody knows")
 	requireFull(t, b, webhook.CodeUnavailable)
 	c.set(2, nil)
 	b.Read(t.Context())
 	requireFull(t, b, webhook.CodeBacklogFull)
+	require.EqualValues(t, 2, metric(t, reg, "waybill_backlog_events"))
 }
 
 func TestBacklog_NoLimit(t *testing.T) {

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -169,6 +170,7 @@ func (u *Upkeep) forgetSecrets(ctx context.Context) error {
 func (u *Upkeep) countSetAside(ctx context.Context) error {
 	n, err := u.opts.Store.CountSetAside(ctx, maxSetAside)
 	if err != nil {
+		u.setAside.Set(math.NaN()) // as Watch does with what it does not know any more
 		return err
 	}
 	u.setAside.Set(float64(n))

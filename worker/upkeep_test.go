@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -120,6 +121,15 @@ func TestUpkeep_CountsWhatIsSetAside(t *testing.T) {
 			waybill_dispatches_set_aside 1
 			`), "waybill_dispatches_set_aside") == nil
 	})
+}
+
+// While nobody can count them, their number is none, rather than the last one that was read.
+func TestUpkeep_SetAsideUnknown(t *testing.T) {
+	t.Parallel()
+	dispatches := newDispatches()
+	dispatches.fail = errDown
+	_, r := upkeep(t, dispatches, &fakeStarter{})
+	eventually(t, func() bool { return math.IsNaN(metric(t, r, "waybill_dispatches_set_aside")) })
 }
 
 // Each old key has a count, 0 too: it says that the key may be removed.
