@@ -1,7 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"io"
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -26,6 +30,22 @@ func TestServe_AddressInUse(t *testing.T) {
 			require.Contains(t, messages, "address already in use")
 			require.NotContains(t, messages, "mail is off", "the worker has begun")
 		}
+	}
+}
+
+// A process that is told to stop while it starts begins nothing, and ends as every process that was told so.
+func TestServe_StoppedAtTheStart(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, command := range []string{"serve", "worker"} {
+		messages := &bytes.Buffer{}
+		code := run(ctx, invocation{
+			args: []string{command}, environ: tested("postgres://u:p@127.0.0.1:1/w", "public", "WAYBILL_LISTEN=localhost:0", "WAYBILL_WORKER_LISTEN=localhost:0"),
+			in: strings.NewReader(""), out: io.Discard, err: messages,
+		})
+		require.Zero(t, code, messages)
+		require.NotContains(t, messages.String(), "mail is off", "the worker has begun")
 	}
 }
 

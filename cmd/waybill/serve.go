@@ -56,7 +56,7 @@ func serve(ctx context.Context, s *settings, log *slog.Logger, what parts) (err 
 	if p.rules.Machine, err = activities.NewMachine(nil); err != nil {
 		return err
 	}
-	endTraces, err := p.startTraces(ctx)
+	endTraces, err := p.startTraces(context.WithoutCancel(ctx))
 	if err != nil {
 		return err
 	}
@@ -71,6 +71,9 @@ func serve(ctx context.Context, s *settings, log *slog.Logger, what parts) (err 
 	}
 	if err := p.checkKeys(ctx); err != nil {
 		return errors.Join(err, p.closeStore())
+	}
+	if ctx.Err() != nil { // it was told to stop before it began
+		return p.closeStore()
 	}
 	p.engine = engine.NewClient(temporal, engine.Options{
 		Namespace: s.TemporalNamespace, Endpoints: p.store, Failpoint: p.failpoint, Logger: log,
