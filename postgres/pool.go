@@ -52,7 +52,7 @@ func openPool(url, schema string, maxConns int, settings map[string]string) (*sq
 	cfg, err := pq.NewConfig(url)
 	if err != nil || url == "" {
 		// The parser's error may quote the password.
-		return nil, errors.New("the database URL is not a connection string such as postgres://user:password@host:5432/name?sslmode=disable")
+		return nil, errors.New("the database URL is not a connection string such as postgres://user:password@host:5432/name?sslmode=disable, or has an option behind the ? that is none")
 	}
 	cfg = cfg.Clone()
 	for name, value := range session {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -92,6 +93,9 @@ func (g given) show() []shownSetting {
 		}
 		if s.Secret {
 			shown.Flag, shown.Value = "", ""
+		}
+		if u, err := url.Parse(shown.Value); err == nil && u.User != nil { // where none is allowed, and only the check would say so
+			shown.Value = u.Redacted()
 		}
 		out = append(out, shown)
 	}

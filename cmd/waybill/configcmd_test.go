@@ -37,7 +37,8 @@ func TestConfig_Documented(t *testing.T) {
 // Every setting is shown with its value and where that comes from, and no secret is.
 func TestConfigCommand(t *testing.T) {
 	t.Parallel()
-	environ := good("WAYBILL_STARTS=7", "WAYBILL_LOG_LEVEL=", "WAYBILL_SMTP_PASSWORD_FILE=/run/secrets/smtp", "WAYBILL_KEY=hush-hush")
+	environ := good("WAYBILL_STARTS=7", "WAYBILL_LOG_LEVEL=", "WAYBILL_SMTP_PASSWORD_FILE=/run/secrets/smtp", "WAYBILL_KEY=hush-hush",
+		"WAYBILL_TRACES_ENDPOINT=http://user:hush-hush@collector:4318")
 	args := []string{"config", "--listen=127.0.0.1:9", "--express", "--temporal-api-key-file=/run/secrets/temporal"}
 	code, out, messages := called(t, environ, append(args, "-o", "json")...)
 	require.Zero(t, code, messages)
@@ -53,7 +54,7 @@ func TestConfigCommand(t *testing.T) {
 		"WAYBILL_LISTEN": {"127.0.0.1:9", "flag", ""}, "WAYBILL_EXPRESS": {"true", "flag", ""}, "WAYBILL_STARTS": {"7", "variable", ""},
 		"WAYBILL_LOG_LEVEL": {"info", "default", ""}, "WAYBILL_DRAIN_TIMEOUT": {"25s", "default", ""}, "WAYBILL_API_KEY": {"", "variable", ""},
 		"WAYBILL_SMTP_PASSWORD": {"", "file", "/run/secrets/smtp"}, "WAYBILL_TEMPORAL_API_KEY": {"", "file", "/run/secrets/temporal"},
-		"WAYBILL_EGRESS_PROXY": {"", "default", ""},
+		"WAYBILL_EGRESS_PROXY": {"", "default", ""}, "WAYBILL_TRACES_ENDPOINT": {"http://user:xxxxx@collector:4318", "variable", ""},
 	} {
 		require.Equal(t, want, [3]string{got[variable].Value, got[variable].Source, got[variable].File}, variable)
 	}
