@@ -1,12 +1,16 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"database/sql"
 	"encoding/base64"
 	"encoding/hex"
+	"io"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/lib/pq"
 	"github.com/stretchr/testify/require"
@@ -104,6 +108,26 @@ func TestDoctor_Login(t *testing.T) {
 		require.NotContains(t, found["database"].Says, "not available")
 		require.Contains(t, found["database"].Do, "WAYBILL_DATABASE_PASSWORD")
 	}
+}
+
+// A server that does not let the process in is told in the log as what it is. The process goes on, because the password may be changed at
+// the moment.
+func TestServe_Login(t *testing.T) {
+	t.Parallel()
+	db, err := sql.Open("postgres", postgrestest.URL(t))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	environ := tested(postgrestest.URLAs(t, anotherRole(t, db), "hush-hush", "serve"), "public", "WAYBILL_DRAIN_TIMEOUT=1s")
+	ctx, cancel := context.WithCancel(t.Context())
+	log, ended := &safeBuffer{}, make(chan int)
+	go func() {
+		ended <- run(ctx, invocation{args: []string{"worker"}, environ: environ, in: strings.NewReader(""), out: io.Discard, err: log})
+	}()
+	require.Eventually(t, func() bool { return strings.Contains(log.String(), "mail is off") }, 20*time.Second, time.Millisecond)
+	cancel()
+	require.Zero(t, <-ended)
+	require.Contains(t, log.String(), `level=ERROR msg="the database refuses the user or the password of WAYBILL_DATABASE_URL; still trying"`)
+	require.NotContains(t, log.String(), "hush-hush")
 }
 
 // A key that has the id of the one that sealed what is stored, and is another, is told.

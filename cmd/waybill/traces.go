@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"golang.org/x/net/http/httpguts"
 
 	"waybill/tracing"
 	"waybill/webhook"
@@ -60,7 +61,7 @@ func parseTraceHeaders(text string) (map[string]string, error) {
 	}
 	for i, entry := range strings.Split(text, ",") {
 		name, value, ok := strings.Cut(strings.TrimSpace(entry), ":")
-		if value = strings.TrimSpace(value); !ok || name == "" || value == "" || strings.ContainsAny(name, " \t") || !webhook.IsLine(value) {
+		if value = strings.TrimSpace(value); !ok || value == "" || !httpguts.ValidHeaderFieldName(name) || !webhook.IsLine(value) {
 			return nil, fmt.Errorf("has a bad entry %d: each is name:value", i+1)
 		}
 		headers[name] = value

@@ -29,6 +29,7 @@ func TestSettings_checkTraces(t *testing.T) {
 		"WAYBILL_TRACES_ENDPOINT is an https":       func(c *config) { c.TracesEndpoint = "http://user:hush-hush@collector" },
 		"WAYBILL_TRACES_HEADERS is set without":     func(c *config) { c.TracesEndpoint = "" },
 		"WAYBILL_TRACES_HEADERS has a bad entry 1:": func(c *config) { c.TracesHeaders = "hush-hush" },
+		"WAYBILL_TRACES_HEADERS has a bad entry 2:": func(c *config) { c.TracesHeaders = "a:b,naïve:hush-hush" },
 		"WAYBILL_TRACES_HEADERS has 33 entries":     func(c *config) { c.TracesHeaders = entries(33) },
 		"WAYBILL_TRACES_RATIO is from 0 to 1":       func(c *config) { c.TracesRatio = 1.1 },
 		"WAYBILL_TRACES_CALLER_RATE is from 0":      func(c *config) { c.TracesCallerRate = -1 },

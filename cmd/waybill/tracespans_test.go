@@ -39,7 +39,7 @@ func exports(t *testing.T, collector http.HandlerFunc) (p *process, end func(), 
 	server := httptest.NewServer(collector)
 	t.Cleanup(server.Close)
 	log = &safeBuffer{}
-	to := slog.New(slog.NewJSONHandler(log, nil))
+	to := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	p = &process{
 		settings: &settings{config: config{TracesEndpoint: server.URL, TracesRatio: 1}, traceHeaders: map[string]string{"X-Api-Key": "hush-hush"}},
 		log:      to, metrics: newRegistry(to),
@@ -119,4 +119,16 @@ func TestTraces_CollectorRedirects(t *testing.T) {
 		require.Contains(t, log.String(), http.StatusText(status))
 	}
 	require.Zero(t, elsewhere.Load())
+}
+
+// What OpenTelemetry says by itself is a line of the log, and has no header of the collector's.
+func TestTraces_OwnWords(t *testing.T) { // not parallel: the words of OpenTelemetry are the process's
+	t.Setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/at/all")
+	_, end, log := exports(t, func(http.ResponseWriter, *http.Request) {})
+	end()
+	require.Contains(t, log.String(), "/nowhere/at/all")
+	require.NotContains(t, log.String(), "hush-hush")
+	for line := range strings.Lines(log.String()) {
+		require.Regexp(t, "^time=.* level=", line)
+	}
 }
