@@ -12,6 +12,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -176,9 +177,16 @@ func parseEvent(text []byte) (*client.EventCreate, error) {
 		client.EventCreate
 		Data json.RawMessage `json:"data"`
 	}
+	if !utf8.Valid(text) {
+		return nil, errors.New("a byte is not UTF-8") // for which the server refuses a batch whole
+	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&parts); err != nil {
+	var wrong *json.UnmarshalTypeError
+	switch err := d.Decode(&parts); {
+	case errors.As(err, &wrong) && wrong.Field == "":
+		return nil, fmt.Errorf("not an event, which is a JSON object: %s", wrong.Value)
+	case err != nil:
 		return nil, fmt.Errorf("not an event: %s", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {

@@ -86,3 +86,20 @@ func TestBatch_Stops(t *testing.T) {
 	require.Equal(t, "500 published, 0 had been before, 0 failed.\n", r.out)
 	require.Contains(t, r.messages, "It stopped after line 500. Run it again with the same input")
 }
+
+// A line that no server can read stops no other.
+func TestBatch_LinesThatAreNoEvents(t *testing.T) {
+	t.Parallel()
+	var sizes []int
+	good := `{"type":"a.b","data":"é"}` + "\n"
+	r := batchOf(t, batchAPI(t, 300, 0, &sizes).URL, good+`{"type":"a.b","data":"`+"\xff"+`"}`+"\n"+"[]\n\"x\"\nnull\n"+good)
+	require.Equal(t, ExitFailed, r.code)
+	require.Equal(t, []int{2}, sizes)
+	require.Equal(t, "2 published, 0 had been before, 4 failed.\n", r.out)
+	for _, line := range []string{
+		"line 2: a byte is not UTF-8\n", "line 3: not an event, which is a JSON object: array\n", "line 4: not an event, which is a JSON object: string\n",
+		"line 5: the event has no type\n",
+	} {
+		require.Contains(t, r.messages, line)
+	}
+}

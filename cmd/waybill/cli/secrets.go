@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -36,14 +37,22 @@ func newRotate(open opener, e Env, a about, do func(call, *client.RotateSecret) 
 	return self
 }
 
+// upToMost is a number that the API counts up to 10,000.
+func upToMost(n int) string {
+	if n >= 10_000 {
+		return number(n) + " or more"
+	}
+	return number(n)
+}
+
 var statsColumns = []column[client.Stats]{
 	{"WINDOW", false, func(s client.Stats) string { return text(s.Window) }},
 	{"DELIVERED", false, func(s client.Stats) string { return number(s.Deliveries.Delivered) }},
 	{"EXHAUSTED", false, func(s client.Stats) string { return number(s.Deliveries.Exhausted) }},
 	{"CANCELED", false, func(s client.Stats) string { return number(s.Deliveries.Canceled) }},
-	{"HELD NOW", false, func(s client.Stats) string { return number(s.Deliveries.Held) }},
-	{"RETRYING NOW", false, func(s client.Stats) string { return number(s.Deliveries.Retrying) }},
-	{"PENDING NOW", false, func(s client.Stats) string { return number(s.Deliveries.Pending) }},
+	{"HELD NOW", false, func(s client.Stats) string { return upToMost(s.Deliveries.Held) }},
+	{"RETRYING NOW", false, func(s client.Stats) string { return upToMost(s.Deliveries.Retrying) }},
+	{"PENDING NOW", false, func(s client.Stats) string { return upToMost(s.Deliveries.Pending) }},
 	{"ATTEMPTS", false, func(s client.Stats) string { return number(s.Attempts) }},
 	{"ACCEPTED", false, func(s client.Stats) string {
 		if s.SuccessRate == nil {
@@ -58,11 +67,11 @@ var statsColumns = []column[client.Stats]{
 		return fmt.Sprintf("p50 %d, p95 %d, p99 %d", s.DurationMs.P50, s.DurationMs.P95, s.DurationMs.P99)
 	}},
 	{"STATUS CODES", false, func(s client.Stats) string {
-		out := ""
+		var out []string
 		for _, code := range slices.Sorted(maps.Keys(s.StatusCodes)) {
-			out += fmt.Sprintf("%s: %d  ", code, s.StatusCodes[code])
+			out = append(out, fmt.Sprintf("%s: %d", code, s.StatusCodes[code]))
 		}
-		return out
+		return strings.Join(out, ", ")
 	}},
 }
 
