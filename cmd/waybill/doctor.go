@@ -112,9 +112,14 @@ func examine(ctx context.Context, variables map[string]string, receiver string) 
 
 func writeFindings(out io.Writer, all []finding) {
 	for _, f := range all {
-		fmt.Fprintf(out, "%-4s  %-18s  %s\n", f.Verdict, f.Check, cli.Clean(f.Says))
+		indent := strings.Repeat(" ", 26)
+		lines := strings.Split(f.Says, "\n")
+		for i := range lines {
+			lines[i] = cli.Clean(lines[i])
+		}
+		fmt.Fprintf(out, "%-4s  %-18s  %s\n", f.Verdict, f.Check, strings.Join(lines, "\n"+indent))
 		if f.Do != "" {
-			fmt.Fprintf(out, "%s\n", cli.Wrap(f.Do, strings.Repeat(" ", 26)))
+			fmt.Fprintf(out, "%s\n", cli.Wrap(f.Do, indent))
 		}
 	}
 }

@@ -12,14 +12,27 @@ import (
 
 // newLogger returns the logger of a process. What libraries write with package log goes there too, so that every line has one form.
 func newLogger(out io.Writer, s *settings) *slog.Logger {
-	options := &slog.HandlerOptions{Level: s.logLevel}
-	var form slog.Handler = slog.NewTextHandler(out, options)
-	if s.LogFormat == "json" {
-		form = slog.NewJSONHandler(out, options)
-	}
-	l := slog.New(newLogLimit(form))
+	l := slog.New(newLogLimit(newLogForm(out, s)))
 	slog.SetDefault(l)
 	return l
+}
+
+// newLogForm returns what writes lines in the form that the settings name.
+func newLogForm(out io.Writer, s *settings) slog.Handler {
+	options := &slog.HandlerOptions{Level: s.logLevel}
+	if s.LogFormat == "json" {
+		options.ReplaceAttr = durationsWithUnits
+		return slog.NewJSONHandler(out, options)
+	}
+	return slog.NewTextHandler(out, options)
+}
+
+// durationsWithUnits writes durations as the text form does, "1.5s". JSON's own form is a number of nanoseconds, which nothing says.
+func durationsWithUnits(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }
 
 // errorLog is where a server of package net/http writes what goes wrong with a connection, which its other side may cause.
