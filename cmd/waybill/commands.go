@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net/url"
 
 	"github.com/spf13/cobra"
 
@@ -171,6 +172,14 @@ func noArguments(_ *cobra.Command, args []string) error {
 	case args[0] == "true" || args[0] == "false":
 		return cli.Usagef("unexpected argument %q: a flag for yes or no is written --express or --express=%s", args[0], args[0])
 	default:
-		return cli.Usagef("unexpected argument %q: settings are flags such as --listen=127.0.0.1:8080", args[0])
+		return cli.Usagef("unexpected argument %q: settings are flags such as --listen=127.0.0.1:8080", withoutPassword(args[0]))
 	}
+}
+
+// withoutPassword returns a text that may be a URL without the password in it. Where it stands, none may be, but people put one there.
+func withoutPassword(text string) string {
+	if u, err := url.Parse(text); err == nil && u.User != nil {
+		return u.Redacted()
+	}
+	return text
 }

@@ -22,6 +22,7 @@ func TestRun_WrongCalls(t *testing.T) {
 		"no such command":      {[]string{"rotate-the-tires"}, nil, `there is no command "rotate-the-tires"` + "\n"},
 		"help about none":      {[]string{"help", "migrat"}, nil, `there is no command "migrat", did you mean migrate?`},
 		"an argument":          {[]string{"serve", "now"}, nil, `unexpected argument "now": settings are flags`},
+		"a URL":                {[]string{"migrate", "postgres://u:hush-hush@127.0.0.1/w"}, nil, `unexpected argument "postgres://u:xxxxx@127.0.0.1/w"`},
 		"a misspelled flag":    {[]string{"serve", "--lisen=x"}, nil, "there is no flag --lisen, did you mean --listen?\nSee: waybill serve --help\n"},
 		"one dash":             {[]string{"serve", "-listen=127.0.0.1:1"}, nil, "-listen has one dash: write --listen\n"},
 		"one dash, retention":  {[]string{"retention", "-dry-run"}, good(), "-dry-run has one dash: write --dry-run\n"},

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -94,9 +93,7 @@ func (g given) show() []shownSetting {
 		if s.Secret {
 			shown.Flag, shown.Value = "", ""
 		}
-		if u, err := url.Parse(shown.Value); err == nil && u.User != nil { // where none is allowed, and only the check would say so
-			shown.Value = u.Redacted()
-		}
+		shown.Value = withoutPassword(shown.Value)
 		out = append(out, shown)
 	}
 	return out
