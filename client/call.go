@@ -46,13 +46,25 @@ func call[T any](ctx context.Context, c *Client, op *operation, options []CallOp
 		return nil, err
 	}
 	out := new(T)
-	if len(text) == 0 {
+	if _, none := any(out).(*struct{}); none && len(text) == 0 {
 		return out, nil
 	}
-	if err := json.Unmarshal(text, out); err != nil {
-		return nil, fmt.Errorf("client: %s %s: the answer is not what Waybill answers: %w", op.method, op.path, err)
+	if err := parse(text, out); err != nil {
+		return nil, fmt.Errorf("client: %s %s: %w", op.method, op.path, err)
 	}
 	return out, nil
+}
+
+// parse reads an answer. Nothing and null, which somebody else than Waybill answers, are no empty answer.
+func parse(text []byte, into any) error {
+	err := json.Unmarshal(text, into)
+	if err == nil && string(bytes.TrimSpace(text)) == "null" {
+		err = errors.New("it is null")
+	}
+	if err != nil {
+		return fmt.Errorf("the answer is not what Waybill answers: %w", err)
+	}
+	return nil
 }
 
 // callBytes makes a call, repeats it where that is safe and helps, and returns the body of the answer.
@@ -63,6 +75,9 @@ func callBytes(ctx context.Context, c *Client, op *operation, options []CallOpti
 	}
 	for _, option := range options {
 		option(o)
+	}
+	if err := o.check(); err != nil {
+		return nil, fmt.Errorf("client: %s %s: %w", op.method, op.path, err)
 	}
 	target, err := op.target()
 	if err != nil {
@@ -218,7 +233,7 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-// isJSON reports whether the answer is of a media type.
+// is reports whether the answer is of a media type.
 func (a *answer) is(mediaType string) bool {
 	given, _, err := mime.ParseMediaType(a.header.Get("Content-Type"))
 	return err == nil && given == mediaType

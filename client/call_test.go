@@ -147,15 +147,17 @@ func TestClient_WhatIsRepeated(t *testing.T) {
 		"GET, internal":                      {get, refuses(500, "internal"), false},
 		"PATCH, connection lost":             {patch, breaks, true},
 		"PATCH with If-Match, lost":          {patchIf, breaks, false},
-		"PATCH with If-Match, unavailable":   {patchIf, unavailable, true},
+		"PATCH with If-Match, unavailable":   {patchIf, unavailable, false},
 		"POST without a key, lost":           {retry, breaks, false},
 		"POST without a key, gateway":        {retry, gateway, false},
 		"POST without a key, proxy's 503":    {retry, answers(503, "text/html", "<h1>"), false},
-		"POST without a key, Waybill's 503":  {retry, unavailable, true},
+		"POST without a key, Waybill's 503":  {retry, unavailable, false},
 		"POST without a key, rate":           {retry, limited, true},
 		"POST that changes nothing more":     {disable, breaks, true},
 		"batch with ids, lost":               {batch(id, id), breaks, true},
+		"batch with ids, unavailable":        {batch(id, id), unavailable, true},
 		"batch of which one has no id, lost": {batch(id, nil), breaks, false},
+		"batch of which one has no id, 503":  {batch(id, nil), unavailable, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -186,6 +188,14 @@ func TestClient_RepetitionIsBounded(t *testing.T) {
 	var refused *client.Error
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, time.Hour, refused.RetryAfter)
+
+	for _, ages := range []string{"Fri, 31 Dec 9999 23:59:59 GMT", "99999999999999999999"} {
+		f = newFake(t, refuses(503, "unavailable", "Retry-After", ages))
+		_, err = f.client(t).GetTenant(t.Context(), "acme")
+		require.ErrorAs(t, err, &refused)
+		require.Equal(t, 24*time.Hour, refused.RetryAfter, ages)
+		require.Len(t, f.requests(), 1)
+	}
 
 	begin := time.Now()
 	f = newFake(t, refuses(429, "rate_limited", "Retry-After", "1"), says(`{}`))
@@ -242,9 +252,20 @@ func TestClient_Errors(t *testing.T) {
 	require.Empty(t, refused.Code)
 	require.ErrorContains(t, err, "the server answered 403 Forbidden, and not as Waybill does")
 
-	f = newFake(t, answers(200, "text/html", "<h1>Welcome</h1>"))
-	_, err = f.client(t).GetTenant(t.Context(), "acme")
-	require.ErrorContains(t, err, "the answer is not what Waybill answers")
+	for _, body := range []string{"<h1>Welcome</h1>", "", "null\n", `{"id":`} {
+		f = newFake(t, answers(200, "text/html", body))
+		_, err = f.client(t).GetTenant(t.Context(), "acme")
+		require.ErrorContains(t, err, "the answer is not what Waybill answers", body)
+		_, err = f.client(t).CountRecovery(t.Context(), "acme", client.RecoveryCreate{})
+		require.ErrorContains(t, err, "the answer is not what Waybill answers", body)
+	}
+	f = newFake(t, answers(204, "", ""))
+	require.NoError(t, f.client(t).DeleteEndpoint(t.Context(), "acme", "ep_1"), "which answers nothing")
+
+	_, err = f.client(t).PublishEvent(t.Context(), "acme", client.EventCreate{}, client.WithIdempotencyKey("hush\nhush"))
+	require.ErrorContains(t, err, "Idempotency-Key has a line break")
+	require.NotContains(t, err.Error(), "hush")
+	require.Len(t, f.requests(), 1, "no header can be so, however often one tries")
 }
 
 // A redirect would carry the key to whom it names.
@@ -326,6 +347,17 @@ func TestClient_Pages(t *testing.T) {
 		break
 	}
 	require.Len(t, f.requests(), 3, "nobody asked for more")
+
+	var circle []http.HandlerFunc
+	for range 20 {
+		circle = append(circle, says(`{"data":[],"next_cursor":"2"}`), says(`{"data":[],"next_cursor":"3"}`), says(`{"data":[],"next_cursor":"4"}`))
+	}
+	f = newFake(t, append(circle, says(`{"data":[]}`))...)
+	for _, err := range f.client(t).Tenants(t.Context(), nil) {
+		last = err
+	}
+	require.ErrorContains(t, last, "the same cursor twice")
+	require.Less(t, len(f.requests()), 10, "cursors in a circle")
 }
 
 func TestNew(t *testing.T) {

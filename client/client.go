@@ -127,6 +127,16 @@ func WithRequestID(id string) CallOption { return withHeader("X-Request-Id", id)
 // WithAnswerHeader stores the headers of the answer, for ETag, Location and Idempotent-Replayed.
 func WithAnswerHeader(into *http.Header) CallOption { return func(o *callOptions) { o.answer = into } }
 
+// check refuses headers that cannot be sent, however often one tries.
+func (o *callOptions) check() error {
+	for name, values := range o.header {
+		if strings.ContainsFunc(values[0], func(r rune) bool { return r < ' ' || r > '~' }) {
+			return fmt.Errorf("%s has a line break or another character that no header has", name)
+		}
+	}
+	return nil
+}
+
 func withHeader(name, value string) CallOption {
 	return func(o *callOptions) { o.header.Set(name, value) }
 }

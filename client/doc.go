@@ -26,8 +26,9 @@
 // # Repeated calls
 //
 // A call is repeated after a fault of the network, 429, 502, 503 and 504, but only where nothing is done twice: a POST that takes an
-// Idempotency-Key gets a random one, the same for all its requests. One that takes none is repeated only where Waybill did not carry it
-// out. Retry-After is honored. WithRetries sets how often and how long; the context ends everything.
+// Idempotency-Key gets a random one, the same for all its requests, and a batch is repeated where each of its events has an id. Any other
+// POST is repeated only after 429 and where no connection came about, because it was not carried out then. Retry-After is honored.
+// WithRetries sets how often and how long; the context ends everything.
 //
 // # Lists
 //

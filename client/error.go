@@ -22,7 +22,7 @@ type Error struct {
 	Fields []FieldError
 	// RequestID is what to quote to the operator.
 	RequestID string
-	// RetryAfter is how long to wait before the same call; 0: the server did not say.
+	// RetryAfter is how long to wait before the same call, a day at most; 0: the server did not say.
 	RetryAfter time.Duration
 }
 
@@ -92,15 +92,19 @@ func (a *answer) stranger() *Error {
 }
 
 // cut bounds what a stranger wrote.
-func cut(text string) string { return text[:min(len(text), 200)] }
+func cut(text string) string { return strings.ToValidUTF8(text[:min(len(text), 200)], "") }
+
+// mostRetryAfter bounds what the header asks for. A date far ahead would be more than a Duration can add up.
+const mostRetryAfter = 24 * time.Hour
 
 // retryAfter reads the header, which has seconds or a date.
 func retryAfter(text string) time.Duration {
-	if seconds, err := strconv.Atoi(text); err == nil {
-		return time.Duration(min(max(seconds, 0), 24*60*60)) * time.Second
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err == nil || errors.Is(err, strconv.ErrRange) { // then it is the nearest number that there is
+		return time.Duration(min(max(seconds, 0), int64(mostRetryAfter/time.Second))) * time.Second
 	}
 	if at, err := http.ParseTime(text); err == nil {
-		return max(time.Until(at), 0)
+		return min(max(time.Until(at), 0), mostRetryAfter)
 	}
 	return 0
 }

@@ -52,8 +52,8 @@ func recovery[T any](text json.RawMessage, err error) (*T, error) {
 		return nil, err
 	}
 	out := new(T)
-	if err := json.Unmarshal(text, out); err != nil {
-		return nil, fmt.Errorf("client: the answer is not what Waybill answers: %w", err)
+	if err := parse(text, out); err != nil {
+		return nil, fmt.Errorf("client: %w", err)
 	}
 	return out, nil
 }

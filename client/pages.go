@@ -15,10 +15,11 @@ func pages[P, T any](params *P, list func(*P) ([]T, *string, error), turn func(*
 		if params != nil {
 			page = *params
 		}
-		last := ""
-		for {
+		// mark is the cursor of the page whose number is the last power of two: a circle of any length comes to it again.
+		mark := ""
+		for n := 1; ; n++ {
 			items, next, err := list(&page)
-			if err == nil && next != nil && *next == last && last != "" {
+			if err == nil && next != nil && *next == mark && mark != "" {
 				err = errSamePage
 			}
 			if err != nil {
@@ -34,7 +35,9 @@ func pages[P, T any](params *P, list func(*P) ([]T, *string, error), turn func(*
 			if next == nil || *next == "" {
 				return
 			}
-			last = *next
+			if n&(n-1) == 0 {
+				mark = *next
+			}
 			turn(&page, next)
 		}
 	}

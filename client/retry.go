@@ -39,8 +39,9 @@ func (op *operation) safe(given http.Header) bool {
 func retry(err error, n int, safe bool) (time.Duration, bool) {
 	var answered *Error
 	if errors.As(err, &answered) {
-		// What Waybill itself refuses with these was not carried out. What a proxy answers may have been.
-		again := answered.Status == http.StatusTooManyRequests || answered.Code == ErrorCodeUnavailable ||
+		// What is refused for its rate was not carried out. What is answered with the others may have been, by Waybill too: it cannot
+		// tell where its database or Temporal did not answer in time.
+		again := answered.Status == http.StatusTooManyRequests ||
 			safe && (answered.Status == http.StatusServiceUnavailable || answered.Status == http.StatusBadGateway || answered.Status == http.StatusGatewayTimeout)
 		return max(answered.RetryAfter, backoff(n)), again
 	}

@@ -157,7 +157,7 @@ func TestVerify_Ed25519(t *testing.T) {
 	err := client.Verify("standard", private.Reveal(), header, body, clock(at))
 	require.ErrorIs(t, err, client.ErrBadSecret)
 	require.NotContains(t, err.Error(), private.Reveal()[5:])
-	for _, bad := range []string{"whpk_", "whpk_AAAA", "whpk_?", "whsec_?"} {
+	for _, bad := range []string{"whpk_", "whpk_AAAA", "whpk_?", "whsec_?", "whsec_", " whsec_\n"} {
 		require.ErrorIs(t, client.Verify("standard", bad, header, body, clock(at)), client.ErrBadSecret, bad)
 	}
 	require.ErrorIs(t, client.Verify("rheo", key(private), http.Header{"X-Rheo-Signature": {"sha256=00"}}, body), client.ErrBadSecret)

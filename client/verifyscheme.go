@@ -111,8 +111,11 @@ func standardKey(secret string) (key verifyKey, detail string) {
 		return key, "it is a private key, which only the sender has: a receiver needs the public key, whpk_..."
 	}
 	text, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
-	if err != nil {
+	switch {
+	case err != nil:
 		return key, "it is not base64 after whsec_"
+	case len(text) == 0: // which anybody could sign with
+		return key, "it is empty after whsec_"
 	}
 	return verifyKey{hmac: text}, ""
 }
