@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -36,7 +37,7 @@ func newBatch(e Env) *cobra.Command {
 		"batch", "Publish events from JSON lines",
 		"Publishes the events on the standard input, one JSON object in a line, with the fields of 'waybill publish': type, data, and id, occurred_at, " +
 			"attributes and metadata where you want. A line that does not do is told with its number and does not stop the others; the command then " +
-			"exits with 1.\n\n" +
+			"exits with 1. While Waybill cannot take more, it waits, up to a quarter of an hour.\n\n" +
 			"It can be interrupted and run again with the same input: nothing is published twice, because each event has an id. A line without one gets " +
 			"an id of its number and its text, so that the same file is always the same events; --new-ids makes new ones.",
 		"waybill batch --tenant acme < events.jsonl\n" +
@@ -50,8 +51,11 @@ func newBatch(e Env) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		b := &batch{ctx: c.Context(), client: w, tenant: tenant, env: e, progress: newProgress(e.Err), newIDs: newIDs, began: time.Now()}
-		err = b.run(e.In)
+		b := &batch{
+			ctx: c.Context(), client: w, tenant: tenant, env: e, progress: newProgress(e.Err), newIDs: newIDs, began: time.Now(),
+			patience: batchPatience, quiet: lineEvery,
+		}
+		err = b.run(interruptible(c.Context(), e.In))
 		b.progress.end()
 		if format.JSON() {
 			return errors.Join(WriteJSON(e.Out, b.counts), err)
@@ -82,6 +86,8 @@ type batch struct {
 	newIDs   bool
 	began    time.Time
 	counts   batchCounts
+	// patience is how long lines are sent again that the server cannot take, and quiet how long nothing is said meanwhile.
+	patience, quiet time.Duration
 	// line is the number of the last line that was read; sent is the last whose fate is known.
 	line, sent int
 	waiting    []batchLine
@@ -107,7 +113,7 @@ func (b *batch) run(in io.Reader) error {
 		text, tooLong, err := readLine(lines)
 		ended := errors.Is(err, io.EOF)
 		if err != nil && !ended {
-			return fmt.Errorf("read line %d: %w", b.line+1, err)
+			return b.stopped(fmt.Errorf("read line %d: %w", b.line+1, err))
 		}
 		if !ended || len(text) > 0 {
 			b.line++
@@ -115,7 +121,7 @@ func (b *batch) run(in io.Reader) error {
 		}
 		if len(b.waiting) >= batchEvents || b.size >= batchBytes || ended {
 			if err := b.send(b.waiting); err != nil {
-				return fmt.Errorf("%w\nIt stopped after line %d. Run it again with the same input: what is published is not published twice", explain(err), b.sent)
+				return b.stopped(explain(err))
 			}
 			b.waiting, b.size = b.waiting[:0], 0
 		}
@@ -127,6 +133,15 @@ func (b *batch) run(in io.Reader) error {
 		return fmt.Errorf("%s not published", counted(b.counts.Failed, "line is", "lines are"))
 	}
 	return nil
+}
+
+// stopped says how far it came, and what to do.
+func (b *batch) stopped(err error) error {
+	if b.newIDs {
+		return fmt.Errorf("%w\nIt stopped after line %d, and some of the lines that follow may be published. The same input again would publish all of it again, "+
+			"because of --new-ids", err, b.sent)
+	}
+	return fmt.Errorf("%w\nIt stopped after line %d. Run it again with the same input: what is published is not published twice", err, b.sent)
 }
 
 // readLine reads a line without its break. Of one that is longer than maxLine only the begin is kept. The error is io.EOF after the last.
@@ -158,7 +173,11 @@ func (b *batch) take(text []byte, tooLong bool) {
 		b.fail(b.line, err.Error())
 		return
 	}
-	if event.ID == nil && !b.newIDs {
+	switch {
+	case event.ID != nil:
+	case b.newIDs: // not the server's, so that a batch whose answer is lost can be sent again
+		event.ID = new(newEventID())
+	default:
 		event.ID = new(lineID(b.line, bytes.TrimSpace(text)))
 	}
 	b.waiting = append(b.waiting, batchLine{b.line, *event})
@@ -169,6 +188,13 @@ func (b *batch) take(text []byte, tooLong bool) {
 func lineID(number int, text []byte) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d\n%s", number, text))
 	return "evt_" + hex.EncodeToString(sum[:16])
+}
+
+// newEventID is a random id of the same form.
+func newEventID() string {
+	id := make([]byte, 16)
+	_, _ = rand.Read(id) // never fails
+	return "evt_" + hex.EncodeToString(id)
 }
 
 // parseEvent reads an event. Its numbers stay as they are written.
@@ -201,63 +227,4 @@ func parseEvent(text []byte) (*client.EventCreate, error) {
 		return nil, errors.New("the event has no data")
 	}
 	return &event, nil
-}
-
-// send publishes lines as one batch, or as two where the server takes no batch so large.
-func (b *batch) send(lines []batchLine) error {
-	if len(lines) == 0 {
-		return nil
-	}
-	events := make([]client.EventCreate, len(lines))
-	for i := range lines {
-		events[i] = lines[i].event
-	}
-	results, err := b.client.PublishBatch(b.ctx, b.tenant, client.PublishBatchRequest{Events: events})
-	if client.HasCode(err, "payload_too_large") && len(lines) > 1 {
-		half := len(lines) / 2
-		if err := b.send(lines[:half]); err != nil {
-			return err
-		}
-		return b.send(lines[half:])
-	}
-	if client.HasCode(err, "payload_too_large") {
-		b.fail(lines[0].number, "the event is larger than the server takes")
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if len(results.Results) != len(lines) {
-		return fmt.Errorf("the server answered %d results for %d events", len(results.Results), len(lines))
-	}
-	for i, r := range results.Results {
-		b.settle(lines[i], &r)
-	}
-	b.tell()
-	return nil
-}
-
-func (b *batch) settle(line batchLine, r *client.BatchResult) {
-	b.sent = line.number
-	switch {
-	case r.Err() != nil:
-		b.fail(line.number, explain(r.Err()).Error())
-	case r.Repeated:
-		b.counts.Before++
-	default:
-		b.counts.Published++
-	}
-}
-
-// fail tells of a line that is not published.
-func (b *batch) fail(line int, says string) {
-	b.counts.Failed++
-	b.progress.end()
-	fmt.Fprintf(b.env.Err, "line %d: %s\n", line, clean(says))
-}
-
-func (b *batch) tell() {
-	n := b.counts.Published + b.counts.Before
-	rate := float64(n) / max(time.Since(b.began).Seconds(), 0.001)
-	b.progress.show(fmt.Sprintf("%d published, %d failed, %.0f a second, line %d", n, b.counts.Failed, rate, b.line))
 }

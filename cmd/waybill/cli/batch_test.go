@@ -1,16 +1,21 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"waybill/client"
 )
 
 // batchAPI takes batches, at most so many events each, and fails for good at the nth batch, 0: never.
@@ -101,5 +106,90 @@ func TestBatch_LinesThatAreNoEvents(t *testing.T) {
 		"line 5: the event has no type\n",
 	} {
 		require.Contains(t, r.messages, line)
+	}
+}
+
+// Events that the server cannot take at the moment are sent again, alone, and do not count as failed.
+func TestBatch_SendsAgain(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	var ids sync.Map
+	var sizes []int
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var in struct{ Events []struct{ ID string } }
+		raw, _ := io.ReadAll(r.Body)
+		_ = json.Unmarshal(raw, &in)
+		sizes = append(sizes, len(in.Events))
+		n := asked.Add(1)
+		var results []string
+		for i, e := range in.Events {
+			_, repeated := ids.LoadOrStore(e.ID, true)
+			switch {
+			case n < 3 && i%2 == 1:
+				ids.Delete(e.ID)
+				results = append(results, `{"status":503,"problem":{"type":"about:blank","title":"t","status":503,"detail":"the database is not available","code":"unavailable","request_id":"r"}}`)
+			default:
+				results = append(results, fmt.Sprintf(`{"status":202,"id":%q,"deliveries":[],"repeated":%t}`, e.ID, repeated))
+			}
+		}
+		if n == 2 { // the answer is lost
+			panic(http.ErrAbortHandler)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"results":[%s]}`, strings.Join(results, ","))
+	}))
+	t.Cleanup(s.Close)
+	in := strings.Repeat(`{"type":"a.b","data":1}`+"\n", 4)
+	p := newPerson(t, "WAYBILL_URL="+s.URL, "WAYBILL_KEY=k")
+	for _, args := range [][]string{{}, {"--new-ids"}} {
+		asked.Store(0)
+		sizes = nil
+		r := p.run(t, in, append([]string{"batch", "--tenant", "acme"}, args...)...)
+		require.Zero(t, r.code, r.messages)
+		require.Equal(t, "3 published, 1 had been before, 0 failed.\n", r.out, "the lost answer's event is known by its id")
+		require.Equal(t, []int{4, 2, 2}, sizes)
+	}
+	n := 0
+	ids.Range(func(any, any) bool { n++; return true })
+	require.Equal(t, 8, n)
+}
+
+// What the server does not take in all the time ends the run, which waits aloud.
+func TestBatch_Patience(t *testing.T) {
+	t.Parallel()
+	url := steps{"POST /v1/tenants/a/events/batch": {`{"results":[{"status":503,"problem":{"status":503,"detail":"not now","code":"unavailable","request_id":"r"}}]}`}}.serve(t)
+	w, err := client.New(url, "k")
+	require.NoError(t, err)
+	var said strings.Builder
+	b := &batch{
+		ctx: t.Context(), client: w, tenant: "a", env: Env{Err: &said}, progress: &progress{out: &said}, patience: 500 * time.Millisecond, quiet: 10 * time.Millisecond,
+	}
+	err = b.run(strings.NewReader(`{"type":"a.b","data":1}`))
+	require.ErrorContains(t, err, "not now (unavailable, 503, request r)\nIt stopped after line 0. Run it again with the same input")
+	require.Contains(t, said.String(), "0 published, 0 failed; waiting for Waybill to take what follows line 0")
+	require.Zero(t, b.counts.Failed)
+
+	b.newIDs = true
+	require.ErrorContains(t, b.stopped(io.ErrUnexpectedEOF), "The same input again would publish all of it again")
+}
+
+// An interrupted command ends, also while it waits for its input.
+func TestCommands_InterruptedInput(t *testing.T) {
+	t.Parallel()
+	url := steps{"GET /none": {"{}"}}.serve(t)
+	for _, args := range [][]string{
+		{"batch", "--tenant", "a"}, {"publish", "--tenant", "a", "--type", "x.y", "--data", "-"}, {"tenants", "create", "a", "--json", "-"},
+		{"profiles", "add", "a", "--url", url}, {"verify", "--secret", "x", "--capture", "-"},
+	} {
+		t.Run(args[0], func(t *testing.T) {
+			t.Parallel()
+			in, out := io.Pipe()
+			t.Cleanup(func() { _ = out.Close() })
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			r := newPerson(t, "WAYBILL_URL="+url, "WAYBILL_KEY=k").runIn(ctx, in, args...)
+			require.Equal(t, 1, r.code)
+			require.Contains(t, r.messages, "interrupted")
+		})
 	}
 }

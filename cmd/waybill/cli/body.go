@@ -2,9 +2,9 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -72,12 +72,15 @@ func addBody(e Env, c *cobra.Command, isChange bool, fields ...field) *body {
 func (b *body) into(c *cobra.Command, target any) error {
 	all := map[string]json.RawMessage{}
 	if b.base != "" {
-		raw, err := b.env.value(b.base)
+		raw, err := b.env.value(c.Context(), b.base)
 		if err != nil {
 			return err
 		}
 		if err := json.Unmarshal(raw, &all); err != nil {
 			return Usagef("--json is no JSON object: %s", err)
+		}
+		if all == nil {
+			return Usagef("--json is no JSON object: it is null")
 		}
 	}
 	for _, f := range b.fields {
@@ -121,7 +124,7 @@ func (b *body) flag(c *cobra.Command, f field) (json.RawMessage, error) {
 	case aValue:
 		var text string
 		if text, err = c.Flags().GetString(f.flag); err == nil {
-			return b.env.jsonValue("--"+f.flag, text)
+			return b.env.jsonValue(c.Context(), "--"+f.flag, text)
 		}
 	default:
 		value, err = c.Flags().GetString(f.flag)
@@ -136,8 +139,8 @@ func (b *body) flag(c *cobra.Command, f field) (json.RawMessage, error) {
 const maxValueBytes = 16 << 20
 
 // value reads a value: itself, @ and the name of a file that holds it, or - for the standard input.
-func (e Env) value(given string) ([]byte, error) {
-	in := e.In
+func (e Env) value(ctx context.Context, given string) ([]byte, error) {
+	in := interruptible(ctx, e.In)
 	switch name, isFile := strings.CutPrefix(given, "@"); {
 	case isFile:
 		f, err := os.Open(name)
@@ -151,14 +154,14 @@ func (e Env) value(given string) ([]byte, error) {
 	}
 	raw, err := io.ReadAll(io.LimitReader(in, maxValueBytes+1))
 	if err == nil && len(raw) > maxValueBytes {
-		err = fmt.Errorf("it is longer than %d MiB", maxValueBytes>>20)
+		err = Usagef("%s is longer than %d MiB", given, maxValueBytes>>20)
 	}
 	return raw, err
 }
 
 // jsonValue reads a value that is JSON.
-func (e Env) jsonValue(flag, given string) (json.RawMessage, error) {
-	raw, err := e.value(given)
+func (e Env) jsonValue(ctx context.Context, flag, given string) (json.RawMessage, error) {
+	raw, err := e.value(ctx, given)
 	if err != nil {
 		return nil, err
 	}

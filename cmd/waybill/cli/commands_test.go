@@ -72,6 +72,7 @@ func TestCommands_WrongCalls(t *testing.T) {
 		{"publish --tenant a --type x.y --data @/no/such/file", "no such file"},
 		{"publish --tenant a --type x.y --data 1 --json [1]", "--json is no JSON object"},
 		{"publish --tenant a --type x.y --data 1 --occurred-at yesterday", "the request: "},
+		{"publish --tenant a --type x.y --data 1 --json null", "--json is no JSON object: it is null"},
 		{`endpoints create --tenant a --json {"urll":"x"}`, `unknown field "urll"`},
 		{"endpoints get", "ENDPOINT is missing: waybill endpoints get ENDPOINT"},
 		{"endpoints get a b --tenant a", `unexpected argument "b"`},

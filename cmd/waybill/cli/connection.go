@@ -26,9 +26,9 @@ const maxKeyBytes = 4 << 10
 func connect(e Env, c *cobra.Command) *connection {
 	n := &connection{env: e}
 	flags := c.PersistentFlags()
-	flags.StringVar(&n.url, "url", "", "address of Waybill, such as https://waybill.example.com; overrules WAYBILL_URL and the profile")
-	flags.StringVar(&n.keyFile, "key-file", "", "file that holds the API key; overrules WAYBILL_KEY, WAYBILL_KEY_FILE and the profile")
-	flags.StringVar(&n.profile, "profile", "", "profile to use, see 'waybill profiles'; overrules WAYBILL_PROFILE")
+	flags.StringVar(&n.url, "url", "", "address of Waybill, such as https://waybill.example.com; overrules the profile and WAYBILL_URL")
+	flags.StringVar(&n.keyFile, "key-file", "", "file that holds the API key; overrules the profile, WAYBILL_KEY and WAYBILL_KEY_FILE")
+	flags.StringVar(&n.profile, "profile", "", "profile to use, see 'waybill profiles'; overrules all variables")
 	for _, name := range []string{"url", "key-file", "profile"} {
 		flags.Lookup(name).Annotations = map[string][]string{FlagGroup: {"Which Waybill"}}
 	}
@@ -49,18 +49,19 @@ func (n *connection) Client(options ...client.Option) (*client.Client, error) {
 }
 
 // resolve returns the address and the key. The key of a profile goes to the address of that profile only, so that a wrong address
-// does not get it.
+// does not get it. A profile that is named by a flag overrules the variables, which a shell may still have of another Waybill.
 func (n *connection) resolve() (address, key string, err error) {
-	address = firstOf(n.url, n.env.variable(variableURL))
-	switch file := firstOf(n.keyFile, n.keyFileVariable()); {
-	case file != "":
+	address, named, file := n.url, n.profile, n.keyFile
+	if n.profile == "" {
+		address, named = firstOf(n.url, n.env.variable(variableURL)), n.env.variable(variableProfile)
+		file = firstOf(n.keyFile, n.keyFileVariable())
+		key = n.env.variable(variableKey)
+	}
+	if file != "" {
 		if key, err = readKey(file); err != nil {
 			return "", "", err
 		}
-	default:
-		key = n.env.variable(variableKey)
 	}
-	named := firstOf(n.profile, n.env.variable(variableProfile))
 	if address == "" || key == "" || n.profile != "" {
 		p, err := n.env.profile(named)
 		if err != nil {
@@ -76,10 +77,15 @@ func (n *connection) resolve() (address, key string, err error) {
 	case key == "":
 		return "", "", Usagef("with which key? Set WAYBILL_KEY, give --key-file, or make a profile for %s: waybill profiles add", address)
 	}
-	if isOpenToRead(address) {
-		fmt.Fprintf(n.env.Err, "waybill: the key goes to %s without TLS, where others may read it\n", clean(address))
-	}
+	n.env.warnOfOpen(address)
 	return address, key, nil
+}
+
+// warnOfOpen tells that a key crosses a network unencrypted, where it does.
+func (e Env) warnOfOpen(address string) {
+	if isOpenToRead(address) {
+		fmt.Fprintf(e.Err, "waybill: the key goes to %s without TLS, where others may read it\n", clean(address))
+	}
 }
 
 // keyFileVariable is the variable, unless the key itself is in one.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"iter"
 	"strings"
 
@@ -218,6 +219,7 @@ func newEndpointsTest(s *scope) *cobra.Command {
 			return explain(err)
 		}
 		if wait {
+			fmt.Fprintf(s.env.Err, "%s is sent.\n", clean(receipt.ID))
 			return s.env.awaitDeliveries(c.Context(), w, tenant, receipt.ID, format)
 		}
 		return s.env.showReceipt(format, receipt)

@@ -1,9 +1,13 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -21,6 +25,9 @@ func explain(err error) error {
 		if err == nil {
 			return nil
 		}
+		if says := unreached(err); says != "" {
+			return errors.New(says)
+		}
 		return errors.New(clean(strings.TrimPrefix(err.Error(), "client: ")))
 	}
 	var text strings.Builder
@@ -32,6 +39,43 @@ func explain(err error) error {
 		text.WriteString("\n  The key is not one of this Waybill, or it has ended: see WAYBILL_KEY and 'waybill profiles list'.")
 	}
 	return errors.New(text.String())
+}
+
+// unreached says why a request has no answer; "": that is not what the error is about.
+func unreached(err error) string {
+	var asked *url.Error
+	if !errors.As(err, &asked) {
+		return ""
+	}
+	host := asked.URL
+	if u, err := url.Parse(asked.URL); err == nil {
+		host = u.Host
+	}
+	host = clean(host)
+	var dns *net.DNSError
+	switch {
+	case errors.Is(err, context.Canceled):
+		return errInterrupted.Error()
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return fmt.Sprintf("there is no host %s: is the address right?", clean(dns.Name))
+	case asked.Timeout():
+		return fmt.Sprintf("%s does not answer in time", host)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Sprintf("nothing listens at %s: is Waybill running, and is the address right?", host)
+	case isEnded(err):
+		return fmt.Sprintf("%s ended the connection without an answer", host)
+	default:
+		return fmt.Sprintf("%s cannot be reached: %s", host, clean(reason(err)))
+	}
+}
+
+// reason is an error of the network without the request that it was of.
+func reason(err error) string {
+	var asked *url.Error
+	if errors.As(err, &asked) {
+		err = asked.Err
+	}
+	return err.Error()
 }
 
 // explainFlagError explains a wrong flag, and refuses a key as one.

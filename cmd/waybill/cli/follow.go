@@ -71,12 +71,15 @@ func (f *follower[T]) begin(ctx context.Context, from *time.Time) error {
 // look returns what is new or has changed, the oldest first. At most about followMost items come at once; the next look has the rest.
 func (f *follower[T]) look(ctx context.Context) ([]T, error) {
 	f.looks++
-	items, whole, err := f.read(ctx, f.since, nil, f.most, f.looks%followDeep != 0)
+	items, down, err := f.read(ctx, f.since, nil, f.most, f.looks%followDeep != 0)
 	if err != nil || len(items) == 0 {
 		return nil, err
 	}
-	next := f.at(&items[0]).Add(-followOverlap)
-	if !whole {
+	next := f.since // what was not read to its end may have got an item that is not seen yet
+	switch down {
+	case toItsEnd:
+		next = f.at(&items[0]).Add(-followOverlap)
+	case tooMany:
 		if items, next, err = f.oldest(ctx, f.at(&items[0]).Add(time.Millisecond)); err != nil {
 			return nil, err
 		}
@@ -105,11 +108,11 @@ func (f *follower[T]) oldest(ctx context.Context, end time.Time) (items []T, unt
 		if !half.Before(to) {
 			break
 		}
-		items, whole, err := f.read(ctx, from, &half, f.most, false)
+		items, down, err := f.read(ctx, from, &half, f.most, false)
 		switch {
 		case err != nil:
 			return nil, half, err
-		case !whole:
+		case down == tooMany:
 			to = half
 		case len(items) == 0:
 			from = half
@@ -122,22 +125,35 @@ func (f *follower[T]) oldest(ctx context.Context, end time.Time) (items []T, unt
 	return items, to, err
 }
 
-// read reads pages down to a moment, or until one has nothing new where shallow says so. whole is false when there are more than most.
-func (f *follower[T]) read(ctx context.Context, since time.Time, until *time.Time, most int, shallow bool) (items []T, whole bool, err error) {
+// depth is how far down a list was read.
+type depth int
+
+const (
+	toItsEnd depth = iota
+	// toTheKnown is down to a page that has nothing new.
+	toTheKnown
+	// tooMany is no further than the most that is held.
+	tooMany
+)
+
+// read reads pages down to a moment, or until one has nothing new where shallow says so.
+func (f *follower[T]) read(ctx context.Context, since time.Time, until *time.Time, most int, shallow bool) (items []T, down depth, err error) {
 	for cursor := (*string)(nil); ; {
 		page, next, err := f.list(ctx, &since, until, f.page, cursor)
 		if err != nil {
-			return nil, false, err
+			return nil, tooMany, err
 		}
 		items = append(items, page...)
 		known := !slices.ContainsFunc(page, func(item T) bool {
 			return f.seen[f.key(&item)] != seenItem{f.at(&item), f.version(&item)}
 		})
 		switch {
-		case next == nil, shallow && known && len(page) > 0:
-			return items, true, nil
+		case next == nil:
+			return items, toItsEnd, nil
+		case shallow && known && len(page) > 0:
+			return items, toTheKnown, nil
 		case len(items) > most:
-			return items, false, nil
+			return items, tooMany, nil
 		}
 		cursor = next
 	}
@@ -159,6 +175,9 @@ func (f *follower[T]) advance(next time.Time) {
 	}
 }
 
+// mostFollowWait bounds how long the server can ask to be left alone.
+const mostFollowWait = time.Minute
+
 // keepOn calls round about once a second until the context is done, and goes on after faults that pass. Any other error ends it.
 func keepOn(ctx context.Context, say io.Writer, round func() error) error {
 	ticker := time.NewTicker(followEvery)
@@ -177,6 +196,9 @@ func keepOn(ctx context.Context, say io.Writer, round func() error) error {
 			fmt.Fprintln(say, "Waybill is reached again; nothing was left out.")
 		}
 		lost = err != nil
+		if wait := askedWait(err); wait > followEvery && sleep(ctx, wait) != nil {
+			return nil
+		}
 		select {
 		case <-ctx.Done():
 			return nil
@@ -185,10 +207,23 @@ func keepOn(ctx context.Context, say io.Writer, round func() error) error {
 	}
 }
 
+// askedWait is how long the server asked to be left alone.
+func askedWait(err error) time.Duration {
+	var answered *client.Error
+	if !errors.As(err, &answered) {
+		return 0
+	}
+	return min(answered.RetryAfter, mostFollowWait)
+}
+
 // passes reports whether the same call may go well later.
 func passes(err error) bool {
 	var answered *client.Error
-	if !errors.As(err, &answered) {
+	var output *OutputError
+	switch {
+	case errors.As(err, &output):
+		return false
+	case !errors.As(err, &answered):
 		return true // the network
 	}
 	return answered.Status == http.StatusTooManyRequests || answered.Status >= http.StatusInternalServerError

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"waybill/client"
 )
 
 // logged is an item of a list as the API has them.
@@ -114,6 +117,55 @@ func TestFollower(t *testing.T) {
 	add("6", time.Hour)
 	require.Equal(t, []string{"6"}, log.look(t, f))
 	require.Len(t, f.seen, 1, "what cannot come again is forgotten")
+}
+
+// What appears late is seen, however many newer items hide it.
+func TestFollower_SeesWhatIsLate(t *testing.T) {
+	t.Parallel()
+	log := &fakeLog{items: []logged{{id: "0", at: begin}}}
+	f := log.follower()
+	f.most = 1000
+	require.NoError(t, f.begin(t.Context(), nil))
+	n := 0
+	got := map[string]bool{}
+	for second := range 30 {
+		for i := range 40 {
+			n++
+			log.items = append(log.items, logged{id: fmt.Sprint(n), at: begin.Add(time.Duration(second)*time.Second + time.Duration(i)*25*time.Millisecond)})
+		}
+		// Another transaction took four seconds.
+		n++
+		log.items = append(log.items, logged{id: fmt.Sprint(n), at: begin.Add(time.Duration(second-4)*time.Second + time.Millisecond)})
+		for _, id := range log.look(t, f) {
+			require.False(t, got[id], "twice: %s", id)
+			got[id] = true
+		}
+	}
+	for range followDeep {
+		for _, id := range log.look(t, f) {
+			got[id] = true
+		}
+	}
+	for i := 5 * 41; i <= n; i++ { // the first late ones were made before it began
+		require.True(t, got[fmt.Sprint(i)], "left out: %d", i)
+	}
+}
+
+// A server that asks to be left alone is left alone, and a full disk is no fault that passes.
+func TestKeepOn(t *testing.T) {
+	t.Parallel()
+	rounds := 0
+	ctx, cancel := context.WithTimeout(t.Context(), 3*followEvery/2)
+	defer cancel()
+	var said strings.Builder
+	require.NoError(t, keepOn(ctx, &said, func() error {
+		rounds++
+		return &client.Error{Status: 429, Detail: "too many", RetryAfter: time.Hour}
+	}))
+	require.Equal(t, 1, rounds)
+	require.Equal(t, mostFollowWait, askedWait(&client.Error{RetryAfter: time.Hour}))
+	full := &OutputError{errors.New("no space")}
+	require.ErrorIs(t, keepOn(t.Context(), &said, func() error { return full }), full)
 }
 
 func TestFollower_BeginsWithAnEmptyList(t *testing.T) {

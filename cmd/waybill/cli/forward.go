@@ -82,7 +82,7 @@ func (f *forwarder) send(ctx context.Context, e *client.Event, id webhook.Delive
 	defer res.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(res.Body, answerRead))
 	if err != nil && f.dialect.Response != webhook.ResponseHeaders {
-		return f.failed(err)
+		return f.brokeOff(res.StatusCode, err)
 	}
 	a := localAnswer{ok: res.StatusCode >= 200 && res.StatusCode < 300}
 	a.text = fmt.Sprintf("-> %d in %s", res.StatusCode, time.Since(begin).Round(time.Millisecond))
@@ -108,7 +108,27 @@ func (f *forwarder) failed(err error) localAnswer {
 		return localAnswer{text: fmt.Sprintf("-> no answer within %s", f.dialect.Timeout)}
 	case errors.As(err, &dial) && dial.Op == "dial":
 		return localAnswer{text: "-> " + clean(dial.Error())}
+	case isEnded(err):
+		return localAnswer{text: "-> the connection ended without an answer"}
 	default:
-		return localAnswer{text: "-> " + clean(errors.Unwrap(err).Error())}
+		return localAnswer{text: "-> " + clean(reason(err))}
 	}
+}
+
+// brokeOff says what is wrong with an answer that began.
+func (f *forwarder) brokeOff(status int, err error) localAnswer {
+	var timeout net.Error
+	switch {
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return localAnswer{text: fmt.Sprintf("-> %d, but the answer did not end within %s", status, f.dialect.Timeout)}
+	case isEnded(err):
+		return localAnswer{text: fmt.Sprintf("-> %d, but the connection ended before the answer did", status)}
+	default:
+		return localAnswer{text: fmt.Sprintf("-> %d, but the answer cannot be read: %s", status, clean(reason(err)))}
+	}
+}
+
+// isEnded reports whether the other side ended the connection.
+func isEnded(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
 }

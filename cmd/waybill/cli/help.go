@@ -143,7 +143,18 @@ func flagUse(f *pflag.Flag) string {
 	if f.Shorthand != "" {
 		use = "-" + f.Shorthand + ", " + use
 	}
-	if kind, _ := pflag.UnquoteUsage(f); kind != "" && f.Value.Type() != YesNo {
+	kind, _ := pflag.UnquoteUsage(f)
+	switch kind {
+	case "stringToString":
+		kind = "name=value,..."
+	case "strings":
+		kind = "text,..."
+	case "string":
+		kind = "text"
+	case "int":
+		kind = "number"
+	}
+	if kind != "" && f.Value.Type() != YesNo {
 		use += " " + strings.ToUpper(kind)
 	}
 	return use

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -46,7 +47,7 @@ func newListen(e Env) *cobra.Command {
 	flags.StringVar(&f.secretFile, "secret-file", "", "`file` with the secret, which other users of this machine then cannot see")
 	flags.StringArrayVarP(&f.header, "header", "H", nil, "a `header` of the endpoint, 'Name: value'; any number of them")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		l, err := f.read(e)
+		l, err := f.read(interruptible(c.Context(), e.In))
 		if err != nil {
 			return err
 		}
@@ -58,6 +59,9 @@ func newListen(e Env) *cobra.Command {
 	}
 	return c
 }
+
+// headerName is what HTTP takes for the name of a header.
+var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$")
 
 // listener forwards the events of a tenant.
 type listener struct {
@@ -71,7 +75,7 @@ type listener struct {
 }
 
 // read checks the flags.
-func (f *listenFlags) read(e Env) (*listener, error) {
+func (f *listenFlags) read(in io.Reader) (*listener, error) {
 	switch {
 	case f.to == "":
 		return nil, Usagef("--forward-to is missing: where do the events go?")
@@ -85,13 +89,17 @@ func (f *listenFlags) read(e Env) (*listener, error) {
 	to := &forwarder{url: f.to, host: u.Host, custom: map[string]string{}, secret: webhook.SecretFromText(f.secret)}
 	for _, line := range f.header {
 		name, value, ok := strings.Cut(line, ":")
-		if !ok || strings.TrimSpace(name) == "" {
-			return nil, Usagef("--header is 'Name: value', not %q", name)
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		switch {
+		case !ok || !headerName.MatchString(name):
+			return nil, Usagef("--header is 'Name: value', with a name of letters, digits and dashes") // what was written may be a secret
+		case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }):
+			return nil, Usagef("the value of the header %s is not printable ASCII", name)
 		}
-		to.custom[strings.TrimSpace(name)] = strings.TrimSpace(value)
+		to.custom[name] = value
 	}
 	if f.secretFile != "" {
-		text, err := readInput(e.In, f.secretFile)
+		text, err := readInput(in, f.secretFile)
 		if err != nil {
 			return nil, err
 		}
@@ -229,10 +237,9 @@ func (l *listener) forwardAll(ctx context.Context, events []client.ListedEvent) 
 		}
 		for _, e := range whole {
 			if e != nil && e.ErasedAt == nil {
-				l.forward(ctx, e)
-			}
-			if ctx.Err() != nil {
-				return done, ctx.Err()
+				if err := l.forward(ctx, e); err != nil {
+					return done, err
+				}
 			}
 			done++
 		}
@@ -241,22 +248,22 @@ func (l *listener) forwardAll(ctx context.Context, events []client.ListedEvent) 
 }
 
 // forward forwards one event, once something listens.
-func (l *listener) forward(ctx context.Context, e *client.Event) {
+func (l *listener) forward(ctx context.Context, e *client.Event) error {
 	id := newDeliveryID()
 	said := time.Time{}
 	for {
 		a := l.to.send(ctx, e, id)
 		if ctx.Err() != nil {
-			return
+			return ctx.Err()
 		}
-		if a.refused && ctx.Err() == nil {
+		if a.refused {
 			if time.Since(said) > time.Minute {
 				said = time.Now()
 				fmt.Fprintf(l.say, "Nothing listens at %s: waiting with %s %s\n", l.to.host, e.Type, clean(e.ID))
 			}
 			select {
 			case <-ctx.Done():
-				return
+				return ctx.Err()
 			case <-time.After(followEvery):
 			}
 			continue
@@ -266,7 +273,6 @@ func (l *listener) forward(ctx context.Context, e *client.Event) {
 		} else {
 			l.refused++
 		}
-		fmt.Fprintf(l.out, "%s  %-28s %-36s %s\n", time.Now().Format(time.TimeOnly), clean(e.Type), clean(e.ID), a.text)
-		return
+		return writef(l.out, "%s  %-28s %-36s %s\n", time.Now().Format(time.TimeOnly), clean(e.Type), clean(e.ID), a.text)
 	}
 }

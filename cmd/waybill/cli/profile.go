@@ -92,7 +92,13 @@ func (e Env) readProfiles() (*profiles, error) {
 	if err != nil {
 		return nil, &UsageError{fmt.Errorf("the profiles: %w", err)}
 	}
-	if err := json.Unmarshal(text, all); err != nil || all.Profiles == nil {
+	err = json.Unmarshal(text, all)
+	for _, p := range all.Profiles {
+		if p == nil && err == nil {
+			err = errors.New("a profile is null")
+		}
+	}
+	if err != nil || all.Profiles == nil {
 		return nil, Usagef("the profiles in %s cannot be read: mend or remove the file", path)
 	}
 	return all, nil

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -34,14 +36,18 @@ type result struct {
 // run runs a command. in is its standard input.
 func (p *person) run(t *testing.T, in string, args ...string) result {
 	t.Helper()
+	return p.runIn(t.Context(), strings.NewReader(in), args...)
+}
+
+func (p *person) runIn(ctx context.Context, in io.Reader, args ...string) result {
 	var out, messages bytes.Buffer
 	root := &cobra.Command{Use: "waybill", SilenceErrors: true, SilenceUsage: true}
 	root.SetFlagErrorFunc(ExplainFlagError)
 	root.SetArgs(append([]string{}, args...))
 	root.SetOut(&out)
 	root.SetErr(&messages)
-	root.AddCommand(Commands(Env{Environ: p.environ, In: strings.NewReader(in), Out: &out, Err: &messages, Version: "v1"})...)
-	err := root.ExecuteContext(t.Context())
+	root.AddCommand(Commands(Env{Environ: p.environ, In: in, Out: &out, Err: &messages, Version: "v1"})...)
+	err := root.ExecuteContext(ctx)
 	if err != nil {
 		messages.WriteString(err.Error())
 	}
@@ -100,6 +106,13 @@ func TestProfiles(t *testing.T) {
 	require.NoError(t, err)
 	require.NotContains(t, string(text), "hush-hush")
 
+	require.NoError(t, os.WriteFile(path, []byte(`{"current":"a","profiles":{"a":null}}`), 0o600))
+	for _, args := range [][]string{{"profiles", "list"}, {"tenants", "list"}} {
+		r = p.run(t, "", args...)
+		require.Equal(t, 2, r.code)
+		require.Contains(t, r.messages, "cannot be read: mend or remove the file")
+	}
+
 	require.NoError(t, os.Chmod(path, 0o640))
 	r = p.run(t, "", "profiles", "list")
 	require.Equal(t, 2, r.code)
@@ -108,7 +121,7 @@ func TestProfiles(t *testing.T) {
 
 func TestProfiles_WrongCalls(t *testing.T) {
 	t.Parallel()
-	api := newFakeAPI(t, nil)
+	api, other := newFakeAPI(t, nil), newFakeAPI(t, map[string]string{"GET /v1/session": `{"status":"ok"}`})
 	p := newPerson(t)
 	for name, c := range map[string]struct {
 		in   string
@@ -117,6 +130,7 @@ func TestProfiles_WrongCalls(t *testing.T) {
 		says string
 	}{
 		"a key that is not known": {"hush-hush", []string{"add", "a", "--url", api.URL}, 1, "the key is not known (unauthorized, 401, request r1)"},
+		"no Waybill":              {"hush-hush", []string{"add", "a", "--url", other.URL}, 1, "is not a Waybill"},
 		"no key":                  {"", []string{"add", "a", "--url", api.URL}, 2, "the standard input holds no key"},
 		"two lines":               {"hush-hush\nhush-hush\n", []string{"add", "a", "--url", api.URL}, 2, "holds more than a key"},
 		"a long key":              {strings.Repeat("k", maxKeyBytes+1), []string{"add", "a", "--url", api.URL}, 2, "holds more than a key"},
@@ -148,17 +162,21 @@ func TestConnection(t *testing.T) {
 		address, key string
 		says         string
 	}{
-		"the current profile":          {nil, connection{}, "http://127.0.0.1:2", "other-key", ""},
-		"a named profile":              {nil, connection{profile: "a"}, "http://127.0.0.1:1", "profile-key", ""},
-		"a profile by variable":        {[]string{"WAYBILL_PROFILE=a"}, connection{}, "http://127.0.0.1:1", "profile-key", ""},
-		"variables":                    {[]string{"WAYBILL_URL=http://127.0.0.1:3", "WAYBILL_KEY=k"}, connection{}, "http://127.0.0.1:3", "k", ""},
-		"a key's file":                 {[]string{"WAYBILL_URL=http://127.0.0.1:3", "WAYBILL_KEY=k"}, connection{keyFile: file}, "http://127.0.0.1:3", "file-key", ""},
-		"a key's file by variable":     {[]string{"WAYBILL_URL=http://127.0.0.1:3", "WAYBILL_KEY_FILE=" + file}, connection{}, "http://127.0.0.1:3", "file-key", ""},
-		"the profile's own address":    {nil, connection{url: "http://127.0.0.1:2/"}, "http://127.0.0.1:2", "other-key", ""},
-		"another address":              {nil, connection{url: "http://127.0.0.1:3"}, "", "", "with which key?"},
-		"another address, by variable": {[]string{"WAYBILL_URL=http://127.0.0.1:3"}, connection{}, "", "", "with which key?"},
-		"no such profile":              {nil, connection{profile: "c"}, "", "", `there is no profile "c"`},
-		"no home":                      {[]string{"HOME="}, connection{}, "", "", "which Waybill?"},
+		"the current profile":              {nil, connection{}, "http://127.0.0.1:2", "other-key", ""},
+		"a named profile":                  {nil, connection{profile: "a"}, "http://127.0.0.1:1", "profile-key", ""},
+		"a profile by variable":            {[]string{"WAYBILL_PROFILE=a"}, connection{}, "http://127.0.0.1:1", "profile-key", ""},
+		"variables":                        {[]string{"WAYBILL_URL=http://127.0.0.1:3", "WAYBILL_KEY=k"}, connection{}, "http://127.0.0.1:3", "k", ""},
+		"a key's file":                     {[]string{"WAYBILL_URL=http://127.0.0.1:3", "WAYBILL_KEY=k"}, connection{keyFile: file}, "http://127.0.0.1:3", "file-key", ""},
+		"a key's file by variable":         {[]string{"WAYBILL_URL=http://127.0.0.1:3", "WAYBILL_KEY_FILE=" + file}, connection{}, "http://127.0.0.1:3", "file-key", ""},
+		"the profile's own address":        {nil, connection{url: "http://127.0.0.1:2/"}, "http://127.0.0.1:2", "other-key", ""},
+		"another address":                  {nil, connection{url: "http://127.0.0.1:3"}, "", "", "with which key?"},
+		"another address, by variable":     {[]string{"WAYBILL_URL=http://127.0.0.1:3"}, connection{}, "", "", "with which key?"},
+		"a profile's flag over variables":  {[]string{"WAYBILL_URL=http://127.0.0.1:3", "WAYBILL_KEY=k", "WAYBILL_PROFILE=b"}, connection{profile: "a"}, "http://127.0.0.1:1", "profile-key", ""},
+		"a profile and a key's file":       {[]string{"WAYBILL_KEY=k"}, connection{profile: "a", keyFile: file}, "http://127.0.0.1:1", "file-key", ""},
+		"a profile and another address":    {[]string{"WAYBILL_KEY=k"}, connection{profile: "a", url: "http://127.0.0.1:3"}, "", "", "with which key?"},
+		"a variable's profile and another": {[]string{"WAYBILL_PROFILE=a", "WAYBILL_URL=http://127.0.0.1:3"}, connection{}, "", "", "with which key?"},
+		"no such profile":                  {nil, connection{profile: "c"}, "", "", `there is no profile "c"`},
+		"no home":                          {[]string{"HOME="}, connection{}, "", "", "which Waybill?"},
 	} {
 		var messages bytes.Buffer
 		n := c.flags

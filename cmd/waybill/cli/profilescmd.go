@@ -2,6 +2,8 @@ package cli
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -39,7 +41,7 @@ func newProfilesAdd(e Env) *cobra.Command {
 			if !profileName.MatchString(args[0]) {
 				return Usagef("%q is no name for a profile: letters, digits, dots, dashes and underscores, 63 at most", args[0])
 			}
-			key, err := e.newKey(keyFile)
+			key, err := e.newKey(c.Context(), keyFile)
 			if err != nil {
 				return err
 			}
@@ -67,9 +69,13 @@ func (e Env) addProfile(c *cobra.Command, name string, p *profile, unchecked boo
 	}
 	who := "unchecked"
 	if !unchecked {
+		e.warnOfOpen(p.URL)
 		session, err := waybill.GetSession(c.Context())
 		if err != nil {
 			return explain(err)
+		}
+		if session.Actor == "" {
+			return fmt.Errorf("what answers at %s is not a Waybill", clean(p.URL))
 		}
 		who = describe(session)
 	}
@@ -90,20 +96,43 @@ func describe(w *client.WhoAmI) string {
 }
 
 // newKey reads a new key from a file, or else from the standard input.
-func (e Env) newKey(file string) (string, error) {
+func (e Env) newKey(ctx context.Context, file string) (string, error) {
 	if file != "" {
 		return readKey(file)
 	}
 	if in, ok := e.In.(*os.File); ok && term.IsTerminal(int(in.Fd())) {
 		fmt.Fprint(e.Err, "API key: ")
-		raw, err := term.ReadPassword(int(in.Fd()))
+		raw, err := readHidden(ctx, int(in.Fd()))
 		fmt.Fprintln(e.Err)
 		if err != nil {
 			return "", err
 		}
 		return keyOf(bytes.NewReader(raw), "what you wrote")
 	}
-	return keyOf(e.In, "the standard input")
+	return keyOf(interruptible(ctx, e.In), "the standard input")
+}
+
+// readHidden reads a line from a terminal that does not show it. Whoever interrupts it gets back a terminal that shows what is written.
+func readHidden(ctx context.Context, terminal int) ([]byte, error) {
+	state, err := term.GetState(terminal)
+	if err != nil {
+		return nil, err
+	}
+	type line struct {
+		text []byte
+		err  error
+	}
+	read := make(chan line, 1)
+	go func() {
+		text, err := term.ReadPassword(terminal)
+		read <- line{text, err}
+	}()
+	select {
+	case l := <-read:
+		return l.text, l.err
+	case <-ctx.Done():
+		return nil, errors.Join(errInterrupted, term.Restore(terminal, state))
+	}
 }
 
 func newProfilesList(e Env) *cobra.Command {

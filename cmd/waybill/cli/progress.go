@@ -10,8 +10,10 @@ import (
 type progress struct {
 	out      io.Writer
 	terminal bool
-	last     time.Time
-	said     string
+	// every is how often a line is written.
+	every time.Duration
+	last  time.Time
+	said  string
 }
 
 // How often a line is written, on a terminal and elsewhere.
@@ -21,16 +23,16 @@ const (
 )
 
 func newProgress(out io.Writer) *progress {
-	return &progress{out: out, terminal: isTerminal(out)}
+	p := &progress{out: out, terminal: isTerminal(out), every: lineEvery}
+	if p.terminal {
+		p.every = redrawEvery
+	}
+	return p
 }
 
 // show tells how far it is, unless it did so just now.
 func (p *progress) show(text string) {
-	every := lineEvery
-	if p.terminal {
-		every = redrawEvery
-	}
-	if text == p.said || time.Since(p.last) < every {
+	if text == p.said || time.Since(p.last) < p.every {
 		return
 	}
 	p.last, p.said = time.Now(), text

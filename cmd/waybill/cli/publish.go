@@ -2,11 +2,13 @@ package cli
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -46,23 +48,32 @@ func newPublish(e Env) *cobra.Command {
 			return err
 		}
 		var header http.Header
-		options := []client.CallOption{client.WithAnswerHeader(&header)}
-		if idempotencyKey != "" {
-			options = append(options, client.WithIdempotencyKey(idempotencyKey))
-		}
-		receipt, err := w.PublishEvent(c.Context(), tenant, *event, options...)
+		again := firstOf(idempotencyKey, rand.Text())
+		receipt, err := w.PublishEvent(c.Context(), tenant, *event, client.WithAnswerHeader(&header), client.WithIdempotencyKey(again))
 		if err != nil {
-			return explain(err)
+			return explainPublish(err, again)
 		}
 		if header.Get("Idempotent-Replayed") == "true" {
 			fmt.Fprintln(e.Err, "It had been published before; this is its receipt.")
 		}
 		if wait {
+			fmt.Fprintf(e.Err, "%s is published, with %s.\n", clean(receipt.ID), counted(len(receipt.Deliveries), "delivery", "deliveries"))
 			return e.awaitDeliveries(c.Context(), w, tenant, receipt.ID, format)
 		}
 		return e.showReceipt(format, receipt)
 	}
 	return c
+}
+
+// explainPublish is explain, and tells how to publish again where nobody knows whether it was published.
+func explainPublish(err error, idempotencyKey string) error {
+	var answered *client.Error
+	var dial *net.OpError
+	refused := errors.As(err, &answered) && answered.Status < http.StatusInternalServerError
+	if refused || errors.As(err, &dial) && dial.Op == "dial" {
+		return explain(err)
+	}
+	return fmt.Errorf("%w\n  It may be published all the same. The same call with --idempotency-key %s publishes it if it is not", explain(err), clean(idempotencyKey))
 }
 
 // newEvent reads an event from flags. Its numbers stay as they are written.
@@ -123,20 +134,16 @@ func counted(n int, singular, plural string) string {
 	return fmt.Sprintf("%d %s", n, plural)
 }
 
-// pollEvery is how often something that runs is asked about.
-const pollEvery = 500 * time.Millisecond
-
 // awaitDeliveries waits until each delivery of an event is settled or held, and shows them. It fails when one did not arrive.
 func (e Env) awaitDeliveries(ctx context.Context, w *client.Client, tenant, event string, format *Format) error {
 	var all []client.Delivery
-	p := newProgress(e.Err)
-	defer p.end()
-	for {
-		all = nil
-		waits, failed := 0, 0
+	failed := 0
+	err := e.await(ctx, func() (ended bool, says string, err error) {
+		all, failed = nil, 0
+		waits := 0
 		for d, err := range w.EventDeliveries(ctx, tenant, event, &client.ListEventDeliveriesParams{Limit: new(maxPage)}) {
 			if err != nil {
-				return explain(err)
+				return false, "", err
 			}
 			all = append(all, d)
 			switch d.Status {
@@ -147,15 +154,12 @@ func (e Env) awaitDeliveries(ctx context.Context, w *client.Client, tenant, even
 				failed++
 			}
 		}
-		if waits == 0 {
-			p.end()
-			return e.showDeliveries(format, all, failed)
-		}
-		p.show(fmt.Sprintf("%d of %d deliveries are settled", len(all)-waits, len(all)))
-		if err := sleep(ctx, pollEvery); err != nil {
-			return err
-		}
+		return waits == 0, fmt.Sprintf("%d of %d deliveries are settled", len(all)-waits, len(all)), nil
+	})
+	if err != nil {
+		return err
 	}
+	return e.showDeliveries(format, all, failed)
 }
 
 func (e Env) showDeliveries(format *Format, all []client.Delivery, failed int) error {
@@ -173,13 +177,4 @@ func (e Env) showDeliveries(format *Format, all []client.Delivery, failed int) e
 		err = fmt.Errorf("%s not delivered", counted(failed, "delivery is", "deliveries are"))
 	}
 	return err
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return fmt.Errorf("interrupted: what runs goes on without this command")
-	case <-time.After(d):
-		return nil
-	}
 }

@@ -63,15 +63,14 @@ func newRecoveries(e Env) *cobra.Command {
 
 // awaitRecovery waits for the end of a recovery and tells how far it is.
 func (e Env) awaitRecovery(in call, r *client.Recovery) (*client.Recovery, error) {
-	p := newProgress(e.Err)
-	defer p.end()
-	var err error
-	for err == nil && r.Status == "running" {
-		p.show(fmt.Sprintf("%d of %d are sent, %d delivered, %d failed", r.Sent, r.Matched, r.Delivered, r.Failed))
-		if err = sleep(in.ctx, pollEvery); err == nil {
-			r, err = in.client.GetRecovery(in.ctx, in.tenant, r.ID)
+	err := e.await(in.ctx, func() (ended bool, says string, err error) {
+		now, err := in.client.GetRecovery(in.ctx, in.tenant, r.ID)
+		if err != nil {
+			return false, "", err
 		}
-	}
+		r = now
+		return r.Status != "running", fmt.Sprintf("%d of %d are sent, %d delivered, %d failed", r.Sent, r.Matched, r.Delivered, r.Failed), nil
+	})
 	return r, err
 }
 
@@ -128,6 +127,7 @@ func newRecoveriesCreate(s *scope) *cobra.Command {
 		}
 		r, err := w.CreateRecovery(c.Context(), tenant, request)
 		if err == nil && wait {
+			fmt.Fprintf(s.env.Err, "%s runs.\n", clean(r.ID))
 			r, err = s.env.awaitRecovery(call{c.Context(), w, tenant, nil}, r)
 		}
 		if err != nil {

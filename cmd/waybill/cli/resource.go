@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"iter"
 	"strings"
@@ -233,9 +234,13 @@ func words[S ~string](values []S) string {
 
 // compact is a value as JSON in a line; "": there is none.
 func compact(value any) string {
-	text, err := encode(value, "")
+	var out strings.Builder
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	err := e.Encode(value)
+	text := strings.TrimSuffix(out.String(), "\n")
 	if err != nil || text == "null" || text == "{}" || text == "[]" {
 		return ""
 	}
-	return strings.Join(strings.Fields(text), " ")
+	return text
 }

@@ -14,6 +14,8 @@ import (
 type table struct {
 	w    *tabwriter.Writer
 	rows int
+	// err is the first failure to write.
+	err error
 }
 
 // flushAfter bounds the rows that are held to be aligned with each other.
@@ -35,11 +37,20 @@ func (t *table) row(cells ...string) {
 	}
 	fmt.Fprintln(t.w, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
 	if t.rows++; t.rows%flushAfter == 0 {
-		_ = t.w.Flush()
+		t.flush()
 	}
 }
 
-func (t *table) end() error { return t.w.Flush() }
+func (t *table) flush() {
+	if err := t.w.Flush(); t.err == nil {
+		t.err = err
+	}
+}
+
+func (t *table) end() error {
+	t.flush()
+	return t.err
+}
 
 // listTable writes a list as a table.
 type listTable[T any] struct {
@@ -66,7 +77,7 @@ func (t *listTable[T]) item(it T) error {
 		cells[i] = c.cell(it)
 	}
 	t.row(cells...)
-	return nil
+	return t.err
 }
 
 // jsonList writes a list as a JSON array, without holding it.

@@ -28,11 +28,15 @@ func (t *tailer) show(ctx context.Context, d *client.Delivery) error {
 		if attempts[i].Number < d.Attempts {
 			status = client.DeliveryStatusRetrying // it went on
 		}
-		t.write(d, status, &attempts[i])
+		if err := t.write(d, status, &attempts[i]); err != nil {
+			return err
+		}
 	}
 	rests := d.Status == client.DeliveryStatusHeld || d.Status == client.DeliveryStatusCanceled
 	if rests && (!known || before.status != d.Status) && (len(attempts) == 0 || d.Status == client.DeliveryStatusHeld) {
-		t.write(d, d.Status, nil)
+		if err := t.write(d, d.Status, nil); err != nil {
+			return err
+		}
 	}
 	t.note(d)
 	return nil
@@ -72,13 +76,13 @@ type tailLine struct {
 }
 
 // write writes a line that the filters let through.
-func (t *tailer) write(d *client.Delivery, status client.DeliveryStatus, a *client.LastAttempt) {
+func (t *tailer) write(d *client.Delivery, status client.DeliveryStatus, a *client.LastAttempt) error {
 	code := "none"
 	if a != nil && a.StatusCode != nil {
 		code = strconv.Itoa(*a.StatusCode)
 	}
 	if !t.wants(status, code, a) {
-		return
+		return nil
 	}
 	line := tailLine{At: d.UpdatedAt, Status: status, DeliveryID: d.ID, EventID: d.EventID, EventType: d.EventType, EndpointID: d.EndpointID, Attempt: a}
 	if a != nil {
@@ -88,10 +92,10 @@ func (t *tailer) write(d *client.Delivery, status client.DeliveryStatus, a *clie
 	}
 	if t.json {
 		text, err := json.Marshal(line)
-		if err == nil {
-			fmt.Fprintln(t.out, escape(string(text)))
+		if err != nil {
+			return &OutputError{err}
 		}
-		return
+		return writef(t.out, "%s\n", escape(string(text)))
 	}
 	what := ""
 	switch {
@@ -106,7 +110,8 @@ func (t *tailer) write(d *client.Delivery, status client.DeliveryStatus, a *clie
 	if a == nil {
 		code = "-"
 	}
-	fmt.Fprintf(t.out, "%s  %-9s  %-4s  %s  %s  %s  %s\n", line.At.Local().Format(time.TimeOnly), status, code, clean(d.EventType), clean(d.EventID), d.EndpointID, clean(what))
+	return writef(t.out, "%s  %-9s  %-4s  %s  %s  %s  %s\n", line.At.Local().Format(time.TimeOnly), clean(string(status)), code,
+		clean(d.EventType), clean(d.EventID), clean(d.EndpointID), clean(what))
 }
 
 // wants reports whether the filters of lines let one through.

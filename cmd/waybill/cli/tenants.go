@@ -138,21 +138,26 @@ func newTenantsDelete(e Env, open opener) *cobra.Command {
 	var yes, wait bool
 	c := one(open, e, about{
 		"delete TENANT", "Erase a tenant and all that it has",
-		"Erases a tenant with its endpoints, events, deliveries, attempts and keys. Nothing brings them back, so that --yes is required. With --wait it waits until all is gone.",
+		"Erases a tenant with its endpoints, events, deliveries, attempts and keys. Nothing brings them back, so that --yes is required. With --wait it waits until all is gone, " +
+			"which takes two minutes at least.",
 		"waybill tenants delete acme --yes --wait",
 	}, erasureColumns, func(in call) (*client.Erasure, error) {
 		if !yes {
 			return nil, Usagef("%s and all its events are erased for good: say --yes", in.args[0])
 		}
 		r, err := in.client.EraseTenant(in.ctx, in.args[0], &client.EraseTenantParams{Confirm: in.args[0]})
-		p := newProgress(e.Err)
-		defer p.end()
-		for err == nil && wait && r.FinishedAt == nil {
-			p.show(fmt.Sprintf("%d rows are gone", r.Rows))
-			if err = sleep(in.ctx, pollEvery); err == nil {
-				r, err = in.client.GetErasure(in.ctx, in.args[0])
-			}
+		if err != nil || !wait {
+			return r, err
 		}
+		fmt.Fprintf(e.Err, "Nobody can use %s any more. Its rows go after what was under way, in two minutes or later.\n", clean(in.args[0]))
+		err = e.await(in.ctx, func() (ended bool, says string, err error) {
+			now, err := in.client.GetErasure(in.ctx, in.args[0])
+			if err != nil {
+				return false, "", err
+			}
+			r = now
+			return r.FinishedAt != nil, fmt.Sprintf("%d rows are gone", r.Rows), nil
+		})
 		return r, err
 	})
 	c.Flags().BoolVar(&yes, "yes", false, "yes, erase it")

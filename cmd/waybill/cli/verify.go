@@ -59,7 +59,7 @@ func newVerify(e Env) *cobra.Command {
 	flags.StringVar(&f.url, "endpoint-url", "", "the endpoint's `URL`, which message signatures (RFC 9421) cover")
 	flags.StringVar(&f.at, "at", "", "the receiver's clock, a `time` as 2026-05-27T14:32:00Z or Unix seconds; now, or when the attempt began")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		v, err := f.read(e.In)
+		v, err := f.read(interruptible(c.Context(), e.In))
 		if err != nil {
 			return err
 		}
@@ -206,7 +206,7 @@ func readInput(in io.Reader, name string) ([]byte, error) {
 	}
 	text, err := io.ReadAll(io.LimitReader(in, maxInput+1))
 	if err == nil && len(text) > maxInput {
-		err = fmt.Errorf("%s is larger than %d MiB", name, maxInput>>20)
+		err = Usagef("%s is larger than %d MiB", name, maxInput>>20)
 	}
 	return text, err
 }
