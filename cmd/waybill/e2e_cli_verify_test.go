@@ -54,9 +54,10 @@ func TestVerify(t *testing.T) {
 
 			id := tn.deliveries(t, "")[0].ID
 			tn.waitDelivery(t, id, "delivered", 1)
-			shown := tn.call(t, "GET", tn.path+"/deliveries/"+id+"/attempts/"+tn.attempts(t, id)[0].ID, nil)
+			shown, said, code := s.finish(t, "deliveries", "attempt", id, "1", "--tenant", tn.id, "-o", "json")
+			require.Zero(t, code, said)
 			attempt := filepath.Join(t.TempDir(), "attempt.json")
-			require.NoError(t, os.WriteFile(attempt, shown.body, 0o600))
+			require.NoError(t, os.WriteFile(attempt, []byte(shown), 0o600))
 			out, said, code = s.finish(t, "verify", "--secret-file", file, "--capture", attempt)
 			require.Zero(t, code, out+said)
 

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"fmt"
 	"iter"
+	"strconv"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -115,11 +117,12 @@ func newDeliveries(e Env) *cobra.Command {
 		one(s.open, e, about{"get DELIVERY", "Show a delivery", "Shows a delivery.", "waybill deliveries get dlv_0197122f3c4b7d1e8f00112233445566 --tenant acme"}, deliveryColumns,
 			func(in call) (*client.Delivery, error) { return in.client.GetDelivery(in.ctx, in.tenant, in.args[0]) }),
 		many(s.open, e, about{
-			"attempts DELIVERY", "List the attempts of a delivery", "Lists the attempts of a delivery. With -o json each has the request and the answer, headers and body.",
+			"attempts DELIVERY", "List the attempts of a delivery", "Lists the attempts of a delivery. With -o json each has the headers of its request, and the answer.",
 			"waybill deliveries attempts dlv_0197122f3c4b7d1e8f00112233445566 --tenant acme",
 		}, attemptColumns, func(in call, page *int) (iter.Seq2[client.Attempt, error], error) {
 			return in.client.Attempts(in.ctx, in.tenant, in.args[0], &client.ListAttemptsParams{Limit: page}), nil
 		}),
+		newDeliveriesAttempt(s),
 		newDeliveryVerb(s, about{
 			"retry DELIVERY", "Attempt a delivery now", "Attempts a delivery now: one that waits, before its time; one that is settled, from the start, with the same bytes and ids.",
 			"waybill deliveries retry dlv_0197122f3c4b7d1e8f00112233445566 --tenant acme --reason 'they mended it'",
@@ -134,6 +137,30 @@ func newDeliveries(e Env) *cobra.Command {
 		}),
 	)
 	return MakeParent(c)
+}
+
+func newDeliveriesAttempt(s *scope) *cobra.Command {
+	return one(s.open, s.env, about{
+		"attempt DELIVERY ATTEMPT", "Show an attempt of a delivery", "Shows an attempt of a delivery, by its number or its id. With -o json it has the request and the answer, " +
+			"headers and body, as 'waybill verify' takes them.",
+		"waybill deliveries attempt dlv_0197122f3c4b7d1e8f00112233445566 1 --tenant acme\n" +
+			"waybill deliveries attempt dlv_0197122f3c4b7d1e8f00112233445566 1 --tenant acme -o json | waybill verify --secret-file secret.txt --capture -",
+	}, attemptColumns, func(in call) (*client.Attempt, error) {
+		delivery, id := in.args[0], in.args[1]
+		n, err := strconv.Atoi(id)
+		if err != nil {
+			return in.client.GetAttempt(in.ctx, in.tenant, delivery, id)
+		}
+		for a, err := range in.client.Attempts(in.ctx, in.tenant, delivery, &client.ListAttemptsParams{Limit: new(maxPage)}) {
+			if err != nil {
+				return nil, err
+			}
+			if a.Number == n {
+				return in.client.GetAttempt(in.ctx, in.tenant, delivery, a.ID)
+			}
+		}
+		return nil, fmt.Errorf("the delivery has no attempt %d", n)
+	})
 }
 
 func newDeliveryVerb(s *scope, a about, do func(call, *client.Reason) (*client.Delivery, error)) *cobra.Command {

@@ -58,7 +58,7 @@ func (f *verifyFlags) request(in io.Reader) (*captured, error) {
 		if err != nil {
 			return nil, err
 		}
-		lines += "\n" + string(text)
+		lines += "\n" + string(withoutRequestLine(text))
 	}
 	out.header, err = readHeader(textproto.NewReader(bufio.NewReader(strings.NewReader(strings.Trim(lines, "\r\n") + "\n\n"))))
 	return out, err
@@ -75,13 +75,19 @@ func readHeader(r *textproto.Reader) (http.Header, error) {
 // requestLine is the first line of an HTTP request.
 var requestLine = regexp.MustCompile(`^[A-Z]+ \S+( HTTP/[0-9.]+)?$`)
 
+// withoutRequestLine removes the first line of an HTTP request, where there is one.
+func withoutRequestLine(text []byte) []byte {
+	first, rest, _ := bytes.Cut(text, []byte("\n"))
+	if requestLine.Match(bytes.TrimRight(first, "\r")) {
+		return rest
+	}
+	return text
+}
+
 // readRequest reads the text of an HTTP request. Its first line may be missing.
 func readRequest(text []byte) (*captured, error) {
-	source := bytes.NewReader(text)
-	buffer := bufio.NewReaderSize(source, len(text)+1)
-	if first, _, _ := bytes.Cut(text, []byte("\n")); requestLine.Match(bytes.TrimRight(first, "\r")) {
-		_, _ = buffer.Discard(len(first) + 1)
-	}
+	text = withoutRequestLine(text)
+	buffer := bufio.NewReaderSize(bytes.NewReader(text), len(text)+1)
 	header, err := readHeader(textproto.NewReader(buffer))
 	if err != nil {
 		return nil, err
@@ -114,7 +120,7 @@ func readAttempt(text []byte) (*captured, error) {
 	case len(a.RequestHeaders) == 0:
 		return nil, Usagef("the JSON has no request_headers, so it is no attempt as GET .../deliveries/{delivery}/attempts/{attempt} shows it")
 	case a.RequestBody == nil:
-		return nil, Usagef("the attempt has no request_body: it is one of a list, or its event is no longer stored")
+		return nil, Usagef("the attempt has no request_body: it is one of a list, which 'waybill deliveries attempt' shows whole, or its event is no longer stored")
 	}
 	out := &captured{header: http.Header{}, body: []byte(*a.RequestBody), url: a.URL, at: a.StartedAt}
 	for name, value := range a.RequestHeaders {

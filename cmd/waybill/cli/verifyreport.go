@@ -21,6 +21,8 @@ type verdict struct {
 	Signatures []webhook.SignatureFinding `json:"signatures"`
 	// Refused is why the client's Verify refuses the request; "": it does not, or it does not know the dialect.
 	Refused string `json:"refused,omitempty"`
+	// unread says that a header or the secret cannot be read, which Refused says and the signatures do not.
+	unread bool
 	// Notes say what is odd besides, and Advice what to do.
 	Notes  []string `json:"notes,omitempty"`
 	Advice []string `json:"advice,omitempty"`
@@ -45,6 +47,7 @@ func (v *toVerify) verify() *verdict {
 		}
 		if err := client.Verify(v.dialect.Name, v.secrets[0], v.header, v.body, options...); err != nil {
 			out.Valid, out.Refused = false, strings.TrimPrefix(err.Error(), "webhook: ")
+			out.unread = errors.Is(err, client.ErrMalformed) || errors.Is(err, client.ErrBadSecret)
 			v.advise(out, err)
 		}
 	case public:
@@ -68,11 +71,20 @@ func (v *toVerify) explain(out *verdict) {
 		if message := http.CanonicalHeaderKey(name); v.url == "" && (message == "Signature" || message == "Signature-Input") {
 			continue // it covers the URL
 		}
-		for _, value := range values {
-			check.Headers = append(check.Headers, webhook.Header{Name: name, Value: value})
+		if slices.ContainsFunc(v.dialect.Signatures, func(s webhook.Signature) bool { return strings.EqualFold(s.Header, name) }) {
+			for _, value := range values {
+				check.Headers = append(check.Headers, webhook.Header{Name: name, Value: value})
+			}
+			continue
 		}
+		// A proxy may add one of these again, which means the same as a list.
+		check.Headers = append(check.Headers, webhook.Header{Name: name, Value: strings.Join(values, ", ")})
 	}
 	if err := check.Validate(); err != nil {
+		if v.known { // the verdict needs no steps
+			out.Notes = append(out.Notes, "the steps of the signature are not shown, because the request is unusual: "+err.Error())
+			return
+		}
 		out.Valid, out.Refused = false, err.Error()
 		return
 	}
@@ -145,7 +157,7 @@ func (o *verdict) write(out io.Writer) {
 			fmt.Fprintf(out, "  %s: %s\n", step.Name, clean(step.Value))
 		}
 	}
-	if o.Refused != "" && saysMore {
+	if o.Refused != "" && (saysMore || o.unread) {
 		fmt.Fprintf(out, "\nA receiver refuses it: %s\n", clean(o.Refused))
 	}
 	for _, note := range o.Notes {
