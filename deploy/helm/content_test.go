@@ -141,6 +141,7 @@ func TestChart_Network(t *testing.T) {
 		require.Empty(t, all["NetworkPolicy/wb-waybill-worker"].Spec.Ingress)
 		require.Empty(t, all["NetworkPolicy/wb-waybill"].Spec.Ingress)
 	}
+	require.Contains(t, render(t, "minimal")["NetworkPolicy/wb-waybill"].text, "169.254.20.10/32", "many clusters have their name server there")
 	dispatching := render(t, "minimal", "api.dispatch=true")
 	require.True(t, reaches(dispatching, "api"))
 	require.Equal(t, "true", dispatching["Deployment/wb-waybill-api"].Spec.Template.Spec.Containers[0].env("WAYBILL_DISPATCH"))
