@@ -191,7 +191,7 @@ func checkLimit(ctx context.Context, tx *sqlx.Tx, tenant string, limit int) erro
 	var n int
 	err := tx.GetContext(ctx, &n, `SELECT count(*) FROM endpoints WHERE tenant_id = $1 AND deleted_at IS NULL`, tenant)
 	if err == nil && n >= limit {
-		return webhook.Errorf(webhook.CodeConflict, "the tenant has %d endpoints; %d is the limit: delete one first; the administrator can raise a limit that is not the dialect's", n, limit)
+		return webhook.Errorf(webhook.CodeConflict, "the number of the tenant's endpoints is %d, and %d is the limit: delete one first; the administrator can raise a limit that is not the dialect's", n, limit)
 	}
 	return err
 }

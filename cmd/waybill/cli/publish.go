@@ -21,7 +21,7 @@ func newPublish(e Env) *cobra.Command {
 	c := about{
 		"publish", "Publish an event",
 		"Publishes an event to a tenant, and tells its id and the deliveries that it has. With --id the same call can be repeated, and nothing is " +
-			"published twice. With --wait it waits until each delivery is settled or held.",
+			"published twice. With --wait it waits until each delivery is settled or held, shows them, and exits with 1 unless all are delivered.",
 		"waybill publish --tenant acme --type order.confirmed --data '{\"order\": 1001}'\n" +
 			"waybill publish --tenant acme --type order.confirmed --data @order.json --id order-1001 --wait\n" +
 			"cat order.json | waybill publish --tenant acme --type order.confirmed --data -",

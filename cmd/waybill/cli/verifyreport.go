@@ -100,6 +100,8 @@ func (v *toVerify) advise(out *verdict, err error) {
 	}
 	add := func(text string) { out.Advice = append(out.Advice, text) }
 	switch {
+	case errors.Is(err, client.ErrWrongSignature) && len(v.body) == 0:
+		add("The body is empty, and no webhook has an empty one: something has read it before. Take its bytes as they arrived: " + rawBody)
 	case errors.Is(err, client.ErrTooOld), errors.Is(err, client.ErrTooNew):
 		add("The signature is right, the clock is not: check the clock of the receiver. A capture that is verified later needs --at.")
 	case strings.Contains(reasons, "parsed and written again"), strings.Contains(reasons, "white space"):
