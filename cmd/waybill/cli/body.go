@@ -36,6 +36,8 @@ type field struct {
 type body struct {
 	env    Env
 	fields []field
+	// isChange says that what is not given stays.
+	isChange bool
 	// base is what --json says.
 	base string
 	// clear names the fields that become null.
@@ -44,7 +46,7 @@ type body struct {
 
 // addBody gives a command a flag for each field, and --json for those that have no flag. In a change, fields can be cleared.
 func addBody(e Env, c *cobra.Command, isChange bool, fields ...field) *body {
-	b := &body{env: e, fields: fields}
+	b := &body{env: e, fields: fields, isChange: isChange}
 	flags := c.Flags()
 	flags.SortFlags = false
 	for _, f := range fields {
@@ -95,6 +97,9 @@ func (b *body) into(c *cobra.Command, target any) error {
 	}
 	for _, name := range b.clear {
 		all[strings.ReplaceAll(name, "-", "_")] = json.RawMessage("null")
+	}
+	if b.isChange && len(all) == 0 {
+		return Usagef("nothing is to change: give a flag, --json or --clear")
 	}
 	text, err := json.Marshal(all)
 	if err != nil {

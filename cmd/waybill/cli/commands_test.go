@@ -88,6 +88,8 @@ func TestCommands_WrongCalls(t *testing.T) {
 		{"tenants list --api-key=hush", "a key is no flag"},
 		{"keys create --tenant a --name k --expires never", "--expires is a time"},
 		{"recoveries create --tenant a", "--endpoint is missing"},
+		{"tenants update a", "nothing is to change"},
+		{"endpoints update ep_1 --tenant a --json {}", "nothing is to change"},
 		{"listen --tenant a --forward-to http://127.0.0.1:1 --types order.*,order..x", `not "order..x"`},
 		{"listen --tenant a --forward-to http://127.0.0.1:1 --types ,", `not ""`},
 	} {
