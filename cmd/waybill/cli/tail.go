@@ -27,7 +27,8 @@ func newTail(e Env) *cobra.Command {
 		Short: "Show the delivery log as it grows",
 		Long: "Shows the attempts of a tenant's deliveries as they are made, one line each, and which deliveries are held or canceled.\n\n" +
 			"Deliveries that are not settled when it begins are followed too. It survives a restart of Waybill without leaving out a line or\n" +
-			"showing one again. Ctrl-C ends it.",
+			"showing one again. Ctrl-C ends it. A settled delivery that is sent\n" +
+			"again later, by hand or by a recovery, is not shown.",
 		Example: "  waybill tail --tenant shop\n" +
 			"  waybill tail --tenant shop --status retrying,exhausted --since 1h\n" +
 			"  waybill tail --tenant shop -o json | jq .attempt.error",
