@@ -89,6 +89,7 @@ type Activities struct {
 	queue          string
 	patience       time.Duration
 	inFlight       *inFlight
+	wakes          *wakes
 	recordTimeout  time.Duration
 	heartbeatEvery time.Duration
 
@@ -118,6 +119,7 @@ func New(o Options) *Activities {
 		queue:          o.Queue,
 		patience:       o.Patience,
 		inFlight:       newInFlight(),
+		wakes:          newWakes(o.Engine, o.Now),
 		recordTimeout:  o.RecordTimeout,
 		heartbeatEvery: o.HeartbeatEvery,
 		drainTime:      o.DrainTime,

@@ -33,17 +33,24 @@ func (a *Activities) Attempt(ctx context.Context, in AttemptInput) (*AttemptResu
 			a.inFlight.forget(keyOf(&in), at) // it waited for a slot of the other lane, so its result does not apply here
 			continue
 		}
-		return a.answer(ctx, "attempt", in.Lane, out, err)
+		return a.answer(ctx, "attempt", &in, out, err)
 	}
 }
 
 // answer turns the end of an attempt into the result for the lane that asked for it.
-func (a *Activities) answer(ctx context.Context, what string, lane Lane, out *AttemptResult, err error) (*AttemptResult, error) {
+func (a *Activities) answer(ctx context.Context, what string, in *AttemptInput, out *AttemptResult, err error) (*AttemptResult, error) {
 	full := (*fullError)(nil)
+	if errors.As(err, &full) && in.QueueRetries {
+		a.metrics.spilled.Inc()
+		out, err = a.enqueue(ctx, in, full.retryAfter)
+	}
+	if err == nil && in.Queue == nil && out.waitsInQueue() {
+		err = a.wakes.tell(ctx, in.Tenant, in.EndpointID, out.Delay)
+	}
 	switch {
 	case !errors.As(err, &full):
 		return out, a.translate(ctx, what, err)
-	case lane == LaneFast:
+	case in.Lane == LaneFast:
 		a.metrics.spilled.Inc()
 		return &AttemptResult{Spilled: true, Delay: full.retryAfter}, nil
 	default:

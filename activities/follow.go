@@ -63,7 +63,8 @@ func (a *Activities) Follow(ctx context.Context, in AttemptInput) (*AttemptResul
 	select {
 	case <-at.done:
 		a.inFlight.forget(keyOf(&in), at)
-		return a.answer(ctx, "follow", LaneFast, at.out, at.err)
+		in.Lane = LaneFast
+		return a.answer(ctx, "follow", &in, at.out, at.err)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -11,6 +11,7 @@ import (
 // Store is what the activities need of package store.
 type Store interface {
 	store.Attempts
+	QueueDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, after time.Duration) (*webhook.Delivery, error)
 	HoldDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, at time.Time) (*webhook.Delivery, error)
 	CancelDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, reason string, at time.Time) (*webhook.Delivery, error)
 	Delivery(ctx context.Context, tenant string, id webhook.DeliveryID) (*webhook.Delivery, error)
@@ -43,5 +44,6 @@ type Engine interface {
 	EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, error)
 	DisableFailing(ctx context.Context, tenant string, id webhook.EndpointID, rule *webhook.AutoDisable, at time.Time) (*webhook.Endpoint, error)
 	TellCanceled(ctx context.Context, tenant, eventID string, endpoint webhook.EndpointID, reason string) error
+	WakeQueue(ctx context.Context, tenant string, endpoint webhook.EndpointID) error
 	EndWorkflowsOf(ctx context.Context, tenant string, before time.Time) error
 }

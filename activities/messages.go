@@ -33,6 +33,9 @@ type AttemptInput struct {
 	// Queue is set where the endpoint's queue makes the attempt, in this process, under a lease. Policy and Scheduled are then
 	// those of this moment, not of the input.
 	Queue *QueuedAttempt `json:"-"`
+	// QueueRetries leaves what the attempt does not settle, or has no slot for, to the endpoint's queue: no workflow makes the attempts
+	// (design, section 3, express mode).
+	QueueRetries bool `json:"-"`
 }
 
 // QueuedAttempt is what the queue knows of a delivery that it attempts.

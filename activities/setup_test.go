@@ -44,6 +44,7 @@ type fakeStore struct {
 	onSending         func() (*store.Sending, error)
 	onRecord          func(ctx context.Context, r *store.Record) (*webhook.Delivery, error)
 	onRecorded        func(from int) ([]webhook.AttemptSummary, error)
+	onQueue           func(id webhook.DeliveryID, after time.Duration) (*webhook.Delivery, error)
 	onHold            func() (*webhook.Delivery, error)
 	onCancel          func(reason string) (*webhook.Delivery, error)
 	onDelivery        func() (*webhook.Delivery, error)
@@ -109,6 +110,10 @@ func (s *fakeStore) Delivery(context.Context, string, webhook.DeliveryID) (*webh
 	return s.onDelivery()
 }
 
+func (s *fakeStore) QueueDelivery(_ context.Context, _ string, id webhook.DeliveryID, after time.Duration) (*webhook.Delivery, error) {
+	return s.onQueue(id, after)
+}
+
 func (s *fakeStore) NoteRetry(ctx context.Context, _ string, id webhook.DeliveryID, attempt int, _ string) error {
 	s.noted = append(s.noted, fmt.Sprintf("%s %s %d", store.ActorOf(ctx).Name, id, attempt))
 	return nil
@@ -124,6 +129,7 @@ type fakeEngine struct {
 	told      []string
 	gone      string // the URL that answered 410
 	onTell    func(eventID string) error
+	onWake    func() error
 	onDisable func() error
 	onEnable  func() error
 }
@@ -136,6 +142,16 @@ func (e *fakeEngine) tell(what string) {
 
 func (e *fakeEngine) EndWorkflowsOf(_ context.Context, tenant string, before time.Time) error {
 	e.tell("end workflows of " + tenant + " before " + before.Format(time.RFC3339))
+	return nil
+}
+
+func (e *fakeEngine) WakeQueue(_ context.Context, tenant string, id webhook.EndpointID) error {
+	if e.onWake != nil {
+		if err := e.onWake(); err != nil {
+			return err
+		}
+	}
+	e.tell(fmt.Sprintf("wake %s %s", tenant, id))
 	return nil
 }
 

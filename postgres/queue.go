@@ -19,6 +19,10 @@ const (
 				WHERE d.endpoint_id = e.id AND d.queue_due_at > clock_timestamp() AND d.held_at IS NULL AND d.queue_lease IS NOT NULL) AS leased
 		FROM endpoints e WHERE e.id = $1 AND e.tenant_id || '' = $2`
 
+	queueDelivery = `
+		UPDATE deliveries d SET queue_due_at = now() + $3::bigint * interval '1 millisecond', queue_lease = NULL
+		WHERE d.id = $1 AND d.tenant_id || '' = $2 AND d.status || '' = 'pending' AND d.attempts = 0 AND d.queue_due_at IS NULL`
+
 	selectQueuesToWake = `SELECT tenant_id, id FROM endpoints WHERE wake_due AND id > $1 ORDER BY id LIMIT $2`
 
 	queueWoken = `
@@ -51,6 +55,14 @@ const (
 			AND (SELECT e.disabled_at IS NULL AND e.deleted_at IS NULL FROM endpoints e WHERE e.id = r.endpoint_id)
 		ORDER BY id LIMIT $3`
 )
+
+// QueueDelivery implements store.Queues. A call whose answer is lost finds the delivery queued.
+func (s *Store) QueueDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, after time.Duration) (*webhook.Delivery, error) {
+	if err := s.execHot(ctx, queueDelivery, id, tenant, after.Milliseconds()); err != nil {
+		return nil, failed("queue a delivery", err)
+	}
+	return s.Delivery(ctx, tenant, id)
+}
 
 // QueueState implements store.Queues.
 func (s *Store) QueueState(ctx context.Context, tenant string, endpoint webhook.EndpointID, most int) (*store.QueueState, error) {

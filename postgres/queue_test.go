@@ -328,3 +328,59 @@ func TestOverdueQueues(t *testing.T) {
 	}
 	require.Equal(t, []store.EndpointRef{{TenantID: "acme", ID: late.ID}, {TenantID: "acme", ID: unheld.ID}, {TenantID: "acme", ID: gone.ID}, {TenantID: "acme", ID: recovering.ID}}, got)
 }
+
+// A delivery that was never attempted goes to the queue, which attempts it once it is due. Any other is left as it is.
+func TestQueueDelivery(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.tenant("other")
+	e := b.endpoint("acme")
+	id := b.publish(publication("acme", "")).Deliveries[0].ID
+	_, err := b.QueueDelivery(t.Context(), "other", id, 0)
+	require.Equal(t, webhook.CodeNotFound, webhook.ErrorCode(err))
+	require.Zero(t, b.state(e.ID).Waiting)
+
+	d, err := b.QueueDelivery(t.Context(), "acme", id, time.Minute)
+	require.NoError(t, err)
+	require.True(t, d.Queued)
+	require.Equal(t, webhook.StatusPending, d.Status)
+	require.InDelta(t, time.Minute, *b.state(e.ID).DueIn, float64(20*time.Second))
+	_, err = b.QueueDelivery(t.Context(), "acme", id, 0)
+	require.NoError(t, err)
+	require.Positive(t, *b.state(e.ID).DueIn, "it is queued already")
+	require.Empty(t, b.claimQueue(e.ID, 2))
+	b.exec(`UPDATE deliveries SET queue_due_at = now() WHERE id = $1`, id)
+	claimed := b.claimQueue(e.ID, 2)
+	require.Equal(t, []webhook.DeliveryID{id}, idsOfQueued(claimed))
+	require.Zero(t, claimed[0].Attempts)
+
+	other := b.publish(publication("acme", "")).Deliveries[0].ID
+	_, err = b.RecordAttempt(t.Context(), record("acme", other, 1, webhook.StatusDelivered))
+	require.NoError(t, err)
+	d, err = b.QueueDelivery(t.Context(), "acme", other, 0)
+	require.NoError(t, err)
+	require.False(t, d.Queued)
+	require.Equal(t, webhook.StatusDelivered, d.Status)
+}
+
+// A first attempt that fails in express mode leaves the delivery to the queue, when it is due by the database's clock.
+func TestRecordAttempt_leavesToTheQueue(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	e := b.endpoint("acme")
+	id := b.publish(publication("acme", "")).Deliveries[0].ID
+	r := record("acme", id, 1, webhook.StatusRetrying)
+	next := r.At.Add(time.Minute)
+	r.Queued, r.NextAttemptAt = true, &next
+	d, err := b.RecordAttempt(t.Context(), r)
+	require.NoError(t, err)
+	require.True(t, d.Queued)
+	require.InDelta(t, time.Minute, *b.state(e.ID).DueIn, float64(20*time.Second))
+	b.exec(`UPDATE deliveries SET queue_due_at = now() WHERE id = $1`, id)
+	claimed := b.claimQueue(e.ID, 2)
+	require.Len(t, claimed, 1)
+	require.Equal(t, 1, claimed[0].Attempts)
+	require.Zero(t, claimed[0].Uncounted)
+}

@@ -222,9 +222,9 @@ func (d *Dispatcher) sendBack(e *store.Dispatch) bool {
 
 // putOff returns how long an event should stay in dispatches because all its endpoints are slow and busy. A workflow that
 // only waits costs Temporal as much as one that delivers. Without this, the events of an endpoint that hangs would delay
-// those of others.
+// those of others. In express mode they wait in the endpoints' queues.
 func (d *Dispatcher) putOff(e *store.Dispatch) time.Duration {
-	if age := time.Since(e.EventKey.Time()); len(e.Deliveries) == 0 || age.Abs() > maxPutOff {
+	if age := time.Since(e.EventKey.Time()); len(e.Deliveries) == 0 || age.Abs() > maxPutOff || d.express.takes(e) {
 		return 0
 	}
 	endpoints := make([]webhook.EndpointID, len(e.Deliveries))

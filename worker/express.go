@@ -122,7 +122,7 @@ func (x *Express) attemptOne(ctx context.Context, in *workflows.EventDeliveryInp
 	err := safely(log, func() (err error) {
 		out, err = x.attempter.Attempt(ctx, activities.AttemptInput{
 			Tenant: in.Tenant, EventKey: in.EventKey, DeliveryID: d.ID, EndpointID: d.EndpointID,
-			Number: 1, Lane: activities.LaneFast, Policy: in.Policies[d.Policy],
+			Number: 1, Lane: activities.LaneFast, Policy: in.Policies[d.Policy], QueueRetries: true,
 		})
 		return err
 	})

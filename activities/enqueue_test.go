@@ -1,0 +1,142 @@
+package activities_test
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"waybill/activities"
+	"waybill/store"
+	"waybill/webhook"
+)
+
+// express is the input of an attempt that leaves what it does not settle to the endpoint's queue.
+func express() activities.AttemptInput {
+	in := input()
+	in.QueueRetries = true
+	return in
+}
+
+// queueing makes the store's deliveries belong to the queue once a record, or a call, says so.
+func queueing(b *bundle) {
+	b.store.onRecord = func(_ context.Context, r *store.Record) (*webhook.Delivery, error) {
+		d := b.store.sending.Delivery
+		d.Status, d.Attempts, d.NextAttemptAt, d.Queued = r.Status, r.Attempt.Number, r.NextAttemptAt, r.Queued
+		return &d, nil
+	}
+	b.store.onQueue = func(_ webhook.DeliveryID, _ time.Duration) (*webhook.Delivery, error) {
+		d := b.store.sending.Delivery
+		d.Queued = true
+		return &d, nil
+	}
+}
+
+func wake() string { return "wake acme " + endpointID.String() }
+
+// A delivery that fails belongs to its endpoint's queue, which is awake then.
+func TestActivities_Attempt_leavesRetriesToTheQueue(t *testing.T) {
+	t.Parallel()
+	b := setup(t, answer(500))
+	queueing(b)
+	out, err := b.acts.Attempt(t.Context(), express())
+	require.NoError(t, err)
+	require.True(t, out.Queued)
+	require.Equal(t, webhook.StatusRetrying, out.Status)
+	require.True(t, b.store.recorded[0].Queued)
+	require.Empty(t, b.store.recorded[0].Holder)
+	require.Equal(t, []string{wake()}, b.engine.told)
+}
+
+// What is delivered wakes nobody, and neither does what is held.
+func TestActivities_Attempt_wakesNoQueueForNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t, answer(204))
+	queueing(b)
+	out, err := b.acts.Attempt(t.Context(), express())
+	require.NoError(t, err)
+	require.Equal(t, webhook.StatusDelivered, out.Status)
+	b.store.onSending = func() (*store.Sending, error) {
+		s := b.store.sending
+		s.Delivery.Status, s.Delivery.Queued = webhook.StatusHeld, true
+		return &s, nil
+	}
+	out, err = b.acts.Attempt(t.Context(), express())
+	require.NoError(t, err)
+	require.Equal(t, webhook.StatusHeld, out.Status)
+	require.Empty(t, b.engine.told)
+}
+
+// Many failures of an endpoint wake its queue once: something is due in it, so it stays awake.
+func TestActivities_Attempt_wakesAQueueOnce(t *testing.T) {
+	t.Parallel()
+	var offset time.Duration
+	b := setup(t, answer(500), func(o *activities.Options) { o.Now = func() time.Time { return time.Now().Add(offset) } })
+	queueing(b)
+	var attempts sync.WaitGroup
+	for range 50 {
+		attempts.Go(func() {
+			_, _ = b.acts.Attempt(context.Background(), express())
+		})
+	}
+	attempts.Wait()
+	require.LessOrEqual(t, len(b.engine.told), 10, "a retry that is due sooner, by its jitter, wakes it again")
+	woken := len(b.engine.told)
+	offset = time.Hour
+	_, err := b.acts.Attempt(t.Context(), express())
+	require.NoError(t, err)
+	require.Len(t, b.engine.told, woken+1, "what was due is no reason to be awake any more")
+}
+
+// An attempt whose queue cannot be woken fails, so that its dispatch stays. The next run finds the record and wakes it.
+func TestActivities_Attempt_whoseQueueCannotBeWoken(t *testing.T) {
+	t.Parallel()
+	b := setup(t, answer(500))
+	queueing(b)
+	b.engine.onWake = func() error { return errDown }
+	_, err := b.acts.Attempt(t.Context(), express())
+	requireType(t, err, "unavailable", false)
+	b.engine.onWake = nil
+	due := time.Now().Add(time.Minute)
+	b.store.onSending = func() (*store.Sending, error) {
+		s := b.store.sending
+		s.Delivery.Status, s.Delivery.Attempts, s.Delivery.Queued, s.Delivery.NextAttemptAt = webhook.StatusRetrying, 1, true, &due
+		return &s, nil
+	}
+	b.store.onRecorded = func(int) ([]webhook.AttemptSummary, error) {
+		return []webhook.AttemptSummary{b.store.recorded[0].Attempt.AttemptSummary}, nil
+	}
+	out, err := b.acts.Attempt(t.Context(), express())
+	require.NoError(t, err)
+	require.True(t, out.Queued)
+	require.Len(t, b.store.recorded, 1, "one request")
+	require.Equal(t, []string{wake()}, b.engine.told)
+}
+
+// What there is no slot for waits in the queue.
+func TestActivities_Attempt_queuesWhatHasNoSlot(t *testing.T) {
+	t.Parallel()
+	entered, release := make(chan struct{}), make(chan struct{})
+	b := setup(t, func(http.ResponseWriter, *http.Request) {
+		entered <- struct{}{}
+		<-release
+	}, func(o *activities.Options) { o.FastLimit, o.IsolatedLimit = 1, 1 })
+	queueing(b)
+	first := make(chan error, 1)
+	go func() {
+		in := express()
+		in.Number = 2
+		_, err := b.acts.Attempt(context.Background(), in)
+		first <- err
+	}()
+	<-entered
+	out, err := b.acts.Attempt(t.Context(), express())
+	require.NoError(t, err)
+	require.Equal(t, &activities.AttemptResult{Status: webhook.StatusPending, Queued: true, Delay: 200 * time.Millisecond}, out)
+	require.Equal(t, []string{wake()}, b.engine.told)
+	close(release)
+	require.NoError(t, <-first)
+}
