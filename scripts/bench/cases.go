@@ -19,6 +19,8 @@ const (
 	rowRetry        = "retry"
 	rowQuiet        = "neighbor/quiet"
 	rowBeside       = "neighbor/beside"
+	rowBurst        = "neighbor/burst"
+	rowFailing      = "neighbor/failing"
 	rowAcceptSingle = "accept/single"
 	rowAcceptBatch  = "accept/batch"
 	rowLogEmpty     = "history/empty"
@@ -131,68 +133,6 @@ func (r *rig) play(ctx context.Context, s scenario, share float64) (figures, err
 	}
 	r.played = append(r.played, played{out, sinks})
 	return f, nil
-}
-
-// Deliveries to the neighbors: as many to each, at a rate that leaves the machine some air.
-const (
-	neighborEvents = 500
-	neighborRate   = 50
-	hangTime       = 10 * time.Second
-)
-
-// neighborCase compares a healthy endpoint alone with the same beside an endpoint that hangs.
-func neighborCase(ctx context.Context, r *rig) error {
-	err := r.scenario(ctx, row{Key: rowQuiet, Title: fmt.Sprintf("healthy endpoint, %d/s, alone", neighborRate)}, scenario{
-		events: neighborEvents, endpoints: 1, perSecond: neighborRate,
-	})
-	if err != nil {
-		return err
-	}
-	return r.series(ctx, row{Key: rowBeside, Title: fmt.Sprintf("the same beside %d/s to one that hangs 10 s", neighborRate)}, r.playBeside)
-}
-
-// playBeside returns the figures of the healthy endpoint. Its tenant is not the hanging one's.
-func (r *rig) playBeside(ctx context.Context, share float64) (figures, error) {
-	noisy, err := r.newTenant(ctx)
-	if err != nil {
-		return nil, err
-	}
-	hung, err := r.newEndpoints(ctx, noisy, 1, hangs(hangTime))
-	if err != nil {
-		return nil, err
-	}
-	t := traffic{calls: r.opts.scaled(neighborEvents, share), perSecond: neighborRate}
-	type result struct {
-		sent *sent
-		err  error
-	}
-	beside := make(chan result, 1)
-	go func() {
-		out, err := t.drive(ctx, r.api.publisher(noisy))
-		beside <- result{out, err}
-	}()
-	f, err := r.play(ctx, scenario{events: neighborEvents, endpoints: 1, perSecond: neighborRate}, share)
-	other := <-beside
-	if err != nil {
-		return nil, err
-	}
-	if other.err != nil {
-		return nil, fmt.Errorf("publish to the hanging endpoint: %w", other.err)
-	}
-	for _, m := range []metric{cpuOf("waybill"), cpuOf("temporal"), cpuOf("postgres"), cpuOf(load)} {
-		delete(f, m) // both endpoints' together
-	}
-	// Requests that still hang would disturb the next run.
-	hung[0].releaseHung()
-	if err := r.awaitAccepted(ctx, hung, len(other.sent.events)); err != nil {
-		return nil, err
-	}
-	// The deliveries of the slow endpoint must all arrive too.
-	theirs := other.sent.delivering(hung)
-	f[lost] += theirs[lost]
-	f[duplicates] += theirs[duplicates]
-	r.played = append(r.played, played{other.sent, hung})
-	return f, pause(ctx, r.opts.settle)
 }
 
 // acceptCase measures the way of an event up to its 202, in a process that delivers nothing.

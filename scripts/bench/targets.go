@@ -72,6 +72,8 @@ func targets() []target {
 		{"", "accept alone, events/s", false, 2000, of(rowAcceptSingle, accepted)},
 		{"", "accept alone in batches, events/s", false, 6000, of(rowAcceptBatch, accepted)},
 		{"", "healthy p99 beside a hanging neighbor over its quiet p99", true, 2, over(rowBeside, rowQuiet, latencyP99)},
+		{"", "healthy p99 beside bursts to a hanging neighbor over its quiet p99", true, 2, over(rowBurst, rowQuiet, latencyP99)},
+		{"", "healthy p99 beside a failing neighbor over its quiet p99", true, 2, over(rowFailing, rowQuiet, latencyP99)},
 		{"", "throughput beside the full backlog over that beside none", false, 0.8, over(rowManyWaiting, rowNoneWaiting, delivered)},
 		{"", "p95 ms of the slowest queries of the full log, others at work", true, 50, of(rowLogFull, logWorst)},
 		{"", "p95 ms of the slowest queries of the full log", true, 50, of(rowLogAsked, logWorst)},
