@@ -46,8 +46,9 @@ type Dispatcher struct {
 	log        *slog.Logger
 
 	queue chan store.Dispatch
-	// leftovers are events that express mode did not settle.
+	// leftovers are events that express mode did not settle, and turns makes the attempts of those that waited in a line.
 	leftovers chan leftover
+	turns     sync.WaitGroup
 	// outcomes carries the results of dispatches to writeOutcomes.
 	outcomes chan outcome
 	// down is true while the engine does not answer. New events then stay in dispatches, and only the relay tries to start
@@ -148,6 +149,10 @@ func (d *Dispatcher) Run(ctx context.Context) {
 	events := cap(d.slots)
 	if d.express != nil {
 		events += expressAttempts
+		starting.Go(func() {
+			<-ctx.Done()
+			d.leaveLined()
+		})
 		for range leftoverStarts {
 			starting.Go(func() { d.startLeftovers(ctx) })
 		}
@@ -158,6 +163,7 @@ func (d *Dispatcher) Run(ctx context.Context) {
 	stop := make(chan struct{})
 	writing.Go(func() { d.writeOutcomes(stop) })
 	working.Wait()
+	d.turns.Wait()
 	close(d.leftovers)
 	starting.Wait()
 	d.leaveQueued()
@@ -174,6 +180,13 @@ func (d *Dispatcher) leaveQueued() {
 		default:
 			return
 		}
+	}
+}
+
+// leaveLined releases the events that wait in lines.
+func (d *Dispatcher) leaveLined() {
+	for _, l := range d.express.lines.close() {
+		d.outcomes <- outcome{key: l.in.EventKey}
 	}
 }
 

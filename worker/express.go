@@ -34,11 +34,12 @@ type Express struct {
 	// everybody turns express mode on for every tenant, not only for those that ask for it.
 	everybody bool
 	slots     *semaphore.Weighted
+	lines     *lines
 }
 
 // NewExpress returns an Express for the tenants that ask for it, or for everybody.
 func NewExpress(a Attempter, everybody bool) *Express {
-	return &Express{attempter: a, everybody: everybody, slots: semaphore.NewWeighted(expressAttempts)}
+	return &Express{attempter: a, everybody: everybody, slots: semaphore.NewWeighted(expressAttempts), lines: newLines()}
 }
 
 func (x *Express) takesAll() bool { return x != nil && x.everybody }
@@ -53,8 +54,30 @@ type leftover struct {
 	in    *workflows.EventDeliveryInput
 }
 
-// dispatchExpress makes the first attempts of an event and leaves the rest to a workflow.
+// dispatchExpress makes the first attempts of an event, once its endpoints have not their share.
 func (d *Dispatcher) dispatchExpress(ctx context.Context, l leftover) {
+	switch d.express.lines.enter(l) {
+	case turnNow:
+		d.takeTurn(ctx, l)
+	case turnNever:
+		d.outcomes <- outcome{key: l.in.EventKey}
+	}
+}
+
+// takeTurn makes the first attempts of an event, and of those whose turn it is afterwards.
+func (d *Dispatcher) takeTurn(ctx context.Context, l leftover) {
+	defer func() {
+		for _, next := range d.express.lines.leave(l.in) {
+			d.turns.Go(func() { d.takeTurn(ctx, next) })
+		}
+	}()
+	if err := safely(d.log, func() error { d.attemptFirst(ctx, l); return nil }); err != nil {
+		d.outcomes <- d.refuse(l.event, fault{err: err})
+	}
+}
+
+// attemptFirst makes the first attempts of an event and leaves the rest to a workflow.
+func (d *Dispatcher) attemptFirst(ctx context.Context, l leftover) {
 	in := l.in
 	attempting, span := d.tracer.Dispatch(ctx, l.event.Traceparent, eventOf(l.event), true)
 	settled := d.express.attempt(attempting, in, d.log)

@@ -2,6 +2,8 @@ package worker_test
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -105,4 +107,84 @@ func TestExpress_OfTheTenant(t *testing.T) {
 	b.dispatcher.Offer([]store.Dispatch{express})
 	eventually(t, b.dispatches.has(1, 1))
 	require.Equal(t, []webhook.EventKey{key(2)}, b.dispatches.deleted)
+}
+
+// eventTo is an event to one endpoint.
+func eventTo(n, endpoint int) store.Dispatch {
+	e := event(n, 1)
+	e.Deliveries[0].EndpointID = webhook.NewID[webhook.EndpointID]([16]byte{0xe, 15: byte(endpoint)})
+	return e
+}
+
+// A burst to an endpoint whose requests take long leaves slots to the events of others, which pass it. None of it is forgotten.
+func TestExpress_BurstToOneEndpoint(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	slow := eventTo(0, 1).Deliveries[0].EndpointID
+	var atOnce, most atomic.Int32
+	b := setup(t, func(o *worker.DispatcherOptions) {
+		o.Express = worker.NewExpress(attempterFunc(func(in activities.AttemptInput) (*activities.AttemptResult, error) {
+			out := made(webhook.StatusDelivered, 0)
+			if in.EndpointID != slow {
+				return &out, nil
+			}
+			for now := atOnce.Add(1); now > most.Load(); {
+				most.Store(now)
+			}
+			<-release
+			atOnce.Add(-1)
+			return &out, nil
+		}), true)
+	})
+	answerAll := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(answerAll)
+	for n := range 200 {
+		b.dispatcher.Offer([]store.Dispatch{eventTo(n, 1)})
+	}
+	for n := range 10 {
+		b.dispatcher.Offer([]store.Dispatch{eventTo(200+n, 2)})
+	}
+	eventually(t, b.dispatches.has(10, 0))
+	for n := range 10 {
+		require.Contains(t, b.dispatches.deleted, key(200+n))
+	}
+	answerAll()
+	eventually(t, b.dispatches.has(210, 0))
+	require.Less(t, most.Load(), int32(150))
+}
+
+// What waits in a line when the process stops is released at once.
+func TestExpress_StopsWithALine(t *testing.T) {
+	t.Parallel()
+	release, begun := make(chan struct{}), make(chan struct{})
+	b := setup(t, func(o *worker.DispatcherOptions) {
+		o.Express = worker.NewExpress(attempterFunc(func(in activities.AttemptInput) (*activities.AttemptResult, error) {
+			if in.EventKey == key(200) {
+				close(begun)
+			}
+			<-release
+			out := made(webhook.StatusDelivered, 0)
+			return &out, nil
+		}), true)
+	})
+	answerAll := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(answerAll)
+	for n := range 200 {
+		b.dispatcher.Offer([]store.Dispatch{eventTo(n, 1)})
+	}
+	b.dispatcher.Offer([]store.Dispatch{eventTo(200, 2)})
+	<-begun // so all before it are attempted, or wait
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		b.stop()
+	}()
+	eventually(t, func() bool {
+		b.dispatches.mu.Lock()
+		defer b.dispatches.mu.Unlock()
+		return len(b.dispatches.released) > 0
+	})
+	answerAll()
+	<-ended
+	require.Equal(t, 201, len(b.dispatches.deleted)+len(b.dispatches.released))
 }
