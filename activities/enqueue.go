@@ -21,15 +21,19 @@ const (
 
 // enqueue leaves a delivery that there is no slot for to its endpoint's queue.
 func (a *Activities) enqueue(ctx context.Context, in *AttemptInput, after time.Duration) (*AttemptResult, error) {
-	d, err := a.store.QueueDelivery(ctx, in.Tenant, in.DeliveryID, max(after, leastQueued))
+	after = max(after, leastQueued)
+	queued, err := a.store.QueueDelivery(ctx, in.Tenant, in.DeliveryID, after)
 	if err != nil {
 		return nil, fmt.Errorf("leave a delivery to its endpoint's queue: %w", err)
 	}
-	out := a.resultOf(d)
-	if d.Status == webhook.StatusPending {
-		out.Delay = max(after, leastQueued)
+	if queued {
+		return &AttemptResult{Status: webhook.StatusPending, Queued: true, Delay: after}, nil
 	}
-	return out, nil
+	d, err := a.store.Delivery(ctx, in.Tenant, in.DeliveryID)
+	if err != nil {
+		return nil, fmt.Errorf("read a delivery that cannot be queued: %w", err)
+	}
+	return a.resultOf(d), nil
 }
 
 // waitsInQueue reports whether the endpoint's queue must be awake for the delivery.

@@ -28,11 +28,7 @@ func queueing(b *bundle) {
 		d.Status, d.Attempts, d.NextAttemptAt, d.Queued = r.Status, r.Attempt.Number, r.NextAttemptAt, r.Queued
 		return &d, nil
 	}
-	b.store.onQueue = func(_ webhook.DeliveryID, _ time.Duration) (*webhook.Delivery, error) {
-		d := b.store.sending.Delivery
-		d.Queued = true
-		return &d, nil
-	}
+	b.store.onQueue = func(webhook.DeliveryID, time.Duration) (bool, error) { return true, nil }
 }
 
 func wake() string { return "wake acme " + endpointID.String() }
@@ -137,6 +133,34 @@ func TestActivities_Attempt_queuesWhatHasNoSlot(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, &activities.AttemptResult{Status: webhook.StatusPending, Queued: true, Delay: 200 * time.Millisecond}, out)
 	require.Equal(t, []string{wake()}, b.engine.told)
+	close(release)
+	require.NoError(t, <-first)
+}
+
+// What somebody has settled, or held, since the attempt was asked for is as they left it.
+func TestActivities_Attempt_queuesNothingThatIsSettled(t *testing.T) {
+	t.Parallel()
+	entered, release := make(chan struct{}), make(chan struct{})
+	b := setup(t, func(http.ResponseWriter, *http.Request) {
+		entered <- struct{}{}
+		<-release
+	}, func(o *activities.Options) { o.FastLimit, o.IsolatedLimit = 1, 1 })
+	b.store.onQueue = func(webhook.DeliveryID, time.Duration) (bool, error) { return false, nil }
+	b.store.onDelivery = func() (*webhook.Delivery, error) {
+		return &webhook.Delivery{Status: webhook.StatusCanceled, Reason: "a person"}, nil
+	}
+	first := make(chan error, 1)
+	go func() {
+		in := express()
+		in.Number = 2
+		_, err := b.acts.Attempt(context.Background(), in)
+		first <- err
+	}()
+	<-entered
+	out, err := b.acts.Attempt(t.Context(), express())
+	require.NoError(t, err)
+	require.Equal(t, &activities.AttemptResult{Status: webhook.StatusCanceled, Reason: "a person"}, out)
+	require.Empty(t, b.engine.told)
 	close(release)
 	require.NoError(t, <-first)
 }

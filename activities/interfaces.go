@@ -11,7 +11,7 @@ import (
 // Store is what the activities need of package store.
 type Store interface {
 	store.Attempts
-	QueueDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, after time.Duration) (*webhook.Delivery, error)
+	QueueDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, after time.Duration) (queued bool, err error)
 	HoldDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, at time.Time) (*webhook.Delivery, error)
 	CancelDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, reason string, at time.Time) (*webhook.Delivery, error)
 	Delivery(ctx context.Context, tenant string, id webhook.DeliveryID) (*webhook.Delivery, error)

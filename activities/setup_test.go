@@ -44,7 +44,7 @@ type fakeStore struct {
 	onSending         func() (*store.Sending, error)
 	onRecord          func(ctx context.Context, r *store.Record) (*webhook.Delivery, error)
 	onRecorded        func(from int) ([]webhook.AttemptSummary, error)
-	onQueue           func(id webhook.DeliveryID, after time.Duration) (*webhook.Delivery, error)
+	onQueue           func(id webhook.DeliveryID, after time.Duration) (bool, error)
 	onHold            func() (*webhook.Delivery, error)
 	onCancel          func(reason string) (*webhook.Delivery, error)
 	onDelivery        func() (*webhook.Delivery, error)
@@ -110,7 +110,7 @@ func (s *fakeStore) Delivery(context.Context, string, webhook.DeliveryID) (*webh
 	return s.onDelivery()
 }
 
-func (s *fakeStore) QueueDelivery(_ context.Context, _ string, id webhook.DeliveryID, after time.Duration) (*webhook.Delivery, error) {
+func (s *fakeStore) QueueDelivery(_ context.Context, _ string, id webhook.DeliveryID, after time.Duration) (bool, error) {
 	return s.onQueue(id, after)
 }
 

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"waybill/store"
@@ -19,9 +20,14 @@ const (
 				WHERE d.endpoint_id = e.id AND d.queue_due_at > clock_timestamp() AND d.held_at IS NULL AND d.queue_lease IS NOT NULL) AS leased
 		FROM endpoints e WHERE e.id = $1 AND e.tenant_id || '' = $2`
 
-	queueDelivery = `
-		UPDATE deliveries d SET queue_due_at = now() + $3::bigint * interval '1 millisecond', queue_lease = NULL
-		WHERE d.id = $1 AND d.tenant_id || '' = $2 AND d.status || '' = 'pending' AND d.attempts = 0 AND d.queue_due_at IS NULL`
+	queueDeliveries = `
+		WITH locked AS MATERIALIZED (
+			SELECT d.id, q.after_ms FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS q (id, tenant_id, after_ms) JOIN deliveries d ON d.id = q.id
+			WHERE d.tenant_id || '' = q.tenant_id AND d.status || '' = 'pending' AND d.attempts = 0 AND d.queue_due_at IS NULL
+			ORDER BY d.id FOR UPDATE OF d
+		)
+		UPDATE deliveries d SET queue_due_at = now() + locked.after_ms * interval '1 millisecond', queue_lease = NULL FROM locked WHERE d.id = locked.id
+		RETURNING d.id`
 
 	selectQueuesToWake = `SELECT tenant_id, id FROM endpoints WHERE wake_due AND id > $1 ORDER BY id LIMIT $2`
 
@@ -56,12 +62,34 @@ const (
 		ORDER BY id LIMIT $3`
 )
 
-// QueueDelivery implements store.Queues. A call whose answer is lost finds the delivery queued.
-func (s *Store) QueueDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, after time.Duration) (*webhook.Delivery, error) {
-	if err := s.execHot(ctx, queueDelivery, id, tenant, after.Milliseconds()); err != nil {
-		return nil, failed("queue a delivery", err)
+// queueing is a delivery to queue.
+type queueing struct {
+	tenant string
+	id     webhook.DeliveryID
+	after  time.Duration
+}
+
+// QueueDelivery implements store.Queues. Concurrent calls share a transaction. A call whose answer is lost finds the delivery queued.
+func (s *Store) QueueDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, after time.Duration) (queued bool, err error) {
+	return s.queueings.do(ctx, queueing{tenant, id, after})
+}
+
+func (s *Store) queueGroup(ctx context.Context, in []queueing) ([]result[bool], error) {
+	var ids, tenants, afters arrayBuilder
+	for i := range in {
+		ids.addID(in[i].id)
+		tenants.addText(in[i].tenant)
+		afters.addInt(in[i].after.Milliseconds())
 	}
-	return s.Delivery(ctx, tenant, id)
+	var queued []webhook.DeliveryID
+	if err := s.selectHot(ctx, &queued, queueDeliveries, &ids, &tenants, &afters); err != nil {
+		return nil, failed("queue deliveries", err)
+	}
+	results := make([]result[bool], len(in))
+	for i := range in {
+		results[i].out = slices.Contains(queued, in[i].id)
+	}
+	return results, nil
 }
 
 // QueueState implements store.Queues.

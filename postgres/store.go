@@ -158,6 +158,7 @@ type Store struct {
 	records   *group[*store.Record, *store.Recorded]
 	sendings  *group[store.Target, *store.Sending]
 	deletions *group[[]webhook.EventKey, struct{}]
+	queueings *group[queueing, bool]
 }
 
 // Open returns a Store without connecting, so that a process can start while the database is down; Ping tells whether it
@@ -184,6 +185,7 @@ func Open(o Options) (*Store, error) {
 	s.records.name = "record transaction"
 	s.sendings = newGroup(o, 2, s.sendingGroup)
 	s.deletions = newGroup(o, 1, s.deleteGroup)
+	s.queueings = newGroup(o, 1, s.queueGroup)
 	return s, nil
 }
 
@@ -203,6 +205,7 @@ func (s *Store) Close() error {
 	s.records.close()
 	s.sendings.close()
 	s.deletions.close()
+	s.queueings.close()
 	// A database that is down while connections are closed is no failure of the process.
 	if err := s.db.Close(); err != nil && !unavailable(err) {
 		return fmt.Errorf("close the database: %w", err)

@@ -54,8 +54,8 @@ type Queues interface {
 	// long as it has not changed, at least least and at most most, so that the pause grows with every try.
 	PostponeQueued(ctx context.Context, holder string, ids []webhook.DeliveryID, least, most time.Duration) error
 	// QueueDelivery gives a delivery that was never attempted to its endpoint's queue, due after the time, by the database's clock.
-	// One that is settled, held, queued or attempted already is left as it is. It returns the delivery as it is then.
-	QueueDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, after time.Duration) (*webhook.Delivery, error)
+	// queued: it did. One that is settled, held, queued or attempted already, or that the tenant does not have, is left as it is.
+	QueueDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, after time.Duration) (queued bool, err error)
 	// QueueState counts what waits up to most. It works for deleted endpoints too. CodeNotFound: the tenant never had the endpoint.
 	QueueState(ctx context.Context, tenant string, endpoint webhook.EndpointID, most int) (*QueueState, error)
 	// HoldQueued makes held what waits in the queue of a disabled endpoint and is not leased, limit at a time. more: call it again.
