@@ -1831,7 +1831,7 @@ type TenantCreate struct {
 	// Dialect Does not change later.
 	Dialect string `json:"dialect"`
 
-	// Express Make the first attempt without a workflow, for about ten times the throughput; an event gets its workflow when that attempt does not settle it.
+	// Express Make attempts without a workflow for each event, for about ten times the throughput; retries come from the endpoint's queue.
 	Express *bool  `json:"express,omitempty"`
 	ID      string `json:"id"`
 

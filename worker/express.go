@@ -27,7 +27,7 @@ type Attempter interface {
 }
 
 // Express makes the first attempt of each delivery right after the commit, before there is a workflow, and starts a
-// workflow only for events that this does not settle. Until the dispatch is deleted, the relay may start the workflow too,
+// workflow only for what can neither be settled nor left to the endpoints' queues. Until the dispatch is deleted, the relay may start the workflow too,
 // which then finds the recorded attempts.
 type Express struct {
 	attempter Attempter

@@ -97,7 +97,7 @@ type config struct {
 	AuditRetention time.Duration `env:"WAYBILL_AUDIT_RETENTION" envDefault:"9600h" help:"how long audit entries are kept, from '24h' to ten years"`
 	// Dispatch makes `waybill api` start workflows itself, with a small worker in the same process.
 	Dispatch bool `env:"WAYBILL_DISPATCH" envDefault:"true" help:"'false': 'waybill api' starts no workflows and leaves that to the workers"`
-	Express  bool `env:"WAYBILL_EXPRESS" help:"make first attempts without a workflow, for every tenant" see:"performance.md"`
+	Express  bool `env:"WAYBILL_EXPRESS" help:"make attempts without a workflow for each event, for every tenant" see:"performance.md"`
 	Starts   int  `env:"WAYBILL_STARTS" envDefault:"32" help:"workflow starts in flight, 1 to 1,000"`
 	// ReconcileAfter is how late a delivery may be before the reconciler checks its workflow.
 	ReconcileAfter time.Duration `env:"WAYBILL_RECONCILE_AFTER" envDefault:"5m" help:"how late a delivery may be before its workflow is looked for, 1s to 24h"`

@@ -12,7 +12,7 @@ import (
 	"waybill/scripts/stack"
 )
 
-// The modes: every event is a workflow, or only those that attempt 1 did not settle.
+// The modes: every event is a workflow, or none is and retries come from the endpoints' queues.
 const (
 	modeWorkflow = "workflow"
 	modeExpress  = "express"
