@@ -55,6 +55,7 @@ func TestActivities_Attempt_wakesNoQueueForNothing(t *testing.T) {
 	out, err := b.acts.Attempt(t.Context(), express())
 	require.NoError(t, err)
 	require.Equal(t, webhook.StatusDelivered, out.Status)
+	require.False(t, b.store.recorded[0].Queued, "it never waited in the queue")
 	b.store.onSending = func() (*store.Sending, error) {
 		s := b.store.sending
 		s.Delivery.Status, s.Delivery.Queued = webhook.StatusHeld, true

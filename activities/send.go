@@ -56,7 +56,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	if plan.uncounted {
 		leaveSchedule(r, verdict, s.Delivery.NextAttemptAt)
 	}
-	r.Queued, r.Uncounted, r.AutoDisable = in.Queue != nil || in.QueueRetries, plan.uncounted, plan.autoDisable
+	r.Queued, r.Uncounted, r.AutoDisable = in.Queue != nil || in.QueueRetries && verdict.Status == webhook.StatusRetrying, plan.uncounted, plan.autoDisable
 	if in.Queue != nil {
 		r.Holder = in.Queue.Holder
 	}
