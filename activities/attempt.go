@@ -44,8 +44,8 @@ func (a *Activities) answer(ctx context.Context, what string, in *AttemptInput, 
 		a.metrics.spilled.Inc()
 		out, err = a.enqueue(ctx, in, full.retryAfter)
 	}
-	if err == nil && in.Queue == nil && out.waitsInQueue() {
-		err = a.wakes.tell(ctx, in.Tenant, in.EndpointID, out.Delay)
+	if err == nil && in.Queue == nil && !in.QueueRetries && out.waitsInQueue() {
+		_, err = a.wakes.tell(ctx, in.Tenant, in.EndpointID, out.Delay)
 	}
 	switch {
 	case !errors.As(err, &full):

@@ -36,6 +36,12 @@ func (a *Activities) enqueue(ctx context.Context, in *AttemptInput, after time.D
 	return a.resultOf(d), nil
 }
 
+// WakeQueue returns once the endpoint's queue is certain to be awake for what was left to it and is due after the delay. asked: Temporal
+// was asked, and not shortly before. Any error: it is not certain.
+func WakeQueue(ctx context.Context, a *Activities, tenant string, endpoint webhook.EndpointID, delay time.Duration) (asked bool, err error) {
+	return a.wakes.tell(ctx, tenant, endpoint, delay)
+}
+
 // waitsInQueue reports whether the endpoint's queue must be awake for the delivery.
 func (r *AttemptResult) waitsInQueue() bool {
 	return r != nil && r.Queued && (r.Status == webhook.StatusPending || r.Status == webhook.StatusRetrying)
@@ -64,9 +70,10 @@ func newWakes(engine Engine, now func() time.Time) *wakes {
 	return &wakes{engine: engine, now: now, told: map[webhook.EndpointID]*telling{}}
 }
 
-// tell returns once the endpoint's queue is certain to be awake for what is recorded and due after the delay. It relies on an earlier
+// tell returns once the endpoint's queue is certain to be awake for what is recorded and due after the delay, and whether it asked for
+// that itself. It relies on an earlier
 // wake for something due sooner for half of its delay, because clocks differ, and because a person may have it attempted early.
-func (w *wakes) tell(ctx context.Context, tenant string, endpoint webhook.EndpointID, delay time.Duration) error {
+func (w *wakes) tell(ctx context.Context, tenant string, endpoint webhook.EndpointID, delay time.Duration) (asked bool, err error) {
 	now := w.now()
 	due := now.Add(delay)
 	w.mu.Lock()
@@ -75,9 +82,9 @@ func (w *wakes) tell(ctx context.Context, tenant string, endpoint webhook.Endpoi
 		w.mu.Unlock()
 		select {
 		case <-t.done:
-			return t.err
+			return false, t.err
 		case <-ctx.Done():
-			return ctx.Err()
+			return false, ctx.Err()
 		}
 	}
 	t = &telling{due: due, until: now.Add(min(delay/2, mostTold)), done: make(chan struct{})}
@@ -89,7 +96,7 @@ func (w *wakes) tell(ctx context.Context, tenant string, endpoint webhook.Endpoi
 	if t.err = w.engine.WakeQueue(ctx, tenant, endpoint); t.err != nil {
 		w.forget(endpoint, t)
 	}
-	return t.err
+	return true, t.err
 }
 
 // remember keeps the telling, unless too many are in force.

@@ -44,7 +44,7 @@ func TestActivities_Attempt_leavesRetriesToTheQueue(t *testing.T) {
 	require.Equal(t, webhook.StatusRetrying, out.Status)
 	require.True(t, b.store.recorded[0].Queued)
 	require.Empty(t, b.store.recorded[0].Holder)
-	require.Equal(t, []string{wake()}, b.engine.told)
+	require.Empty(t, b.engine.told, "whoever asked for the attempt wakes the queue")
 }
 
 // What is delivered wakes nobody, and neither does what is held.
@@ -68,48 +68,61 @@ func TestActivities_Attempt_wakesNoQueueForNothing(t *testing.T) {
 }
 
 // Many failures of an endpoint wake its queue once: something is due in it, so it stays awake.
-func TestActivities_Attempt_wakesAQueueOnce(t *testing.T) {
+func TestWakeQueue(t *testing.T) {
 	t.Parallel()
 	var offset time.Duration
 	b := setup(t, answer(500), func(o *activities.Options) { o.Now = func() time.Time { return time.Now().Add(offset) } })
-	queueing(b)
-	var attempts sync.WaitGroup
-	for range 50 {
-		attempts.Go(func() {
-			_, _ = b.acts.Attempt(context.Background(), express())
-		})
+	wakeFor := func(delay time.Duration) bool {
+		asked, err := activities.WakeQueue(t.Context(), b.acts, "acme", endpointID, delay)
+		require.NoError(t, err)
+		return asked
 	}
-	attempts.Wait()
-	require.LessOrEqual(t, len(b.engine.told), 10, "a retry that is due sooner, by its jitter, wakes it again")
-	woken := len(b.engine.told)
+	require.True(t, wakeFor(time.Minute))
+	var wakes sync.WaitGroup
+	for range 50 {
+		wakes.Go(func() { _, _ = activities.WakeQueue(context.Background(), b.acts, "acme", endpointID, 2*time.Minute) })
+	}
+	wakes.Wait()
+	require.Equal(t, []string{wake()}, b.engine.told)
+	require.True(t, wakeFor(time.Second), "something is due sooner")
 	offset = time.Hour
-	_, err := b.acts.Attempt(t.Context(), express())
-	require.NoError(t, err)
-	require.Len(t, b.engine.told, woken+1, "what was due is no reason to be awake any more")
+	require.True(t, wakeFor(time.Minute), "what was due is no reason to be awake any more")
+	require.Len(t, b.engine.told, 3)
 }
 
-// An attempt whose queue cannot be woken fails, so that its dispatch stays. The next run finds the record and wakes it.
+// A wake that failed is made again at once.
+func TestWakeQueue_fails(t *testing.T) {
+	t.Parallel()
+	b := setup(t, answer(500))
+	b.engine.onWake = func() error { return errDown }
+	asked, err := activities.WakeQueue(t.Context(), b.acts, "acme", endpointID, time.Minute)
+	require.Equal(t, webhook.CodeUnavailable, webhook.ErrorCode(err))
+	require.True(t, asked)
+	b.engine.onWake = nil
+	_, err = activities.WakeQueue(t.Context(), b.acts, "acme", endpointID, time.Minute)
+	require.NoError(t, err)
+	require.Equal(t, []string{wake()}, b.engine.told)
+}
+
+// An event's workflow whose attempt was left to the queue by express mode wakes it, or has the attempt fail, so that Temporal repeats it.
 func TestActivities_Attempt_whoseQueueCannotBeWoken(t *testing.T) {
 	t.Parallel()
 	b := setup(t, answer(500))
-	queueing(b)
 	b.engine.onWake = func() error { return errDown }
-	_, err := b.acts.Attempt(t.Context(), express())
-	requireType(t, err, "unavailable", false)
-	b.engine.onWake = nil
 	due := time.Now().Add(time.Minute)
 	b.store.onSending = func() (*store.Sending, error) {
 		s := b.store.sending
 		s.Delivery.Status, s.Delivery.Attempts, s.Delivery.Queued, s.Delivery.NextAttemptAt = webhook.StatusRetrying, 1, true, &due
 		return &s, nil
 	}
-	b.store.onRecorded = func(int) ([]webhook.AttemptSummary, error) {
-		return []webhook.AttemptSummary{b.store.recorded[0].Attempt.AttemptSummary}, nil
-	}
-	out, err := b.acts.Attempt(t.Context(), express())
+	b.store.onRecorded = func(int) ([]webhook.AttemptSummary, error) { return []webhook.AttemptSummary{{Number: 1}}, nil }
+	_, err := b.attempt(t, input())
+	requireType(t, err, "unavailable", false)
+	b.engine.onWake = nil
+	out, err := b.attempt(t, input())
 	require.NoError(t, err)
 	require.True(t, out.Queued)
-	require.Len(t, b.store.recorded, 1, "one request")
+	require.Empty(t, b.store.recorded)
 	require.Equal(t, []string{wake()}, b.engine.told)
 }
 
@@ -133,7 +146,6 @@ func TestActivities_Attempt_queuesWhatHasNoSlot(t *testing.T) {
 	out, err := b.acts.Attempt(t.Context(), express())
 	require.NoError(t, err)
 	require.Equal(t, &activities.AttemptResult{Status: webhook.StatusPending, Queued: true, Delay: 200 * time.Millisecond}, out)
-	require.Equal(t, []string{wake()}, b.engine.told)
 	close(release)
 	require.NoError(t, <-first)
 }

@@ -33,8 +33,8 @@ type AttemptInput struct {
 	// Queue is set where the endpoint's queue makes the attempt, in this process, under a lease. Policy and Scheduled are then
 	// those of this moment, not of the input.
 	Queue *QueuedAttempt `json:"-"`
-	// QueueRetries leaves what the attempt does not settle, or has no slot for, to the endpoint's queue: no workflow makes the attempts
-	// (design, section 3, express mode).
+	// QueueRetries leaves what the attempt does not settle, or has no slot for, to the endpoint's queue, which the caller wakes with
+	// WakeQueue: no workflow makes the attempts (design, section 3, express mode).
 	QueueRetries bool `json:"-"`
 }
 

@@ -212,7 +212,7 @@ func (d *Dispatcher) dispatch(ctx context.Context, e *store.Dispatch) {
 	}
 	in := engine.NewEventDeliveryInput(e, d.dialects[e.Dialect])
 	if d.express.takes(e) {
-		d.dispatchExpress(context.WithoutCancel(ctx), leftover{e, in})
+		d.dispatchExpress(context.WithoutCancel(ctx), leftover{event: e, in: in})
 		return
 	}
 	d.outcomes <- d.start(ctx, e, in)
@@ -277,14 +277,18 @@ func (d *Dispatcher) start(ctx context.Context, e *store.Dispatch, in *workflows
 		// The engine has started others meanwhile, so it is not down. It may have too much to do, so the event is not set aside.
 		return d.refuse(e, fault{err: err, passing: true})
 	}
-	if !d.down.Swap(true) {
-		d.log.Warn("workflows do not start; accepted events wait to be dispatched", "error", err)
-	}
+	d.setDown(err)
 	return outcome{key: e.EventKey}
 }
 
 func eventOf(e *store.Dispatch) tracing.Event {
 	return tracing.Event{Tenant: e.TenantID, ID: e.EventID, Type: e.EventType}
+}
+
+func (d *Dispatcher) setDown(err error) {
+	if !d.down.Swap(true) {
+		d.log.Warn("workflows do not start; accepted events wait to be dispatched", "error", err)
+	}
 }
 
 func (d *Dispatcher) setUp() {

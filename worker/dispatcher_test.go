@@ -114,7 +114,7 @@ func TestDispatcher_BeginsNothingWhileStopping(t *testing.T) {
 		options.Starter, options.Dispatches, options.Starts, options.Express = starter, dispatches, 1, nil
 		if round%2 == 1 {
 			// Its many goroutines take events of other tenants too, which then wait for the one slot.
-			options.Express = worker.NewExpress(nil, false)
+			options.Express = worker.NewExpress(nil, nil, false)
 		}
 		d := worker.NewDispatcher(options)
 		for n := range 10 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -27,19 +28,24 @@ type Attempter interface {
 }
 
 // Express makes the first attempt of each delivery right after the commit, before there is a workflow, and starts a
-// workflow only for what can neither be settled nor left to the endpoints' queues. Until the dispatch is deleted, the relay may start the workflow too,
-// which then finds the recorded attempts.
+// workflow only for what can neither be settled nor left to the endpoints' queues. Until the dispatch is deleted, the relay may do
+// the same too, which then finds the recorded attempts.
 type Express struct {
 	attempter Attempter
+	wake      Waker
 	// everybody turns express mode on for every tenant, not only for those that ask for it.
 	everybody bool
 	slots     *semaphore.Weighted
 	lines     *lines
 }
 
+// Waker returns once an endpoint's queue is certain to be awake for what was left to it and is due after a delay, and whether it had to
+// ask Temporal for that.
+type Waker func(ctx context.Context, tenant string, endpoint webhook.EndpointID, delay time.Duration) (asked bool, err error)
+
 // NewExpress returns an Express for the tenants that ask for it, or for everybody.
-func NewExpress(a Attempter, everybody bool) *Express {
-	return &Express{attempter: a, everybody: everybody, slots: semaphore.NewWeighted(expressAttempts), lines: newLines()}
+func NewExpress(a Attempter, wake Waker, everybody bool) *Express {
+	return &Express{attempter: a, wake: wake, everybody: everybody, slots: semaphore.NewWeighted(expressAttempts), lines: newLines()}
 }
 
 func (x *Express) takesAll() bool { return x != nil && x.everybody }
@@ -52,6 +58,8 @@ func (x *Express) takes(e *store.Dispatch) bool {
 type leftover struct {
 	event *store.Dispatch
 	in    *workflows.EventDeliveryInput
+	// queued says that what is not settled belongs to its endpoints' queues, so that the event needs no workflow.
+	queued bool
 }
 
 // dispatchExpress makes the first attempts of an event, once its endpoints have not their share.
@@ -76,14 +84,15 @@ func (d *Dispatcher) takeTurn(ctx context.Context, l leftover) {
 	}
 }
 
-// attemptFirst makes the first attempts of an event and leaves the rest to a workflow.
+// attemptFirst makes the first attempts of an event and leaves the rest to the endpoints' queues, or to a workflow.
 func (d *Dispatcher) attemptFirst(ctx context.Context, l leftover) {
 	in := l.in
 	attempting, span := d.tracer.Dispatch(ctx, l.event.Traceparent, eventOf(l.event), true)
-	settled := d.express.attempt(attempting, in, d.log)
+	d.express.attempt(attempting, in, d.log)
 	span.End(nil)
 	d.failpoint("express-after-post")
-	if settled {
+	settled := false
+	if settled, l.queued = progress(in); settled {
 		d.outcomes <- outcome{key: in.EventKey, done: true}
 		return
 	}
@@ -93,12 +102,41 @@ func (d *Dispatcher) attemptFirst(ctx context.Context, l leftover) {
 	}
 	select {
 	case d.leftovers <- l:
-	default: // the queue is full: the lease expires, and the relay starts the workflow from the recorded attempts
+	default: // the queue is full: the lease expires, and the relay goes on from the recorded attempts
 	}
 }
 
-// startLeftovers starts the workflows of all events that express mode did not settle. Once the context is done, it starts none
-// while Temporal is down.
+// progress reports whether no delivery needs anything any more, and whether those that do belong to their endpoints' queues.
+func progress(in *workflows.EventDeliveryInput) (settled, queued bool) {
+	settled, queued = true, true
+	for i := range in.Deliveries {
+		d := &in.Deliveries[i]
+		done := d.Status.Settled() || d.Queued && d.Status == webhook.StatusHeld // enabling its endpoint wakes the queue
+		settled, queued = settled && done, queued && (done || d.Queued)
+	}
+	return settled, queued
+}
+
+// wakeQueues wakes the queues that an event's deliveries were left to.
+func (d *Dispatcher) wakeQueues(ctx context.Context, in *workflows.EventDeliveryInput) outcome {
+	for i := range in.Deliveries {
+		to := &in.Deliveries[i]
+		if !to.Queued || to.Status.Settled() || to.Status == webhook.StatusHeld {
+			continue
+		}
+		switch asked, err := d.express.wake(ctx, in.Tenant, to.EndpointID, to.Delay); {
+		case err != nil:
+			d.setDown(err)
+			return outcome{key: in.EventKey} // the relay comes back to it
+		case asked:
+			d.setUp()
+		}
+	}
+	return outcome{key: in.EventKey, done: true}
+}
+
+// startLeftovers wakes the queues, or starts the workflows, of all events that express mode did not settle. Once the context is done,
+// it does neither while Temporal is down.
 func (d *Dispatcher) startLeftovers(ctx context.Context) {
 	for l := range d.leftovers {
 		if ctx.Err() != nil && d.down.Load() {
@@ -107,7 +145,13 @@ func (d *Dispatcher) startLeftovers(ctx context.Context) {
 		}
 		var o outcome
 		if err := safely(d.log, func() error {
-			o = d.start(context.WithoutCancel(ctx), l.event, l.in)
+			o = outcome{key: l.in.EventKey, done: true}
+			if !l.queued {
+				o = d.start(context.WithoutCancel(ctx), l.event, l.in)
+			}
+			if o.done {
+				o = d.wakeQueues(context.WithoutCancel(ctx), l.in)
+			}
 			return nil
 		}); err != nil {
 			o = d.refuse(l.event, fault{err: err})
@@ -116,12 +160,11 @@ func (d *Dispatcher) startLeftovers(ctx context.Context) {
 	}
 }
 
-// attempt makes the first attempts at the same time and writes their results into the workflow's input. It reports whether
-// every delivery is settled, or belongs to its endpoint's queue, so that no workflow is needed.
-func (x *Express) attempt(ctx context.Context, in *workflows.EventDeliveryInput, log *slog.Logger) (settled bool) {
+// attempt makes the first attempts at the same time and writes their results into the workflow's input.
+func (x *Express) attempt(ctx context.Context, in *workflows.EventDeliveryInput, log *slog.Logger) {
 	slots := int64(min(len(in.Deliveries), expressAttempts))
 	if err := x.slots.Acquire(ctx, slots); err != nil {
-		return false
+		return
 	}
 	defer x.slots.Release(slots)
 	var attempts sync.WaitGroup
@@ -130,12 +173,6 @@ func (x *Express) attempt(ctx context.Context, in *workflows.EventDeliveryInput,
 	}
 	x.attemptOne(ctx, in, &in.Deliveries[0], log)
 	attempts.Wait()
-	for i := range in.Deliveries {
-		if d := &in.Deliveries[i]; !d.Status.Settled() && !d.Queued {
-			return false
-		}
-	}
-	return true
 }
 
 // attemptOne makes one attempt. It leaves the delivery to the workflow unchanged when no attempt was made: the endpoint has no free

@@ -30,6 +30,11 @@ func made(status webhook.Status, delay time.Duration) activities.AttemptResult {
 	return activities.AttemptResult{Status: status, Delay: delay, Attempt: &webhook.AttemptSummary{Number: 1, StatusCode: 500}}
 }
 
+// awake finds every queue awake.
+func awake(context.Context, string, webhook.EndpointID, time.Duration) (bool, error) {
+	return false, nil
+}
+
 // A delivery that the first attempt settles needs no workflow; for the others the workflow continues from their state.
 func TestExpress(t *testing.T) {
 	t.Parallel()
@@ -49,13 +54,14 @@ func TestExpress(t *testing.T) {
 		"no room for now": {always(activities.AttemptResult{Spilled: true, Delay: time.Second}, nil), &workflows.DeliveryState{
 			Lane: activities.LaneIsolated, Delay: time.Second,
 		}},
-		"a fault of ours": {always(activities.AttemptResult{}, errDown), &workflows.DeliveryState{Lane: activities.LaneFast}},
-		"handed over":     {always(activities.AttemptResult{Status: webhook.StatusHeld, Queued: true}, nil), nil},
-		"neither":         {always(activities.AttemptResult{Status: webhook.StatusHeld}, nil), &workflows.DeliveryState{Lane: activities.LaneFast}},
+		"a fault of ours":            {always(activities.AttemptResult{}, errDown), &workflows.DeliveryState{Lane: activities.LaneFast}},
+		"handed over":                {always(activities.AttemptResult{Status: webhook.StatusHeld, Queued: true}, nil), nil},
+		"to be retried by the queue": {always(activities.AttemptResult{Status: webhook.StatusRetrying, Queued: true, Delay: time.Second}, nil), nil},
+		"neither":                    {always(activities.AttemptResult{Status: webhook.StatusHeld}, nil), &workflows.DeliveryState{Lane: activities.LaneFast}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, func(o *worker.DispatcherOptions) { o.Express = worker.NewExpress(test.attempt, true) })
+			b := setup(t, func(o *worker.DispatcherOptions) { o.Express = worker.NewExpress(test.attempt, awake, true) })
 			b.dispatcher.Offer([]store.Dispatch{event(1, 1)})
 			eventually(t, b.dispatches.has(1, 0))
 			started := b.starter.all()
@@ -81,7 +87,7 @@ func TestExpress_SomeSettled(t *testing.T) {
 				out = made(webhook.StatusRetrying, time.Minute)
 			}
 			return &out, nil
-		}), true)
+		}), awake, true)
 	})
 	b.dispatcher.Offer([]store.Dispatch{event(1, 3)})
 	eventually(t, b.dispatches.has(1, 0))
@@ -97,7 +103,7 @@ func TestExpress_SomeSettled(t *testing.T) {
 func TestExpress_OfTheTenant(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(o *worker.DispatcherOptions) {
-		o.Express = worker.NewExpress(always(made(webhook.StatusDelivered, 0), nil), false)
+		o.Express = worker.NewExpress(always(made(webhook.StatusDelivered, 0), nil), awake, false)
 	})
 	b.starter.setDown(true)
 	express := event(2, 1)
@@ -134,7 +140,7 @@ func TestExpress_BurstToOneEndpoint(t *testing.T) {
 			<-release
 			atOnce.Add(-1)
 			return &out, nil
-		}), true)
+		}), awake, true)
 	})
 	answerAll := sync.OnceFunc(func() { close(release) })
 	t.Cleanup(answerAll)
@@ -165,7 +171,7 @@ func TestExpress_StopsWithALine(t *testing.T) {
 			<-release
 			out := made(webhook.StatusDelivered, 0)
 			return &out, nil
-		}), true)
+		}), awake, true)
 	})
 	answerAll := sync.OnceFunc(func() { close(release) })
 	t.Cleanup(answerAll)
@@ -187,4 +193,64 @@ func TestExpress_StopsWithALine(t *testing.T) {
 	answerAll()
 	<-ended
 	require.Equal(t, 201, len(b.dispatches.deleted)+len(b.dispatches.released))
+}
+
+// An event whose deliveries are left to queues keeps its dispatch until the queues are awake. Meanwhile others are delivered.
+func TestExpress_WakesQueues(t *testing.T) {
+	t.Parallel()
+	failing := event(0, 1).Deliveries[0].EndpointID
+	var down atomic.Bool
+	var woken atomic.Int32
+	down.Store(true)
+	b := setup(t, func(o *worker.DispatcherOptions) {
+		o.Express = worker.NewExpress(attempterFunc(func(in activities.AttemptInput) (*activities.AttemptResult, error) {
+			out := made(webhook.StatusDelivered, 0)
+			if in.EndpointID == failing {
+				out = made(webhook.StatusRetrying, time.Minute)
+				out.Queued = true
+			}
+			return &out, nil
+		}), func(_ context.Context, tenant string, to webhook.EndpointID, delay time.Duration) (bool, error) {
+			if down.Load() {
+				return true, errDown
+			}
+			if tenant == "acme" && to == failing && delay == time.Minute {
+				woken.Add(1)
+			}
+			return true, nil
+		}, true)
+	})
+	b.dispatcher.Offer([]store.Dispatch{event(1, 1), eventTo(2, 2)})
+	eventually(t, b.dispatches.has(1, 1))
+	require.Equal(t, []webhook.EventKey{key(2)}, b.dispatches.deleted)
+	down.Store(false)
+	b.dispatcher.Offer([]store.Dispatch{event(1, 1)})
+	eventually(t, b.dispatches.has(2, 1))
+	require.Equal(t, int32(1), woken.Load())
+	require.Empty(t, b.starter.all())
+}
+
+// An event that needs a workflow and a queue gets both.
+func TestExpress_WorkflowAndQueue(t *testing.T) {
+	t.Parallel()
+	queued := event(1, 2).Deliveries[1].EndpointID
+	var woken atomic.Int32
+	b := setup(t, func(o *worker.DispatcherOptions) {
+		o.Express = worker.NewExpress(attempterFunc(func(in activities.AttemptInput) (*activities.AttemptResult, error) {
+			if in.EndpointID == queued {
+				return &activities.AttemptResult{Status: webhook.StatusRetrying, Queued: true, Delay: time.Minute}, nil
+			}
+			return &activities.AttemptResult{FollowOn: "q"}, nil
+		}), func(_ context.Context, _ string, to webhook.EndpointID, _ time.Duration) (bool, error) {
+			if to == queued {
+				woken.Add(1)
+			}
+			return true, nil
+		}, true)
+	})
+	b.dispatcher.Offer([]store.Dispatch{event(1, 2)})
+	eventually(t, b.dispatches.has(1, 0))
+	require.Len(t, b.starter.all(), 1)
+	require.True(t, b.starter.all()[0].Deliveries[1].Queued)
+	require.Equal(t, int32(1), woken.Load())
 }

@@ -215,7 +215,7 @@ func TestDispatcher_UnknownDialectIsPutOff(t *testing.T) {
 func TestExpress_RefusedLeftovers(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(o *worker.DispatcherOptions) {
-		o.Express = worker.NewExpress(attempterFunc(func(activities.AttemptInput) (*activities.AttemptResult, error) { panic("attempt") }), true)
+		o.Express = worker.NewExpress(attempterFunc(func(activities.AttemptInput) (*activities.AttemptResult, error) { panic("attempt") }), awake, true)
 	})
 	b.starter.fault = faultOf(2, errRefused)
 	b.dispatcher.Offer([]store.Dispatch{event(1, 2), event(2, 2)})

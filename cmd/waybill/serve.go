@@ -154,7 +154,9 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 	p.dispatcher = worker.NewDispatcher(worker.DispatcherOptions{
 		Dispatches: p.store, Starter: p.engine, Dialects: p.catalogue.dialects, Starts: p.Starts, Failpoint: p.failpoint, Logger: p.log,
 		Registerer: p.metrics, Tracer: p.tracer,
-		Express:    worker.NewExpress(acts, p.Express),
+		Express: worker.NewExpress(acts, func(ctx context.Context, tenant string, endpoint webhook.EndpointID, delay time.Duration) (bool, error) {
+			return activities.WakeQueue(ctx, acts, tenant, endpoint, delay)
+		}, p.Express),
 		RetryAfter: func(endpoints []webhook.EndpointID) time.Duration { return activities.RetryAfter(acts, endpoints) },
 	})
 	background.Go(func() {
