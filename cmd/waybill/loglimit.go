@@ -158,7 +158,7 @@ func (n *lineCount) forget() (leftOut int) {
 func (c *lineCounts) tell(message string, n *lineCount) {
 	if leftOut := n.forget(); leftOut > 0 {
 		r := slog.NewRecord(time.Now(), slog.LevelWarn, leftOutLine, 0)
-		r.AddAttrs(slog.String("message", message), slog.Int("left_out", leftOut))
+		r.AddAttrs(slog.String("what", message), slog.Int("left_out", leftOut))
 		_ = c.to.Handle(context.Background(), r) // as package slog does with what it cannot write
 	}
 }

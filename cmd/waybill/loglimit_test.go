@@ -59,7 +59,7 @@ func TestLogLimit_StormEnds(t *testing.T) {
 		storm(linesAtOnce + 7)
 		time.Sleep(tellLeftOut) // of the test's own clock
 		synctest.Wait()
-		require.Contains(t, out.String(), `level=WARN msg="lines of a message were left out" message="a delivery is exhausted" left_out=7`)
+		require.Contains(t, out.String(), `level=WARN msg="lines of a message were left out" what="a delivery is exhausted" left_out=7`)
 		time.Sleep(time.Hour)
 		require.Equal(t, 1, strings.Count(out.String(), leftOutLine))
 		storm(linesAtOnce + 2)

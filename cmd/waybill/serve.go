@@ -48,8 +48,11 @@ type process struct {
 // new requests, no new starts, then it waits for attempts in flight, and closes the database last.
 func serve(ctx context.Context, s *settings, log *slog.Logger, what parts) (err error) {
 	ctx, begin := context.WithCancel(ctx)
-	defer begin()
 	p := &process{settings: s, log: log, stop: newStop(ctx, s.DrainTimeout, log), metrics: newRegistry(log)}
+	defer func() {
+		begin()
+		<-p.stop.told // nothing is logged once the caller goes on
+	}()
 	if p.catalogue, err = loadCatalogue(s.DialectsDir); err != nil {
 		return err
 	}

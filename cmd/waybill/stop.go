@@ -12,6 +12,8 @@ type stop struct {
 	// requests is done when open HTTP requests are canceled, work when attempts, starts and their records are canceled, and
 	// end when the process ends.
 	requests, work, end context.Context
+	// told is closed once the log says that the process stops.
+	told chan struct{}
 }
 
 // requestsShare is the part of the budget that open HTTP requests may use.
@@ -22,8 +24,12 @@ func workShare(budget time.Duration) time.Duration { return budget * 9 / 10 }
 
 // newStop returns a budget that begins when ctx is done.
 func newStop(ctx context.Context, budget time.Duration, log *slog.Logger) *stop {
-	context.AfterFunc(ctx, func() { log.Info("stopping", "within", budget.String()) })
-	return &stop{requests: doneAfter(ctx, requestsShare(budget)), work: doneAfter(ctx, workShare(budget)), end: doneAfter(ctx, budget)}
+	told := make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		defer close(told)
+		log.Info("stopping", "within", budget.String())
+	})
+	return &stop{requests: doneAfter(ctx, requestsShare(budget)), work: doneAfter(ctx, workShare(budget)), end: doneAfter(ctx, budget), told: told}
 }
 
 // doneAfter returns a context that is done so long after ctx is.
