@@ -175,8 +175,7 @@ func (x *Express) attempt(ctx context.Context, in *workflows.EventDeliveryInput,
 	attempts.Wait()
 }
 
-// attemptOne makes one attempt. It leaves the delivery to the workflow unchanged when no attempt was made: the endpoint has no free
-// slot, or an internal fault occurred, such as a panic.
+// attemptOne makes one attempt. It leaves the delivery to the workflow unchanged when an internal fault occurred, such as a panic.
 func (x *Express) attemptOne(ctx context.Context, in *workflows.EventDeliveryInput, d *workflows.DeliveryState, log *slog.Logger) {
 	var out *activities.AttemptResult
 	err := safely(log, func() (err error) {
@@ -188,8 +187,6 @@ func (x *Express) attemptOne(ctx context.Context, in *workflows.EventDeliveryInp
 	})
 	switch {
 	case err != nil:
-	case out.Spilled:
-		d.Lane, d.Delay = activities.LaneIsolated, out.Delay
 	case out.FollowOn != "":
 		d.FollowOn = out.FollowOn
 	case out.Attempt != nil || out.Status.Settled() || out.Queued:

@@ -49,11 +49,7 @@ func TestExpress(t *testing.T) {
 			Lane: activities.LaneFast, Status: webhook.StatusRetrying, Delay: time.Second,
 			Attempts: []webhook.AttemptSummary{{Number: 1, StatusCode: 500}},
 		}},
-		"under way for long": {always(activities.AttemptResult{FollowOn: "q"}, nil), &workflows.DeliveryState{Lane: activities.LaneFast, FollowOn: "q"}},
-		"no room":            {always(activities.AttemptResult{Spilled: true}, nil), &workflows.DeliveryState{Lane: activities.LaneIsolated}},
-		"no room for now": {always(activities.AttemptResult{Spilled: true, Delay: time.Second}, nil), &workflows.DeliveryState{
-			Lane: activities.LaneIsolated, Delay: time.Second,
-		}},
+		"under way for long":         {always(activities.AttemptResult{FollowOn: "q"}, nil), &workflows.DeliveryState{Lane: activities.LaneFast, FollowOn: "q"}},
 		"a fault of ours":            {always(activities.AttemptResult{}, errDown), &workflows.DeliveryState{Lane: activities.LaneFast}},
 		"handed over":                {always(activities.AttemptResult{Status: webhook.StatusHeld, Queued: true}, nil), nil},
 		"to be retried by the queue": {always(activities.AttemptResult{Status: webhook.StatusRetrying, Queued: true, Delay: time.Second}, nil), nil},
