@@ -182,7 +182,7 @@ func (a *Activities) recordedBefore(ctx context.Context, in *AttemptInput, d *we
 		return nil, webhook.Errorf(webhook.CodeNotFound, "attempt %d of %q is no longer stored", in.Number, in.DeliveryID)
 	}
 	out.Attempt, out.Missing = &made[0], made[1:]
-	if d.Status == webhook.StatusRetrying && d.NextAttemptAt != nil {
+	if d.Status == webhook.StatusRetrying && d.NextAttemptAt != nil && !d.Queued { // the queue goes by the database's clock
 		last := &made[len(made)-1]
 		end := last.StartedAt.Add(time.Duration(last.DurationMS) * time.Millisecond)
 		passed := a.now().Sub(end)

@@ -294,7 +294,7 @@ func (d *drain) whyWait() string {
 	if d.state.Recovering {
 		return "the next page of the recovery, or the next retry, is due then"
 	}
-	return "what waits was attempted, and the retry policy says when it is again"
+	return "the next attempt of what waits is due then"
 }
 
 // drainBeat is what the heartbeats of a drain carry.

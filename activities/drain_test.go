@@ -83,7 +83,7 @@ func TestActivities_Drain_manualInBetween(t *testing.T) {
 	require.True(t, q.records[0].Uncounted)
 	require.Equal(t, due, *q.records[0].NextAttemptAt)
 	require.InDelta(t, time.Hour, out.Next, float64(bounded))
-	require.Contains(t, out.Why, "the retry policy")
+	require.Contains(t, out.Why, "the next attempt of what waits")
 	require.Equal(t, 1, out.Waiting)
 	require.Empty(t, out.End)
 }

@@ -10,12 +10,12 @@ import (
 )
 
 const (
-	// leastQueued is how long what has no slot waits in the queue at least, so that a burst wakes the queue a few times a second.
-	leastQueued = 200 * time.Millisecond
+	// leastQueued is how long what has no slot waits in the queue at least, so that a burst wakes the queue twice a second.
+	leastQueued = time.Second
 	// wakeTimeout is below the lease of a dispatch.
 	wakeTimeout = 5 * time.Second
 	// mostTold is how long a queue that was woken is left alone at most, and mostTellings how many endpoints are remembered for it.
-	mostTold     = 30 * time.Second
+	mostTold     = time.Second
 	mostTellings = 10_000
 )
 
@@ -36,8 +36,8 @@ func (a *Activities) enqueue(ctx context.Context, in *AttemptInput, after time.D
 	return a.resultOf(d), nil
 }
 
-// WakeQueue returns once the endpoint's queue is certain to be awake for what was left to it and is due after the delay. asked: Temporal
-// was asked, and not shortly before. Any error: it is not certain.
+// WakeQueue returns once the endpoint's queue was woken for what was left to it and is due after the delay. asked: Temporal was asked, and
+// not within the second before. Any error: it may not be awake.
 func WakeQueue(ctx context.Context, a *Activities, tenant string, endpoint webhook.EndpointID, delay time.Duration) (asked bool, err error) {
 	return a.wakes.tell(ctx, tenant, endpoint, delay)
 }
@@ -70,9 +70,9 @@ func newWakes(engine Engine, now func() time.Time) *wakes {
 	return &wakes{engine: engine, now: now, told: map[webhook.EndpointID]*telling{}}
 }
 
-// tell returns once the endpoint's queue is certain to be awake for what is recorded and due after the delay, and whether it asked for
-// that itself. It relies on an earlier
-// wake for something due sooner for half of its delay, because clocks differ, and because a person may have it attempted early.
+// tell returns once the endpoint's queue was woken for what is recorded and due after the delay, and whether it asked for that itself. It
+// relies on an earlier wake for something due sooner, for half of its delay and a second at most, because that may leave the queue early:
+// a person has it attempted, or the endpoint is disabled and enabled. What is missed within that second, the reconciler finds.
 func (w *wakes) tell(ctx context.Context, tenant string, endpoint webhook.EndpointID, delay time.Duration) (asked bool, err error) {
 	now := w.now()
 	due := now.Add(delay)
@@ -91,7 +91,7 @@ func (w *wakes) tell(ctx context.Context, tenant string, endpoint webhook.Endpoi
 	w.remember(endpoint, t, now)
 	w.mu.Unlock()
 	defer close(t.done)
-	ctx, cancel := context.WithTimeout(ctx, wakeTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wakeTimeout) // others wait for it too
 	defer cancel()
 	if t.err = w.engine.WakeQueue(ctx, tenant, endpoint); t.err != nil {
 		w.forget(endpoint, t)

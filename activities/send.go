@@ -16,6 +16,9 @@ const (
 	maxRecordPause   = 2 * time.Second
 )
 
+// nobody has no lease: what the queue has leased meanwhile, because the attempt took long, stays as it is.
+const nobody = "00000000-0000-0000-0000-000000000000"
+
 // send makes the attempt, judges the answer and records both.
 func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sending, taken *slot) (out *AttemptResult, err error) {
 	ctx, span := a.trace(ctx, in, s)
@@ -57,8 +60,11 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 		leaveSchedule(r, verdict, s.Delivery.NextAttemptAt)
 	}
 	r.Queued, r.Uncounted, r.AutoDisable = in.Queue != nil || in.QueueRetries && verdict.Status == webhook.StatusRetrying, plan.uncounted, plan.autoDisable
-	if in.Queue != nil {
+	switch {
+	case in.Queue != nil:
 		r.Holder = in.Queue.Holder
+	case r.Queued:
+		r.Holder = nobody
 	}
 	r.Attempt.URL, r.Attempt.RequestHeaders = s.Endpoint.URL, recordedRequest(request.Headers, s.Endpoint)
 	r.Attempt.SignedWith = d.SignedWith(&signed)
@@ -77,6 +83,9 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	}
 	out = a.resultOf(&after.Delivery)
 	out.Attempt, out.holder = &r.Attempt.AttemptSummary, r.Holder
+	if out.Queued && r.NextAttemptAt != nil {
+		out.Delay = r.NextAttemptAt.Sub(r.At) // the database's clock may be another
+	}
 	if out.Status != webhook.StatusDelivered {
 		out.Host = s.Endpoint.Host()
 	}

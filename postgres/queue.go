@@ -23,7 +23,7 @@ const (
 	queueDeliveries = `
 		WITH locked AS MATERIALIZED (
 			SELECT d.id, q.after_ms FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS q (id, tenant_id, after_ms) JOIN deliveries d ON d.id = q.id
-			WHERE d.tenant_id || '' = q.tenant_id AND d.status || '' = 'pending' AND d.attempts = 0 AND d.queue_due_at IS NULL
+			WHERE d.tenant_id || '' = q.tenant_id AND d.status || '' = 'pending' AND d.attempts = 0 AND d.queue_due_at IS NULL AND NOT d.test
 			ORDER BY d.id FOR UPDATE OF d
 		)
 		UPDATE deliveries d SET queue_due_at = now() + locked.after_ms * interval '1 millisecond', queue_lease = NULL FROM locked WHERE d.id = locked.id

@@ -358,8 +358,20 @@ func TestQueueDelivery(t *testing.T) {
 	require.Equal(t, []webhook.DeliveryID{id}, idsOfQueued(claimed))
 	require.Zero(t, claimed[0].Attempts)
 
+	late := record("acme", id, 1, webhook.StatusRetrying)
+	next := late.At.Add(time.Minute)
+	late.Queued, late.Holder, late.NextAttemptAt = true, uuid.Nil.String(), &next
+	_, err := b.RecordAttempt(t.Context(), late)
+	require.NoError(t, err)
+	require.Empty(t, b.claimQueue(e.ID, 2), "the record of an express attempt that took long leaves the lease as it is")
+	require.Equal(t, webhook.StatusPending, b.find(id).Status)
+
+	test := publication("acme", "")
+	test.Event.Test = true
+	require.False(t, queue("acme", b.publish(test).Deliveries[0].ID, 0), "a disabled endpoint holds what is queued, and no test")
+
 	other := b.publish(publication("acme", "")).Deliveries[0].ID
-	_, err := b.RecordAttempt(t.Context(), record("acme", other, 1, webhook.StatusDelivered))
+	_, err = b.RecordAttempt(t.Context(), record("acme", other, 1, webhook.StatusDelivered))
 	require.NoError(t, err)
 	require.False(t, queue("acme", other, 0))
 	require.False(t, b.find(other).Queued)
@@ -374,7 +386,7 @@ func TestRecordAttempt_leavesToTheQueue(t *testing.T) {
 	id := b.publish(publication("acme", "")).Deliveries[0].ID
 	r := record("acme", id, 1, webhook.StatusRetrying)
 	next := r.At.Add(time.Minute)
-	r.Queued, r.NextAttemptAt = true, &next
+	r.Queued, r.Holder, r.NextAttemptAt = true, uuid.Nil.String(), &next
 	d, err := b.RecordAttempt(t.Context(), r)
 	require.NoError(t, err)
 	require.True(t, d.Queued)

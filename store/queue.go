@@ -54,7 +54,7 @@ type Queues interface {
 	// long as it has not changed, at least least and at most most, so that the pause grows with every try.
 	PostponeQueued(ctx context.Context, holder string, ids []webhook.DeliveryID, least, most time.Duration) error
 	// QueueDelivery gives a delivery that was never attempted to its endpoint's queue, due after the time, by the database's clock.
-	// queued: it did. One that is settled, held, queued or attempted already, or that the tenant does not have, is left as it is.
+	// queued: it did. A test, one that is settled, held, queued or attempted already, and one that the tenant does not have, is left as it is.
 	QueueDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, after time.Duration) (queued bool, err error)
 	// QueueState counts what waits up to most. It works for deleted endpoints too. CodeNotFound: the tenant never had the endpoint.
 	QueueState(ctx context.Context, tenant string, endpoint webhook.EndpointID, most int) (*QueueState, error)

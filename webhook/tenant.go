@@ -39,7 +39,7 @@ type Tenant struct {
 	Operator bool `json:"-" db:"-"`
 	// VerifyEndpoints holds a new endpoint, and one whose URL changes, until its receiver has proven itself.
 	VerifyEndpoints bool `json:"verify_endpoints,omitempty" db:"verify_endpoints"`
-	// Express asks for first attempts without a workflow (design, "The way of an event", 2).
+	// Express asks for attempts without a workflow for each event (design, "The way of an event", 2).
 	Express bool `json:"express" db:"express"`
 	// Retry replaces the dialect's retry policy; nil keeps it.
 	Retry *RetryPolicy `json:"retry,omitempty" db:"-"`

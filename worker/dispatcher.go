@@ -54,7 +54,7 @@ type Dispatcher struct {
 	// down is true while the engine does not answer. New events then stay in dispatches, and only the relay tries to start
 	// them.
 	down atomic.Bool
-	// started counts the starts that succeeded.
+	// started counts the starts, and the wakes of queues, that succeeded.
 	started atomic.Int64
 	refused prometheus.Counter
 	tracer  *tracing.Tracer

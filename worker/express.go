@@ -111,28 +111,42 @@ func progress(in *workflows.EventDeliveryInput) (settled, queued bool) {
 	settled, queued = true, true
 	for i := range in.Deliveries {
 		d := &in.Deliveries[i]
-		done := d.Status.Settled() || d.Queued && d.Status == webhook.StatusHeld // enabling its endpoint wakes the queue
+		done := d.Status.Settled() || d.Queued && !needsWake(d)
 		settled, queued = settled && done, queued && (done || d.Queued)
 	}
 	return settled, queued
 }
 
+// needsWake reports whether the queue of a delivery's endpoint must be awake for it. Enabling the endpoint wakes it for what was found held.
+// What an attempt made held may be of an endpoint that is enabled meanwhile, because its record does not lock the endpoint.
+func needsWake(d *workflows.DeliveryState) bool {
+	return d.Queued && !d.Status.Settled() && (d.Status != webhook.StatusHeld || len(d.Attempts) > 0)
+}
+
 // wakeQueues wakes the queues that an event's deliveries were left to.
-func (d *Dispatcher) wakeQueues(ctx context.Context, in *workflows.EventDeliveryInput) outcome {
-	for i := range in.Deliveries {
-		to := &in.Deliveries[i]
-		if !to.Queued || to.Status.Settled() || to.Status == webhook.StatusHeld {
+func (d *Dispatcher) wakeQueues(ctx context.Context, l leftover) outcome {
+	for i := range l.in.Deliveries {
+		to := &l.in.Deliveries[i]
+		if !needsWake(to) {
 			continue
 		}
-		switch asked, err := d.express.wake(ctx, in.Tenant, to.EndpointID, to.Delay); {
-		case err != nil:
-			d.setDown(err)
-			return outcome{key: in.EventKey} // the relay comes back to it
-		case asked:
+		before := d.started.Load()
+		asked, err := d.express.wake(ctx, l.in.Tenant, to.EndpointID, to.Delay)
+		switch {
+		case err == nil && asked:
+			d.started.Add(1)
 			d.setUp()
+		case err == nil:
+		case webhook.ErrorCode(err) != webhook.CodeUnavailable:
+			return d.refuse(l.event, fault{err: err})
+		case d.started.Load() != before: // Temporal is up, and has too much to do
+			return d.refuse(l.event, fault{err: err, passing: true})
+		default:
+			d.setDown(err)
+			return outcome{key: l.in.EventKey} // the relay comes back to it
 		}
 	}
-	return outcome{key: in.EventKey, done: true}
+	return outcome{key: l.in.EventKey, done: true}
 }
 
 // startLeftovers wakes the queues, or starts the workflows, of all events that express mode did not settle. Once the context is done,
@@ -150,7 +164,7 @@ func (d *Dispatcher) startLeftovers(ctx context.Context) {
 				o = d.start(context.WithoutCancel(ctx), l.event, l.in)
 			}
 			if o.done {
-				o = d.wakeQueues(context.WithoutCancel(ctx), l.in)
+				o = d.wakeQueues(context.WithoutCancel(ctx), l)
 			}
 			return nil
 		}); err != nil {
@@ -192,7 +206,7 @@ func (x *Express) attemptOne(ctx context.Context, in *workflows.EventDeliveryInp
 	case out.Attempt != nil || out.Status.Settled() || out.Queued:
 		d.Status, d.Reason, d.Delay, d.Queued = out.Status, out.Reason, out.Delay, out.Queued
 		if out.Attempt != nil {
-			d.Attempts = []webhook.AttemptSummary{*out.Attempt}
+			d.Attempts = append([]webhook.AttemptSummary{*out.Attempt}, out.Missing...)
 		}
 	}
 }

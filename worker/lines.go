@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"slices"
 	"sync"
 
 	"waybill/webhook"
@@ -100,8 +101,9 @@ func (l *lines) leave(in *workflows.EventDeliveryInput) (next []leftover) {
 				delete(l.waiting, id)
 			}
 			l.lined--
-			if other := l.full(first.in); other != nil {
-				l.wait(*other, first)
+			if other := l.full(first.in); other != nil { // it has waited already, so it is the first there
+				l.waiting[*other] = slices.Insert(l.waiting[*other], 0, first)
+				l.lined++
 				continue
 			}
 			l.begin(first.in)

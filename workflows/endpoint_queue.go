@@ -12,8 +12,8 @@ import (
 	"waybill/webhook"
 )
 
-// EndpointQueue makes the attempts of what waits for one endpoint and belongs to no event's workflow: deliveries that were held, and
-// those that were opened again. It lives while something waits: an activity makes what is due, and the workflow sleeps until the
+// EndpointQueue makes the attempts of what waits for one endpoint and belongs to no event's workflow: deliveries that were held,
+// those that were opened again, and what express mode did not settle. It lives while something waits: an activity makes what is due, and the workflow sleeps until the
 // next is due or a signal wakes it. It ends when nothing waits, or once the endpoint is disabled or deleted. The state is in the
 // database, so a queue that was lost is started anew by a wake. It fails with an error of type invalid_input when Waybill cannot
 // have made its input.

@@ -9,7 +9,7 @@ import (
 )
 
 // EventDelivery delivers one event: a coroutine for each delivery attempts, judges, waits and attempts again until the
-// delivery is settled, or handed over to its endpoint's queue because the endpoint is disabled. A receiver's failure is a result,
+// delivery is settled, or handed over to its endpoint's queue. A receiver's failure is a result,
 // not an error. The workflow fails with an error of type exhausted,
 // whose detail is the result, when a delivery is exhausted, and with one of type invalid_input when Waybill cannot have
 // made its input.

@@ -152,7 +152,7 @@ func TestQueue_Terminated(t *testing.T) {
 	queue := tn.id + "/queue/" + e.ID
 	await(t, patience, "the queue to sleep", func() error {
 		out, err := o.try("workflow", "query", "--workflow-id", queue, "--type", "queue_status", "--output", "json")
-		if err == nil && !strings.Contains(out, "retry policy says when") {
+		if err == nil && !strings.Contains(out, "next attempt of what waits") {
 			err = fmt.Errorf("it says %s", out)
 		}
 		return err

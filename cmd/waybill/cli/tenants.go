@@ -29,7 +29,7 @@ var tenantFields = []field{
 	{"name", "name", aText, "name, for people"},
 	{"contact-email", "contact_email", aText, "who gets mail when an endpoint is in trouble"},
 	{"site", "url", aText, "the https address that the platform's users know it by"},
-	{"express", "express", aYesNo, "make first attempts without a workflow"},
+	{"express", "express", aYesNo, "make attempts without a workflow for each event"},
 	{"retry", "retry", aValue, `waits between attempts, such as '{"policy":"table-5"}'`},
 	{"retention", "retention", aText, "how long bodies are kept, such as 720h"},
 	{"limits", "limits", aValue, `limits, such as '{"endpoints":500}'`},
