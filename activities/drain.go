@@ -101,6 +101,7 @@ type drained struct {
 	out        *AttemptResult
 	err        error
 	generation int
+	scheduled  bool
 }
 
 func (a *Activities) newDrain(ctx context.Context, in *DrainInput) *drain {
@@ -202,10 +203,11 @@ func (d *drain) begin(ctx context.Context, row *store.Queued) {
 		Lane: LaneIsolated, Manual: row.Asked, Queue: &QueuedAttempt{Uncounted: row.Uncounted, Holder: d.holder},
 	})
 	d.inFlight[row.ID] = d.a.now()
-	id, generation := row.ID, d.window.generation
+	ended := drained{id: row.ID, generation: d.window.generation, scheduled: row.Scheduled}
 	go func() {
 		<-at.done
-		d.ended <- drained{id, at.out, at.err, generation}
+		ended.out, ended.err = at.out, at.err
+		d.ended <- ended
 	}()
 }
 
@@ -242,7 +244,11 @@ func (d *drain) made(r drained) {
 	if r.out.holder != d.holder && !r.out.Status.Settled() {
 		d.unsent = append(d.unsent, r.id) // it was under way, or recorded, before this lease began, which is still to be used
 	}
-	d.pause(d.window.take(r.generation, r.out.Attempt))
+	if r.scheduled {
+		d.pause(d.window.takeScheduled(r.out.Attempt))
+	} else {
+		d.pause(d.window.take(r.generation, r.out.Attempt))
+	}
 	d.beat.set(d.out.Attempts, d.out.Delivered, d.window.size)
 }
 

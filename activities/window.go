@@ -12,6 +12,8 @@ const (
 	firstWindow       = 4
 	firstTroublePause = 200 * time.Millisecond
 	maxTroublePause   = 5 * time.Second
+	// scheduledPause is what a receiver in trouble is spared by deliveries that are on their own schedule.
+	scheduledPause = 200 * time.Millisecond
 )
 
 // window is how many attempts of an endpoint's queue may be in flight. It doubles while the receiver answers and halves while the
@@ -37,10 +39,7 @@ func newWindow(size, most int) window {
 // take learns from an attempt that began in a generation. It returns how long the next attempt should wait.
 func (w *window) take(generation int, made *webhook.AttemptSummary) time.Duration {
 	if !isTrouble(made) {
-		w.troubles = 0
-		if w.answers++; w.answers >= w.size {
-			w.size, w.answers = min(2*w.size, w.most), 0
-		}
+		w.grow()
 		return 0
 	}
 	if generation != w.generation {
@@ -54,6 +53,23 @@ func (w *window) take(generation int, made *webhook.AttemptSummary) time.Duratio
 	}
 	w.troubles++
 	return min(firstTroublePause<<min(w.troubles-1, 10), maxTroublePause)
+}
+
+// takeScheduled learns from an attempt of a delivery on its own schedule, which is to be kept: trouble makes the window no smaller. It
+// returns how long the next attempt should wait, so that a receiver in trouble gets some 160 attempts a second at most.
+func (w *window) takeScheduled(made *webhook.AttemptSummary) time.Duration {
+	w.grow()
+	if isTrouble(made) {
+		return scheduledPause
+	}
+	return 0
+}
+
+func (w *window) grow() {
+	w.troubles = 0
+	if w.answers++; w.answers >= w.size {
+		w.size, w.answers = min(2*w.size, w.most), 0
+	}
 }
 
 // isTrouble reports whether the receiver, or a gateway in front of it, has too much to do or is not there. Any other answer, such as

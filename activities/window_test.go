@@ -61,3 +61,14 @@ func TestWindow_PausesAtOne(t *testing.T) {
 	require.Zero(t, w.take(w.generation, answered(200)))
 	require.Equal(t, 2, w.size)
 }
+
+// Deliveries on their own schedule keep it beside a receiver in trouble, at a bounded rate.
+func TestWindow_Scheduled(t *testing.T) {
+	t.Parallel()
+	w := newWindow(0, 32)
+	for range 4 + 8 + 16 {
+		require.Equal(t, 200*time.Millisecond, w.takeScheduled(answered(503)))
+	}
+	require.Equal(t, 32, w.size)
+	require.Zero(t, w.takeScheduled(answered(500)))
+}

@@ -16,7 +16,7 @@ const (
 		WITH enabled AS MATERIALIZED (
 			SELECT id FROM endpoints WHERE id = $1 AND tenant_id || '' = $2 AND disabled_at IS NULL AND deleted_at IS NULL FOR SHARE
 		), due AS MATERIALIZED (
-			SELECT d.id, d.queue_due_at, d.status NOT IN ('pending', 'retrying', 'held') AS settled FROM enabled CROSS JOIN LATERAL (
+			SELECT d.id, d.queue_due_at, d.status = 'held' AS held, d.status NOT IN ('pending', 'retrying', 'held') AS settled FROM enabled CROSS JOIN LATERAL (
 				SELECT id, queue_due_at, status FROM deliveries
 				WHERE endpoint_id = enabled.id AND queue_due_at <= now()
 				ORDER BY queue_due_at, id LIMIT $5 FOR UPDATE SKIP LOCKED
@@ -31,9 +31,10 @@ const (
 				held_at = NULL,
 				next_attempt_at = CASE WHEN NOT due.settled THEN coalesce(d.next_attempt_at, due.queue_due_at) END
 			FROM due WHERE d.id = due.id
-			RETURNING d.id, d.event_key, d.event_id, d.event_type, d.attempts, d.uncounted, d.asked, due.settled, due.queue_due_at AS due_at
+			RETURNING d.id, d.event_key, d.event_id, d.event_type, d.attempts, d.uncounted, d.asked, due.settled, due.queue_due_at AS due_at,
+				NOT due.held AND NOT d.asked AND d.recovery_id IS NULL AND (d.attempts = 0 OR d.attempts > d.uncounted) AS scheduled
 		)
-		SELECT id, event_key, event_id, event_type, attempts, uncounted, asked FROM claimed WHERE NOT settled ORDER BY due_at, id`
+		SELECT id, event_key, event_id, event_type, attempts, uncounted, asked, scheduled FROM claimed WHERE NOT settled ORDER BY due_at, id`
 
 	renewQueued = `
 		WITH locked AS MATERIALIZED (

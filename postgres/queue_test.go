@@ -357,6 +357,7 @@ func TestQueueDelivery(t *testing.T) {
 	claimed := b.claimQueue(e.ID, 2)
 	require.Equal(t, []webhook.DeliveryID{id}, idsOfQueued(claimed))
 	require.Zero(t, claimed[0].Attempts)
+	require.True(t, claimed[0].Scheduled)
 
 	late := record("acme", id, 1, webhook.StatusRetrying)
 	next := late.At.Add(time.Minute)
@@ -396,4 +397,5 @@ func TestRecordAttempt_leavesToTheQueue(t *testing.T) {
 	require.Len(t, claimed, 1)
 	require.Equal(t, 1, claimed[0].Attempts)
 	require.Zero(t, claimed[0].Uncounted)
+	require.True(t, claimed[0].Scheduled, "what was held, or opened again, is not: see TestClaimQueued_heldOldestFirst")
 }

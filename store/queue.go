@@ -18,6 +18,9 @@ type Queued struct {
 	Uncounted int `db:"uncounted"`
 	// Asked says that a person asked for the next attempt.
 	Asked bool `db:"asked"`
+	// Scheduled says that the delivery is here by its own schedule, and not because it was held, opened again or recovered: there is no
+	// more of it than the receiver was sent anyway.
+	Scheduled bool `db:"scheduled"`
 }
 
 // QueueState is what waits in an endpoint's queue.

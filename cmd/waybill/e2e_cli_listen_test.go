@@ -124,7 +124,7 @@ func TestListen_SurvivesRestarts(t *testing.T) {
 	tn := newTenant(t, s, "standard", nil)
 	tn.publish(t, fields{"type": "order.confirmed", "data": 0, "id": "before"}, 0)
 	address := freeAddress(t)
-	r := s.begin(t, "Listening to the events of", "listen", "--tenant", tn.id, "--forward-to", "http://"+address+"/hooks", "--types", "order.*")
+	r := s.begin(t, "Nothing of this is in the delivery log", "listen", "--tenant", tn.id, "--forward-to", "http://"+address+"/hooks", "--types", "order.*")
 	require.Regexp(t, `Signing secret: whsec_\S+ `, r.said.String())
 	for i := range 3 {
 		tn.publish(t, fields{"type": "order.confirmed", "data": i, "id": fmt.Sprint("order-", i)}, 0)
