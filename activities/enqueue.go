@@ -101,7 +101,7 @@ func (w *wakes) tell(ctx context.Context, tenant string, endpoint webhook.Endpoi
 
 // remember keeps the telling, unless too many are in force.
 func (w *wakes) remember(endpoint webhook.EndpointID, t *telling, now time.Time) {
-	if full := len(w.told) >= mostTellings; now.Sub(w.swept) > mostTold || full && now.Sub(w.swept) > time.Second {
+	if now.Sub(w.swept) > mostTold {
 		w.swept = now
 		for id, old := range w.told {
 			if !now.Before(old.until) {

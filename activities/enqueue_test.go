@@ -127,9 +127,9 @@ func TestActivities_Attempt_whoseQueueCannotBeWoken(t *testing.T) {
 	require.Equal(t, []string{wake()}, b.engine.told)
 }
 
-// What there is no slot for waits in the queue.
-func TestActivities_Attempt_queuesWhatHasNoSlot(t *testing.T) {
-	t.Parallel()
+// setupBusy has an endpoint each lane of which has one slot, and the fast one is taken until the test ends.
+func setupBusy(t *testing.T) *bundle {
+	t.Helper()
 	entered, release := make(chan struct{}), make(chan struct{})
 	b := setup(t, func(http.ResponseWriter, *http.Request) {
 		entered <- struct{}{}
@@ -144,37 +144,32 @@ func TestActivities_Attempt_queuesWhatHasNoSlot(t *testing.T) {
 		first <- err
 	}()
 	<-entered
+	t.Cleanup(func() {
+		close(release)
+		require.NoError(t, <-first)
+	})
+	return b
+}
+
+// What there is no slot for waits in the queue.
+func TestActivities_Attempt_queuesWhatHasNoSlot(t *testing.T) {
+	t.Parallel()
+	b := setupBusy(t)
 	out, err := b.acts.Attempt(t.Context(), express())
 	require.NoError(t, err)
 	require.Equal(t, &activities.AttemptResult{Status: webhook.StatusPending, Queued: true, Delay: time.Second}, out)
-	close(release)
-	require.NoError(t, <-first)
 }
 
 // What somebody has settled, or held, since the attempt was asked for is as they left it.
 func TestActivities_Attempt_queuesNothingThatIsSettled(t *testing.T) {
 	t.Parallel()
-	entered, release := make(chan struct{}), make(chan struct{})
-	b := setup(t, func(http.ResponseWriter, *http.Request) {
-		entered <- struct{}{}
-		<-release
-	}, func(o *activities.Options) { o.FastLimit, o.IsolatedLimit = 1, 1 })
+	b := setupBusy(t)
 	b.store.onQueue = func(webhook.DeliveryID, time.Duration) (bool, error) { return false, nil }
 	b.store.onDelivery = func() (*webhook.Delivery, error) {
 		return &webhook.Delivery{Status: webhook.StatusCanceled, Reason: "a person"}, nil
 	}
-	first := make(chan error, 1)
-	go func() {
-		in := express()
-		in.Number = 2
-		_, err := b.acts.Attempt(context.Background(), in)
-		first <- err
-	}()
-	<-entered
 	out, err := b.acts.Attempt(t.Context(), express())
 	require.NoError(t, err)
 	require.Equal(t, &activities.AttemptResult{Status: webhook.StatusCanceled, Reason: "a person"}, out)
 	require.Empty(t, b.engine.told)
-	close(release)
-	require.NoError(t, <-first)
 }

@@ -14,6 +14,9 @@ var (
 		`connection|keep-alive|te|trailer|transfer-encoding|upgrade|http2-settings|proxy-.*|via|forwarded|x-forwarded-.*|content-digest|signature|signature-input)$`)
 )
 
+// IsHeaderName reports whether HTTP takes the text for the name of a header, of at most 128 bytes.
+func IsHeaderName(text string) bool { return headerPattern.MatchString(text) }
+
 // validateHeaders refuses every custom header that would not arrive unchanged over both HTTP/1.1 and HTTP/2, or that a
 // receiver could mistake for a header of Waybill.
 func (e *Endpoint) validateHeaders(l Limits, found *problems) {
@@ -27,7 +30,7 @@ func (e *Endpoint) validateHeaders(l Limits, found *problems) {
 		switch {
 		case seen[lower]:
 			found.addf(field, "is there twice; upper and lower case do not differ")
-		case !headerPattern.MatchString(name):
+		case !IsHeaderName(name):
 			found.addf(field, "is not a header name")
 		case reservedHeader.MatchString(name) || d.sets(name):
 			found.addf(field, "is set by Waybill and cannot be replaced")

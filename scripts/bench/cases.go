@@ -99,12 +99,16 @@ type scenario struct {
 }
 
 func (r *rig) scenario(ctx context.Context, info row, s scenario) error {
-	play := func(ctx context.Context, share float64) (figures, error) { return r.play(ctx, s, share) }
+	return r.measure(ctx, info, func(ctx context.Context, share float64) (figures, error) { return r.play(ctx, s, share) })
+}
+
+// measure runs a series, with both builds in turns where there are two.
+func (r *rig) measure(ctx context.Context, info row, run measured) error {
 	if len(r.sides) > 1 {
 		info.Mode = r.mode
-		return r.compared(ctx, info, play)
+		return r.compared(ctx, info, run)
 	}
-	return r.series(ctx, info, play)
+	return r.series(ctx, info, run)
 }
 
 // play runs a scenario once, with a tenant and endpoints of its own.
@@ -121,12 +125,10 @@ func (r *rig) play(ctx context.Context, s scenario, share float64) (figures, err
 		return nil, err
 	}
 	t := traffic{calls: r.opts.scaled(s.events, share), concurrency: concurrency, perSecond: s.perSecond}
-	call := r.api.publisher(tenant)
 	if s.batch > 0 {
 		t.calls, t.concurrency = max(1, t.calls/s.batch), batchConcurrency
-		call = r.api.batchPublisher(tenant, s.batch)
 	}
-	f, out, err := r.deliver(ctx, t, call, sinks)
+	f, out, err := r.deliver(ctx, t, r.api.publishing(tenant, s.batch), sinks)
 	if err != nil {
 		return nil, err
 	}
@@ -176,12 +178,10 @@ func (r *rig) playAccept(ctx context.Context, events, batch int, share float64) 
 		return nil, err
 	}
 	t := traffic{calls: r.opts.scaled(events, share), concurrency: concurrency}
-	call := r.api.publisher(tenant)
 	if batch > 0 {
 		t.calls, t.concurrency = max(batchConcurrency, t.calls/batch), batchConcurrency
-		call = r.api.batchPublisher(tenant, batch)
 	}
-	return r.accept(ctx, t, call)
+	return r.accept(ctx, t, r.api.publishing(tenant, batch))
 }
 
 // forgetEvents empties the tables of events, with what belongs to them. Nothing may be under way.

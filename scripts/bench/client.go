@@ -122,6 +122,14 @@ func (c *apiClient) publisher(tenant string) publish {
 	}
 }
 
+// publishing is batchPublisher, or publisher where batch is 0.
+func (c *apiClient) publishing(tenant string, batch int) publish {
+	if batch > 0 {
+		return c.batchPublisher(tenant, batch)
+	}
+	return c.publisher(tenant)
+}
+
 // batchPublisher returns a call that publishes a batch of events.
 func (c *apiClient) batchPublisher(tenant string, size int) publish {
 	events := bytes.Repeat(append(eventBody(), ','), size)

@@ -55,13 +55,7 @@ func neighborCase(ctx context.Context, r *rig) error {
 		return err
 	}
 	for _, n := range noises() {
-		play := func(ctx context.Context, share float64) (figures, error) { return r.playBeside(ctx, &n, share) }
-		if len(r.sides) > 1 {
-			n.Mode = r.mode
-			err = r.compared(ctx, n.row, play)
-		} else {
-			err = r.series(ctx, n.row, play)
-		}
+		err := r.measure(ctx, n.row, func(ctx context.Context, share float64) (figures, error) { return r.playBeside(ctx, &n, share) })
 		if err != nil {
 			return err
 		}
@@ -83,17 +77,13 @@ func (r *rig) playBeside(ctx context.Context, n *noise, share float64) (figures,
 	if t.calls = r.opts.scaled(t.calls, share); n.batch > 0 {
 		t.calls = max(1, int(float64(n.calls)*r.opts.scale*share))
 	}
-	call := r.api.publisher(noisy)
-	if n.batch > 0 {
-		call = r.api.batchPublisher(noisy, n.batch)
-	}
 	type result struct {
 		sent *sent
 		err  error
 	}
 	beside := make(chan result, 1)
 	go func() {
-		out, err := t.drive(ctx, call)
+		out, err := t.drive(ctx, r.api.publishing(noisy, n.batch))
 		beside <- result{out, err}
 	}()
 	f, err := r.play(ctx, scenario{events: neighborEvents, endpoints: 1, perSecond: neighborRate}, share)

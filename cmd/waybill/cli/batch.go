@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -15,9 +14,11 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"waybill/client"
+	"waybill/webhook"
 )
 
 // Limits of a batch command. What is held at one time is bounded by them, however long the input is.
@@ -176,7 +177,7 @@ func (b *batch) take(text []byte, tooLong bool) {
 	switch {
 	case event.ID != nil:
 	case b.newIDs: // not the server's, so that a batch whose answer is lost can be sent again
-		event.ID = new(newEventID())
+		event.ID = new(webhook.NewID[webhook.EventKey](uuid.New()).String())
 	default:
 		event.ID = new(lineID(b.line, bytes.TrimSpace(text)))
 	}
@@ -188,13 +189,6 @@ func (b *batch) take(text []byte, tooLong bool) {
 func lineID(number int, text []byte) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d\n%s", number, text))
 	return "evt_" + hex.EncodeToString(sum[:16])
-}
-
-// newEventID is a random id of the same form.
-func newEventID() string {
-	id := make([]byte, 16)
-	_, _ = rand.Read(id) // never fails
-	return "evt_" + hex.EncodeToString(id)
 }
 
 // parseEvent reads an event. Its numbers stay as they are written.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -60,9 +59,6 @@ func newListen(e Env) *cobra.Command {
 	return c
 }
 
-// headerName is what HTTP takes for the name of a header.
-var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$")
-
 // listener forwards the events of a tenant.
 type listener struct {
 	waybill  *client.Client
@@ -91,7 +87,7 @@ func (f *listenFlags) read(in io.Reader) (*listener, error) {
 		name, value, ok := strings.Cut(line, ":")
 		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 		switch {
-		case !ok || !headerName.MatchString(name):
+		case !ok || !webhook.IsHeaderName(name):
 			return nil, Usagef("--header is 'Name: value', with a name of letters, digits and dashes") // what was written may be a secret
 		case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }):
 			return nil, Usagef("the value of the header %s is not printable ASCII", name)
