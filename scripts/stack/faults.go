@@ -60,14 +60,11 @@ func (s *Stack) StartTemporal(ctx context.Context) error {
 // Supervise brings "postgres" or "temporal" back as a supervisor would: what has ended, on a full disk or without its
 // database, is started again until it answers. One that runs is waited for.
 func (s *Stack) Supervise(ctx context.Context, name string) error {
-	ready, again := s.ping, s.startPostgres
+	ready, again := func(ctx context.Context) error { return s.ping(ctx, s.mainPostgres()) }, s.startPostgres
 	if name == "temporal" {
-		o, err := newOperator(s.Ports.Temporal.Addr(), s.Namespace)
-		if err != nil {
-			return err
-		}
-		defer o.close()
-		ready, again = o.health, s.StartTemporal
+		first := s.nodes()[0]
+		ready = func(ctx context.Context) error { return s.askNode(ctx, &first) }
+		again = s.StartTemporal
 	}
 	return until(ctx, name+" to stay up", 3*time.Minute, func(ctx context.Context) error {
 		if s.runs(name) {

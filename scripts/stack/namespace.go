@@ -29,8 +29,18 @@ var searchAttributes = map[string]enumspb.IndexedValueType{
 	"WaybillStatus":    enumspb.INDEXED_VALUE_TYPE_KEYWORD_LIST,
 }
 
-// EnsureNamespace makes a namespace with Waybill's search attributes, and waits until it can be used.
-func EnsureNamespace(ctx context.Context, address, namespace string) error {
+// EnsureNamespace makes a namespace with Waybill's search attributes, and waits until it can be used at each of the addresses, which
+// are separated by commas.
+func EnsureNamespace(ctx context.Context, addresses, namespace string) error {
+	for address := range strings.SplitSeq(addresses, ",") {
+		if err := ensureNamespaceAt(ctx, address, namespace); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func ensureNamespaceAt(ctx context.Context, address, namespace string) error {
 	o, err := newOperator(address, namespace)
 	if err != nil {
 		return err
@@ -68,19 +78,18 @@ func newOperator(address, namespace string) (*operator, error) {
 
 func (o *operator) close() { _ = o.conn.Close() }
 
-// health succeeds once the frontend serves. Each try has a moment only, so that a server that starts is seen at once.
-func (o *operator) health(ctx context.Context) error {
+// health succeeds once a service serves. Each try has a moment only, so that a server that starts is seen at once.
+func (o *operator) health(ctx context.Context, service string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	o.conn.Connect()
 	o.conn.ResetConnectBackoff()
-	in := &grpc_health_v1.HealthCheckRequest{Service: "temporal.api.workflowservice.v1.WorkflowService"}
-	out, err := grpc_health_v1.NewHealthClient(o.conn).Check(ctx, in)
+	out, err := grpc_health_v1.NewHealthClient(o.conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: service})
 	if err != nil {
 		return temporalError("ask how Temporal is", err)
 	}
 	if out.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
-		return fmt.Errorf("temporal's frontend says: %s", out.GetStatus())
+		return fmt.Errorf("temporal says: %s", out.GetStatus())
 	}
 	return nil
 }

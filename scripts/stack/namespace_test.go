@@ -21,7 +21,7 @@ func TestEnsureNamespace(t *testing.T) {
 	o, err := newOperator(address, name)
 	require.NoError(t, err)
 	defer o.close()
-	require.NoError(t, o.health(t.Context()))
+	require.NoError(t, o.health(t.Context(), workflowService))
 	_, err = o.operator.RemoveSearchAttributes(t.Context(), &operatorservice.RemoveSearchAttributesRequest{Namespace: name, SearchAttributes: []string{"WaybillTenant"}})
 	require.NoError(t, err)
 	_, err = o.operator.AddSearchAttributes(t.Context(), &operatorservice.AddSearchAttributesRequest{
@@ -40,5 +40,5 @@ func TestOperator_Down(t *testing.T) {
 	o, err := newOperator("127.0.0.1:1", "none")
 	require.NoError(t, err)
 	defer o.close()
-	require.ErrorContains(t, o.health(t.Context()), "ask how Temporal is")
+	require.ErrorContains(t, o.health(t.Context(), workflowService), "ask how Temporal is")
 }

@@ -29,6 +29,20 @@ type Ports struct {
 	API, WebUI, Temporal, Postgres, Demo, Mail Port
 	// internal are the Temporal services' own: gRPC for history, matching and worker, membership for all four.
 	internal map[string]Port
+	// temporalPostgres is where Temporal's databases are when they have a server of their own, and further are the ports of
+	// every Temporal node but the first, by the environment variable of server.yaml. Only a stack of such a shape has them.
+	temporalPostgres Port
+	further          []map[string]Port
+}
+
+// node returns the ports of a Temporal node, counted from 0, by the environment variable of server.yaml.
+func (p Ports) node(i int) map[string]Port {
+	if i > 0 {
+		return p.further[i-1]
+	}
+	ports := maps.Clone(p.internal)
+	ports[frontend] = p.Temporal
+	return ports
 }
 
 // internalOffsets are Temporal's usual distances from its main port, by the environment variable of server.yaml. Steady
@@ -84,7 +98,9 @@ func PortsFromEnv() (Ports, error) {
 }
 
 // FreePorts returns ports that nobody listens on, for a stack that must not meet another.
-func FreePorts() (Ports, error) {
+func FreePorts() (Ports, error) { return freePorts(Shape{}) }
+
+func freePorts(shape Shape) (Ports, error) {
 	var held []net.Listener
 	defer func() {
 		for _, l := range held {
@@ -106,9 +122,21 @@ func FreePorts() (Ports, error) {
 		API: next("the API"), WebUI: next("the Web UI"), Temporal: next("Temporal"), Postgres: next("Postgres"), Demo: next("the demo receiver"),
 		Mail: next("the page with the mail"),
 	}
-	p.internal = map[string]Port{}
-	for name := range internalOffsets {
-		p.internal[name] = next("a service inside Temporal")
+	inside := func() map[string]Port {
+		ports := map[string]Port{}
+		for name := range internalOffsets {
+			ports[name] = next("a service inside Temporal")
+		}
+		return ports
+	}
+	p.internal = inside()
+	if shape.OwnPostgres {
+		p.temporalPostgres = next("Temporal's Postgres")
+	}
+	for i := 1; i < shape.Nodes; i++ {
+		ports := inside()
+		ports[frontend] = next("a further Temporal")
+		p.further = append(p.further, ports)
 	}
 	return p, failed
 }
@@ -129,7 +157,14 @@ func listenLow() (net.Listener, error) {
 
 func (p Ports) all() []Port {
 	all := []Port{p.API, p.WebUI, p.Temporal, p.Postgres, p.Demo, p.Mail}
-	return slices.AppendSeq(all, maps.Values(p.internal))
+	if p.temporalPostgres.Number != 0 {
+		all = append(all, p.temporalPostgres)
+	}
+	all = slices.AppendSeq(all, maps.Values(p.internal))
+	for _, ports := range p.further {
+		all = slices.AppendSeq(all, maps.Values(ports))
+	}
+	return all
 }
 
 // check reports every port that is taken.

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,15 +28,35 @@ const systemData = "/var/lib/waybill"
 // processRole is what Waybill's processes log in with: it owns nothing. `waybill migrate` grants it what it needs.
 const processRole = "waybill_app"
 
-// DatabaseURL returns the URL of a database of this stack, for its owner.
-func (s *Stack) DatabaseURL(database string) string {
-	return s.databaseURLAs(superuser, s.password, database)
+// pgServer is one of the stack's Postgres servers.
+type pgServer struct {
+	// name is that of its process and of its data folder.
+	name string
+	port Port
+	// connections is how many it takes; 0: as postgres.conf says.
+	connections int
 }
 
-func (s *Stack) databaseURLAs(role, password, database string) string {
+// mainPostgres has Waybill's database, and Temporal's as well unless the shape gives these a server of their own.
+func (s *Stack) mainPostgres() pgServer { return pgServer{"postgres", s.Ports.Postgres, s.Connections} }
+
+// serverOf returns the server that has a database.
+func (s *Stack) serverOf(database string) pgServer {
+	if slices.Contains(TemporalDatabases, database) {
+		return s.temporalPostgres()
+	}
+	return s.mainPostgres()
+}
+
+// DatabaseURL returns the URL of a database of this stack, for its owner.
+func (s *Stack) DatabaseURL(database string) string {
+	return databaseURL(s.serverOf(database), superuser, s.password, database)
+}
+
+func databaseURL(on pgServer, role, password, database string) string {
 	u := url.URL{
 		Scheme: "postgres", User: url.UserPassword(role, password),
-		Host: s.Ports.Postgres.Addr(), Path: "/" + database, RawQuery: "sslmode=disable",
+		Host: on.port.Addr(), Path: "/" + database, RawQuery: "sslmode=disable",
 	}
 	return u.String()
 }
@@ -49,8 +70,24 @@ func (s *Stack) installation(ctx context.Context) (pgInstall, error) {
 	return requirePostgres(ctx, dataMajor(data), s.Out)
 }
 
-// startPostgres brings up Postgres on the stack's data, made on first use, with an empty database for Waybill.
+// startAllPostgres brings up every Postgres server of the shape.
+func (s *Stack) startAllPostgres(ctx context.Context) error {
+	if err := s.startPostgres(ctx); err != nil || !s.Shape.OwnPostgres {
+		return err
+	}
+	return s.startServer(ctx, s.temporalPostgres())
+}
+
+// startPostgres brings up the first Postgres server, with an empty database for Waybill.
 func (s *Stack) startPostgres(ctx context.Context) error {
+	if err := s.startServer(ctx, s.mainPostgres()); err != nil {
+		return err
+	}
+	return s.createDatabase(ctx, s.Database)
+}
+
+// startServer brings up a Postgres server on its data, made on first use.
+func (s *Stack) startServer(ctx context.Context, srv pgServer) error {
 	pg, err := s.installation(ctx)
 	if err != nil {
 		return err
@@ -60,10 +97,11 @@ func (s *Stack) startPostgres(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	data, err := s.dataDir(who)
+	first, err := s.dataDir(who)
 	if err != nil {
 		return err
 	}
+	data := filepath.Join(filepath.Dir(first), srv.name)
 	if dataMajor(data) == 0 {
 		if err := s.Out.During("creating a Postgres database", func() error { return s.initPostgres(ctx, pg, who, data) }); err != nil {
 			return fmt.Errorf("create the Postgres data folder: %w", err)
@@ -72,12 +110,12 @@ func (s *Stack) startPostgres(ctx context.Context) error {
 	if err := s.writePostgresConf(data, who); err != nil {
 		return err
 	}
-	args := []string{"-D", data, "-p", s.Ports.Postgres.String()}
-	if s.Connections > 0 {
-		args = append(args, "-c", "max_connections="+strconv.Itoa(s.Connections))
+	args := []string{"-D", data, "-p", srv.port.String()}
+	if srv.connections > 0 {
+		args = append(args, "-c", "max_connections="+strconv.Itoa(srv.connections))
 	}
 	p, err := s.start(processSpec{
-		name: "postgres", path: pg.program("postgres"), who: who, args: args,
+		name: srv.name, path: pg.program("postgres"), who: who, args: args,
 		// It starts in its own folder, because the account may not enter ours.
 		dir: data,
 		// SIGINT is Postgres' fast shutdown: it ends sessions rather than wait for them.
@@ -87,13 +125,10 @@ func (s *Stack) startPostgres(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := until(ctx, "Postgres", time.Minute, s.ping, p.failure); err != nil {
-		return err
-	}
-	return s.createDatabase(ctx, s.Database)
+	return until(ctx, "Postgres", time.Minute, func(ctx context.Context) error { return s.ping(ctx, srv) }, p.failure)
 }
 
-// dataDir returns the folder for Postgres' data and notes it: in the state folder if Postgres' user can get there,
+// dataDir returns the folder for the first Postgres server's data and notes it: in the state folder if Postgres' user can get there,
 // otherwise in a place outside that stays the same from run to run.
 func (s *Stack) dataDir(who *account) (string, error) {
 	if noted, err := s.notedDataDir(); err != nil || noted != "" {
@@ -192,12 +227,12 @@ func (s *Stack) writePostgresConf(data string, who *account) error {
 	return who.give(path)
 }
 
-func (s *Stack) ping(ctx context.Context) error {
-	return s.withDatabase("postgres", func(db *sql.DB) error { return db.PingContext(ctx) })
+func (s *Stack) ping(ctx context.Context, srv pgServer) error {
+	return s.withServer(srv, "postgres", func(db *sql.DB) error { return db.PingContext(ctx) })
 }
 
 func (s *Stack) createDatabase(ctx context.Context, name string) error {
-	return s.withDatabase("postgres", func(db *sql.DB) error {
+	return s.withServer(s.serverOf(name), "postgres", func(db *sql.DB) error {
 		_, err := db.ExecContext(ctx, "CREATE DATABASE "+pq.QuoteIdentifier(name))
 		var problem *pq.Error
 		if errors.As(err, &problem) && problem.Code.Name() == "duplicate_database" {
@@ -227,7 +262,12 @@ func (s *Stack) createProcessRole(ctx context.Context, password string) error {
 
 // withDatabase lends a connection to one of the stack's databases.
 func (s *Stack) withDatabase(name string, use func(*sql.DB) error) error {
-	db, err := sql.Open("postgres", s.DatabaseURL(name))
+	return s.withServer(s.serverOf(name), name, use)
+}
+
+// withServer lends a connection to a database of one of the Postgres servers.
+func (s *Stack) withServer(srv pgServer, name string, use func(*sql.DB) error) error {
+	db, err := sql.Open("postgres", databaseURL(srv, superuser, s.password, name))
 	if err != nil {
 		return fmt.Errorf("open database %s: %w", name, err)
 	}

@@ -47,7 +47,7 @@ func (s *Stack) setUpSchema(ctx context.Context, tools *Tools) error {
 
 func (s *Stack) stamped(ctx context.Context, stamp string) (bool, error) {
 	var found sql.NullString
-	err := s.withDatabase("postgres", func(db *sql.DB) error {
+	err := s.withServer(s.temporalPostgres(), "postgres", func(db *sql.DB) error {
 		return db.QueryRowContext(ctx, `SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'temporal_visibility'`).Scan(&found)
 	})
 	if errors.Is(err, sql.ErrNoRows) {
@@ -65,7 +65,7 @@ func (s *Stack) updateSchema(ctx context.Context, tools *Tools, database, schema
 	}
 	c := command{env: []string{"SQL_PASSWORD=" + s.password}}
 	common := []string{
-		"--plugin", "postgres12_pgx", "--endpoint", "127.0.0.1", "--port", s.Ports.Postgres.String(),
+		"--plugin", "postgres12_pgx", "--endpoint", "127.0.0.1", "--port", s.temporalPostgres().port.String(),
 		"--user", superuser, "--database", database,
 	}
 	// This makes only the table of schema versions; the update makes all the others.

@@ -19,6 +19,8 @@ type Options struct {
 	// Temporary marks a stack whose state is removed by Close.
 	Temporary bool
 	Ports     Ports
+	// Shape is of how many processes the stack is made.
+	Shape Shape
 	// Database is Waybill's own database, created empty; Namespace its Temporal namespace.
 	Database, Namespace string
 	// WebUI has Complete start Temporal's Web UI.
@@ -88,7 +90,7 @@ func (s *Stack) Up(ctx context.Context) error {
 	}
 	err := Parallel(ctx,
 		func(ctx context.Context) error { return tools.Ensure(ctx, needed...) },
-		s.startPostgres,
+		s.startAllPostgres,
 	)
 	if err != nil {
 		return err
@@ -139,6 +141,11 @@ func (s *Stack) Watch(ctx context.Context) context.Context {
 // stopOrder is the order in which processes end: a process ends before those that it uses.
 var stopOrder = []string{"waybill", "temporal-ui", "temporal", "postgres"}
 
+// stopRank is the place of a process in stopOrder. One of several of a kind has the kind's name and more. What nobody uses ends first.
+func stopRank(name string) int {
+	return max(0, slices.IndexFunc(stopOrder, func(kind string) bool { return name == kind || strings.HasPrefix(name, kind+"-") }))
+}
+
 // Close ends what this stack started, each within its own time limit, and lets go of the state folder.
 func (s *Stack) Close() error {
 	s.mu.Lock()
@@ -146,12 +153,16 @@ func (s *Stack) Close() error {
 	s.procs = nil
 	s.mu.Unlock()
 
-	slices.SortStableFunc(procs, func(a, b *Process) int {
-		return slices.Index(stopOrder, a.Name) - slices.Index(stopOrder, b.Name)
-	})
-	var errs []error
-	for _, p := range procs {
-		errs = append(errs, p.Stop())
+	errs := make([]error, len(procs))
+	for rank := range stopOrder {
+		// Those of a kind end at the same time: a Temporal node takes seconds to take its leave of the others.
+		var ending sync.WaitGroup
+		for i, p := range procs {
+			if stopRank(p.Name) == rank {
+				ending.Go(func() { errs[i] = p.Stop() })
+			}
+		}
+		ending.Wait()
 	}
 	if s.Temporary {
 		errs = append(errs, s.Remove())
@@ -161,15 +172,7 @@ func (s *Stack) Close() error {
 
 // Remove deletes the stack's data, logs and records. Built tools stay.
 func (s *Stack) Remove() error {
-	data, err := s.notedDataDir()
-	if err != nil {
-		return err
-	}
-	errs := []error{leaveSmallDisk(data), os.RemoveAll(data)}
-	// Data outside our folder is in a folder made for it alone.
-	if parent := filepath.Dir(data); data != "" && parent != s.Dir {
-		errs = append(errs, os.Remove(parent))
-	}
+	errs := []error{s.removeData()}
 	entries, err := os.ReadDir(s.Dir)
 	errs = append(errs, err)
 	for _, e := range entries {
@@ -181,6 +184,26 @@ func (s *Stack) Remove() error {
 	}
 	if s.Temporary {
 		errs = append(errs, os.Remove(s.Dir))
+	}
+	return errors.Join(errs...)
+}
+
+// removeData deletes what the Postgres servers store.
+func (s *Stack) removeData() error {
+	data, err := s.notedDataDir()
+	if err != nil || data == "" {
+		return err
+	}
+	errs := []error{leaveSmallDisk(data)}
+	// Further servers have their data beside the first one's.
+	folders, err := filepath.Glob(data + "*")
+	errs = append(errs, err)
+	for _, folder := range folders {
+		errs = append(errs, os.RemoveAll(folder))
+	}
+	// Data outside our folder is in a folder made for it alone.
+	if parent := filepath.Dir(data); parent != s.Dir {
+		errs = append(errs, os.Remove(parent))
 	}
 	return errors.Join(errs...)
 }

@@ -17,18 +17,27 @@ const TestEnvFile = "test.env"
 // OpenTest opens a stack for one test run: on free ports, in a folder of its own that Close removes. It first clears
 // away what killed test runs left. The settings named are left out.
 func OpenTest(ctx context.Context, root string, out *Printer, without ...Setting) (*Stack, error) {
+	return openTest(ctx, root, "", Options{CLI: true, Without: without, Out: out})
+}
+
+// OpenTestShape opens a test stack of another shape, which may be up beside the usual one of the same run.
+func OpenTestShape(ctx context.Context, root string, shape Shape, out *Printer) (*Stack, error) {
+	return openTest(ctx, root, "-shaped", Options{Shape: shape, Out: out})
+}
+
+// openTest completes the options of a test stack. suffix tells apart those of one run.
+func openTest(ctx context.Context, root, suffix string, o Options) (*Stack, error) {
 	state := filepath.Join(root, ".waybill")
-	if err := removeAbandoned(ctx, state, out); err != nil {
+	if err := removeAbandoned(ctx, state, o.Out); err != nil {
 		return nil, err
 	}
-	ports, err := FreePorts()
-	if err != nil {
+	var err error
+	if o.Ports, err = freePorts(o.Shape); err != nil {
 		return nil, err
 	}
-	return Open(ctx, Options{
-		Root: root, Dir: filepath.Join(state, fmt.Sprintf("%s%d", testPrefix, os.Getpid())), Temporary: true,
-		Ports: ports, Database: "waybill_test", Namespace: "waybill-test", CLI: true, Without: without, Out: out,
-	})
+	o.Root, o.Dir, o.Temporary = root, filepath.Join(state, fmt.Sprintf("%s%d%s", testPrefix, os.Getpid(), suffix)), true
+	o.Database, o.Namespace = "waybill_test", "waybill-test"
+	return Open(ctx, o)
 }
 
 // removeAbandoned ends and removes test stacks whose runner is gone.
@@ -62,7 +71,7 @@ func removeAbandoned(ctx context.Context, state string, out *Printer) error {
 func (s *Stack) TestEnv(binary string) []string {
 	env := []string{
 		"WAYBILL_TEST_DATABASE_URL=" + s.DatabaseURL(s.Database),
-		"WAYBILL_TEST_TEMPORAL_ADDRESS=" + s.Ports.Temporal.Addr(),
+		"WAYBILL_TEST_TEMPORAL_ADDRESS=" + s.TemporalAddress(),
 		"WAYBILL_TEST_TEMPORAL_NAMESPACE=" + s.Namespace,
 		"WAYBILL_TEST_TEMPORAL_CLI=" + filepath.Join(s.Root, ".waybill", "bin", TemporalCLI.Name),
 	}

@@ -71,9 +71,9 @@ func (s *Stack) waybillEnv(w Waybill) ([]string, error) {
 		return nil, err
 	}
 	env := []string{
-		"WAYBILL_DATABASE_URL=" + s.databaseURLAs(processRole, password, s.Database),
+		"WAYBILL_DATABASE_URL=" + databaseURL(s.mainPostgres(), processRole, password, s.Database),
 		"WAYBILL_LISTEN=" + s.Ports.API.Addr(),
-		"WAYBILL_TEMPORAL_ADDRESS=" + s.Ports.Temporal.Addr(),
+		"WAYBILL_TEMPORAL_ADDRESS=" + s.TemporalAddress(),
 		"WAYBILL_TEMPORAL_NAMESPACE=" + s.Namespace,
 		"WAYBILL_API_KEY=" + w.APIKey,
 		"WAYBILL_ENCRYPTION_KEYS=" + keys,

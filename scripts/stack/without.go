@@ -54,7 +54,7 @@ func (s *Stack) serverConfig() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read the server's configuration: %w", err)
 	}
-	text := string(data)
+	text := s.shapedConfig(string(data))
 	for _, c := range serverChanges {
 		if !s.without(c.setting) {
 			continue
@@ -88,9 +88,12 @@ func (s *Stack) writeConfig(name, text string) (string, error) {
 
 // serverCollection says when the server collects garbage. The live heap is small and the garbage plenty: collecting only
 // when memory runs short saves a fifth of the CPU.
-func (s *Stack) serverCollection() []string {
+func (s *Stack) serverCollection(n *node) []string {
 	if s.without(WithoutGOGC) {
 		return []string{"GOGC=100", "GOMEMLIMIT=off"}
+	}
+	if n.service != "" {
+		return []string{"GOGC=off", "GOMEMLIMIT=500MiB"}
 	}
 	return []string{"GOGC=off", "GOMEMLIMIT=1500MiB"}
 }
