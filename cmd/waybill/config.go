@@ -27,13 +27,14 @@ type config struct {
 	DatabaseRole     string `env:"WAYBILL_DATABASE_ROLE" help:"role of the processes: 'waybill migrate' grants it what they need, and they own nothing. The processes ignore it" see:"operating.md#two-roles"`
 	DatabaseMaxConns int    `env:"WAYBILL_DATABASE_MAX_CONNS" envDefault:"20" help:"connections of one process at most, 2 to 1,000"`
 
-	TemporalAddress   string `env:"WAYBILL_TEMPORAL_ADDRESS" envDefault:"127.0.0.1:7233" help:"host and port of Temporal's frontend"`
-	TemporalNamespace string `env:"WAYBILL_TEMPORAL_NAMESPACE" envDefault:"waybill" help:"namespace of the workflows" see:"operating.md#what-it-needs"`
-	TemporalAPIKey    string `env:"WAYBILL_TEMPORAL_API_KEY" secret:"true" help:"API key of Temporal Cloud; implies TLS"`
-	TemporalTLS       bool   `env:"WAYBILL_TEMPORAL_TLS" help:"speak TLS to Temporal"`
-	TemporalTLSCert   string `env:"WAYBILL_TEMPORAL_TLS_CERT_FILE" help:"PEM file with the client certificate for Temporal; implies TLS"`
-	TemporalTLSKey    string `env:"WAYBILL_TEMPORAL_TLS_KEY_FILE" help:"PEM file with the key of the client certificate"`
-	TemporalTLSCA     string `env:"WAYBILL_TEMPORAL_TLS_CA_FILE" help:"PEM file with the authority to trust for Temporal in place of the system's; implies TLS"`
+	// TemporalAddress has at least one.
+	TemporalAddress   []string `env:"WAYBILL_TEMPORAL_ADDRESS" envDefault:"127.0.0.1:7233" help:"host and port of Temporal's frontend, or of several, separated by commas. They are called in turn, as all addresses of a name are, and one that does not answer is passed over"`
+	TemporalNamespace string   `env:"WAYBILL_TEMPORAL_NAMESPACE" envDefault:"waybill" help:"namespace of the workflows" see:"operating.md#what-it-needs"`
+	TemporalAPIKey    string   `env:"WAYBILL_TEMPORAL_API_KEY" secret:"true" help:"API key of Temporal Cloud; implies TLS"`
+	TemporalTLS       bool     `env:"WAYBILL_TEMPORAL_TLS" help:"speak TLS to Temporal"`
+	TemporalTLSCert   string   `env:"WAYBILL_TEMPORAL_TLS_CERT_FILE" help:"PEM file with the client certificate for Temporal; implies TLS"`
+	TemporalTLSKey    string   `env:"WAYBILL_TEMPORAL_TLS_KEY_FILE" help:"PEM file with the key of the client certificate"`
+	TemporalTLSCA     string   `env:"WAYBILL_TEMPORAL_TLS_CA_FILE" help:"PEM file with the authority to trust for Temporal in place of the system's; implies TLS"`
 
 	// APIKey is the administrator's key, or several by commas, each as name:key.
 	APIKey         string   `env:"WAYBILL_API_KEY" secret:"true" required:"true" group:"Keys" help:"the administrator's key, 16 characters or more, such as the output of 'openssl rand -hex 32'; or up to 20 keys with names, 'alice:<key>,bob:<key>', which the audit log tells apart, and which let one be replaced while the other works"`

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -74,9 +73,7 @@ func (c *config) check(command string) (*settings, error) {
 	s.clock = skewed(skew)
 	s.checkEgress(wrong)
 	c.checkAddresses(command, wrong)
-	if _, _, err := net.SplitHostPort(c.TemporalAddress); err != nil {
-		wrong("WAYBILL_TEMPORAL_ADDRESS", "is host:port such as 127.0.0.1:7233, not %q", c.TemporalAddress)
-	}
+	s.checkFrontends(wrong)
 	if (c.TemporalTLSCert == "") != (c.TemporalTLSKey == "") {
 		wrong("WAYBILL_TEMPORAL_TLS_CERT_FILE", "and WAYBILL_TEMPORAL_TLS_KEY_FILE need each other")
 	}

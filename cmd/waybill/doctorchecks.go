@@ -94,7 +94,7 @@ func checkSealed(ctx context.Context, s *settings) []finding {
 }
 
 func checkTemporal(ctx context.Context, s *settings) []finding {
-	where := s.TemporalAddress
+	where := strings.Join(s.TemporalAddress, ", ")
 	c, err := dialTemporal(s, quiet(), nil, nil)
 	if err != nil {
 		return []finding{{"temporal", fails, err.Error(), "Mend the settings of Temporal."}}

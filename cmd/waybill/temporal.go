@@ -16,9 +16,10 @@ import (
 // dialTemporal returns a client that connects on first use, so that Waybill can start and accept events while Temporal is
 // down.
 func dialTemporal(s *settings, logger *slog.Logger, metrics client.MetricsHandler, tracer *tracing.Tracer) (client.Client, error) {
-	options := client.Options{HostPort: s.TemporalAddress, Namespace: s.TemporalNamespace, Logger: newSDKLogger(logger), MetricsHandler: metrics}
+	options := client.Options{Namespace: s.TemporalNamespace, Logger: newSDKLogger(logger), MetricsHandler: metrics}
 	// Requests are a few KiB and Temporal is near: compressing them costs more than sending them.
 	options.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{}
+	setFrontends(&options, s.TemporalAddress)
 	if s.TemporalAPIKey != "" {
 		options.Credentials = client.NewAPIKeyStaticCredentials(s.TemporalAPIKey)
 	}
