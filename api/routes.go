@@ -65,7 +65,7 @@ const (
 
 // routes lists the API, a line each. A route below {tenant} finds the tenant and its dialect in its call.
 func (s *Server) routes() []route {
-	return slices.Concat(s.operationRoutes(adminOnly), s.secretRoutes(), s.adminRoutes(), []route{
+	return slices.Concat(s.publishRoutes(), s.operationRoutes(adminOnly), s.secretRoutes(), s.adminRoutes(), []route{
 		{"GET", "/openapi.yaml", public, s.getOpenAPI},
 		{"GET", "/openapi.json", public, s.getOpenAPIJSON},
 
@@ -112,8 +112,6 @@ func (s *Server) routes() []route {
 		{"GET", endpointPath + "/stats", readPortal, s.getEndpointStats},
 		{"GET", tenantPath + "/stats", readPortal, s.getTenantStats},
 
-		{"POST", tenantPath + "/events", publish, s.publishEvent},
-		{"POST", tenantPath + "/events/batch", publish, s.publishBatch},
 		{"GET", tenantPath + "/events", readPortal, s.listEvents},
 		{"GET", tenantPath + "/events/{event}", readPortal, s.getEvent},
 		{"DELETE", tenantPath + "/events/{event}", manage, s.eraseEvent},
@@ -135,6 +133,14 @@ func (s *Server) routes() []route {
 		{"GET", tenantPath + "/audit", manage, s.listTenantAudit},
 		{"GET", "/v1/audit", adminOnly, s.listAudit},
 	})
+}
+
+// publishRoutes lists the routes that most requests take. They come first, because the router tries one pattern after the other.
+func (s *Server) publishRoutes() []route {
+	return []route{
+		{"POST", tenantPath + "/events", publish, s.publishEvent},
+		{"POST", tenantPath + "/events/batch", publish, s.publishBatch},
+	}
 }
 
 // secretRoutes lists the routes of signing secrets.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"waybill/scripts/stack"
@@ -26,10 +27,10 @@ func (r *rig) openSides(ctx context.Context) error {
 	if err := stack.BuildWaybill(ctx, root, r.sides[0].binary, r.out); err != nil {
 		return err
 	}
-	if revision := r.opts.versus; revision != "" {
-		before := &side{label: revision, binary: filepath.Join(r.engine.dir, "waybill-before"), schema: "before", namespace: r.engine.namespace + "-before"}
-		if err := stack.BuildRevision(ctx, root, revision, r.engine.dir, before.binary, r.out); err != nil {
-			return fmt.Errorf("build %s: %w", revision, err)
+	if r.opts.versus != "" {
+		before, err := r.otherSide(ctx, root)
+		if err != nil {
+			return err
 		}
 		r.sides = append(r.sides, before)
 		// The floor leaves its workflows in the engine's namespace, which would tell the sides apart.
@@ -37,6 +38,20 @@ func (r *rig) openSides(ctx context.Context) error {
 	}
 	r.side = r.sides[0]
 	return nil
+}
+
+// otherSide returns what -versus names: a file that is there, or a revision, which it builds.
+func (r *rig) otherSide(ctx context.Context, root string) (*side, error) {
+	versus := r.opts.versus
+	s := &side{label: filepath.Base(versus), binary: versus, schema: "before", namespace: r.engine.namespace + "-before"}
+	if info, err := os.Stat(versus); err == nil && info.Mode().IsRegular() {
+		return s, nil
+	}
+	s.label, s.binary = versus, filepath.Join(r.engine.dir, "waybill-before")
+	if err := stack.BuildRevision(ctx, root, versus, r.engine.dir, s.binary, r.out); err != nil {
+		return nil, fmt.Errorf("build %s: %w", versus, err)
+	}
+	return s, nil
 }
 
 // prepareSides makes the namespaces and the tables. The only side's namespace is the engine's.
