@@ -20,6 +20,8 @@ const (
 	rowBeside       = "neighbor/beside"
 	rowBurst        = "neighbor/burst"
 	rowFailing      = "neighbor/failing"
+	rowOutageQuiet  = "outage/quiet"
+	rowOutage       = "outage/down"
 	rowAcceptSingle = "accept/single"
 	rowAcceptBatch  = "accept/batch"
 	rowLogEmpty     = "history/empty"
@@ -70,6 +72,7 @@ func allCases() []benchCase {
 			})
 		}},
 		{"neighbor", false, neighborCase},
+		{"outage", false, outageCase},
 		{"accept", true, acceptCase},
 		{"history", true, historyCase},
 		{"log", true, logCase},

@@ -25,6 +25,8 @@ type noise struct {
 	behavior behavior
 	// schedule is the noisy tenant's retry schedule; none: the dialect's.
 	schedule []string
+	// recover, where set, ends the endpoint's trouble.
+	recover func()
 }
 
 // noises are what a healthy endpoint is measured beside.
@@ -48,14 +50,15 @@ func noises() []noise {
 
 // neighborCase compares a healthy endpoint alone with the same beside an endpoint in trouble.
 func neighborCase(ctx context.Context, r *rig) error {
-	err := r.scenario(ctx, row{Key: rowQuiet, Title: fmt.Sprintf("healthy endpoint, %d/s, alone", neighborRate)}, scenario{
-		events: neighborEvents, endpoints: 1, perSecond: neighborRate,
-	})
+	healthy := scenario{events: neighborEvents, endpoints: 1, perSecond: neighborRate}
+	err := r.scenario(ctx, row{Key: rowQuiet, Title: fmt.Sprintf("healthy endpoint, %d/s, alone", neighborRate)}, healthy)
 	if err != nil {
 		return err
 	}
 	for _, n := range noises() {
-		err := r.measure(ctx, n.row, func(ctx context.Context, share float64) (figures, error) { return r.playBeside(ctx, &n, share) })
+		err := r.measure(ctx, n.row, func(ctx context.Context, share float64) (figures, error) {
+			return r.playBeside(ctx, &n, healthy, share)
+		})
 		if err != nil {
 			return err
 		}
@@ -64,7 +67,7 @@ func neighborCase(ctx context.Context, r *rig) error {
 }
 
 // playBeside returns the figures of the healthy endpoint. Its tenant is not the noisy one's.
-func (r *rig) playBeside(ctx context.Context, n *noise, share float64) (figures, error) {
+func (r *rig) playBeside(ctx context.Context, n *noise, healthy scenario, share float64) (figures, error) {
 	noisy, err := r.newTenant(ctx, n.schedule...)
 	if err != nil {
 		return nil, err
@@ -86,7 +89,7 @@ func (r *rig) playBeside(ctx context.Context, n *noise, share float64) (figures,
 		out, err := t.drive(ctx, r.api.publishing(noisy, n.batch))
 		beside <- result{out, err}
 	}()
-	f, err := r.play(ctx, scenario{events: neighborEvents, endpoints: 1, perSecond: neighborRate}, share)
+	f, err := r.play(ctx, healthy, share)
 	other := <-beside
 	if err != nil {
 		return nil, err
@@ -99,6 +102,9 @@ func (r *rig) playBeside(ctx context.Context, n *noise, share float64) (figures,
 	}
 	// Requests that still hang would disturb the next run, and the deliveries of the slow endpoint must all arrive too.
 	troubled[0].releaseHung()
+	if n.recover != nil {
+		n.recover()
+	}
 	if err := r.awaitAccepted(ctx, troubled, len(other.sent.events)); err != nil {
 		return nil, err
 	}

@@ -61,7 +61,7 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	quick := set.Bool("quick", false, fmt.Sprintf("the same as -runs 1 -events %v: to see that it works, the figures mean nothing", quickScale))
 	set.StringVar(&o.jsonFile, "json", "", "write the figures of every run to this `file`")
 	set.StringVar(&o.pprofDir, "pprof", "", "write a CPU profile of waybill in each case to this `folder`")
-	set.StringVar(&o.versus, "versus", "", "measure one, ten, rate, batch, retry and neighbor with the waybill of this git `revision` too, the two in turns")
+	set.StringVar(&o.versus, "versus", "", "measure one, ten, rate, batch, retry, neighbor and outage with the waybill of this git `revision` too, the two in turns")
 	without := set.String("without", "", "leave out these `settings` of the stack: "+joined(stack.Settings()))
 	stock := set.Bool("stock", false, "leave out all of them")
 	o.givenFlags(set)

@@ -74,6 +74,7 @@ func targets() []target {
 		{"", "healthy p99 beside a hanging neighbor over its quiet p99", true, 2, over(rowBeside, rowQuiet, latencyP99)},
 		{"", "healthy p99 beside bursts to a hanging neighbor over its quiet p99", true, 2, over(rowBurst, rowQuiet, latencyP99)},
 		{"", "healthy p99 beside a failing neighbor over its quiet p99", true, 2, over(rowFailing, rowQuiet, latencyP99)},
+		{"", "healthy p99 beside an endpoint that is down over its quiet p99", true, 2, over(rowOutage, rowOutageQuiet, latencyP99)},
 		{"", "throughput beside the full backlog over that beside none", false, 0.8, over(rowManyWaiting, rowNoneWaiting, delivered)},
 		{"", "p95 ms of the slowest queries of the full log, others at work", true, 50, of(rowLogFull, logWorst)},
 		{"", "p95 ms of the slowest queries of the full log", true, 50, of(rowLogAsked, logWorst)},
