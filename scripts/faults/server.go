@@ -74,13 +74,13 @@ func (s *server) listening(from int) error {
 	return nil
 }
 
-// working looks for what Temporal's SDK logs once a worker polls.
+// working looks for what a worker logs once it polls.
 func (s *server) working(from int) error {
 	text, err := os.ReadFile(s.log)
 	if err != nil {
 		return err
 	}
-	if !bytes.Contains(text[from:], []byte("Started Worker")) && !s.ended() {
+	if !bytes.Contains(text[from:], []byte(`msg="the worker runs"`)) && !s.ended() {
 		return errors.New("the worker does not work yet")
 	}
 	s.world.serving(s)
