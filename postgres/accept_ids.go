@@ -22,7 +22,8 @@ const (
 		JOIN event_keys k ON k.tenant_id = asked.tenant_id AND k.event_id = asked.event_id`
 
 	selectReceipts = `
-		SELECT event_key, id, endpoint_id FROM deliveries WHERE event_key = ANY ($1::uuid[]) ORDER BY id`
+		SELECT event_key, id, endpoint_id FROM unnest($1::uuid[]) AS asked (key) JOIN ` + storedEvents + ` ON stored.key = asked.key` +
+		deliveriesOfStored + ` ORDER BY id`
 
 	selectGenerated = `
 		SELECT e.id, e.tenant_id FROM unnest($1::uuid[], $2::text[], $3::text[]) AS asked (id, tenant_id, event_id)

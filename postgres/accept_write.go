@@ -57,7 +57,7 @@ func (a *acceptance) write(ctx context.Context) error {
 	return a.writeTests(ctx)
 }
 
-const setTestSecret = `UPDATE deliveries SET test_secret = $2 WHERE event_key = $1`
+const setTestSecret = `UPDATE deliveries d SET test_secret = $2 FROM (SELECT id FROM ` + storedDeliveries + ` WHERE stored.key = $1) AS made WHERE d.id = made.id`
 
 // writeTests stores what only tests have, with statements of their own: which secret signs, and who asked.
 func (a *acceptance) writeTests(ctx context.Context) error {

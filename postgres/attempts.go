@@ -17,17 +17,19 @@ const (
 		a.url, a.request_headers, a.response_headers, a.response_body, a.response_truncated, coalesce(a.signed_with, '') AS signed_with`
 
 	selectAttempts = `
-		SELECT ` + attemptColumns + ` FROM attempts a
-		WHERE a.delivery_id = $1
-			AND a.number > coalesce((SELECT b.number FROM attempts b WHERE b.id = $2 AND b.delivery_id = $1), 0)
-		ORDER BY a.number LIMIT $3`
+		SELECT ` + attemptColumns + ` FROM deliveries d CROSS JOIN LATERAL (
+			SELECT * FROM attempts a
+			WHERE ` + ofDelivery + ` AND a.number > coalesce((SELECT b.number FROM attempts b WHERE b.id = $2 AND b.delivery_id = $1), 0)
+			ORDER BY a.number LIMIT $3
+		) AS a WHERE d.id = $1 ORDER BY a.number`
 
 	selectAttempt = `
 		SELECT ` + attemptColumns + `, e.body, e.delivery_id_at
 		FROM attempts a JOIN deliveries d ON d.id = a.delivery_id LEFT JOIN events e ON e.id = d.event_key AND e.erased_at IS NULL
 		WHERE a.id = $1 AND d.tenant_id || '' = $2`
 
-	selectRecordedAttempts = `SELECT ` + summaryColumns + ` FROM attempts WHERE delivery_id = $1 AND number >= $2 ORDER BY number`
+	selectRecordedAttempts = `
+		SELECT ` + summaryColumns + ` FROM deliveries d` + attemptsOfDeliveries + ` WHERE d.id = $1 AND number >= $2 ORDER BY number`
 )
 
 type attemptRow struct {
@@ -60,8 +62,7 @@ func (s *Store) Attempts(ctx context.Context, tenant string, delivery webhook.De
 	if _, err := s.Delivery(ctx, tenant, delivery); err != nil {
 		return nil, err
 	}
-	var rows []attemptRow
-	err = s.list(ctx, &rows, selectAttempts, delivery, after, page.Limit)
+	rows, err := hotRows[attemptRow](ctx, s, selectAttempts, delivery, after, page.Limit)
 	if err != nil {
 		return nil, failed("list attempts", err)
 	}
@@ -70,14 +71,19 @@ func (s *Store) Attempts(ctx context.Context, tenant string, delivery webhook.De
 
 // Attempt implements store.Deliveries.
 func (s *Store) Attempt(ctx context.Context, tenant string, id webhook.AttemptID) (*store.SentAttempt, error) {
-	var row struct {
+	type sentRow struct {
 		attemptRow
 		Body         []byte `db:"body"`
 		DeliveryIDAt *int   `db:"delivery_id_at"`
 	}
-	if err := s.get(ctx, &row, selectAttempt, id, tenant); err != nil {
-		return nil, failed("find an attempt", orNotFound(err, "attempt", id.String()))
+	rows, err := hotRows[sentRow](ctx, s, selectAttempt, id, tenant)
+	if err != nil {
+		return nil, failed("find an attempt", err)
 	}
+	if len(rows) == 0 {
+		return nil, notFound("attempt", id.String())
+	}
+	row := &rows[0]
 	a, err := row.attempt()
 	if err != nil {
 		return nil, err
@@ -91,7 +97,6 @@ func (s *Store) Attempt(ctx context.Context, tenant string, id webhook.AttemptID
 
 // RecordedAttempts implements store.Attempts.
 func (s *Store) RecordedAttempts(ctx context.Context, delivery webhook.DeliveryID, from int) ([]webhook.AttemptSummary, error) {
-	var made []webhook.AttemptSummary
-	err := s.list(ctx, &made, selectRecordedAttempts, delivery, from)
+	made, err := hotRows[webhook.AttemptSummary](ctx, s, selectRecordedAttempts, delivery, from)
 	return made, failed("list recorded attempts", err)
 }

@@ -49,10 +49,14 @@ const selectDelivery = `SELECT ` + deliveryColumns + ` FROM deliveries WHERE id 
 
 // Delivery implements store.Deliveries.
 func (s *Store) Delivery(ctx context.Context, tenant string, id webhook.DeliveryID) (*webhook.Delivery, error) {
-	ctx, cancel := s.bounded(ctx)
-	defer cancel()
-	d, err := findDelivery(ctx, s.db, tenant, id)
-	return d, failed("find a delivery", err)
+	rows, err := hotRows[deliveryRow](ctx, s, selectDelivery, id, tenant)
+	if err != nil {
+		return nil, failed("find a delivery", err)
+	}
+	if len(rows) == 0 {
+		return nil, notFound("delivery", id.String())
+	}
+	return rows[0].delivery(), nil
 }
 
 func findDelivery(ctx context.Context, q sqlx.QueryerContext, tenant string, id webhook.DeliveryID) (*webhook.Delivery, error) {

@@ -29,7 +29,7 @@ const (
 	selectDispatchDeliveries = `
 		WITH d AS MATERIALIZED (
 			SELECT d.event_key, d.id, d.endpoint_id
-			FROM unnest($1::uuid[]) AS claimed (event_key) JOIN deliveries d ON d.event_key = claimed.event_key
+			FROM unnest($1::uuid[]) AS claimed (key) JOIN ` + storedEvents + ` ON stored.key = claimed.key` + deliveriesOfStored + `
 		)
 		SELECT d.event_key, d.id, d.endpoint_id, e.retry FROM d JOIN endpoints e ON e.id = d.endpoint_id ORDER BY d.id`
 

@@ -19,7 +19,9 @@ const (
 	// cancelErased cancels what is unsettled of an event, in the order of the ids, as everybody locks them.
 	cancelErased = `
 		WITH locked AS MATERIALIZED (
-			SELECT d.id FROM deliveries d WHERE d.event_key = $2 AND d.status || '' IN ('pending', 'retrying', 'held') ORDER BY d.id FOR UPDATE
+			SELECT d.id FROM ` + storedEvents + ` CROSS JOIN LATERAL (
+				SELECT id FROM deliveries d WHERE ` + ofStored + ` AND d.status || '' IN ('pending', 'retrying', 'held') ORDER BY id FOR UPDATE
+			) AS d WHERE stored.key = $2
 		), canceled AS (
 			UPDATE deliveries d SET status = 'canceled', indexed_status = 'canceled', reason = 'the event was erased', held_at = NULL,
 				next_attempt_at = NULL, queue_due_at = NULL, queue_lease = NULL, asked = false, updated_at = $3
@@ -31,11 +33,12 @@ const (
 		INSERT INTO erased_events (event_key, erased_at) VALUES ($1, clock_timestamp())
 		ON CONFLICT (event_key) DO UPDATE SET erased_at = excluded.erased_at`
 
-	// eraseAnswers erases what was sent and answered in $2 of an event's attempts.
+	// eraseAnswers erases what was sent and answered in $2 of an event's attempts. It looks for them in every month, so that it misses
+	// none whatever a clock said.
 	eraseAnswers = `
 		WITH page AS MATERIALIZED (
-			SELECT a.id FROM deliveries d JOIN attempts a ON a.delivery_id = d.id
-			WHERE d.event_key = $1 AND (a.response_body <> '' OR a.request_headers::text <> '{}' OR a.response_headers::text <> '{}') LIMIT $2
+			SELECT a.id FROM ` + storedDeliveries + ` JOIN attempts a ON a.delivery_id = d.id
+			WHERE stored.key = $1 AND (a.response_body <> '' OR a.request_headers::text <> '{}' OR a.response_headers::text <> '{}') LIMIT $2
 		), erased AS (
 			UPDATE attempts a SET ` + setUnanswered + ` FROM page WHERE a.id = page.id RETURNING 1
 		)

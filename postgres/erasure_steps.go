@@ -20,16 +20,16 @@ const (
 )
 
 // erasedWith are the statements that delete what belongs to the rows $1 that a page locked, in their order; the last one deletes the
-// rows themselves.
+// rows themselves. Attempts are looked for in every month, so that none is missed whatever a clock said.
 var (
 	erasedWithDeliveries = []string{
 		`DELETE FROM attempts WHERE delivery_id = ANY ($1::uuid[])`,
-		`DELETE FROM deliveries WHERE id = ANY ($1::uuid[])`,
+		`DELETE FROM deliveries d USING unnest($1::uuid[]) AS page (id) WHERE d.id = page.id`,
 	}
 	erasedWithEvents = []string{
 		`DELETE FROM dispatches WHERE event_key = ANY ($1::uuid[])`,
 		`DELETE FROM erased_events WHERE event_key = ANY ($1::uuid[])`,
-		`DELETE FROM events WHERE id = ANY ($1::uuid[])`,
+		`DELETE FROM events e USING unnest($1::uuid[]) AS page (id) WHERE e.id = page.id`,
 	}
 )
 

@@ -12,10 +12,14 @@ import (
 	"waybill/webhook"
 )
 
-const selectEventDeliveries = `SELECT ` + deliveryColumns + ` FROM deliveries WHERE event_key = $1 AND tenant_id || '' = $2 ORDER BY id`
+const selectEventDeliveries = `SELECT ` + deliveryColumns + ` FROM ` + storedDeliveries + ` WHERE stored.key = $1 AND tenant_id || '' = $2 ORDER BY id`
 
 const selectProgress = `
-	SELECT id, status, attempts, queue_due_at IS NOT NULL AS queued FROM deliveries WHERE event_key = $1 AND tenant_id || '' = $2`
+	SELECT id, status, attempts, queue_due_at IS NOT NULL AS queued FROM ` + storedDeliveries + ` WHERE stored.key = $1 AND tenant_id || '' = $2`
+
+const selectAttemptsOf = `
+	SELECT delivery_id, ` + summaryColumns + ` FROM unnest($1::uuid[]) AS asked (id) JOIN deliveries d ON d.id = asked.id` + attemptsOfDeliveries + `
+	ORDER BY delivery_id, number`
 
 type bodyRow struct {
 	Key          webhook.EventKey `db:"id"`
@@ -109,29 +113,30 @@ func (s *Store) Progress(ctx context.Context, tenant, eventID string) ([]store.P
 	if err != nil {
 		return nil, failed("find an event", err)
 	}
-	var out []store.Progress
-	err = s.db.SelectContext(ctx, &out, selectProgress, key, tenant)
+	out, err := hotRows[store.Progress](ctx, s, selectProgress, key, tenant)
 	return out, failed("read the progress of an event", err)
 }
 
 // History implements store.Events.
 func (s *Store) History(ctx context.Context, tenant, eventID string) (*webhook.History, error) {
 	var h *webhook.History
-	err := s.transact(ctx, "read a history", func(tx *sqlx.Tx) (err error) {
+	err := s.transactHot(ctx, "read a history", historyQueries, func(tx hotTx) (err error) {
 		h, err = readHistory(ctx, tx, tenant, eventID)
 		return err
 	})
 	return h, err
 }
 
-func readHistory(ctx context.Context, tx *sqlx.Tx, tenant, eventID string) (*webhook.History, error) {
+// historyQueries are those of readHistory.
+var historyQueries = []string{selectEventDeliveries, selectAttemptsOf}
+
+func readHistory(ctx context.Context, tx hotTx, tenant, eventID string) (*webhook.History, error) {
 	e, err := findEvent(ctx, tx, tenant, eventID)
 	if err != nil {
 		return nil, err
 	}
 	var deliveries []deliveryRow
-	err = tx.SelectContext(ctx, &deliveries,
-		selectEventDeliveries, e.Key, tenant)
+	err = tx.selectHot(ctx, &deliveries, selectEventDeliveries, e.Key, tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -148,8 +153,7 @@ func readHistory(ctx context.Context, tx *sqlx.Tx, tenant, eventID string) (*web
 		DeliveryID webhook.DeliveryID `db:"delivery_id"`
 		webhook.AttemptSummary
 	}
-	err = tx.SelectContext(ctx, &attempts, `
-		SELECT delivery_id, `+summaryColumns+` FROM attempts WHERE delivery_id = ANY ($1::uuid[]) ORDER BY delivery_id, number`, idsOf(ids))
+	err = tx.selectHot(ctx, &attempts, selectAttemptsOf, idsOf(ids))
 	if err != nil {
 		return nil, err
 	}

@@ -11,8 +11,8 @@ import (
 const (
 	// selectOwners returns what is held or queued of an event. Its columns are read only for the event's deliveries.
 	selectOwners = `
-		SELECT id, held_at, queue_due_at IS NOT NULL AS queued FROM deliveries
-		WHERE event_key = $1 AND (held_at IS NOT NULL OR queue_due_at IS NOT NULL)`
+		SELECT id, held_at, queue_due_at IS NOT NULL AS queued FROM ` + storedDeliveries + `
+		WHERE stored.key = $1 AND (held_at IS NOT NULL OR queue_due_at IS NOT NULL)`
 
 	selectUnknownEvents = `
 		SELECT asked.tenant_id, asked.event_id FROM unnest($1::text[], $2::text[], $3::uuid[]) AS asked (tenant_id, event_id, generated)
@@ -25,7 +25,7 @@ const (
 // EventState implements store.Reconciliation.
 func (s *Store) EventState(ctx context.Context, key webhook.EventKey) (*store.EventState, error) {
 	var out *store.EventState
-	err := s.transactHot(ctx, "read the state of an event", []string{selectDispatches, selectDispatchDeliveries}, func(tx hotTx) error {
+	err := s.transactHot(ctx, "read the state of an event", append([]string{selectDispatches, selectDispatchDeliveries, selectOwners}, historyQueries...), func(tx hotTx) error {
 		events, err := readDispatches(ctx, tx, []webhook.EventKey{key})
 		if err != nil {
 			return err
@@ -36,7 +36,7 @@ func (s *Store) EventState(ctx context.Context, key webhook.EventKey) (*store.Ev
 		if events[0].Fault != nil {
 			return events[0].Fault
 		}
-		h, err := readHistory(ctx, tx.Tx, events[0].TenantID, events[0].EventID)
+		h, err := readHistory(ctx, tx, events[0].TenantID, events[0].EventID)
 		if err != nil {
 			return err
 		}
@@ -45,7 +45,7 @@ func (s *Store) EventState(ctx context.Context, key webhook.EventKey) (*store.Ev
 			HeldAt *time.Time         `db:"held_at"`
 			Queued bool               `db:"queued"`
 		}
-		if err := tx.SelectContext(ctx, &waiting, selectOwners, key); err != nil {
+		if err := tx.selectHot(ctx, &waiting, selectOwners, key); err != nil {
 			return err
 		}
 		out = &store.EventState{

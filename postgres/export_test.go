@@ -79,7 +79,7 @@ func ListQuery(f store.DeliveryFilter) (string, []any) {
 	_ = after.UnmarshalText([]byte(f.Page.After))
 	var key webhook.EventKey
 	_ = key.UnmarshalText([]byte(f.EventID))
-	return listQuery("acme", key, f, nil, after)
+	return listQuery("acme", key, key.Time(), f, nil, after)
 }
 
 // EventsQuery returns the query of a list of events of the tenant acme, and its arguments.
@@ -170,8 +170,32 @@ func WALPosition(t testing.TB, s *Store) int {
 	return at
 }
 
+// PlanNode is a step of a plan that was executed.
+type PlanNode struct {
+	Type     string `json:"Node Type"`
+	Relation string `json:"Relation Name"`
+	Index    string `json:"Index Name"`
+	// Loops is 0 where the step was never executed.
+	Loops float64    `json:"Actual Loops"`
+	Hit   int        `json:"Shared Hit Blocks"`
+	Read  int        `json:"Shared Read Blocks"`
+	Plans []PlanNode `json:"Plans"`
+}
+
 // Buffers returns how many pages a query reads, by the plan that is made for any arguments.
 func Buffers(t testing.TB, s *Store, query string, args []any) int {
+	t.Helper()
+	plan := executed(t, s, query, args, "COMMIT")
+	return plan.Hit + plan.Read
+}
+
+// Tried is the plan of a query that was executed, by the plan that is made for any arguments, and rolled back.
+func Tried(t testing.TB, s *Store, query string, args []any) PlanNode {
+	t.Helper()
+	return executed(t, s, query, args, "ROLLBACK")
+}
+
+func executed(t testing.TB, s *Store, query string, args []any, end string) PlanNode {
 	t.Helper()
 	literals := make([]string, len(args))
 	for i, arg := range args {
@@ -190,18 +214,18 @@ func Buffers(t testing.TB, s *Store, query string, args []any) int {
 	_, err = conn.ExecContext(t.Context(), `PREPARE measured AS `+query)
 	require.NoError(t, err)
 	var out []string
-	err = conn.SelectContext(t.Context(), &out, `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE measured (`+strings.Join(literals, ", ")+`)`)
+	_, err = conn.ExecContext(t.Context(), "BEGIN")
+	require.NoError(t, err)
+	call := strings.Replace(`(`+strings.Join(literals, ", ")+`)`, "()", "", 1)
+	err = conn.SelectContext(t.Context(), &out, `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE measured `+call)
+	require.NoError(t, err, query)
+	_, err = conn.ExecContext(t.Context(), end)
 	require.NoError(t, err)
 	_, err = conn.ExecContext(t.Context(), `DEALLOCATE measured`)
 	require.NoError(t, err)
-	var plans []struct {
-		Plan struct {
-			Hit  int `json:"Shared Hit Blocks"`
-			Read int `json:"Shared Read Blocks"`
-		}
-	}
+	var plans []struct{ Plan PlanNode }
 	require.NoError(t, json.Unmarshal([]byte(strings.Join(out, "\n")), &plans))
-	return plans[0].Plan.Hit + plans[0].Plan.Read
+	return plans[0].Plan
 }
 
 // ReconcilerStatements are those that look for stalled deliveries.
@@ -212,7 +236,21 @@ var ReconcilerStatements = map[string]string{
 // QueueStatements are those of the endpoint queues.
 var QueueStatements = map[string]string{
 	"claim": claimQueued, "hold": holdQueued, "state": selectQueueState, "overdue": overdueQueues, "adopt": adoptHeld, "expire": expireHeld,
-	"of deleted": cancelDeliveriesOfDeleted, "to wake": selectQueuesToWake, "woken": queueWoken,
+	"of deleted": cancelDeliveriesOfDeleted, "to wake": selectQueuesToWake, "woken": queueWoken, "queue": queueDeliveries,
+}
+
+// LogStatements are others that read the log: those of people, of upkeep and of erasures.
+var LogStatements = map[string]string{
+	"attempts of deliveries": selectAttemptsOf, "test secret": setTestSecret, "retry a dispatch": retryDispatch, "lost dispatches": forgetLostDispatches,
+	"waiting": selectWaiting, "trouble": selectTrouble, "unsettled": selectUnsettled, "unsettled of endpoints": selectUnsettledOfEndpoints,
+	"recovery": selectRecovery, "recoveries": selectRecoveries, "end of a recovery": finishRecovery, "unattempted": selectUnattempted,
+	"count of a recovery": countUnsent, "count of missed": countMissed,
+	"keys of a month": deleteKeys, "bodies due": eraseBodies, "count bodies": countBodies, "deleted endpoints": expiredEndpoints,
+	"events of the default": expiredEvents, "attempts of the default": expiredAttempts,
+	"erase an event": eraseEvent, "cancel of an erased event": cancelErased, "answers of an erased event": eraseAnswers,
+	"deliveries of an erased tenant": lockDeliveriesOf, "events of an erased tenant": lockEventsOf,
+	"erase attempts": erasedWithDeliveries[0], "erase deliveries": erasedWithDeliveries[1], "erase events": erasedWithEvents[2],
+	"mentions of an erased tenant": selectMentions, "stored at": selectStoredAt,
 }
 
 // ClaimQuery returns the statement that claims what an endpoint of acme has queued, and its arguments.
@@ -254,9 +292,9 @@ func ExplainGeneric(t testing.TB, s *Store, query string) string {
 	for _, p := range placeholder.FindAllString(query, -1) {
 		params[p] = true
 	}
-	nulls := strings.TrimSuffix(strings.Repeat("NULL, ", len(params)), ", ")
+	nulls := strings.Replace("("+strings.TrimSuffix(strings.Repeat("NULL, ", len(params)), ", ")+")", "()", "", 1)
 	var plan []string
-	require.NoError(t, conn.SelectContext(t.Context(), &plan, `EXPLAIN EXECUTE hot (`+nulls+`)`))
+	require.NoError(t, conn.SelectContext(t.Context(), &plan, `EXPLAIN EXECUTE hot `+nulls))
 	_, err = conn.ExecContext(t.Context(), `DEALLOCATE hot`)
 	require.NoError(t, err)
 	return strings.Join(plan, "\n")

@@ -21,7 +21,7 @@ const (
 	// handOver gives a held delivery of an event's workflow to the endpoint's queue. It is due since its publication, so that the
 	// queue drains the oldest first, and its schedule goes on where it was: the workflow does not count manual attempts.
 	handOver = `queue_due_at = ` + sincePublication + `, queue_lease = NULL,
-		uncounted = CASE WHEN d.queue_due_at IS NULL THEN (SELECT count(*) FROM attempts a WHERE a.delivery_id = d.id AND a.manual) ELSE d.uncounted END`
+		uncounted = CASE WHEN d.queue_due_at IS NULL THEN (SELECT count(*) FROM attempts a WHERE ` + ofDelivery + ` AND a.manual) ELSE d.uncounted END`
 
 	// holdDelivery also hands over what a process of an earlier version held.
 	holdDelivery = `

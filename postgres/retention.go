@@ -40,14 +40,14 @@ const (
 	// deleteKeys deletes the keys of events between two ids, page by page. A key stays as long as its event does.
 	deleteKeys = `
 		WITH page AS MATERIALIZED (
-			SELECT id, tenant_id, event_id FROM events WHERE id > $1 AND id < uuid_floor($2::timestamptz) ORDER BY id LIMIT $3
+			SELECT id AS key, created_at AS stored_at, tenant_id, event_id FROM events WHERE id > $1 AND id < uuid_floor($2::timestamptz) ORDER BY id LIMIT $3
 		), deleted AS (
-			DELETE FROM event_keys k USING page p
-			WHERE k.tenant_id = p.tenant_id AND k.event_id = p.event_id AND k.event_key = p.id
-				AND NOT EXISTS (SELECT FROM deliveries d WHERE d.event_key = p.id AND ` + unsettled + `)
+			DELETE FROM event_keys k USING page stored
+			WHERE k.tenant_id = stored.tenant_id AND k.event_id = stored.event_id AND k.event_key = stored.key
+				AND NOT EXISTS (SELECT FROM deliveries d WHERE ` + ofStored + ` AND ` + unsettled + `)
 			RETURNING 1
 		)
-		SELECT (SELECT count(*) FROM deleted) AS deleted, (SELECT id FROM page ORDER BY id DESC LIMIT 1) AS last`
+		SELECT (SELECT count(*) FROM deleted) AS deleted, (SELECT key FROM page ORDER BY key DESC LIMIT 1) AS last`
 
 	// unsettled tells an unsettled delivery d by the columns that drop_partition looks at.
 	unsettled = `(d.next_attempt_at IS NOT NULL OR d.held_at IS NOT NULL OR d.queue_due_at IS NOT NULL OR d.status || '' IN ('pending', 'retrying', 'held'))`

@@ -30,22 +30,22 @@ const (
 	// bodiesDue are the settled events of the tenant $1 after the event $2 that are older than $3 ms, among the next $4.
 	bodiesDue = `
 		page AS MATERIALIZED (
-			SELECT id, erased_at FROM events WHERE tenant_id = $1 AND id > $2 AND id < uuid_floor(now() - $3::bigint * interval '1 millisecond')
+			SELECT id AS key, created_at AS stored_at, erased_at FROM events WHERE tenant_id = $1 AND id > $2 AND id < uuid_floor(now() - $3::bigint * interval '1 millisecond')
 			ORDER BY id LIMIT $4
 		), due AS MATERIALIZED (
-			SELECT p.id FROM page p
-			WHERE p.erased_at IS NULL AND NOT EXISTS (SELECT FROM deliveries d WHERE d.event_key = p.id AND ` + unsettled + `)
+			SELECT key, stored_at FROM page stored
+			WHERE erased_at IS NULL AND NOT EXISTS (SELECT FROM deliveries d WHERE ` + ofStored + ` AND ` + unsettled + `)
 		)`
 
 	eraseBodies = `
 		WITH ` + bodiesDue + `, events_erased AS (
-			UPDATE events e SET ` + setErased + ` FROM due WHERE e.id = due.id RETURNING e.id
+			UPDATE events e SET ` + setErased + ` FROM due WHERE e.id = due.key RETURNING e.id
 		), answers_erased AS (
-			UPDATE attempts a SET ` + setUnanswered + ` FROM due JOIN deliveries d ON d.event_key = due.id WHERE a.delivery_id = d.id
+			UPDATE attempts a SET ` + setUnanswered + ` FROM (SELECT a.id FROM due stored` + deliveriesOfStored + attemptsOfDeliveries + `) AS made WHERE a.id = made.id
 		), moved AS (
-			UPDATE body_retention b SET position = last.id FROM (SELECT id FROM page ORDER BY id DESC LIMIT 1) AS last WHERE b.tenant_id = $1
+			UPDATE body_retention b SET position = last.id FROM (SELECT key AS id FROM page ORDER BY key DESC LIMIT 1) AS last WHERE b.tenant_id = $1
 		)
-		SELECT (SELECT count(*) FROM events_erased) AS erased, (SELECT count(*) FROM page) AS looked, (SELECT id FROM page ORDER BY id DESC LIMIT 1) AS last`
+		SELECT (SELECT count(*) FROM events_erased) AS erased, (SELECT count(*) FROM page) AS looked, (SELECT key FROM page ORDER BY key DESC LIMIT 1) AS last`
 
 	countBodies = `WITH ` + bodiesDue + ` SELECT count(*) FROM due`
 
