@@ -76,6 +76,7 @@ func allCases() []benchCase {
 		{"accept", true, acceptCase},
 		{"history", true, historyCase},
 		{"log", true, logCase},
+		{"size", true, sizeCase},
 		{"backlog", true, backlogCase},
 	}
 }

@@ -10,8 +10,6 @@ import (
 
 const (
 	historyProbe = 1000
-	// storedAttempts is how long the log is.
-	storedAttempts = 1_000_000
 	// logQueries is how often each kind of query is asked.
 	logQueries = 100
 
@@ -29,22 +27,26 @@ func logCase(ctx context.Context, r *rig) error {
 	if err := r.forgetEvents(ctx); err != nil {
 		return err
 	}
-	stored, err := r.fillLog(ctx, r.opts.scaled(storedAttempts, 1))
+	stored, err := r.fillLog(ctx, r.opts.scaled(r.opts.logAttempts, 1))
 	if err != nil {
 		return fmt.Errorf("fill the log: %w", err)
 	}
+	if err := r.askStored(ctx, stored); err != nil {
+		return err
+	}
+	return r.forgetLog(ctx)
+}
+
+// askStored measures queries and pages of a stored log.
+func (r *rig) askStored(ctx context.Context, stored *storedLog) error {
 	info := row{Key: rowLogAsked, Title: fmt.Sprintf("%d attempts stored", stored.attempts)}
-	err = r.series(ctx, info, func(ctx context.Context, share float64) (figures, error) {
+	return r.series(ctx, info, func(ctx context.Context, share float64) (figures, error) {
 		f := figures{}
 		if err := r.askLog(ctx, f, stored, share); err != nil {
 			return nil, err
 		}
 		return f, r.askPages(ctx, f, stored, share)
 	})
-	if err != nil {
-		return err
-	}
-	return r.forgetLog(ctx)
 }
 
 // historyCase compares the throughput with an empty log and with a long one, and asks the long one.
@@ -56,7 +58,7 @@ func historyCase(ctx context.Context, r *rig) error {
 	if err := r.scenario(ctx, row{Key: rowLogEmpty, Title: "one endpoint, empty log", Floor: floorOne}, probe); err != nil {
 		return err
 	}
-	stored, err := r.fillLog(ctx, r.opts.scaled(storedAttempts, 1))
+	stored, err := r.fillLog(ctx, r.opts.scaled(r.opts.logAttempts, 1))
 	if err != nil {
 		return fmt.Errorf("fill the log: %w", err)
 	}

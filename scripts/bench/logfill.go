@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/lib/pq"
 )
@@ -38,61 +39,43 @@ type storedLog struct {
 	crowded bool
 }
 
-// createMonths makes the partitions that Waybill would have made in the two months before this one.
-const createMonths = `
-	DO $$
-	DECLARE
-		month  timestamp;
-		parent text;
-	BEGIN
-		FOR ago IN 1..2 LOOP
-			month := date_trunc('month', now() AT TIME ZONE 'UTC') - make_interval(months => ago);
-			FOREACH parent IN ARRAY ARRAY['events', 'deliveries', 'attempts'] LOOP
-				EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)%s',
-					parent || to_char(month, '_YYYY_MM'), parent, uuid_floor(month AT TIME ZONE 'UTC'),
-					uuid_floor((month + interval '1 month') AT TIME ZONE 'UTC'),
-					CASE parent WHEN 'deliveries' THEN ' WITH (fillfactor = 80)' ELSE '' END);
-			END LOOP;
-		END LOOP;
-	END
-	$$`
-
-// The log's rows: e counts the events and gives each its moment, within this month and the two before, and with that its
+// The log's rows: e counts the events and gives each its moment, within this month and those before, and with that its
 // id, a UUIDv7. A hash spreads them over tenants, endpoints and types. n counts the deliveries.
-// $1: how many events in all, $2 and $3: the first and last of this statement, $4: tenants, $5: their endpoints in turn.
+// $1: how many events in all, $2 and $3: the first and last of this statement, $4: tenants, $5 and $6: the log's first and
+// last moment, $7: the endpoints of the tenants in turn. %s is what comes before the table's name; see months.
 const (
 	logEvents = `
 		WITH span AS (
-			SELECT since, now() - interval '1 minute' - since AS long
-			FROM (SELECT (date_trunc('month', now() AT TIME ZONE 'UTC') - interval '2 months') AT TIME ZONE 'UTC' AS since) AS s
+			SELECT since, $6::timestamptz - since AS long
+			FROM (SELECT $5::timestamptz AS since) AS s
 		), numbered AS (
 			SELECT e, since + long * (e::float8 / $1) AS at, hashint8(e) & 2147483647 AS h
 			FROM span, generate_series($2::bigint, $3::bigint) AS e
 		), spread AS (
 			SELECT *, lpad(to_hex(floor(extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || lpad(to_hex(e & 4095), 3, '0') AS head,
-				CASE WHEN h % 2 = 0 THEN 1 ELSE 2 + h / 2 % (cardinality($4::text[]) - 1) END AS tenant,
-				CASE WHEN h / 64 % 1000 = 0 THEN 'bench.rare'
-					WHEN h / 64 % 1000 < 300 THEN 'bench.changed' ELSE 'bench.happened' END AS type, e % 1000 = 7 AS test,
-				CASE WHEN e % 1000 = 500 THEN 'aq' ELSE 'nz' END AS region
+				CASE WHEN h %% 2 = 0 THEN 1 ELSE 2 + h / 2 %% (cardinality($4::text[]) - 1) END AS tenant,
+				CASE WHEN h / 64 %% 1000 = 0 THEN 'bench.rare'
+					WHEN h / 64 %% 1000 < 300 THEN 'bench.changed' ELSE 'bench.happened' END AS type, e %% 1000 = 7 AS test,
+				CASE WHEN e %% 1000 = 500 THEN 'aq' ELSE 'nz' END AS region
 			FROM numbered
 		), events_of_log AS (
 			SELECT *, (head || '8' || lpad(to_hex(e), 15, '0'))::uuid AS id FROM spread
 		)`
 	insertEvents = logEvents + `
-		INSERT INTO events (id, tenant_id, event_id, event_type, occurred_at, created_at, attributes, metadata, test, body, delivery_id_at,
+		INSERT INTO %sevents (id, tenant_id, event_id, event_type, occurred_at, created_at, attributes, metadata, test, body, delivery_id_at,
 			data_from, data_to)
 		SELECT id, ($4::text[])[tenant], 'evt_' || replace(id::text, '-', ''), type, at, at,
-			json_build_object('region', region, 'shop', e % 50 || ''), json_build_object('order', e || ''), test,
+			json_build_object('region', region, 'shop', e %% 50 || ''), json_build_object('order', e || ''), test,
 			convert_to('{"data":{"text":"' || repeat('x', 500) || '"}}', 'UTF8'), -1, 8, 519
 		FROM events_of_log`
 	logDeliveries = logEvents + `, rows AS (
 			SELECT (head || '8' || lpad(to_hex(e * 4 + k), 15, '0'))::uuid AS id, id AS event_key, head, at, type, tenant, test,
-				($5::uuid[])[(tenant - 1) * 10 + 1 + (h / 8 + k) % 10] AS endpoint, e * 4 + k AS n, (e * 4 + k) % 20 = 0 AS failed,
-				(e * 4 + k) % 100 = 0 AS unanswered, (e * 4 + k) % 400 = 20 AS canceled
+				($7::uuid[])[(tenant - 1) * 10 + 1 + (h / 8 + k) %% 10] AS endpoint, e * 4 + k AS n, (e * 4 + k) %% 20 = 0 AS failed,
+				(e * 4 + k) %% 100 = 0 AS unanswered, (e * 4 + k) %% 400 = 20 AS canceled
 			FROM events_of_log, generate_series(0, 3) AS k
 		)`
 	insertDeliveries = logDeliveries + `
-		INSERT INTO deliveries (id, tenant_id, event_key, event_id, event_type, endpoint_id,
+		INSERT INTO %sdeliveries (id, tenant_id, event_key, event_id, event_type, endpoint_id,
 			status, attempts, failed_at, created_at, updated_at, test, last_attempt_at, last_duration_ms, last_status_code, last_error_class,
 			last_error, indexed_status, failed_code)
 		SELECT id, ($4::text[])[tenant], event_key, 'evt_' || replace(event_key::text, '-', ''), type, endpoint,
@@ -105,7 +88,7 @@ const (
 	logErrorClass  = `CASE WHEN unanswered THEN 'timeout' WHEN failed THEN 'http_status' ELSE '' END`
 	logError       = `CASE WHEN unanswered THEN 'no answer within 20s' WHEN failed THEN 'the receiver answered 500' ELSE '' END`
 	insertAttempts = logDeliveries + `
-		INSERT INTO attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_class, error,
+		INSERT INTO %sattempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_class, error,
 			url, request_headers, response_headers, response_body, response_truncated)
 		SELECT (head || '9' || lpad(to_hex(n * 8 + number), 15, '0'))::uuid, id, number, at + (2 ^ (number - 1) - 1) * interval '1 s', 12,
 			` + logCode + `, CASE WHEN failed THEN 'retryable' ELSE 'delivered' END, ` + logErrorClass + `, ` + logError + `,
@@ -118,59 +101,104 @@ const (
 		FROM rows, generate_series(1, CASE WHEN failed THEN 6 ELSE 1 END) AS number`
 )
 
+// logRows is what the rows of a log are made of; the endpoints are those of the tenants in turn.
+type logRows struct {
+	tenants, endpoints any
+	span               logSpan
+}
+
+// logSpan is the time that a log covers.
+type logSpan struct{ since, until time.Time }
+
+// spanOf begins with a month and ends a minute ago.
+func spanOf(months int) logSpan {
+	now := time.Now().UTC()
+	return logSpan{time.Date(now.Year(), now.Month()-time.Month(months-1), 1, 0, 0, 0, 0, time.UTC), now.Add(-time.Minute)}
+}
+
+// before returns how many of n events, spread evenly, come before a moment.
+func (s logSpan) before(at time.Time, n int) int {
+	return int(float64(n) * float64(at.Sub(s.since)) / float64(s.until.Sub(s.since)))
+}
+
 // fillLog writes a log of n attempts, of tenants that publish nothing else.
 func (r *rig) fillLog(ctx context.Context, n int) (*storedLog, error) {
 	s, err := r.newLog(ctx)
 	if err != nil {
 		return nil, err
 	}
-	events := max(1, n*5/attemptsOfFive)
 	var keys []string
 	for _, endpoints := range s.endpoints {
 		for _, id := range endpoints {
 			keys = append(keys, strings.TrimPrefix(id, "ep_"))
 		}
 	}
-	if _, err := r.db.ExecContext(ctx, createMonths); err != nil {
+	r.out.Say("%s: writing a log of %d attempts in %d months", r.mode, n, r.opts.logMonths)
+	events, span := max(1, n*5/attemptsOfFive), spanOf(r.opts.logMonths)
+	rows := &logRows{pq.Array(s.tenants), pq.Array(keys), span}
+	// Nobody may wait for the partitions that are attached.
+	if err := r.stopServer(); err != nil {
 		return nil, err
 	}
-	r.out.Say("%s: writing a log of %d attempts", r.mode, n)
-	tenants, endpoints := pq.Array(s.tenants), pq.Array(keys)
-	for from := 1; from <= events; from += insertStep / logFanOut {
-		until := min(events, from+insertStep/logFanOut-1)
-		n, err := r.insertLog(ctx, events, from, until, tenants, endpoints)
+	if err := r.createMonths(ctx); err != nil {
+		return nil, err
+	}
+	thisMonth := time.Date(span.until.Year(), span.until.Month(), 1, 0, 0, 0, 0, time.UTC)
+	step, said := insertStep/logFanOut, time.Now()
+	for from, until := 1, 0; from <= events; from = until + 1 {
+		until = min(events, from+step-1)
+		prefix := ""
+		if early := span.before(thisMonth, events); from <= early {
+			prefix, until = filledPrefix, min(until, early)
+		}
+		n, err := r.insertLog(ctx, rows, prefix, events, from, until)
 		if err != nil {
 			return nil, err
 		}
-		s.attempts += n
+		if s.attempts += n; time.Since(said) > sayEvery {
+			said = time.Now()
+			r.out.Say("%s: %d attempts", r.mode, s.attempts)
+		}
+	}
+	if err := r.attachMonths(ctx); err != nil {
+		return nil, err
 	}
 	if err := r.fillStats(ctx, s.tenants, keys); err != nil {
 		return nil, fmt.Errorf("statistics: %w", err)
 	}
-	for _, table := range []string{"events", "deliveries", "attempts", "delivery_stats", "tenant_stats"} {
-		// What autovacuum would have done long ago for a log that grew in its own time.
-		if _, err := r.db.ExecContext(ctx, "VACUUM ANALYZE "+table); err != nil {
-			return nil, err
-		}
+	if err := r.settleLog(ctx); err != nil {
+		return nil, err
 	}
-	return s, nil
+	return s, r.serve(ctx)
 }
 
-// insertLog inserts some of the events with all that belongs to them, and returns how many attempts that are. The ids depend on
-// now(), which is the same throughout a transaction.
-func (r *rig) insertLog(ctx context.Context, events, from, until int, tenants, endpoints any) (attempts int, err error) {
+// settleLog leaves a log as it is that has grown in its own time: vacuumed, analyzed and seen by the reconciler.
+func (r *rig) settleLog(ctx context.Context) error {
+	for _, table := range []string{"events", "deliveries", "attempts", "delivery_stats", "tenant_stats"} {
+		if _, err := r.db.ExecContext(ctx, "VACUUM ANALYZE "+table); err != nil {
+			return err
+		}
+	}
+	_, err := r.db.ExecContext(ctx, `UPDATE reconciler_sweeps SET position = greatest(position, uuid_floor(now() - interval '2 minutes'))`)
+	return err
+}
+
+// insertLog inserts some of the events with all that belongs to them, and returns how many attempts that are.
+func (r *rig) insertLog(ctx context.Context, l *logRows, prefix string, events, from, until int) (attempts int, err error) {
 	tx, err := r.db.BeginTx(ctx, nil)
 	if err != nil {
 		return 0, err
 	}
 	defer tx.Rollback()
-	if _, err := tx.ExecContext(ctx, insertEvents, events, from, until, tenants); err != nil {
+	args := []any{events, from, until, l.tenants, l.span.since, l.span.until}
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf(insertEvents, prefix), args...); err != nil {
 		return 0, fmt.Errorf("events: %w", err)
 	}
-	if _, err := tx.ExecContext(ctx, insertDeliveries, events, from, until, tenants, endpoints); err != nil {
+	args = append(args, l.endpoints)
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf(insertDeliveries, prefix), args...); err != nil {
 		return 0, fmt.Errorf("deliveries: %w", err)
 	}
-	inserted, err := tx.ExecContext(ctx, insertAttempts, events, from, until, tenants, endpoints)
+	inserted, err := tx.ExecContext(ctx, fmt.Sprintf(insertAttempts, prefix), args...)
 	if err != nil {
 		return 0, fmt.Errorf("attempts: %w", err)
 	}
@@ -199,26 +227,4 @@ func (r *rig) newLog(ctx context.Context) (*storedLog, error) {
 		s.tenants, s.endpoints = append(s.tenants, tenant), append(s.endpoints, endpoints)
 	}
 	return s, nil
-}
-
-// forgetLog empties the tables and removes the months that nobody else has.
-func (r *rig) forgetLog(ctx context.Context) error {
-	if err := r.forgetEvents(ctx); err != nil {
-		return err
-	}
-	_, err := r.db.ExecContext(ctx, `
-		DO $$
-		DECLARE
-			month text;
-		BEGIN
-			FOR ago IN 1..2 LOOP
-				month := to_char(date_trunc('month', now() AT TIME ZONE 'UTC') - make_interval(months => ago), '_YYYY_MM');
-				EXECUTE format('DROP TABLE IF EXISTS %I, %I, %I', 'events' || month, 'deliveries' || month, 'attempts' || month);
-			END LOOP;
-		END
-		$$`)
-	if err != nil {
-		return fmt.Errorf("remove the log: %w", err)
-	}
-	return nil
 }

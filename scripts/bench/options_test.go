@@ -15,14 +15,14 @@ func TestParseOptions(t *testing.T) {
 	t.Parallel()
 	o, err := parseOptions(nil, io.Discard)
 	require.NoError(t, err)
-	require.Equal(t, &options{cases: caseNames(), modes: []string{"workflow"}, runs: 3, scale: 1, fanOut: 10, settle: time.Second}, o)
+	require.Equal(t, &options{cases: caseNames(), modes: []string{"workflow"}, runs: 3, scale: 1, fanOut: 10, logAttempts: 1_000_000, logMonths: 3, settle: time.Second}, o)
 
 	o, err = parseOptions([]string{"-quick", "-cases", "rate,one", "-modes", "workflow,express", "-json", "x.json"}, io.Discard)
 	require.NoError(t, err)
-	require.Equal(t, &options{cases: []string{"one", "rate"}, modes: []string{"workflow", "express"}, runs: 1, scale: quickScale, fanOut: 10, jsonFile: "x.json", settle: 200 * time.Millisecond}, o)
+	require.Equal(t, &options{cases: []string{"one", "rate"}, modes: []string{"workflow", "express"}, runs: 1, scale: quickScale, fanOut: 10, logAttempts: 1_000_000, logMonths: 3, jsonFile: "x.json", settle: 200 * time.Millisecond}, o)
 
 	for _, bad := range [][]string{
-		{"-cases", "one,none"}, {"-backlog-fan-out", "0"}, {"-without", "pgx,none"}, {"-modes", "fast"}, {"-runs", "0"}, {"-events", "0"}, {"-events", "NaN"}, {"-events", "x"}, {"one"},
+		{"-cases", "one,none"}, {"-backlog-fan-out", "0"}, {"-log-attempts", "0"}, {"-log-months", "1"}, {"-without", "pgx,none"}, {"-modes", "fast"}, {"-runs", "0"}, {"-events", "0"}, {"-events", "NaN"}, {"-events", "x"}, {"one"},
 	} {
 		_, err := parseOptions(bad, io.Discard)
 		require.Error(t, err, bad)

@@ -108,6 +108,7 @@ func (r *report) print(out io.Writer) error {
 		if err := printLogQueries(out, row); err != nil {
 			return err
 		}
+		printUpkeep(out, row)
 	}
 	for _, t := range r.Totals {
 		fmt.Fprintln(out, t)

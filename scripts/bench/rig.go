@@ -175,6 +175,7 @@ func (r *rig) settings() []string {
 		"WAYBILL_DATABASE_URL=" + r.engine.databaseURL, "WAYBILL_DATABASE_SCHEMA=" + r.side.schema, "WAYBILL_LISTEN=" + r.engine.api,
 		"WAYBILL_TEMPORAL_ADDRESS=" + r.engine.temporal, "WAYBILL_TEMPORAL_NAMESPACE=" + r.side.namespace,
 		"WAYBILL_API_KEY=" + r.key, "WAYBILL_ENCRYPTION_KEYS=" + r.keys,
+		"WAYBILL_RETENTION=87600h", // a stored log stays
 		"WAYBILL_ALLOW_HTTP=true", "WAYBILL_EGRESS_ALLOW_CIDRS=127.0.0.0/8",
 	}
 }
