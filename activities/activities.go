@@ -33,8 +33,9 @@ type Options struct {
 	// Dialects are all dialects that tenants may have, by name.
 	Dialects map[string]*webhook.Dialect
 
-	// Failpoint is called at "before-post", "after-response" (before the record), "after-record" (before the return) and
-	// "before-auto-disable" (after the record of the failure that disables the endpoint), for tests that kill the process there.
+	// Failpoint is called at "before-post", "after-response" (before the record), "after-record" (before the return),
+	// "before-auto-disable" (after the record of the failure that disables the endpoint) and "short-delay" (before a delay that passes
+	// inside a workflow task), for tests that kill the process there.
 	Failpoint func(name string)
 	// Logger gets what goes wrong; nil: nothing is logged.
 	Logger *slog.Logger
@@ -60,6 +61,8 @@ type Options struct {
 	Patience time.Duration
 	// RecordTimeout is how long an attempt that was made waits for a database that is down; 0: DefaultRecordTimeout.
 	RecordTimeout time.Duration
+	// ShortDelays is how many delays may pass inside workflow tasks at the same time; 0: DefaultShortDelays.
+	ShortDelays int
 	// HeartbeatEvery is the time between heartbeats of an isolated attempt, well under the activity's heartbeat timeout; 0:
 	// DefaultHeartbeatEvery.
 	HeartbeatEvery time.Duration
@@ -89,6 +92,7 @@ type Activities struct {
 	queue          string
 	patience       time.Duration
 	inFlight       *inFlight
+	shortDelays    chan struct{}
 	wakes          *wakes
 	recordTimeout  time.Duration
 	heartbeatEvery time.Duration
@@ -119,6 +123,7 @@ func New(o Options) *Activities {
 		queue:          o.Queue,
 		patience:       o.Patience,
 		inFlight:       newInFlight(),
+		shortDelays:    make(chan struct{}, o.ShortDelays),
 		wakes:          newWakes(o.Engine, o.Now),
 		recordTimeout:  o.RecordTimeout,
 		heartbeatEvery: o.HeartbeatEvery,
@@ -146,6 +151,7 @@ func (o *Options) setDefaults() {
 	o.IsolatedWait = cmp.Or(o.IsolatedWait, DefaultIsolatedWait)
 	o.Patience = cmp.Or(o.Patience, DefaultPatience)
 	o.RecordTimeout = cmp.Or(o.RecordTimeout, DefaultRecordTimeout)
+	o.ShortDelays = cmp.Or(o.ShortDelays, DefaultShortDelays)
 	o.HeartbeatEvery = cmp.Or(o.HeartbeatEvery, DefaultHeartbeatEvery)
 	o.DrainTime = cmp.Or(o.DrainTime, DefaultDrainTime)
 	o.DrainPoll = cmp.Or(o.DrainPoll, DefaultDrainPoll)

@@ -33,7 +33,10 @@ func (a *Activities) Attempt(ctx context.Context, in AttemptInput) (*AttemptResu
 			a.inFlight.forget(keyOf(&in), at) // it waited for a slot of the other lane, so its result does not apply here
 			continue
 		}
-		return a.answer(ctx, "attempt", &in, out, err)
+		if out, err = a.answer(ctx, "attempt", &in, out, err); err != nil {
+			return nil, err
+		}
+		return a.retrySoon(ctx, &in, out), nil
 	}
 }
 

@@ -36,9 +36,9 @@ type Options struct {
 }
 
 // Sizes of a worker. A workflow task lasts as long as its attempts in the fast lane, so there is a slot for each attempt
-// that may be in flight. Isolated attempts mostly wait for a receiver.
+// that may be in flight, and for each short delay. Isolated attempts mostly wait for a receiver.
 const (
-	workflowTasks    = 256
+	workflowTasks    = 256 + activities.DefaultShortDelays
 	fastAttempts     = 1024
 	isolatedAttempts = 1024
 	mailsAtOnce      = 4

@@ -13,7 +13,7 @@ import (
 
 // failpointNames are the places that failpoints can be set at, in the order of an event's way.
 var failpointNames = []string{
-	"before-commit", "after-commit", "before-reply", "after-claim", "after-start", "before-post", "after-response", "after-record",
+	"before-commit", "after-commit", "before-reply", "after-claim", "after-start", "before-post", "after-response", "after-record", "short-delay",
 	"express-after-post", "before-auto-disable", "after-disable", "after-create", "after-mail", "after-reseal",
 }
 

@@ -14,7 +14,7 @@ import (
 func failpointScenarios() []scenario {
 	var all []scenario
 	for _, name := range []string{
-		"before-commit", "after-commit", "before-reply", "after-claim", "after-start", "before-post", "after-response", "after-record", "express-after-post", "after-disable",
+		"before-commit", "after-commit", "before-reply", "after-claim", "after-start", "before-post", "after-response", "after-record", "short-delay", "express-after-post", "after-disable",
 	} {
 		all = append(all, atFailpoint(name))
 	}

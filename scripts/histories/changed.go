@@ -62,6 +62,7 @@ func changedStories() []*story {
 			func(ctx context.Context, r *running) error {
 				return r.signalTo(ctx, workflows.SignalRetryNow, workflows.AllEndpoints)
 			})},
+		{name: "retried-within-task", deliveries: 2, attempt: retriedSoon()},
 		{name: "forged-input", deliveries: 1, attempt: failing(0, 0), forge: func(in *workflows.EventDeliveryInput) { in.Policies = nil }},
 	}
 }
@@ -80,6 +81,25 @@ func steps(all ...func(context.Context, *running) error) func(context.Context, *
 
 func waitFor(status webhook.Status) func(context.Context, *running) error {
 	return func(ctx context.Context, r *running) error { return r.wait(ctx, status) }
+}
+
+// retriedSoon fails every first attempt, and makes the second within the same task, which delivers. A third follows for the last.
+func retriedSoon() script {
+	first := webhook.NewID[webhook.EndpointID](fixed(1))
+	return func(in activities.AttemptInput) (activities.AttemptResult, error) {
+		if in.Number > 1 {
+			return result(in, 200, webhook.StatusDelivered, 0), nil
+		}
+		next := in
+		next.Number = 2
+		out := result(next, 200, webhook.StatusDelivered, 0)
+		if in.EndpointID != first {
+			out = result(next, 503, webhook.StatusRetrying, time.Second)
+		}
+		out.Missing = []webhook.AttemptSummary{*out.Attempt}
+		out.Attempt = result(in, 503, webhook.StatusRetrying, time.Second).Attempt
+		return out, nil
+	}
 }
 
 // unequal exhausts the first delivery and retries the other.
