@@ -50,7 +50,7 @@ func (s *Store) acceptGroup(ctx context.Context, in []*webhook.Publication) ([]r
 	return a.results, nil
 }
 
-var acceptQueries = []string{selectTenantVersions, claimEventIDs, selectClaimedIDs, selectReceipts, insertEvents}
+var acceptQueries = []string{selectTenantVersions, claimEventIDs, selectClaimedIDs, selectReceipts, confirmStored, insertEvents}
 
 func (a *acceptance) work(ctx context.Context) error {
 	var err error

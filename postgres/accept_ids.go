@@ -161,6 +161,9 @@ func (a *acceptance) repeat(ctx context.Context, indexes []int) error {
 	if err != nil {
 		return err
 	}
+	if err := a.tx.execHot(ctx, confirmStored); err != nil {
+		return err
+	}
 	for _, i := range indexes {
 		// There is no row when retention removed it between the two statements. The id is then free again.
 		a.results[i].again = true

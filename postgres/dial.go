@@ -3,55 +3,20 @@ package postgres
 import (
 	"context"
 	"database/sql/driver"
-	"errors"
-	"fmt"
 	"net"
 	"sync/atomic"
 	"time"
-
-	"github.com/lib/pq"
 )
 
 // cancelTime is how long after its deadline a call may take to cancel its statement. After that the server counts as
 // hanging, and the connection is closed.
 const cancelTime = 2 * time.Second
 
-// ErrNoTLS is in the errors of all calls while the URL asks for TLS, which it does unless it says otherwise, and the server has none.
-var ErrNoTLS = errors.New("the database server does not speak TLS: add sslmode=disable to the URL where the way to it can be trusted")
+// keepAlive ends the idle connections to a server that is gone without a word in about the time that a call on one of them takes to
+// fail. Otherwise each would cost a call.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 4 * time.Second, Interval: 2 * time.Second, Count: 3}
 
-// ErrLogin is in the errors of all calls while the server does not let in who connects.
-var ErrLogin = errors.New("the database server refuses the user or the password")
-
-// connector makes connections on which no call waits longer than its context allows plus cancelTime. lib/pq alone would
-// wait forever: when a context ends it asks the server to cancel, and waits for the answer.
-type connector struct{ cfg pq.Config }
-
-// Connect implements driver.Connector. The first dial is for the connection, a later one for a request to cancel its
-// statement.
-func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
-	inner, err := pq.NewConnectorConfig(c.cfg)
-	if err != nil {
-		return nil, err
-	}
-	d := new(dialer)
-	inner.Dialer(d)
-	conn, err := inner.Connect(ctx)
-	if errors.Is(err, pq.ErrSSLNotSupported) {
-		return nil, ErrNoTLS
-	}
-	if e := pq.As(err); e != nil && e.Code.Class() == "28" { // invalid authorization
-		return nil, fmt.Errorf("%w: %w", ErrLogin, err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	d.connected.Store(true)
-	return &boundConn{conn.(pqConn), d.conn}, nil
-}
-
-// Driver implements driver.Connector.
-func (c *connector) Driver() driver.Driver { return &pq.Driver{} }
-
+// dialer makes the first connection for the driver, and a later one for each request to cancel a statement.
 type dialer struct {
 	connected atomic.Bool
 	conn      *boundNet // the last one that was dialed before the connection was made
@@ -77,7 +42,7 @@ func (d *dialer) DialContext(ctx context.Context, network, address string) (net.
 		ctx, cancel = context.WithTimeout(ctx, cancelTime)
 		defer cancel()
 	}
-	c, err := new(net.Dialer).DialContext(ctx, network, address)
+	c, err := (&net.Dialer{KeepAliveConfig: keepAlive}).DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
@@ -125,10 +90,14 @@ type pqConn interface {
 	driver.NamedValueChecker
 }
 
-// boundConn bounds each call by its context.
+// boundConn bounds each call by its context, and judges how it ended.
 type boundConn struct {
 	pqConn
 	net *boundNet
+	// unconfirmed is set while the server answers a call, when it gave up waiting for its standby.
+	unconfirmed bool
+	// readOnly is set once the server has refused a write.
+	readOnly bool
 }
 
 // PrepareContext implements driver.ConnPrepareContext.
@@ -138,9 +107,9 @@ func (c *boundConn) PrepareContext(ctx context.Context, query string) (driver.St
 	}
 	stmt, err := c.pqConn.PrepareContext(ctx, query)
 	if err != nil {
-		return nil, err
+		return nil, c.judge(err)
 	}
-	return &boundStmt{stmt.(pqStmt), c.net}, nil
+	return &boundStmt{stmt.(pqStmt), c}, nil
 }
 
 // BeginTx implements driver.ConnBeginTx. The end of the transaction is bounded by its last statement.
@@ -148,7 +117,11 @@ func (c *boundConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.
 	if err := c.net.boundBy(ctx); err != nil {
 		return nil, driver.ErrBadConn
 	}
-	return c.pqConn.BeginTx(ctx, opts)
+	tx, err := c.pqConn.BeginTx(ctx, opts)
+	if err != nil {
+		return nil, c.judge(err)
+	}
+	return boundTx{tx, c}, nil
 }
 
 // QueryContext implements driver.QueryerContext.
@@ -156,7 +129,7 @@ func (c *boundConn) QueryContext(ctx context.Context, query string, args []drive
 	if err := c.net.boundBy(ctx); err != nil {
 		return nil, driver.ErrBadConn
 	}
-	return c.pqConn.QueryContext(ctx, query, args)
+	return c.judgeRows(c.pqConn.QueryContext(ctx, query, args))
 }
 
 // ExecContext implements driver.ExecerContext.
@@ -164,7 +137,7 @@ func (c *boundConn) ExecContext(ctx context.Context, query string, args []driver
 	if err := c.net.boundBy(ctx); err != nil {
 		return nil, driver.ErrBadConn
 	}
-	return c.pqConn.ExecContext(ctx, query, args)
+	return c.judgeResult(c.pqConn.ExecContext(ctx, query, args))
 }
 
 // Ping implements driver.Pinger.
@@ -175,6 +148,26 @@ func (c *boundConn) Ping(ctx context.Context) error {
 	return c.pqConn.Ping(ctx)
 }
 
+// ResetSession implements driver.SessionResetter.
+func (c *boundConn) ResetSession(ctx context.Context) error {
+	if c.readOnly {
+		return driver.ErrBadConn
+	}
+	return c.pqConn.ResetSession(ctx)
+}
+
+// IsValid implements driver.Validator.
+func (c *boundConn) IsValid() bool { return !c.readOnly && c.pqConn.IsValid() }
+
+// boundTx judges the end of its transaction.
+type boundTx struct {
+	driver.Tx
+	conn *boundConn
+}
+
+// Commit implements driver.Tx.
+func (t boundTx) Commit() error { return t.conn.judge(t.Tx.Commit()) }
+
 // pqStmt has the interfaces of lib/pq's prepared statement that database/sql uses.
 type pqStmt interface {
 	driver.Stmt
@@ -184,21 +177,39 @@ type pqStmt interface {
 
 type boundStmt struct {
 	pqStmt
-	net *boundNet
+	conn *boundConn
 }
 
 // QueryContext implements driver.StmtQueryContext.
 func (s *boundStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
-	if err := s.net.boundBy(ctx); err != nil {
+	if err := s.conn.net.boundBy(ctx); err != nil {
 		return nil, driver.ErrBadConn
 	}
-	return s.pqStmt.QueryContext(ctx, args)
+	return s.conn.judgeRows(s.pqStmt.QueryContext(ctx, args))
 }
 
 // ExecContext implements driver.StmtExecContext.
 func (s *boundStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	if err := s.net.boundBy(ctx); err != nil {
+	if err := s.conn.net.boundBy(ctx); err != nil {
 		return nil, driver.ErrBadConn
 	}
-	return s.pqStmt.ExecContext(ctx, args)
+	return s.conn.judgeResult(s.pqStmt.ExecContext(ctx, args))
 }
+
+// boundRows judges the end of its statement, which the server answers after the last row.
+type boundRows struct {
+	driver.RowsNextResultSet
+	conn *boundConn
+}
+
+// Next implements driver.Rows.
+func (r *boundRows) Next(dest []driver.Value) error {
+	err := r.RowsNextResultSet.Next(dest)
+	if err == nil {
+		return nil
+	}
+	return r.conn.judge(err)
+}
+
+// Close implements driver.Rows. What is left of the answer is read first.
+func (r *boundRows) Close() error { return r.conn.judge(r.RowsNextResultSet.Close()) }

@@ -44,7 +44,7 @@ func unavailable(err error) bool {
 	var network net.Error
 	for _, known := range []error{
 		driver.ErrBadConn, sql.ErrConnDone, sql.ErrTxDone, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed,
-		context.DeadlineExceeded, context.Canceled, ErrNoTLS,
+		context.DeadlineExceeded, context.Canceled, errNoConnection, errUnconfirmed,
 	} {
 		if errors.Is(err, known) {
 			return true

@@ -23,7 +23,7 @@ func TestFailed(t *testing.T) {
 	for code, errs := range map[webhook.Code][]error{
 		webhook.CodeUnavailable: {
 			driver.ErrBadConn, sql.ErrConnDone, sql.ErrTxDone, io.EOF, io.ErrUnexpectedEOF, context.DeadlineExceeded, context.Canceled,
-			&net.OpError{Op: "dial", Err: errors.New("refused")}, pqCode("08006"), pqCode("28P01"), pqCode("53100"), pqCode("53300"),
+			&net.OpError{Op: "dial", Err: errors.New("refused")}, errNoConnection, errUnconfirmed, pqCode("08006"), pqCode("28P01"), pqCode("53100"), pqCode("53300"),
 			pqCode("57P01"), pqCode("57P02"), pqCode("57P03"), pqCode("57014"), pqCode("25006"), pqCode("40001"), pqCode("40P01"),
 			pqCode("58030"), pqCode("42P01"), pqCode("3D000"),
 		},

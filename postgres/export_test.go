@@ -300,6 +300,20 @@ func ExplainGeneric(t testing.TB, s *Store, query string) string {
 	return strings.Join(plan, "\n")
 }
 
+// Backend returns the process of the server that serves one of the store's connections.
+func Backend(t testing.TB, s *Store) (pid int) {
+	t.Helper()
+	require.NoError(t, s.db.Get(&pid, `SELECT pg_backend_pid()`))
+	return pid
+}
+
+// SetForSession changes a setting of one of the store's connections.
+func SetForSession(t testing.TB, s *Store, name, value string) {
+	t.Helper()
+	_, err := s.db.Exec(`SELECT set_config($1, $2, false)`, name, value)
+	require.NoError(t, err)
+}
+
 // Setting returns a setting of the server as a connection of the store has it.
 func Setting(t testing.TB, s *Store, name string) string {
 	t.Helper()

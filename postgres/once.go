@@ -2,8 +2,10 @@ package postgres
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
+	"errors"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -43,7 +45,7 @@ func (s *Store) transactOnce(ctx context.Context, what string, once *store.Once,
 	if once == nil {
 		return s.transact(ctx, what, create)
 	}
-	return s.transact(ctx, what, func(tx *sqlx.Tx) error {
+	err := s.transact(ctx, what, func(tx *sqlx.Tx) error {
 		if err := s.claimOnce(ctx, tx, once); err != nil {
 			return err
 		}
@@ -57,6 +59,16 @@ func (s *Store) transactOnce(ctx context.Context, what string, once *store.Once,
 		_, err = tx.ExecContext(ctx, answerOnce, once.Scope, once.Hash[:], s.keys.seal(answer, onceLocation(once)))
 		return err
 	})
+	return s.confirmedRepetition(ctx, err)
+}
+
+// confirmedRepetition returns err, once the answer that it repeats is confirmed if it is a store.Repetition.
+func (s *Store) confirmedRepetition(ctx context.Context, err error) error {
+	var again *store.Repetition
+	if !errors.As(err, &again) {
+		return err
+	}
+	return cmp.Or(s.confirm(ctx), err)
 }
 
 // claimOnce claims the key, or returns why it cannot: a store.Repetition or a conflict.
@@ -82,7 +94,7 @@ func (s *Store) LookOnce(ctx context.Context, once *store.Once) error {
 	if missing(err) {
 		return nil
 	}
-	return failed("look for an idempotency key", err)
+	return s.confirmedRepetition(ctx, failed("look for an idempotency key", err))
 }
 
 // takenOnce returns a store.Repetition, a conflict, or sql.ErrNoRows: the key is not taken.

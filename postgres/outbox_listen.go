@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"maps"
 	"net/url"
 	"strconv"
 	"strings"
@@ -52,19 +53,29 @@ func listenOn(ctx context.Context, l *pq.Listener) {
 	}
 }
 
-// listenURL adds a connect timeout to the URL, unless it has one.
+// listenURL adds to the URL, unless it has them, a connect timeout and that the server takes writes: a standby takes no LISTEN.
 func listenURL(text string) string {
+	text = withPorts(text)
 	cfg, err := pq.NewConfig(text)
-	if err != nil || cfg.ConnectTimeout > 0 {
+	if err != nil {
 		return text
 	}
-	seconds := strconv.Itoa(int(connectTimeout.Seconds()))
+	more := url.Values{}
+	if cfg.ConnectTimeout <= 0 {
+		more.Set("connect_timeout", strconv.Itoa(int(connectTimeout.Seconds())))
+	}
+	if cfg.TargetSessionAttrs == "" {
+		more.Set("target_session_attrs", string(pq.TargetSessionAttrsReadWrite))
+	}
 	u, err := url.Parse(text)
 	if err != nil || !strings.HasPrefix(u.Scheme, "postgres") {
-		return text + " connect_timeout=" + seconds
+		for name := range more {
+			text += " " + name + "=" + more.Get(name)
+		}
+		return text
 	}
 	q := u.Query()
-	q.Set("connect_timeout", seconds)
+	maps.Copy(q, more)
 	u.RawQuery = q.Encode()
 	return u.String()
 }

@@ -15,7 +15,9 @@ import (
 )
 
 const (
-	connectTimeout = 5 * time.Second
+	// connectTimeout is for all servers of the URL together.
+	connectTimeout      = 5 * time.Second
+	leastConnectTimeout = time.Second // for each of them
 	// maxIdleTime lets the pool shrink after a peak.
 	maxIdleTime = 5 * time.Minute
 	// maxLifetime makes a busy pool follow a change of the host name's address.
@@ -29,6 +31,8 @@ const (
 // session is set on every connection.
 var session = map[string]string{
 	"timezone": "UTC",
+	// See notice, which needs the warnings.
+	"client_min_messages": "warning",
 	// A prepared statement keeps its plan. A plan made while the tables were small could be a sequential scan or a hash of
 	// whole partitions, and would stay so when they have grown. Every statement here has an index.
 	"enable_seqscan":   "off",
@@ -51,7 +55,7 @@ func guardRails(timeout time.Duration) map[string]string {
 // openPool opens a pool without connecting. The schema and the settings travel in the connection's start-up packet, so that
 // every connection has them.
 func openPool(url, schema string, maxConns int, settings map[string]string) (*sqlx.DB, error) {
-	cfg, err := pq.NewConfig(url)
+	cfg, err := pq.NewConfig(withPorts(url))
 	if err != nil || url == "" {
 		// The parser's error may quote the password.
 		return nil, errors.New("the database URL is not a connection string such as postgres://user:password@host:5432/name?sslmode=disable, or has an option behind the ? that is none")
@@ -62,13 +66,10 @@ func openPool(url, schema string, maxConns int, settings map[string]string) (*sq
 	}
 	maps.Copy(cfg.Runtime, settings)
 	cfg.Runtime["search_path"] = pq.QuoteIdentifier(schema)
-	if cfg.ConnectTimeout <= 0 {
-		cfg.ConnectTimeout = connectTimeout
-	}
 	if cfg.ApplicationName == "" {
 		cfg.ApplicationName = "waybill"
 	}
-	db := sql.OpenDB(&connector{cfg})
+	db := sql.OpenDB(newConnector(cfg))
 	db.SetMaxOpenConns(maxConns)
 	db.SetMaxIdleConns(maxConns)
 	db.SetConnMaxIdleTime(maxIdleTime)
@@ -185,7 +186,7 @@ func (s *Store) overStale(ctx context.Context, do func() error) error {
 	for tries := s.opts.MaxConns; ; tries-- {
 		err := do()
 		var broken *net.OpError
-		if tries == 0 || ctx.Err() != nil || !errors.As(err, &broken) || broken.Op == "dial" || broken.Timeout() {
+		if tries == 0 || ctx.Err() != nil || errors.Is(err, errNoConnection) || !errors.As(err, &broken) || broken.Timeout() {
 			return err
 		}
 	}

@@ -82,7 +82,7 @@ func (s *Store) unrecorded(ctx context.Context, r *store.Record) (*store.Recorde
 	if err != nil {
 		return nil, err
 	}
-	return &store.Recorded{Delivery: *d}, nil
+	return &store.Recorded{Delivery: *d}, s.confirm(ctx)
 }
 
 // recordedRow is a delivery after the record, with its endpoint's streak where the attempt failed.

@@ -40,6 +40,8 @@ type proxy struct {
 	mu          sync.Mutex
 	listener    net.Listener
 	conns       []net.Conn
+	accepted    int                 // connections in all
+	changing    func([]byte) []byte // what the database sends; nil: nothing
 }
 
 func newProxy(t *testing.T, to string) *proxy {
@@ -72,23 +74,61 @@ func (p *proxy) start(t *testing.T) {
 			}
 			p.mu.Lock()
 			p.conns = append(p.conns, in, out)
+			p.accepted++
 			p.mu.Unlock()
-			go func() { p.copy(out, in); _ = out.Close() }()
-			go func() { p.copy(in, out); _ = in.Close() }()
+			go func() { p.copy(out, in, nil); _ = out.Close() }()
+			go func() { p.copy(in, out, p.changed); _ = in.Close() }()
 		}
 	}()
 }
 
-// copy hands on what comes, and while the proxy hangs, nothing.
-func (p *proxy) copy(to io.Writer, from io.Reader) {
+// dialed is how many connections were made.
+func (p *proxy) dialed() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.accepted
+}
+
+// change has the proxy change what the database sends, which arrives in whole messages as long as they are few and small.
+func (p *proxy) change(how func([]byte) []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.changing = how
+}
+
+func (p *proxy) changed(b []byte) []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.changing == nil {
+		return b
+	}
+	return p.changing(b)
+}
+
+// closeConns ends the connections that there are.
+func (p *proxy) closeConns() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.conns {
+		_ = c.Close()
+	}
+	p.conns = nil
+}
+
+// copy hands on what comes, changed unless that is nil, and while the proxy hangs, nothing.
+func (p *proxy) copy(to io.Writer, from io.Reader, changed func([]byte) []byte) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
 		if err != nil {
 			return
 		}
+		out := buf[:n]
+		if changed != nil {
+			out = changed(out)
+		}
 		p.flow.RLock()
-		_, err = to.Write(buf[:n])
+		_, err = to.Write(out)
 		p.flow.RUnlock()
 		if err != nil {
 			return
@@ -104,14 +144,12 @@ func (p *proxy) hang() (resume func()) {
 
 func (p *proxy) stop() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.listener != nil {
 		_ = p.listener.Close()
 	}
-	for _, c := range p.conns {
-		_ = c.Close()
-	}
-	p.listener, p.conns = nil, nil
+	p.listener = nil
+	p.mu.Unlock()
+	p.closeConns()
 }
 
 func TestStore_LivesWhileTheDatabaseIsAway(t *testing.T) {

@@ -110,6 +110,16 @@ func TestDoctor_Login(t *testing.T) {
 	}
 }
 
+// A server that takes no writes is told as what it is.
+func TestDoctor_ReadOnly(t *testing.T) {
+	t.Parallel()
+	code, found := diagnosed(t, tested(postgrestest.URL(t)+"&default_transaction_read_only=on", "public"))
+	require.Equal(t, 1, code)
+	require.Equal(t, fails, found["database"].Verdict)
+	require.Contains(t, found["database"].Says, "standby or read-only")
+	require.Contains(t, found["database"].Do, "promote")
+}
+
 // A server that does not let the process in is told in the log as what it is. The process goes on, because the password may be changed at
 // the moment.
 func TestServe_Login(t *testing.T) {

@@ -70,6 +70,8 @@ func databaseAdvice(err error) string {
 		return "Mend the user in WAYBILL_DATABASE_URL, or the password there or in WAYBILL_DATABASE_PASSWORD. A user that is right may be kept out by the server's pg_hba.conf."
 	case errors.Is(err, postgres.ErrNoTLS):
 		return "Mend WAYBILL_DATABASE_URL, or let the server speak TLS."
+	case errors.Is(err, postgres.ErrReadOnly):
+		return "Name the primary in WAYBILL_DATABASE_URL, or promote the standby: see docs/operating.md, a standby of Postgres."
 	default:
 		return "Is Postgres up, and are host, port, user, password and database of WAYBILL_DATABASE_URL right?"
 	}
