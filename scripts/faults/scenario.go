@@ -60,6 +60,7 @@ func scenarios() []scenario {
 	all = append(all, queueScenarios()...)
 	all = append(all, smtpDown(), rotateKillServe())
 	all = append(all, restoreScenarios()...)
+	all = append(all, standbyScenarios()...)
 	return append(all, engineScenarios()...)
 }
 

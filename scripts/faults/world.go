@@ -32,6 +32,11 @@ type world struct {
 	db        *sql.DB
 	// stack is set when the engine may be killed too.
 	stack *stack.Stack
+	// standby is that of a Postgres which the scenario may lose, ownTemporal whether the stack has a Temporal, which uses it.
+	standby     *stack.Standby
+	ownTemporal bool
+	// end ends what the world has of its own; nil: nothing.
+	end func() error
 	// out, when set, takes what a long scenario has to tell meanwhile.
 	out *stack.Printer
 	// old is the git revision of the binary to roll from, and backlog how many events wait for a dead endpoint.
@@ -74,10 +79,14 @@ func (w *world) migrate(ctx context.Context) error {
 }
 
 func (w *world) close() error {
-	if w.db == nil {
-		return nil
+	var errs []error
+	if w.db != nil {
+		errs = append(errs, w.db.Close())
 	}
-	return w.db.Close()
+	if w.end != nil {
+		errs = append(errs, w.end())
+	}
+	return errors.Join(errs...)
 }
 
 func (w *world) say(format string, args ...any) {
