@@ -10,6 +10,9 @@ const (
 	floorOne  = "floor/one"
 	floorTen  = "floor/ten"
 	floorRate = "floor/rate"
+	// The floor while closed workflows are kept, and while as many are deleted as start.
+	floorKeeping  = "floor/retention/keeping"
+	floorDeleting = "floor/retention/deleting"
 
 	rowOne          = "one"
 	rowTen          = "ten"
@@ -30,6 +33,8 @@ const (
 	rowNoneWaiting  = "backlog/none"
 	rowSomeWaiting  = "backlog/some"
 	rowManyWaiting  = "backlog/many"
+	rowKeeping      = "retention/keeping"
+	rowDeleting     = "retention/deleting"
 )
 
 const (
@@ -46,8 +51,11 @@ type benchCase struct {
 	run func(context.Context, *rig) error
 }
 
-// caseFloor is measured before all others, by measureMode.
-const caseFloor = "floor"
+const (
+	// caseFloor is measured before all others, by measureMode.
+	caseFloor     = "floor"
+	caseRetention = "retention"
+)
 
 // allCases lists the cases in the order in which they run. Those that leave much behind in Postgres or Temporal come
 // last, because a mode's cases share one stack.
@@ -73,6 +81,7 @@ func allCases() []benchCase {
 		}},
 		{"neighbor", false, neighborCase},
 		{"outage", false, outageCase},
+		{caseRetention, true, retentionCase},
 		{"accept", true, acceptCase},
 		{"history", true, historyCase},
 		{"log", true, logCase},

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/lib/pq" // the driver "postgres"
 
@@ -29,21 +30,43 @@ type engine struct {
 	// up brings up what there is to bring up and returns the processes whose cost can be told: those it started.
 	up    func(context.Context) ([]measuredProcess, error)
 	close func() error
+	// stores opens another database of the engine's Postgres; nil for one that was given.
+	stores func(database string) (*sql.DB, error)
 }
 
 func openEngine(ctx context.Context, o *options, tag string, out *stack.Printer) (*engine, error) {
+	if o.given() {
+		return openGiven(o, tag)
+	}
+	return openStack(ctx, out, func(s *stack.Options) {
+		s.Without = o.without
+		if slices.Contains(o.cases, caseRetention) {
+			s.DynamicConfig = retentionConfig
+		}
+	})
+}
+
+// openFloor opens a stack for the floor alone, with the settings of November 2026.
+func openFloor(ctx context.Context, o *options, out *stack.Printer) (*engine, error) {
+	return openStack(ctx, out, func(s *stack.Options) {
+		s.Frozen = stack.Floor202611
+		if slices.Contains(o.cases, caseRetention) {
+			s.DynamicConfig = retentionConfig
+		}
+	})
+}
+
+func openStack(ctx context.Context, out *stack.Printer, change func(*stack.Options)) (*engine, error) {
 	root, err := stack.FindRoot()
 	if err != nil {
 		return nil, err
 	}
-	if o.given() {
-		return openGiven(o, tag)
-	}
-	s, err := stack.OpenTest(ctx, root, out, o.without...)
+	s, err := stack.OpenTest(ctx, root, out, change, func(s *stack.Options) { s.CountStatements = true })
 	if err != nil {
 		return nil, err
 	}
 	return &engine{
+		stores:      func(database string) (*sql.DB, error) { return sql.Open("postgres", s.DatabaseURL(database)) },
 		databaseURL: s.DatabaseURL(s.Database), schema: "public", temporal: s.Ports.Temporal.Addr(), namespace: s.Namespace,
 		dir: s.Dir, api: s.Ports.API.Addr(), profiles: s.Ports.Demo.Addr(), watch: s.Watch, close: s.Close,
 		up: func(ctx context.Context) ([]measuredProcess, error) {

@@ -18,6 +18,8 @@ import (
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
+
+	"waybill/scripts/stack"
 )
 
 // The floor is bare Temporal at its cheapest: a workflow, started eagerly, that makes its POSTs as local activities and
@@ -128,6 +130,25 @@ func (f *floor) starter(sinks []*sink) publish {
 // The numbers of starts in flight that are tried; the best is taken.
 func floorStarts() []int { return []int{2, 4, 8, 16, 32} }
 
+// measureFrozenFloor measures on a stack of its own, which is gone before the one for Waybill is brought up.
+func measureFrozenFloor(ctx context.Context, o *options, mode string, rep *report, out *stack.Printer) (err error) {
+	e, err := openFloor(ctx, o, out)
+	if err != nil {
+		return fmt.Errorf("bring up a stack: %w", err)
+	}
+	r := &rig{opts: o, mode: mode, out: out, report: rep, engine: e, sinks: newSinks()}
+	defer func() { err = errors.Join(err, r.close()) }()
+	ctx, cancel := context.WithCancel(e.watch(ctx))
+	defer cancel()
+	if r.parts, err = e.up(ctx); err != nil {
+		return fmt.Errorf("bring up a stack: %w", err)
+	}
+	if r.counter, err = e.openCounter(ctx); err != nil {
+		return err
+	}
+	return r.measureFloor(ctx)
+}
+
 // measureFloor measures before Waybill runs, so that it has the machine for itself: one POST always, and the rest where
 // a case is to be compared with it.
 func (r *rig) measureFloor(ctx context.Context) error {
@@ -162,6 +183,9 @@ func (r *rig) measureFloor(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+	}
+	if r.wants(caseRetention) {
+		return r.floorRetention(ctx, starts)
 	}
 	return nil
 }

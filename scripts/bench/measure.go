@@ -62,6 +62,10 @@ func (f figures) String() string {
 
 // deliver publishes and waits until every event has arrived at every sink. It returns what was published, too.
 func (r *rig) deliver(ctx context.Context, t traffic, call publish, sinks []*sink) (figures, *sent, error) {
+	before, err := r.counter.read(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	m, err := startMeter(ctx, r.processes())
 	if err != nil {
 		return nil, nil, err
@@ -79,7 +83,12 @@ func (r *rig) deliver(ctx context.Context, t traffic, call publish, sinks []*sin
 	}
 	r.sayRefusal(out)
 	f := out.delivering(sinks)
-	return f, out, m.stop(f, len(out.events)*len(sinks))
+	if err := m.stop(f, len(out.events)*len(sinks)); err != nil {
+		return nil, nil, err
+	}
+	after, err := r.counter.read(ctx)
+	after.addTo(f, before, len(out.events)*len(sinks))
+	return f, out, err
 }
 
 // accept publishes and waits for nothing but the answers.

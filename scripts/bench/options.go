@@ -37,11 +37,23 @@ type options struct {
 	// versus is a git revision that is measured beside the checkout, run by run; "": none.
 	versus string
 
+	// floor is what the floor runs on: floorFrozen, floorShipped or floorNone.
+	floor string
 	// without are the shipped settings that the stack is brought up without.
 	without []stack.Setting
 	// What is there already; all empty: a stack is brought up. url and apiKey are of a Waybill that runs.
 	databaseURL, temporal, namespace, url, apiKey string
 }
+
+// What the floor runs on.
+const (
+	// floorFrozen is a stack of its own with the settings of November 2026, so that what makes the shipped ones better counts.
+	floorFrozen = stack.Floor202611
+	// floorShipped is the stack that Waybill is measured on, or the Temporal that was given.
+	floorShipped = "shipped"
+	// floorNone measures none.
+	floorNone = "none"
+)
 
 const (
 	// quickScale makes the default cases take about a minute in all.
@@ -66,6 +78,8 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	set.StringVar(&o.jsonFile, "json", "", "write the figures of every run to this `file`")
 	set.StringVar(&o.pprofDir, "pprof", "", "write a CPU profile of waybill in each case to this `folder`")
 	set.StringVar(&o.versus, "versus", "", "measure one, ten, rate, batch, retry, neighbor and outage with the waybill of this git `revision` too, the two in turns")
+	floor := set.String("floor", "", fmt.Sprintf("what the floor runs on: the settings of %s, the %s ones, or %s for no floor; "+
+		"with -without, -stock or a given Temporal %s, otherwise %s", floorFrozen, floorShipped, floorNone, floorShipped, floorFrozen))
 	without := set.String("without", "", "leave out these `settings` of the stack: "+joined(stack.Settings()))
 	stock := set.Bool("stock", false, "leave out all of them")
 	o.givenFlags(set)
@@ -79,6 +93,7 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	return &o, errors.Join(
 		o.chooseCases(*cases),
 		o.chooseSettings(*without, *stock),
+		o.chooseFloor(*floor),
 		o.checkGiven(),
 		o.checkVersus(),
 		refuseUnknown("modes", o.modes, []string{modeWorkflow, modeExpress}),
@@ -127,6 +142,24 @@ func (o *options) chooseSettings(named string, stock bool) error {
 		}
 	}
 	return refuseUnknown("without", names, known)
+}
+
+// chooseFloor says what the floor runs on. Whoever leaves settings out wants to see what that does to it.
+func (o *options) chooseFloor(named string) error {
+	known := []string{floorFrozen, floorShipped, floorNone}
+	switch o.floor = named; {
+	case named != "":
+		return errors.Join(
+			refuseUnknown("floor", []string{named}, known),
+			refuse(named == floorFrozen && o.given(), "-floor=%s is for a stack that is brought up here", named),
+			refuse(named == floorNone && slices.Contains(o.cases, caseFloor), "-floor=%s leaves nothing of the case %s", named, caseFloor),
+		)
+	case o.given() || len(o.without) > 0:
+		o.floor = floorShipped
+	default:
+		o.floor = floorFrozen
+	}
+	return nil
 }
 
 // joined lists settings for a person.

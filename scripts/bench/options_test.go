@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,14 +16,14 @@ func TestParseOptions(t *testing.T) {
 	t.Parallel()
 	o, err := parseOptions(nil, io.Discard)
 	require.NoError(t, err)
-	require.Equal(t, &options{cases: caseNames(), modes: []string{"workflow"}, runs: 3, scale: 1, fanOut: 10, logAttempts: 1_000_000, logMonths: 3, settle: time.Second}, o)
+	require.Equal(t, &options{cases: caseNames(), modes: []string{"workflow"}, runs: 3, scale: 1, fanOut: 10, logAttempts: 1_000_000, logMonths: 3, settle: time.Second, floor: "2026-11"}, o)
 
 	o, err = parseOptions([]string{"-quick", "-cases", "rate,one", "-modes", "workflow,express", "-json", "x.json"}, io.Discard)
 	require.NoError(t, err)
-	require.Equal(t, &options{cases: []string{"one", "rate"}, modes: []string{"workflow", "express"}, runs: 1, scale: quickScale, fanOut: 10, logAttempts: 1_000_000, logMonths: 3, jsonFile: "x.json", settle: 200 * time.Millisecond}, o)
+	require.Equal(t, &options{cases: []string{"one", "rate"}, modes: []string{"workflow", "express"}, runs: 1, scale: quickScale, fanOut: 10, logAttempts: 1_000_000, logMonths: 3, jsonFile: "x.json", settle: 200 * time.Millisecond, floor: "2026-11"}, o)
 
 	for _, bad := range [][]string{
-		{"-cases", "one,none"}, {"-backlog-fan-out", "0"}, {"-log-attempts", "0"}, {"-log-months", "1"}, {"-without", "pgx,none"}, {"-modes", "fast"}, {"-runs", "0"}, {"-events", "0"}, {"-events", "NaN"}, {"-events", "x"}, {"one"},
+		{"-cases", "one,none"}, {"-backlog-fan-out", "0"}, {"-log-attempts", "0"}, {"-log-months", "1"}, {"-without", "pgx,none"}, {"-modes", "fast"}, {"-floor", "2026-10"}, {"-floor", "none", "-cases", "floor"}, {"-runs", "0"}, {"-events", "0"}, {"-events", "NaN"}, {"-events", "x"}, {"one"},
 	} {
 		_, err := parseOptions(bad, io.Discard)
 		require.Error(t, err, bad)
@@ -36,6 +37,7 @@ func TestParseOptions_Without(t *testing.T) {
 	o, err := parseOptions([]string{"-without", "gogc,pgx"}, io.Discard)
 	require.NoError(t, err)
 	require.Equal(t, []stack.Setting{stack.WithoutGOGC, stack.WithoutPGX}, o.without)
+	require.Equal(t, floorShipped, o.floor, "what is left out is to show in the floor")
 	o, err = parseOptions([]string{"-stock", "-without", "pgx"}, io.Discard)
 	require.NoError(t, err)
 	require.Equal(t, stack.Settings(), o.without)
@@ -46,7 +48,8 @@ func TestParseOptions_Given(t *testing.T) {
 	const database, address, running = "-database-url=postgres://u:secret@db/x", "-temporal-address=temporal:7233", "-url=http://127.0.0.1:1/"
 	o, err := parseOptions([]string{database, address}, io.Discard)
 	require.NoError(t, err)
-	require.Equal(t, caseNames(), o.cases)
+	require.Equal(t, slices.DeleteFunc(caseNames(), func(name string) bool { return name == caseRetention }), o.cases)
+	require.Equal(t, floorShipped, o.floor)
 
 	o, err = parseOptions([]string{running, "-api-key=k"}, io.Discard)
 	require.NoError(t, err)
@@ -58,7 +61,7 @@ func TestParseOptions_Given(t *testing.T) {
 
 	for _, bad := range [][]string{
 		{database}, {address}, {running}, {database, running, "-api-key=k"}, {running, "-api-key=k", "-temporal-namespace=n"},
-		{running, "-api-key=k", "-cases=one,accept"}, {running, "-api-key=k", "-cases=floor"}, {database, address, "-stock"},
+		{running, "-api-key=k", "-cases=one,accept"}, {running, "-api-key=k", "-cases=floor"}, {database, address, "-stock"}, {database, address, "-floor=2026-11"}, {database, address, "-cases=retention"},
 		{"-database-url=mysql://u:secret@db/x", address}, {"-url=127.0.0.1:1", "-api-key=k"},
 	} {
 		_, err := parseOptions(bad, io.Discard)

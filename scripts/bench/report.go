@@ -83,7 +83,7 @@ func (r *report) find(mode, key string, m metric) (float64, bool) {
 	return 0, false
 }
 
-// print writes the two tables, the queries of the log, and how the targets were met.
+// print writes the three tables, the queries of the log, and how the targets were met.
 func (r *report) print(out io.Writer) error {
 	fmt.Fprintf(out, "\n%d CPUs, Linux %s, %s; medians of %d runs\n", r.Machine.CPUs, r.Machine.Kernel, r.Machine.Go, r.Runs)
 	if r.Events != 1 {
@@ -100,7 +100,8 @@ func (r *report) print(out io.Writer) error {
 	}
 	speed := "mode\tcase\taccepted/s\tdelivered/s\t(min-max)\tof floor\tp50 ms\tp95 ms\tp99 ms\tlost\tduplicates"
 	cost := "mode\tcase\tCPU ms each: waybill\ttemporal\tpostgres\tsum\tload\tpeak RSS MiB: waybill\ttemporal\tpostgres\tload"
-	if err := errors.Join(r.table(out, speed, r.speedCells), r.table(out, cost, costCells)); err != nil {
+	stores := "mode\tcase\tstatements each: waybill's database\tTemporal's\tcommits each: waybill's\tTemporal's\tworkflows deleted/s"
+	if err := errors.Join(r.table(out, speed, r.speedCells), r.table(out, cost, costCells), r.table(out, stores, storeCells)); err != nil {
 		return err
 	}
 	fmt.Fprintln(out)
@@ -149,6 +150,13 @@ func costCells(info row) []string {
 		cells = append(cells, info.cell(rssOf(process), 0))
 	}
 	return cells
+}
+
+func storeCells(info row) []string {
+	return []string{
+		info.cell(statementsOf("waybill"), 1), info.cell(statementsOf("temporal"), 1),
+		info.cell(commitsOf("waybill"), 1), info.cell(commitsOf("temporal"), 1), info.cell(deleted, 0),
+	}
 }
 
 // systemProcesses are Waybill and its stores, the load apart.

@@ -38,6 +38,10 @@ type rig struct {
 	key   string
 	keys  string
 	sinks *sinks
+	// counter is nil where statements are not counted.
+	counter *counter
+	// temporalDB is opened by the first that asks it.
+	temporalDB *sql.DB
 	// db is nil beside a Waybill that was given.
 	db  *sql.DB
 	api *apiClient
@@ -54,6 +58,14 @@ type rig struct {
 // it brought up.
 func measureMode(ctx context.Context, o *options, mode string, rep *report, out *stack.Printer) (err error) {
 	tag := strconv.FormatInt(time.Now().UnixMilli(), 36)
+	if o.floor == floorFrozen {
+		if err := measureFrozenFloor(ctx, o, mode, rep, out); err != nil {
+			return fmt.Errorf("measure the floor: %w", err)
+		}
+		if floorOnly(o) {
+			return nil
+		}
+	}
 	e, err := openEngine(ctx, o, tag, out)
 	if err != nil {
 		return fmt.Errorf("bring up a stack: %w", err)
@@ -68,12 +80,12 @@ func measureMode(ctx context.Context, o *options, mode string, rep *report, out 
 	if err := r.open(ctx); err != nil {
 		return err
 	}
-	if e.temporal != "" {
+	if o.floor == floorShipped && e.temporal != "" {
 		if err := r.measureFloor(ctx); err != nil {
 			return fmt.Errorf("measure the floor: %w", err)
 		}
 	}
-	if r.floorOnly() {
+	if floorOnly(o) {
 		return nil
 	}
 	if err := r.serve(ctx); err != nil {
@@ -98,10 +110,10 @@ func randomKey() []byte {
 }
 
 // floorOnly reports whether there is nothing to measure of Waybill.
-func (r *rig) floorOnly() bool { return slices.Equal(r.opts.cases, []string{caseFloor}) }
+func floorOnly(o *options) bool { return slices.Equal(o.cases, []string{caseFloor}) }
 
 func (r *rig) open(ctx context.Context) error {
-	builds := !r.floorOnly() && r.opts.url == ""
+	builds := !floorOnly(r.opts) && r.opts.url == ""
 	err := stack.Parallel(ctx,
 		func(ctx context.Context) (err error) {
 			r.parts, err = r.engine.up(ctx)
@@ -116,6 +128,9 @@ func (r *rig) open(ctx context.Context) error {
 	)
 	if err != nil {
 		return fmt.Errorf("bring up a stack: %w", err)
+	}
+	if r.counter, err = r.engine.openCounter(ctx); err != nil {
+		return err
 	}
 	if !builds {
 		r.api = newAPIClient(r.opts.url, r.opts.apiKey)
@@ -136,7 +151,10 @@ func (r *rig) close() error {
 	if r.api != nil {
 		r.api.close()
 	}
-	errs = append(errs, r.sinks.close())
+	errs = append(errs, r.sinks.close(), r.counter.close())
+	if r.temporalDB != nil {
+		errs = append(errs, r.temporalDB.Close())
+	}
 	if r.db != nil {
 		errs = append(errs, r.db.Close())
 	}

@@ -58,7 +58,7 @@ func (r *rig) otherSide(ctx context.Context, root string) (*side, error) {
 func (r *rig) prepareSides(ctx context.Context) error {
 	for _, s := range r.sides {
 		if s.namespace != r.engine.namespace {
-			if err := r.makeNamespace(ctx, s.namespace); err != nil {
+			if err := stack.EnsureNamespace(ctx, r.engine.temporal, s.namespace); err != nil {
 				return err
 			}
 		}
@@ -69,10 +69,6 @@ func (r *rig) prepareSides(ctx context.Context) error {
 	}
 	r.side = r.sides[0]
 	return nil
-}
-
-func (r *rig) makeNamespace(ctx context.Context, name string) error {
-	return stack.EnsureNamespace(ctx, r.engine.temporal, name)
 }
 
 // turnShare is how much of a run warms a side up after its turn has begun.

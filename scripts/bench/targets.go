@@ -57,6 +57,19 @@ func over(key, base string, m metric) func(look) (float64, bool) {
 	}
 }
 
+// steadyShare is how many workflows are to be deleted for each that starts: with fewer they become more and more, and the figures are not
+// of a steady state.
+const steadyShare = 0.95
+
+// perDelivered is how many workflows were deleted for each that delivered.
+func perDelivered(key string) func(look) (float64, bool) {
+	return func(l look) (float64, bool) {
+		a, ok := l(key, deleted)
+		b, okToo := l(key, delivered)
+		return ratio(a, b), ok && okToo && b > 0
+	}
+}
+
 // targets are those that the benchmark was made for. They hold for two cores that carry everything, the load included.
 func targets() []target {
 	return []target{
@@ -64,6 +77,10 @@ func targets() []target {
 		{modeWorkflow, "ten endpoints, deliveries over one endpoint's", false, 5, over(rowTen, rowOne, delivered)},
 		{modeWorkflow, "p50 ms at 20 events/s", true, 20, of(rowRate, latencyP50)},
 		{modeWorkflow, "p99 ms at 20 events/s", true, 60, of(rowRate, latencyP99)},
+		{modeWorkflow, "the floor with deletions, started over what it does without", false, 0.75, over(floorDeleting, floorKeeping, delivered)},
+		{modeWorkflow, "with deletions, delivered over what it does without", false, 0.75, over(rowDeleting, rowKeeping, delivered)},
+		{modeWorkflow, "the floor with deletions, deleted over started", false, steadyShare, perDelivered(floorDeleting)},
+		{modeWorkflow, "with deletions, deleted over delivered", false, steadyShare, perDelivered(rowDeleting)},
 		{modeExpress, "CPU ms per delivery, one endpoint", true, 1.0, of(rowOne, cpuSum)},
 		{modeExpress, "one endpoint, delivered/s", false, 1600, of(rowOne, delivered)},
 		{modeExpress, "ten endpoints, delivered/s", false, 2200, of(rowTen, delivered)},

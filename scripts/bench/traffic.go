@@ -18,6 +18,8 @@ type traffic struct {
 	concurrency int
 	// perSecond makes calls at a fixed rate instead, however long each takes.
 	perSecond float64
+	// lasting ends a closed loop after that time; 0: calls says when it ends.
+	lasting time.Duration
 }
 
 // published is one accepted event and the call that published it.
@@ -69,15 +71,24 @@ func (t traffic) drive(ctx context.Context, call publish) (*sent, error) {
 
 func (t traffic) inLoop(ctx context.Context, one func()) {
 	var workers sync.WaitGroup
+	began := time.Now()
 	var begun atomic.Int64
 	for range t.concurrency {
 		workers.Go(func() {
-			for ctx.Err() == nil && begun.Add(1) <= int64(t.calls) {
+			for ctx.Err() == nil && t.goesOn(time.Since(began), begun.Add(1)) {
 				one()
 			}
 		})
 	}
 	workers.Wait()
+}
+
+// goesOn reports whether the closed loop makes its n-th call, from 1.
+func (t traffic) goesOn(since time.Duration, n int64) bool {
+	if t.lasting > 0 {
+		return since < t.lasting
+	}
+	return n <= int64(t.calls)
 }
 
 func (t traffic) atRate(ctx context.Context, one func()) {
@@ -141,6 +152,22 @@ func (s *sent) delivering(sinks []*sink) figures {
 	f[delivered] = perSecond(len(took), last.Sub(s.began))
 	f.addLatencies(took)
 	return f
+}
+
+// took returns how long deliveries took whose events were published between two moments.
+func (s *sent) took(sinks []*sink, from, to time.Time) []time.Duration {
+	var all []time.Duration
+	for _, p := range s.events {
+		if p.called.Before(from) || !p.called.Before(to) {
+			continue
+		}
+		for _, sink := range sinks {
+			if a := sink.find(p.event); a.accepted > 0 {
+				all = append(all, a.at.Sub(p.called))
+			}
+		}
+	}
+	return all
 }
 
 func later(a, b time.Time) time.Time {

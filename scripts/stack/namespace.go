@@ -18,8 +18,8 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// closedFor is how long Temporal keeps closed workflows.
-const closedFor = 72 * time.Hour
+// ClosedFor is how long Temporal keeps closed workflows.
+const ClosedFor = 72 * time.Hour
 
 // searchAttributes are what operators find Waybill's workflows by.
 var searchAttributes = map[string]enumspb.IndexedValueType{
@@ -32,20 +32,27 @@ var searchAttributes = map[string]enumspb.IndexedValueType{
 // EnsureNamespace makes a namespace with Waybill's search attributes, and waits until it can be used at each of the addresses, which
 // are separated by commas.
 func EnsureNamespace(ctx context.Context, addresses, namespace string) error {
+	return EnsureNamespaceKeeping(ctx, addresses, namespace, ClosedFor)
+}
+
+// EnsureNamespaceKeeping is EnsureNamespace with another time for which closed workflows are kept. The server's
+// system.namespaceMinRetentionLocal is the least, an hour by default. A namespace that is there keeps its own.
+func EnsureNamespaceKeeping(ctx context.Context, addresses, namespace string, closedFor time.Duration) error {
 	for address := range strings.SplitSeq(addresses, ",") {
-		if err := ensureNamespaceAt(ctx, address, namespace); err != nil {
+		if err := ensureNamespaceAt(ctx, address, namespace, closedFor); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func ensureNamespaceAt(ctx context.Context, address, namespace string) error {
+func ensureNamespaceAt(ctx context.Context, address, namespace string, closedFor time.Duration) error {
 	o, err := newOperator(address, namespace)
 	if err != nil {
 		return err
 	}
 	defer o.close()
+	o.closedFor = closedFor
 	return until(ctx, "namespace "+namespace, time.Minute, o.ensureNamespace, nil)
 }
 
@@ -63,6 +70,7 @@ func DeleteNamespace(ctx context.Context, address, namespace string) error {
 // operator does for one namespace of Temporal what an operator does by the command line, which takes minutes to build.
 type operator struct {
 	namespace string
+	closedFor time.Duration
 	conn      *grpc.ClientConn
 	operator  operatorservice.OperatorServiceClient
 	workflows workflowservice.WorkflowServiceClient
@@ -73,7 +81,7 @@ func newOperator(address, namespace string) (*operator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to Temporal: %w", err)
 	}
-	return &operator{namespace, conn, operatorservice.NewOperatorServiceClient(conn), workflowservice.NewWorkflowServiceClient(conn)}, nil
+	return &operator{namespace, ClosedFor, conn, operatorservice.NewOperatorServiceClient(conn), workflowservice.NewWorkflowServiceClient(conn)}, nil
 }
 
 func (o *operator) close() { _ = o.conn.Close() }
@@ -103,7 +111,7 @@ func (o *operator) ensureNamespace(ctx context.Context) error {
 	var missing *serviceerror.NamespaceNotFound
 	if errors.As(serviceerror.FromStatus(status.Convert(err)), &missing) {
 		_, err := o.workflows.RegisterNamespace(ctx, &workflowservice.RegisterNamespaceRequest{
-			Namespace: o.namespace, WorkflowExecutionRetentionPeriod: durationpb.New(closedFor),
+			Namespace: o.namespace, WorkflowExecutionRetentionPeriod: durationpb.New(o.closedFor),
 		})
 		if err != nil {
 			return temporalError("create the namespace", err)

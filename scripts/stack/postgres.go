@@ -114,6 +114,7 @@ func (s *Stack) startServer(ctx context.Context, srv pgServer) error {
 	if srv.connections > 0 {
 		args = append(args, "-c", "max_connections="+strconv.Itoa(srv.connections))
 	}
+	args = append(args, s.countingStatements(pg)...)
 	p, err := s.start(processSpec{
 		name: srv.name, path: pg.program("postgres"), who: who, args: args,
 		// It starts in its own folder, because the account may not enter ours.
@@ -216,7 +217,7 @@ func (s *Stack) initPostgres(ctx context.Context, pg pgInstall, who *account, da
 
 // writePostgresConf puts our settings in place of initdb's, on every start, so that a change in the checkout counts.
 func (s *Stack) writePostgresConf(data string, who *account) error {
-	conf, err := os.ReadFile(filepath.Join(s.Root, "scripts", "stack", "postgres.conf"))
+	conf, err := os.ReadFile(s.postgresConfig())
 	if err != nil {
 		return fmt.Errorf("read Postgres' settings: %w", err)
 	}

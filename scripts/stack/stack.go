@@ -32,7 +32,13 @@ type Options struct {
 	// Without names shipped settings to leave out; usually there are none. It is for an empty stack: existing data keeps
 	// the settings that it was made with.
 	Without []Setting
-	Out     *Printer
+	// Frozen names a folder of scripts/stack/frozen whose settings take the place of the shipped ones; "": they are shipped.
+	Frozen string
+	// DynamicConfig is added to what the server may change while it runs: YAML, of keys that the file does not have.
+	DynamicConfig string
+	// CountStatements loads Postgres' module pg_stat_statements, where it is installed.
+	CountStatements bool
+	Out             *Printer
 }
 
 // Stack is one running set of processes. Open makes it, Close ends it.

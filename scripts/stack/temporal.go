@@ -11,6 +11,9 @@ import (
 
 // temporalConfig returns a file of the Temporal configuration.
 func (s *Stack) temporalConfig(name string) string {
+	if s.Frozen != "" {
+		return s.frozenFile(name)
+	}
 	return filepath.Join(s.Root, "scripts", "stack", "temporal", name)
 }
 
@@ -99,7 +102,7 @@ func (s *Stack) StartNode(ctx context.Context, name string) error {
 func (s *Stack) startWebUI(ctx context.Context, tools *Tools) error {
 	p, err := s.start(processSpec{
 		name: "temporal-ui", path: tools.Path(WebUI), dir: s.Dir,
-		args: []string{"--root", filepath.Dir(s.temporalConfig("ui.yaml")), "--config", ".", "--env", "ui", "start"},
+		args: []string{"--root", filepath.Join(s.Root, "scripts", "stack", "temporal"), "--config", ".", "--env", "ui", "start"},
 		env: []string{
 			"TEMPORAL_ADDRESS=" + s.Ports.Temporal.Addr(), "TEMPORAL_UI_PORT=" + strconv.Itoa(s.Ports.WebUI.Number),
 			"TEMPORAL_DEFAULT_NAMESPACE=" + s.Namespace,

@@ -15,9 +15,13 @@ const testPrefix = "test-"
 const TestEnvFile = "test.env"
 
 // OpenTest opens a stack for one test run: on free ports, in a folder of its own that Close removes. It first clears
-// away what killed test runs left. The settings named are left out.
-func OpenTest(ctx context.Context, root string, out *Printer, without ...Setting) (*Stack, error) {
-	return openTest(ctx, root, "", Options{CLI: true, Without: without, Out: out})
+// away what killed test runs left. The changes are made to the usual options.
+func OpenTest(ctx context.Context, root string, out *Printer, changes ...func(*Options)) (*Stack, error) {
+	o := Options{CLI: true, Out: out}
+	for _, change := range changes {
+		change(&o)
+	}
+	return openTest(ctx, root, "", o)
 }
 
 // OpenTestShape opens a test stack of another shape, which may be up beside the usual one of the same run.

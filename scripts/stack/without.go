@@ -70,12 +70,24 @@ func (s *Stack) serverConfig() (string, error) {
 	return s.writeConfig("server.yaml", text)
 }
 
-// dynamicConfig returns the file of what the server may change while it runs.
+// dynamicConfig returns the file of what the server may change while it runs: the shipped one, or a copy with other values.
 func (s *Stack) dynamicConfig() (string, error) {
-	if !s.without(WithoutDynamicConfig) {
-		return s.temporalConfig("dynamicconfig.yaml"), nil
+	shipped := s.temporalConfig("dynamicconfig.yaml")
+	if s.DynamicConfig == "" && !s.without(WithoutDynamicConfig) {
+		return shipped, nil
 	}
-	return s.writeConfig("dynamicconfig.yaml", "{}\n")
+	text := s.DynamicConfig
+	if text == "" {
+		text = "{}\n"
+	}
+	if !s.without(WithoutDynamicConfig) {
+		data, err := os.ReadFile(shipped)
+		if err != nil {
+			return "", fmt.Errorf("read the server's dynamic configuration: %w", err)
+		}
+		text = string(data) + "\n" + text
+	}
+	return s.writeConfig("dynamicconfig.yaml", text)
 }
 
 func (s *Stack) writeConfig(name, text string) (string, error) {
@@ -89,6 +101,9 @@ func (s *Stack) writeConfig(name, text string) (string, error) {
 // serverCollection says when the server collects garbage. The live heap is small and the garbage plenty: collecting only
 // when memory runs short saves a fifth of the CPU.
 func (s *Stack) serverCollection(n *node) []string {
+	if s.Frozen != "" && !s.without(WithoutGOGC) {
+		return frozenCollection()
+	}
 	if s.without(WithoutGOGC) {
 		return []string{"GOGC=100", "GOMEMLIMIT=off"}
 	}

@@ -1,11 +1,14 @@
 package stack
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 )
 
 // shippedStack is a stack of the checkout's files of which nothing is started.
@@ -48,6 +51,46 @@ func TestStack_WithoutServer(t *testing.T) {
 		require.NotContains(t, string(shipped), text)
 		require.LessOrEqual(t, differing(string(shipped), string(changed)), 5, setting)
 	}
+}
+
+// What is added comes after what is shipped, and in place of it when that is left out.
+func TestStack_DynamicConfig(t *testing.T) {
+	t.Parallel()
+	const added = "history.cacheTTL:\n  - value: 1m\n"
+	for _, without := range [][]Setting{nil, {WithoutDynamicConfig}} {
+		s := shippedStack(t, without...)
+		s.DynamicConfig = added
+		file, err := s.dynamicConfig()
+		require.NoError(t, err)
+		var values map[string]any
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.NoError(t, yaml.Unmarshal(text, &values))
+		require.Contains(t, values, "history.cacheTTL")
+		require.Equal(t, len(without) == 0, values["matching.enableFairness"] != nil)
+	}
+}
+
+// The floor's settings are what all later figures are compared with: a change here changes what they mean.
+func TestStack_Frozen(t *testing.T) {
+	t.Parallel()
+	s := shippedStack(t)
+	s.Frozen = Floor202611
+	config, err := s.serverConfig()
+	require.NoError(t, err)
+	dynamic, err := s.dynamicConfig()
+	require.NoError(t, err)
+	indexes, err := s.visibilityIndexes()
+	require.NoError(t, err)
+	sum := sha256.New()
+	for _, file := range []string{config, dynamic, s.postgresConfig()} {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		_, _ = sum.Write(text)
+	}
+	_, _ = sum.Write([]byte(indexes))
+	require.Equal(t, "d432253e4f7c42ea26b0339228c37a4da7ed6bcca5daaf628c4f8542823921da", hex.EncodeToString(sum.Sum(nil)), "make a new folder rather than change this one")
+	require.Equal(t, []string{"GOGC=off", "GOMEMLIMIT=1500MiB"}, s.serverCollection(&node{}))
 }
 
 // differing counts the lines that only one of the texts has.

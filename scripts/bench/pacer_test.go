@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// arrive has n events arrive at a sink.
+func arrive(s *sink, n int) {
+	for range n {
+		_, have := s.count()
+		s.note(eventID{14: byte(have >> 8), 15: byte(have)}, time.Now())
+	}
+}
+
+func TestPacer_InFlight(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		one, slow := newSink(accepts), newSink(accepts)
+		p := &pacer{sinks: []*sink{one, slow}, inFlight: 3}
+		var published atomic.Int64
+		call := p.limit(func(context.Context) ([]eventID, int, error) {
+			published.Add(1)
+			return nil, 0, nil
+		})
+		go func() {
+			for range 5 {
+				_, _, _ = call(t.Context())
+			}
+		}()
+		time.Sleep(time.Second)
+		require.Equal(t, int64(3), published.Load())
+		arrive(one, 2)
+		time.Sleep(time.Second)
+		require.Equal(t, int64(3), published.Load(), "the slower sink has none yet")
+		arrive(slow, 2)
+		time.Sleep(time.Second)
+		require.Equal(t, int64(5), published.Load())
+	})
+}
+
+func TestPacer_Rate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := &pacer{sinks: []*sink{newSink(accepts)}, inFlight: 1000, perSecond: 20, began: time.Now()}
+		out, err := traffic{concurrency: 4, lasting: 10 * time.Second}.drive(t.Context(), p.limit(func(context.Context) ([]eventID, int, error) {
+			return []eventID{{}}, 0, nil
+		}))
+		require.NoError(t, err)
+		require.InDelta(t, 200, len(out.events), 8)
+	})
+}
+
+func TestTraffic_Lasting(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		call := func(context.Context) ([]eventID, int, error) {
+			time.Sleep(time.Second)
+			return []eventID{{}}, 0, nil
+		}
+		out, err := traffic{concurrency: 2, lasting: 10 * time.Second}.drive(t.Context(), call)
+		require.NoError(t, err)
+		require.Len(t, out.events, 20)
+	})
+}
+
+func TestSent_Took(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		to := newSink(accepts)
+		began := time.Now()
+		var s sent
+		for n := range 3 {
+			called := time.Now()
+			time.Sleep(time.Duration(n+1) * time.Second)
+			arrive(to, 1)
+			s.events = append(s.events, published{event: eventID{15: byte(n)}, called: called})
+		}
+		require.Equal(t, []time.Duration{2 * time.Second}, s.took([]*sink{to}, began.Add(time.Second), began.Add(3*time.Second)))
+	})
+}
+
+func TestExecuted_AddTo(t *testing.T) {
+	t.Parallel()
+	before := executed{statements: map[string]float64{"temporal": 100, "waybill": 10}, commits: map[string]float64{"temporal": 50, "waybill": 5}}
+	after := executed{statements: map[string]float64{"temporal": 500, "waybill": 50}, commits: map[string]float64{"temporal": 70, "waybill": 5}}
+	f := figures{}
+	after.addTo(f, before, 10)
+	require.Equal(t, figures{statementsOf("temporal"): 40, statementsOf("waybill"): 4, commitsOf("temporal"): 2, commitsOf("waybill"): 0}, f)
+}
+
+func TestOptions_Lifetimes(t *testing.T) {
+	t.Parallel()
+	usual := (&options{scale: 2}).lifetimes()
+	require.Equal(t, 72*time.Hour, usual[0].kept)
+	require.Equal(t, time.Minute, usual[1].kept, "more events make no longer runs")
+	require.Greater(t, usual[1].before, usual[1].kept+retentionJitter, "deletions have begun when the figures do")
+	quick := (&options{scale: quickScale}).lifetimes()
+	require.Equal(t, retentionJitter, quick[1].kept)
+}

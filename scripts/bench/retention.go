@@ -1,0 +1,309 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"waybill/scripts/stack"
+)
+
+const (
+	// keptFor is how long a closed workflow is kept in place of days. It is longer than the server's cache holds one at full load, so that
+	// deleting it reads it from the database, as it does after days.
+	keptFor = time.Minute
+	// retentionJitter is the most that a deletion comes later than that, as retentionConfig says.
+	retentionJitter = 5 * time.Second
+	// steadyWarmUp comes before the figures while workflows are kept, and after the first deletions.
+	steadyWarmUp = 10 * time.Second
+	// steadyWindow is what figures are taken of.
+	steadyWindow = 20 * time.Second
+	// deletingShare is the rate at which workflows start while others are deleted, of the rate without: above the target. At more than what
+	// it can keep up with the server puts deletions off as long as it can, and the figures would be those of a database that grows.
+	deletingShare = 0.8
+	// steadyInFlight is enough that no part waits for work, and no backlog.
+	steadyInFlight   = 128
+	steadyPublishers = 4
+	// lateWindow is what taking the figures may take longer.
+	lateWindow = time.Second
+
+	// retentionConfig lets a namespace keep closed workflows for less than the hour that is the least.
+	retentionConfig = `
+system.namespaceMinRetentionLocal:
+  - value: 1s
+history.retentionTimerJitterDuration:
+  - value: 5s
+`
+)
+
+// deleted is how many closed workflows Temporal deleted.
+const deleted metric = "deleted_per_s"
+
+// steady is a closed loop without end, of which windows are measured.
+type steady struct {
+	lifetime
+	call  publish
+	sinks []*sink
+	// inFlight is how many events may be published that have not arrived, perSecond how many are published at most; 0: as many as arrive.
+	concurrency, inFlight int
+	perSecond             float64
+	window                time.Duration
+}
+
+// lifetime is a time for which closed workflows are kept, and the rows that show what it costs.
+type lifetime struct {
+	name         string
+	kept, before time.Duration
+	floor, own   string
+}
+
+// lifetimes are the usual one, at which nothing is deleted meanwhile, and one so short that as many are deleted as start.
+func (o *options) lifetimes() []lifetime {
+	brief := max(time.Duration(float64(keptFor)*min(o.scale, 1)), retentionJitter)
+	warmUp := time.Duration(float64(steadyWarmUp) * min(o.scale, 1))
+	return []lifetime{
+		{name: "keeping", kept: stack.ClosedFor, before: warmUp, floor: floorKeeping, own: rowKeeping},
+		{name: "deleting", kept: brief, before: brief + retentionJitter + warmUp, floor: floorDeleting, own: rowDeleting},
+	}
+}
+
+func (o *options) steadyWindow() time.Duration {
+	return max(time.Duration(float64(steadyWindow)*min(o.scale, 1)), time.Second)
+}
+
+// retentionCase compares the throughput while closed workflows are kept with that while as many are deleted as start, which is what an
+// installation does from the day on at which its namespace's retention ends.
+func retentionCase(ctx context.Context, r *rig) error {
+	if r.mode != modeWorkflow {
+		return nil // in express mode there is hardly a workflow to delete
+	}
+	usual := r.side
+	for _, l := range r.opts.lifetimes() {
+		if err := r.stopServer(); err != nil {
+			return err
+		}
+		r.side = &side{binary: usual.binary, schema: l.name, namespace: r.engine.namespace + "-" + l.name}
+		if err := stack.EnsureNamespaceKeeping(ctx, r.engine.temporal, r.side.namespace, l.kept); err != nil {
+			return err
+		}
+		if err := r.migrate(ctx); err != nil {
+			return fmt.Errorf("prepare Waybill's tables: %w", err)
+		}
+		if err := r.serve(ctx); err != nil {
+			return err
+		}
+		if err := r.playRetention(ctx, l); err != nil {
+			return err
+		}
+	}
+	if err := r.stopServer(); err != nil {
+		return err
+	}
+	r.side = usual
+	if r.opts.cases[len(r.opts.cases)-1] == caseRetention {
+		return nil
+	}
+	if err := r.awaitDeleted(ctx); err != nil {
+		return err
+	}
+	return r.serve(ctx)
+}
+
+func (r *rig) playRetention(ctx context.Context, l lifetime) error {
+	tenant, err := r.newTenant(ctx)
+	if err != nil {
+		return err
+	}
+	sinks, err := r.newEndpoints(ctx, tenant, 1, accepts)
+	if err != nil {
+		return err
+	}
+	info := row{Key: l.own, Title: "one endpoint, " + l.name + " what closed", Floor: l.floor}
+	out, err := r.steadily(ctx, info, steady{
+		call: r.api.publisher(tenant), sinks: sinks, concurrency: steadyPublishers, inFlight: steadyInFlight,
+		lifetime: l, perSecond: r.paceOf(l, rowKeeping), window: r.opts.steadyWindow(),
+	})
+	if err != nil {
+		return err
+	}
+	r.played = append(r.played, played{out, sinks})
+	return nil
+}
+
+// floorRetention is the same for bare Temporal.
+func (r *rig) floorRetention(ctx context.Context, starts int) error {
+	for _, l := range r.opts.lifetimes() {
+		namespace := r.engine.namespace + "-floor-" + l.name
+		if err := stack.EnsureNamespaceKeeping(ctx, r.engine.temporal, namespace, l.kept); err != nil {
+			return err
+		}
+		if err := r.playFloorRetention(ctx, namespace, l, starts); err != nil {
+			return err
+		}
+	}
+	if r.opts.floor == floorShipped {
+		return r.awaitDeleted(ctx) // Waybill comes next on the same server
+	}
+	return nil
+}
+
+func (r *rig) playFloorRetention(ctx context.Context, namespace string, l lifetime, starts int) error {
+	f, err := startFloor(ctx, r.engine.temporal, namespace)
+	if err != nil {
+		return err
+	}
+	defer f.stop()
+	one, err := r.sinks.add(ctx, accepts)
+	if err != nil {
+		return err
+	}
+	sinks := []*sink{one}
+	_, err = r.steadily(ctx, row{Key: l.floor, Title: "floor: one POST, " + l.name + " what closed"}, steady{
+		call: f.starter(sinks), sinks: sinks, concurrency: starts, inFlight: steadyInFlight,
+		lifetime: l, perSecond: r.paceOf(l, floorKeeping), window: r.opts.steadyWindow(),
+	})
+	return err
+}
+
+// window is a moment of a load that goes on, and what was measured in it.
+type window struct {
+	from, to time.Time
+	figures
+}
+
+// steadily publishes without a pause and measures windows one after the other, as many as there are to be runs.
+func (r *rig) steadily(ctx context.Context, info row, s steady) (*sent, error) {
+	info.Mode = r.mode
+	type result struct {
+		sent *sent
+		err  error
+	}
+	driven := make(chan result, 1)
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	paced := &pacer{sinks: s.sinks, inFlight: s.inFlight, perSecond: s.perSecond, began: time.Now()}
+	go func() {
+		t := traffic{concurrency: s.concurrency, lasting: s.before + time.Duration(r.opts.runs)*s.window + lateWindow}
+		out, err := t.drive(ctx, paced.limit(s.call))
+		driven <- result{out, err}
+	}()
+	windows, err := r.measureWindows(ctx, info.Title, s)
+	if err != nil {
+		stop(err)
+	}
+	end := <-driven
+	if err := errors.Join(err, end.err); err != nil {
+		return nil, err
+	}
+	r.sayRefusal(end.sent)
+	if err := r.awaitAccepted(ctx, s.sinks, len(end.sent.events)); err != nil {
+		return nil, err
+	}
+	runs := make([]figures, len(windows))
+	for i, w := range windows {
+		w.addLatencies(end.sent.took(s.sinks, w.from, w.to))
+		runs[i] = w.figures
+	}
+	info.Metrics = summarizeAll(runs)
+	r.report.add(info)
+	return end.sent, nil
+}
+
+func (r *rig) measureWindows(ctx context.Context, title string, s steady) ([]window, error) {
+	if err := pause(ctx, s.before); err != nil {
+		return nil, err
+	}
+	var all []window
+	for n := range r.opts.runs {
+		w, err := r.measureWindow(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		r.out.Say("%s: %s, window %d of %d: %s, %.0f deleted/s", r.mode, title, n+1, r.opts.runs, w.figures, w.figures[deleted])
+		all = append(all, w)
+	}
+	return all, nil
+}
+
+// measureWindow takes the figures of a moment of a load that goes on.
+func (r *rig) measureWindow(ctx context.Context, s steady) (window, error) {
+	w := window{from: time.Now(), figures: figures{}}
+	m, err := startMeter(ctx, r.processes())
+	if err != nil {
+		return w, err
+	}
+	before, err := r.countSteady(ctx, s)
+	if err == nil {
+		err = pause(ctx, s.window)
+	}
+	if err != nil {
+		m.abandon()
+		return w, err
+	}
+	after, err := r.countSteady(ctx, s)
+	w.to = time.Now()
+	n := after.arrived - before.arrived
+	if err := errors.Join(err, m.stop(w.figures, n)); err != nil {
+		return w, err
+	}
+	after.executed.addTo(w.figures, before.executed, n)
+	took := w.to.Sub(w.from)
+	w.figures[delivered] = perSecond(n, took)
+	w.figures[deleted] = perSecond(after.deleted-before.deleted, took)
+	return w, nil
+}
+
+// steadyCount is what has happened so far.
+type steadyCount struct {
+	arrived, deleted int
+	executed         executed
+}
+
+func (r *rig) countSteady(ctx context.Context, s steady) (n steadyCount, err error) {
+	for _, one := range s.sinks {
+		_, accepted := one.count()
+		n.arrived += accepted
+	}
+	if n.executed, err = r.counter.read(ctx); err != nil {
+		return n, err
+	}
+	n.deleted, err = r.deletions(ctx)
+	return n, err
+}
+
+// paceOf returns how fast workflows start while others are deleted, 0 for as fast as they can while none is.
+func (r *rig) paceOf(l lifetime, keeping string) float64 {
+	if l.own == rowKeeping {
+		return 0
+	}
+	rate, _ := r.report.find(r.mode, keeping, delivered)
+	return deletingShare * rate
+}
+
+// deletions is how many workflows Temporal has deleted so far, as Postgres tells it a second later.
+func (r *rig) deletions(ctx context.Context) (n int, err error) {
+	if r.temporalDB == nil {
+		if r.temporalDB, err = r.engine.stores("temporal"); err != nil {
+			return 0, fmt.Errorf("open Temporal's database: %w", err)
+		}
+	}
+	if err := r.temporalDB.QueryRowContext(ctx, `SELECT n_tup_del FROM pg_stat_user_tables WHERE relname = 'executions'`).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count deleted workflows: %w", err)
+	}
+	return n, nil
+}
+
+// awaitDeleted waits until no deletion is left that would disturb what is measured next.
+func (r *rig) awaitDeleted(ctx context.Context) error {
+	for before := -1; ; {
+		now, err := r.deletions(ctx)
+		if err != nil || now == before {
+			return err
+		}
+		before = now
+		if err := pause(ctx, keptFor/4); err != nil {
+			return err
+		}
+	}
+}
