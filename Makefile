@@ -25,7 +25,7 @@ test: ## run all tests on a stack of their own; ARGS='-run Foo ./api' for some
 stack: ## keep a test stack up for running `go test` by hand
 	@go build -o $(BIN)/test ./scripts/test && exec $(BIN)/test -shell
 
-bench: ## measure throughput, latency and cost on a stack of its own, a quarter of an hour; ARGS='-quick' to try it
+bench: ## measure throughput, latency and cost on a stack of its own, twenty minutes; ARGS='-quick' to try it
 	@go build -o $(BIN)/bench ./scripts/bench && exec $(BIN)/bench $(ARGS)
 
 faults: ## kill everything under load and prove that nothing is lost; ARGS='-scenario kill-serve -seed 7' for some

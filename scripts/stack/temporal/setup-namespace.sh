@@ -8,7 +8,7 @@ tries=60
 
 # Services learn of a new namespace within seconds, so the next step may have to wait for the one before.
 until temporal operator namespace describe --namespace "$namespace" >/dev/null 2>&1; do
-  temporal operator namespace create --namespace "$namespace" --retention 72h || true
+  temporal operator namespace create --namespace "$namespace" --retention 36h || true
   tries=$((tries - 1))
   [ "$tries" -gt 0 ] || { echo "namespace $namespace could not be created: see the log of service temporal" >&2; exit 1; }
   sleep 1
