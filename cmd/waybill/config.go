@@ -28,7 +28,7 @@ type config struct {
 	DatabaseMaxConns int    `env:"WAYBILL_DATABASE_MAX_CONNS" envDefault:"20" help:"connections of one process at most, 2 to 1,000"`
 
 	// TemporalAddress has at least one.
-	TemporalAddress   []string `env:"WAYBILL_TEMPORAL_ADDRESS" envDefault:"127.0.0.1:7233" help:"host and port of Temporal's frontend, or of several, separated by commas. They are called in turn, as all addresses of a name are, and one that does not answer is passed over"`
+	TemporalAddress   []string `env:"WAYBILL_TEMPORAL_ADDRESS" envDefault:"127.0.0.1:7233" help:"host and port of Temporal's frontend, or of several, separated by commas. They are called in turn, as all addresses of a name are, and one that does not answer is passed over" see:"scaling.md#temporal"`
 	TemporalNamespace string   `env:"WAYBILL_TEMPORAL_NAMESPACE" envDefault:"waybill" help:"namespace of the workflows" see:"operating.md#what-it-needs"`
 	TemporalAPIKey    string   `env:"WAYBILL_TEMPORAL_API_KEY" secret:"true" help:"API key of Temporal Cloud; implies TLS"`
 	TemporalTLS       bool     `env:"WAYBILL_TEMPORAL_TLS" help:"speak TLS to Temporal"`

@@ -61,7 +61,8 @@ func scenarios() []scenario {
 	all = append(all, smtpDown(), rotateKillServe())
 	all = append(all, restoreScenarios()...)
 	all = append(all, standbyScenarios()...)
-	return append(all, engineScenarios()...)
+	all = append(all, engineScenarios()...)
+	return append(all, clusterScenarios()...)
 }
 
 // crash kills a server and starts it again.

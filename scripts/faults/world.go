@@ -37,6 +37,10 @@ type world struct {
 	ownTemporal bool
 	// end ends what the world has of its own; nil: nothing.
 	end func() error
+	// cluster, when set, is a world on a stack of several Temporal nodes and two Postgres servers, for those who share that.
+	cluster *world
+	// wires, when set, are what some of Waybill's processes reach Temporal by.
+	wires wires
 	// out, when set, takes what a long scenario has to tell meanwhile.
 	out *stack.Printer
 	// old is the git revision of the binary to roll from, and backlog how many events wait for a dead endpoint.
@@ -79,12 +83,15 @@ func (w *world) migrate(ctx context.Context) error {
 }
 
 func (w *world) close() error {
-	var errs []error
+	errs := []error{w.wires.close()}
 	if w.db != nil {
 		errs = append(errs, w.db.Close())
 	}
 	if w.end != nil {
 		errs = append(errs, w.end())
+	}
+	if w.cluster != nil {
+		errs = append(errs, w.cluster.stack.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -1,11 +1,6 @@
 package stack
 
 import (
-	"context"
-	"database/sql"
-	"fmt"
-	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -123,39 +118,11 @@ const publicClient = `publicClient:
   hostPort: "{{ default "127.0.0.1" (env "TEMPORAL_BROADCAST_ADDRESS") }}:{{ $frontend }}"
 `
 
-// owner is what Temporal stores of a shard's owner: the host and port of its history service, then what tells this hold from others.
-var owner = regexp.MustCompile(`127\.0\.0\.1:(\d+)-`)
-
-// ShardOwners returns the process that holds each history shard, by Temporal's own table. A shard that nobody held yet is left out.
-func (s *Stack) ShardOwners(ctx context.Context) (map[int]string, error) {
-	owners := map[int]string{}
-	err := s.withDatabase("temporal", func(db *sql.DB) error {
-		rows, err := db.QueryContext(ctx, `SELECT shard_id, data FROM shards`)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = rows.Close() }()
-		for rows.Next() {
-			var shard int
-			var data []byte
-			if err := rows.Scan(&shard, &data); err != nil {
-				return err
-			}
-			found := owner.FindSubmatch(data)
-			if found == nil {
-				continue
-			}
-			i := slices.IndexFunc(s.nodes(), func(n node) bool {
-				return (n.service == "" || n.service == "history") && n.ports["HISTORY_GRPC_PORT"].String() == string(found[1])
-			})
-			if i >= 0 {
-				owners[shard] = s.nodes()[i].name
-			}
-		}
-		return rows.Err()
-	})
-	if err != nil {
-		return nil, fmt.Errorf("ask who holds the history shards: %w", err)
+// PostgresServers returns the names of the Postgres servers' processes.
+func (s *Stack) PostgresServers() []string {
+	names := []string{s.mainPostgres().name}
+	if s.Shape.OwnPostgres {
+		names = append(names, s.temporalPostgres().name)
 	}
-	return owners, nil
+	return names
 }
