@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/lib/pq" // the driver "postgres"
 
@@ -20,7 +21,7 @@ import (
 type engine struct {
 	// databaseURL and schema are where Waybill's tables are to be. Both are empty beside a Waybill that runs already.
 	databaseURL, schema string
-	// temporal is host:port, empty where none was given and so no floor can be measured.
+	// temporal is host:port, or several by commas, empty where none was given and so no floor can be measured.
 	temporal, namespace string
 	// dir takes the built command and its log; api and profiles are addresses that nobody listens on yet.
 	dir, api, profiles string
@@ -40,6 +41,9 @@ func openEngine(ctx context.Context, o *options, tag string, out *stack.Printer)
 	}
 	return openStack(ctx, out, func(s *stack.Options) {
 		s.Without = o.without
+		if o.shape == shapeCluster {
+			s.Shape = stack.Cluster()
+		}
 		if slices.Contains(o.cases, caseRetention) {
 			s.DynamicConfig = retentionConfig
 		}
@@ -67,7 +71,7 @@ func openStack(ctx context.Context, out *stack.Printer, change func(*stack.Optio
 	}
 	return &engine{
 		stores:      func(database string) (*sql.DB, error) { return sql.Open("postgres", s.DatabaseURL(database)) },
-		databaseURL: s.DatabaseURL(s.Database), schema: "public", temporal: s.Ports.Temporal.Addr(), namespace: s.Namespace,
+		databaseURL: s.DatabaseURL(s.Database), schema: "public", temporal: s.TemporalAddress(), namespace: s.Namespace,
 		dir: s.Dir, api: s.Ports.API.Addr(), profiles: s.Ports.Demo.Addr(), watch: s.Watch, close: s.Close,
 		up: func(ctx context.Context) ([]measuredProcess, error) {
 			if err := s.Up(ctx); err != nil {
@@ -81,7 +85,7 @@ func openStack(ctx context.Context, out *stack.Printer, change func(*stack.Optio
 // partsOf reads the records that a stack keeps of its processes.
 func partsOf(s *stack.Stack) ([]measuredProcess, error) {
 	var parts []measuredProcess
-	for _, name := range []string{"temporal", "postgres"} {
+	for _, name := range append(s.TemporalNodes(), s.PostgresServers()...) {
 		var record struct {
 			PID int `json:"pid"`
 		}
@@ -92,7 +96,8 @@ func partsOf(s *stack.Stack) ([]measuredProcess, error) {
 		if err != nil {
 			return nil, fmt.Errorf("find the process %s: %w", name, err)
 		}
-		parts = append(parts, measuredProcess{name: name, pid: record.PID})
+		kind, _, _ := strings.Cut(name, "-") // the cost of all nodes and servers of a kind is told together
+		parts = append(parts, measuredProcess{name: kind, pid: record.PID})
 	}
 	return parts, nil
 }

@@ -152,7 +152,7 @@ func measureFrozenFloor(ctx context.Context, o *options, mode string, rep *repor
 // measureFloor measures before Waybill runs, so that it has the machine for itself: one POST always, and the rest where
 // a case is to be compared with it.
 func (r *rig) measureFloor(ctx context.Context) error {
-	f, err := startFloor(ctx, r.engine.temporal, r.engine.namespace)
+	f, err := startFloor(ctx, r.engine.frontend(), r.engine.namespace)
 	if err != nil {
 		return err
 	}

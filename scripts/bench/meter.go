@@ -66,9 +66,9 @@ func (m *meter) stop(f figures, n int) error {
 	if err != nil {
 		return fmt.Errorf("measure processes: %w", err)
 	}
-	for i, part := range m.parts {
-		f[cpuOf(part.name)] = ratio(milliseconds(ended[i]-m.began[i]), float64(n))
-		f[rssOf(part.name)] = float64(m.peak[i]) / (1 << 20)
+	for i, part := range m.parts { // several may have a name, as the nodes of a cluster do
+		f[cpuOf(part.name)] += ratio(milliseconds(ended[i]-m.began[i]), float64(n))
+		f[rssOf(part.name)] += float64(m.peak[i]) / (1 << 20)
 	}
 	return nil
 }

@@ -39,6 +39,8 @@ type options struct {
 
 	// floor is what the floor runs on: floorFrozen, floorShipped or floorNone.
 	floor string
+	// shape is shapeCluster, or "" for one process of each kind.
+	shape string
 	// without are the shipped settings that the stack is brought up without.
 	without []stack.Setting
 	// What is there already; all empty: a stack is brought up. url and apiKey are of a Waybill that runs.
@@ -80,6 +82,7 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	set.StringVar(&o.versus, "versus", "", "measure one, ten, rate, batch, retry, neighbor and outage with the waybill of this git `revision` too, the two in turns")
 	floor := set.String("floor", "", fmt.Sprintf("what the floor runs on: the settings of %s, the %s ones, or %s for no floor; "+
 		"with -without, -stock or a given Temporal %s, otherwise %s", floorFrozen, floorShipped, floorNone, floorShipped, floorFrozen))
+	set.StringVar(&o.shape, "shape", "", "cluster: measure three Temporal nodes, two Postgres servers, two api and four worker; otherwise one of each")
 	without := set.String("without", "", "leave out these `settings` of the stack: "+joined(stack.Settings()))
 	stock := set.Bool("stock", false, "leave out all of them")
 	o.givenFlags(set)
@@ -96,6 +99,7 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 		o.chooseFloor(*floor),
 		o.checkGiven(),
 		o.checkVersus(),
+		o.checkShape(),
 		refuseUnknown("modes", o.modes, []string{modeWorkflow, modeExpress}),
 		refuse(set.NArg() > 0, "unexpected argument %q", set.Arg(0)),
 		refuse(o.runs < 1 || o.runs > 100, "-runs is from 1 to 100, not %d", o.runs),

@@ -23,7 +23,7 @@ func TestParseOptions(t *testing.T) {
 	require.Equal(t, &options{cases: []string{"one", "rate"}, modes: []string{"workflow", "express"}, runs: 1, scale: quickScale, fanOut: 10, logAttempts: 1_000_000, logMonths: 3, jsonFile: "x.json", settle: 200 * time.Millisecond, floor: "2026-11"}, o)
 
 	for _, bad := range [][]string{
-		{"-cases", "one,none"}, {"-backlog-fan-out", "0"}, {"-log-attempts", "0"}, {"-log-months", "1"}, {"-without", "pgx,none"}, {"-modes", "fast"}, {"-floor", "2026-10"}, {"-floor", "none", "-cases", "floor"}, {"-runs", "0"}, {"-events", "0"}, {"-events", "NaN"}, {"-events", "x"}, {"one"},
+		{"-cases", "one,none"}, {"-backlog-fan-out", "0"}, {"-log-attempts", "0"}, {"-log-months", "1"}, {"-without", "pgx,none"}, {"-modes", "fast"}, {"-floor", "2026-10"}, {"-floor", "none", "-cases", "floor"}, {"-runs", "0"}, {"-events", "0"}, {"-events", "NaN"}, {"-events", "x"}, {"one"}, {"-shape", "flat"}, {"-shape", "cluster", "-stock"},
 	} {
 		_, err := parseOptions(bad, io.Discard)
 		require.Error(t, err, bad)

@@ -47,6 +47,8 @@ type rig struct {
 	api *apiClient
 	// server is the waybill process that runs now, nil when none does that was started here.
 	server *server
+	// further are the other processes of a cluster.
+	further []*server
 	// tag makes names of this run that no other has.
 	tag     string
 	tenants int
@@ -173,6 +175,9 @@ func (r *rig) serve(ctx context.Context) error {
 	if r.opts.pprofDir != "" {
 		env = append(env, "WAYBILL_PPROF_LISTEN="+r.engine.profiles)
 	}
+	if r.opts.shape == shapeCluster {
+		return r.serveCluster(ctx, env...)
+	}
 	return r.startServer(ctx, "serve", env...)
 }
 
@@ -220,9 +225,12 @@ func (r *rig) stopServer() error {
 			r.report.notePeak(r.mode, int64(m.VmHWM))
 		}
 	}
-	err := r.server.stop()
-	r.server = nil
-	return err
+	errs := []error{r.server.stop()}
+	for _, s := range r.further {
+		errs = append(errs, s.stop())
+	}
+	r.server, r.further = nil, nil
+	return errors.Join(errs...)
 }
 
 // processes lists what is measured now.
@@ -230,7 +238,11 @@ func (r *rig) processes() []measuredProcess {
 	if r.server == nil {
 		return r.parts
 	}
-	return append([]measuredProcess{{name: "waybill", pid: r.server.PID()}}, r.parts...)
+	all := []measuredProcess{{name: "waybill", pid: r.server.PID()}}
+	for _, s := range r.further {
+		all = append(all, measuredProcess{name: "waybill", pid: s.PID()})
+	}
+	return append(all, r.parts...)
 }
 
 // newTenant creates a tenant that nobody else has.
