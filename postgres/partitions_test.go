@@ -136,14 +136,14 @@ func TestEnsurePartitions_WhileSomebodyReads(t *testing.T) {
 		began := time.Now()
 		err := b.EnsurePartitions(t.Context())
 		requireCode(t, webhook.CodeUnavailable, err)
-		require.Less(t, time.Since(began), 2*time.Second)
+		require.Less(t, time.Since(began), 10*time.Second, "it does not wait for the reader")
 	}
 	require.NoError(t, postgres.Migrate(t.Context(), b.opts.URL, b.Schema(), b.opts.Logger), "a process can start meanwhile")
 	require.NoError(t, dump.Rollback())
 	require.NoError(t, b.EnsurePartitions(t.Context()))
 	close(stop)
 	working.Wait()
-	require.Less(t, slowest, 3*time.Second, "three calls, each behind the lock's 250 ms at most, on a busy machine")
+	require.Less(t, slowest, 10*time.Second, "three calls, each behind the lock's 250 ms at most, on a busy machine")
 	require.Equal(t, 3, b.count(`SELECT count(*) FROM pg_class WHERE relnamespace = $1::regnamespace AND relkind = 'r' AND relname LIKE '%' || $2::text`,
 		pq.QuoteIdentifier(b.Schema()), last))
 }
