@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // Keys of the rows, in the JSON output too.
@@ -60,7 +61,7 @@ const (
 // allCases lists the cases in the order in which they run. Those that leave much behind in Postgres or Temporal come
 // last, because a mode's cases share one stack.
 func allCases() []benchCase {
-	return []benchCase{
+	return slices.Concat([]benchCase{
 		{caseFloor, false, func(context.Context, *rig) error { return nil }},
 		{"one", false, func(ctx context.Context, r *rig) error {
 			return r.scenario(ctx, row{Key: rowOne, Title: "one endpoint, 64 publishers", Floor: floorOne}, scenario{events: 5000, endpoints: 1})
@@ -82,12 +83,13 @@ func allCases() []benchCase {
 		{"neighbor", false, neighborCase},
 		{"outage", false, outageCase},
 		{caseRetention, true, retentionCase},
+	}, tenantCases(), []benchCase{
 		{"accept", true, acceptCase},
 		{"history", true, historyCase},
 		{"log", true, logCase},
 		{"size", true, sizeCase},
 		{"backlog", true, backlogCase},
-	}
+	})
 }
 
 func caseNames() []string {

@@ -90,8 +90,12 @@ func (c *apiClient) createTenant(ctx context.Context, id string, express bool, s
 	return c.call(ctx, http.MethodPost, "/v1/tenants", tenant, nil)
 }
 
-// createEndpoint creates an endpoint for every event and returns its id.
+// createEndpoint creates an endpoint for the events of the other cases and returns its id.
 func (c *apiClient) createEndpoint(ctx context.Context, tenant, url string) (string, error) {
+	return c.createEndpointFor(ctx, tenant, url, eventType)
+}
+
+func (c *apiClient) createEndpointFor(ctx context.Context, tenant, url, eventType string) (string, error) {
 	var created struct {
 		ID string `json:"id"`
 	}
@@ -101,14 +105,14 @@ func (c *apiClient) createEndpoint(ctx context.Context, tenant, url string) (str
 }
 
 // eventBody returns the request that publishes one event.
-func eventBody() []byte {
+func eventBody(eventType string) []byte {
 	data := `{"text":"` + strings.Repeat("x", dataSize-len(`{"text":""}`)) + `"}`
 	return fmt.Appendf(nil, `{"type":%q,"data":%s}`, eventType, data)
 }
 
 // publisher returns a call that publishes one event.
 func (c *apiClient) publisher(tenant string) publish {
-	path, body := "/v1/tenants/"+tenant+"/events", eventBody()
+	path, body := "/v1/tenants/"+tenant+"/events", eventBody(eventType)
 	return func(ctx context.Context) ([]eventID, int, error) {
 		answer, err := c.send(ctx, http.MethodPost, path, body)
 		if err != nil {
@@ -132,7 +136,12 @@ func (c *apiClient) publishing(tenant string, batch int) publish {
 
 // batchPublisher returns a call that publishes a batch of events.
 func (c *apiClient) batchPublisher(tenant string, size int) publish {
-	events := bytes.Repeat(append(eventBody(), ','), size)
+	return c.batchOf(tenant, eventType, size)
+}
+
+// batchOf returns a call that publishes a batch of events of a type.
+func (c *apiClient) batchOf(tenant, eventType string, size int) publish {
+	events := bytes.Repeat(append(eventBody(eventType), ','), size)
 	path, body := "/v1/tenants/"+tenant+"/events/batch", fmt.Appendf(nil, `{"events":[%s]}`, bytes.TrimSuffix(events, []byte(",")))
 	return func(ctx context.Context) ([]eventID, int, error) {
 		answer, err := c.send(ctx, http.MethodPost, path, body)

@@ -79,7 +79,7 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	quick := set.Bool("quick", false, fmt.Sprintf("the same as -runs 1 -events %v: to see that it works, the figures mean nothing", quickScale))
 	set.StringVar(&o.jsonFile, "json", "", "write the figures of every run to this `file`")
 	set.StringVar(&o.pprofDir, "pprof", "", "write a CPU profile of waybill in each case to this `folder`")
-	set.StringVar(&o.versus, "versus", "", "measure one, ten, rate, batch, retry, neighbor and outage with the waybill of this git `revision` too, the two in turns")
+	set.StringVar(&o.versus, "versus", "", "measure one, ten, rate, batch, retry, neighbor, outage and the tenants' cases with the waybill of this git `revision` too, the two in turns")
 	floor := set.String("floor", "", fmt.Sprintf("what the floor runs on: the settings of %s, the %s ones, or %s for no floor; "+
 		"with -without, -stock or a given Temporal %s, otherwise %s", floorFrozen, floorShipped, floorNone, floorShipped, floorFrozen))
 	set.StringVar(&o.shape, "shape", "", "cluster: measure three Temporal nodes, two Postgres servers, two api and four worker; otherwise one of each")

@@ -49,6 +49,8 @@ type rig struct {
 	server *server
 	// further are the other processes of a cluster.
 	further []*server
+	// env are settings of the case that runs, beyond the usual.
+	env []string
 	// tag makes names of this run that no other has.
 	tag     string
 	tenants int
@@ -168,7 +170,7 @@ func (r *rig) serve(ctx context.Context) error {
 	if r.opts.url != "" {
 		return getOK(ctx, r.api.base+"/readyz")
 	}
-	var env []string
+	env := slices.Clone(r.env)
 	if r.mode == modeExpress {
 		env = append(env, "WAYBILL_EXPRESS=true")
 	}

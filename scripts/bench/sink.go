@@ -76,6 +76,7 @@ type sink struct {
 	mu       sync.Mutex
 	events   map[eventID]arrivals
 	accepted int
+	requests int
 }
 
 func newSink(b behavior) *sink {
@@ -99,6 +100,7 @@ func (s *sink) arrive(id eventID, at time.Time) int {
 func (s *sink) note(id eventID, at time.Time) (status int, after time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.requests++
 	a := s.events[id]
 	a.requests++
 	status, after = s.behavior(a.requests)
@@ -127,4 +129,11 @@ func (s *sink) count() (seen, accepted int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.events), s.accepted
+}
+
+// requested returns how many requests came in here.
+func (s *sink) requested() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.requests
 }

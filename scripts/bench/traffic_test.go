@@ -105,5 +105,5 @@ func TestReadBatch(t *testing.T) {
 
 func TestEventBody(t *testing.T) {
 	t.Parallel()
-	require.Len(t, eventBody(), len(`{"type":"bench.happened","data":}`)+dataSize)
+	require.Len(t, eventBody(eventType), len(`{"type":"bench.happened","data":}`)+dataSize)
 }
