@@ -9,16 +9,16 @@ import (
 // noBacklog admits everything.
 type noBacklog struct{}
 
-func (noBacklog) Admit(int) error { return nil }
-func (noBacklog) Done(int, int)   {}
-func (noBacklog) Limit() int      { return 0 }
+func (noBacklog) Admit(string, int) error { return nil }
+func (noBacklog) Done(string, int, int)   {}
+func (noBacklog) Limit() int              { return 0 }
 
 // admitted stores a publication if the backlog admits it.
 func (s *Server) admitted(ctx context.Context, p *webhook.Publication) (receipt *webhook.Receipt, err error) {
-	if err := s.backlog.Admit(1); err != nil {
+	if err := s.backlog.Admit(p.Event.TenantID, 1); err != nil {
 		return nil, err
 	}
-	defer func() { s.backlog.Done(1, waiting(ctx, receipt, receipt != nil && receipt.Repeated)) }()
+	defer func() { s.backlog.Done(p.Event.TenantID, 1, waiting(ctx, receipt, receipt != nil && receipt.Repeated)) }()
 	return s.store.Accept(ctx, p)
 }
 

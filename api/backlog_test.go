@@ -21,7 +21,7 @@ type fakeBacklog struct {
 	admitted, done, waiting int
 }
 
-func (f *fakeBacklog) Admit(events int) error {
+func (f *fakeBacklog) Admit(_ string, events int) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.refuse != nil {
@@ -31,7 +31,7 @@ func (f *fakeBacklog) Admit(events int) error {
 	return nil
 }
 
-func (f *fakeBacklog) Done(admitted, waiting int) {
+func (f *fakeBacklog) Done(_ string, admitted, waiting int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.done += admitted

@@ -46,7 +46,7 @@ func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, c *call) e
 	if len(in.Events) == 0 || len(in.Events) > maxBatch {
 		return invalid("batch", webhook.FieldError{Field: "events", Detail: fmt.Sprintf("has %d events; a batch has 1 to %d", len(in.Events), maxBatch)})
 	}
-	if err := s.backlog.Admit(len(in.Events)); err != nil {
+	if err := s.backlog.Admit(c.tenant.ID, len(in.Events)); err != nil {
 		return err // for the whole batch: repeating all of it is easier than repeating a part
 	}
 	b := batch{server: s, request: r, call: c, results: make([]batchResult, len(in.Events))}
@@ -56,7 +56,7 @@ func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, c *call) e
 		b.request = r.WithContext(ctx)
 	}
 	b.traceparent = span.Traceparent()
-	defer func() { s.backlog.Done(len(in.Events), b.waiting()) }()
+	defer func() { s.backlog.Done(c.tenant.ID, len(in.Events), b.waiting()) }()
 	b.publish(in.Events)
 	b.shorten()
 	return writeJSON(w, http.StatusOK, batchView{b.results})

@@ -88,12 +88,12 @@ type StatsStore interface {
 
 // Backlog bounds how many accepted events wait to be dispatched.
 type Backlog interface {
-	// Admit reserves room for events that are about to be stored. CodeBacklogFull: there is none. CodeUnavailable: it
-	// cannot be told. The caller must call Done afterwards.
-	Admit(events int) error
+	// Admit reserves room for a tenant's events that are about to be stored. CodeBacklogFull: there is none for this tenant.
+	// CodeUnavailable: it cannot be told. The caller must call Done afterwards.
+	Admit(tenant string, events int) error
 	// Done records the store's answer for admitted events: how many of them wait to be dispatched.
-	Done(admitted, waiting int)
-	// Limit is how many events may wait; 0: no limit.
+	Done(tenant string, admitted, waiting int)
+	// Limit is how many events of one tenant may wait while nobody else's do; 0: no limit.
 	Limit() int
 }
 

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"waybill/store"
 	"waybill/webhook"
@@ -24,8 +26,9 @@ const insertEvents = `
 		FROM unnest($15::uuid[], $16::text[], $17::uuid[], $18::text[], $19::text[], $20::uuid[], $21::timestamptz[], $22::boolean[])
 			AS d (id, tenant_id, event_key, event_id, event_type, endpoint_id, created_at, test)
 	)
-	INSERT INTO dispatches (event_key, lease_until)
-	SELECT event_key, clock_timestamp() + $24::bigint * interval '1 millisecond' FROM unnest($23::uuid[]) AS event_key`
+	INSERT INTO dispatches (event_key, tenant_id, lease_until)
+	SELECT event_key, tenant_id, clock_timestamp() + lease * interval '1 millisecond'
+	FROM unnest($23::uuid[], $24::text[], $25::bigint[]) AS s (event_key, tenant_id, lease)`
 
 // write stores the publications whose ids are free. An event without recipients needs no workflow.
 func (a *acceptance) write(ctx context.Context) error {
@@ -34,24 +37,26 @@ func (a *acceptance) write(ctx context.Context) error {
 	}
 	var events newEvents
 	var deliveries newDeliveries
-	var starts []webhook.EventKey
+	var starts newDispatches
 	for _, i := range a.stored {
 		p := a.in[i]
 		events.add(p)
 		dispatch, others := a.dispatch(p)
 		deliveries.add(p, dispatch.Deliveries)
 		a.results[i].out = receiptOf(dispatch, others)
-		if len(dispatch.Deliveries) > 0 {
-			a.dispatches = append(a.dispatches, dispatch)
-			starts = append(starts, p.Event.Key)
+		if len(dispatch.Deliveries) == 0 {
+			continue
 		}
+		lease := a.store.opts.Lease
+		if a.store.opts.Leave(&dispatch) {
+			lease = 0
+		} else {
+			a.dispatches = append(a.dispatches, dispatch)
+		}
+		starts.add(&dispatch, lease)
 	}
-	lease := a.store.opts.Lease
-	if a.store.opts.Leave() {
-		lease, a.dispatches = 0, nil
-	}
-	args := append(events.args(), deliveries.args()...)
-	if err := a.tx.execHot(ctx, insertEvents, append(args, idsOf(starts), lease.Milliseconds())...); err != nil {
+	args := slices.Concat(events.args(), deliveries.args(), starts.args())
+	if err := a.tx.execHot(ctx, insertEvents, args...); err != nil {
 		return err
 	}
 	return a.writeTests(ctx)
@@ -154,3 +159,13 @@ func (c *newDeliveries) add(p *webhook.Publication, deliveries []store.DispatchD
 func (c *newDeliveries) args() []any {
 	return []any{&c.id, &c.tenant, &c.eventKey, &c.eventID, &c.eventType, &c.endpoint, &c.created, &c.test}
 }
+
+type newDispatches struct{ eventKey, tenant, lease arrayBuilder }
+
+func (c *newDispatches) add(d *store.Dispatch, lease time.Duration) {
+	c.eventKey.addID(d.EventKey)
+	c.tenant.addText(d.TenantID)
+	c.lease.addInt(lease.Milliseconds())
+}
+
+func (c *newDispatches) args() []any { return []any{&c.eventKey, &c.tenant, &c.lease} }

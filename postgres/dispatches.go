@@ -4,21 +4,35 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
+
+	"github.com/lib/pq"
 
 	"waybill/store"
 	"waybill/webhook"
 )
 
 const (
+	// selectWaitingTenants goes from tenant to tenant in the index, whatever waits of each.
+	selectWaitingTenants = `
+		WITH RECURSIVE waiting AS (
+			(SELECT tenant_id FROM dispatches WHERE tenant_id > $1 ORDER BY tenant_id LIMIT 1)
+			UNION ALL
+			SELECT n.tenant_id FROM waiting w
+				CROSS JOIN LATERAL (SELECT tenant_id FROM dispatches WHERE tenant_id > w.tenant_id ORDER BY tenant_id LIMIT 1) AS n
+		)
+		SELECT tenant_id FROM waiting LIMIT $2`
+
 	// claimDispatches skips rows that another process is claiming at this moment. The subquery is evaluated only once,
 	// whatever plan is chosen for the update.
 	claimDispatches = `
 		WITH due AS MATERIALIZED (
-			SELECT event_key FROM dispatches WHERE lease_until <= now() ORDER BY lease_until LIMIT $1 FOR UPDATE SKIP LOCKED
+			SELECT d.event_key FROM unnest($3::text[]) WITH ORDINALITY AS t (tenant_id, turn) CROSS JOIN LATERAL (
+				SELECT event_key FROM dispatches WHERE tenant_id = t.tenant_id AND lease_until <= now()
+				ORDER BY lease_until LIMIT $1 FOR UPDATE SKIP LOCKED
+			) AS d LIMIT $1
 		)
 		UPDATE dispatches SET lease_until = clock_timestamp() + $2::bigint * interval '1 millisecond'
-		FROM due WHERE dispatches.event_key = due.event_key RETURNING dispatches.event_key, dispatches.tries`
+		FROM due WHERE dispatches.event_key = due.event_key RETURNING dispatches.event_key, dispatches.tenant_id, dispatches.tries`
 
 	selectDispatches = `
 		SELECT e.id, e.tenant_id, e.event_id, e.event_type, t.dialect, t.retry, t.express,
@@ -37,6 +51,11 @@ const (
 	// bitmap, would first read the whole table.
 	countDispatches = `SELECT count(*) FROM (SELECT FROM dispatches ORDER BY event_key LIMIT $1) AS waiting`
 
+	// countDispatchesByTenant is countDispatches by tenant, of the $2 that have most.
+	countDispatchesByTenant = `
+		SELECT tenant_id, count(*) AS n, sum(count(*)) OVER ()::bigint AS of_all
+		FROM (SELECT tenant_id FROM dispatches ORDER BY tenant_id LIMIT $1) AS waiting GROUP BY tenant_id ORDER BY n DESC LIMIT $2`
+
 	deleteDispatches  = `DELETE FROM dispatches WHERE event_key = ANY ($1::uuid[])`
 	releaseDispatches = `
 		UPDATE dispatches d SET
@@ -47,38 +66,70 @@ const (
 		WHERE d.event_key = r.event_key`
 )
 
+// claimedTenants is how many tenants one claim looks at. Most of them may have nothing that is due.
+const claimedTenants = 128
+
 // ClaimDispatches implements store.Dispatches.
-func (s *Store) ClaimDispatches(ctx context.Context, limit int, lease time.Duration) ([]store.Dispatch, error) {
-	if limit <= 0 {
-		return nil, nil
+func (s *Store) ClaimDispatches(ctx context.Context, c store.DispatchClaim) (out []store.Dispatch, last string, err error) {
+	if c.Limit <= 0 {
+		return nil, "", nil
 	}
-	var out []store.Dispatch
-	queries := []string{claimDispatches, selectDispatches, selectDispatchDeliveries, deleteDispatches}
-	err := s.transactHot(ctx, "claim events to start", queries, func(tx hotTx) error {
-		var claimed []struct {
-			Key   webhook.EventKey `db:"event_key"`
-			Tries int              `db:"tries"`
+	queries := []string{selectWaitingTenants, claimDispatches, selectDispatches, selectDispatchDeliveries, deleteDispatches}
+	err = s.transactHot(ctx, "claim events to start", queries, func(tx hotTx) error {
+		var tenants []string
+		if err := tx.selectHot(ctx, &tenants, selectWaitingTenants, c.After, claimedTenants); err != nil || len(tenants) == 0 {
+			return err
 		}
-		err := tx.selectHot(ctx, &claimed, claimDispatches, limit, lease.Milliseconds())
+		if len(tenants) == claimedTenants {
+			last = tenants[len(tenants)-1]
+		}
+		tenants = slices.DeleteFunc(tenants, func(id string) bool { return slices.Contains(c.Without, id) })
+		var claimed []claimedRow
+		err := tx.selectHot(ctx, &claimed, claimDispatches, c.Limit, c.Lease.Milliseconds(), pq.StringArray(tenants))
 		if err != nil || len(claimed) == 0 {
 			return err
 		}
-		keys, tries := make([]webhook.EventKey, len(claimed)), make(map[webhook.EventKey]int, len(claimed))
-		for i, c := range claimed {
-			keys[i], tries[c.Key] = c.Key, c.Tries
+		if len(claimed) == c.Limit {
+			last = lastTurn(tenants, claimed)
 		}
-		if out, err = readDispatches(ctx, tx, keys); err != nil {
-			return err
-		}
-		for i := range out {
-			out[i].Tries = tries[out[i].EventKey]
-		}
-		return forgetLost(ctx, tx, keys, out)
+		out, err = readClaimed(ctx, tx, claimed)
+		return err
 	})
+	if err != nil {
+		return nil, "", err
+	}
+	return out, last, nil
+}
+
+type claimedRow struct {
+	Key      webhook.EventKey `db:"event_key"`
+	TenantID string           `db:"tenant_id"`
+	Tries    int              `db:"tries"`
+}
+
+// lastTurn returns the tenant that was the last to have something claimed.
+func lastTurn(tenants []string, claimed []claimedRow) string {
+	last := 0
+	for _, c := range claimed {
+		last = max(last, slices.Index(tenants, c.TenantID))
+	}
+	return tenants[last]
+}
+
+// readClaimed returns the claimed events. It forgets those that retention removed.
+func readClaimed(ctx context.Context, tx hotTx, claimed []claimedRow) ([]store.Dispatch, error) {
+	keys, tries := make([]webhook.EventKey, len(claimed)), make(map[webhook.EventKey]int, len(claimed))
+	for i, c := range claimed {
+		keys[i], tries[c.Key] = c.Key, c.Tries
+	}
+	out, err := readDispatches(ctx, tx, keys)
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	for i := range out {
+		out[i].Tries = tries[out[i].EventKey]
+	}
+	return out, forgetLost(ctx, tx, keys, out)
 }
 
 // readDispatches returns the events as Accept gives them to OnAccepted, with today's retry policies. A row that cannot be
@@ -141,12 +192,20 @@ func forgetLost(ctx context.Context, tx hotTx, keys []webhook.EventKey, found []
 }
 
 // CountDispatches implements store.Dispatches.
-func (s *Store) CountDispatches(ctx context.Context, most int) (int, error) {
-	var n []int
-	if err := s.selectHot(ctx, &n, countDispatches, most); err != nil {
-		return 0, failed("count the events to start", err)
+func (s *Store) CountDispatches(ctx context.Context, most int) (*store.Backlog, error) {
+	var rows []struct {
+		TenantID string `db:"tenant_id"`
+		N        int    `db:"n"`
+		OfAll    int    `db:"of_all"`
 	}
-	return n[len(n)-1], nil // after a broken connection there may be a row of that one too
+	if err := s.selectHot(ctx, &rows, countDispatchesByTenant, most, store.MaxCountedTenants); err != nil {
+		return nil, failed("count the events to start", err)
+	}
+	out := &store.Backlog{Of: make(map[string]int, len(rows))}
+	for _, row := range rows { // after a broken connection there may be rows of that one too, before these
+		out.All, out.Of[row.TenantID] = row.OfAll, row.N
+	}
+	return out, nil
 }
 
 // DeleteDispatches implements store.Dispatches. Concurrent calls share a statement.

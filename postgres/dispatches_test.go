@@ -19,7 +19,7 @@ func shortLease(o *postgres.Options) { o.Lease = time.Nanosecond }
 
 func (b *bundle) claim(limit int) []store.Dispatch {
 	b.t.Helper()
-	d, err := b.ClaimDispatches(b.t.Context(), limit, time.Hour)
+	d, _, err := b.ClaimDispatches(b.t.Context(), store.DispatchClaim{Limit: limit, Lease: time.Hour})
 	require.NoError(b.t, err)
 	return d
 }
@@ -63,7 +63,8 @@ func TestCountDispatches(t *testing.T) {
 	count := func(most int) int {
 		n, err := b.CountDispatches(t.Context(), most)
 		require.NoError(t, err)
-		return n
+		require.Equal(t, n.All, n.Of["acme"])
+		return n.All
 	}
 	b.tenant("acme")
 	b.publish(publication("acme", "")) // to nobody
@@ -94,7 +95,7 @@ func TestClaimDispatches_LeaseEnds(t *testing.T) {
 	b.tenant("acme")
 	b.endpoint("acme")
 	b.publish(publication("acme", ""))
-	got, err := b.ClaimDispatches(t.Context(), 10, time.Millisecond)
+	got, _, err := b.ClaimDispatches(t.Context(), store.DispatchClaim{Limit: 10, Lease: time.Millisecond})
 	require.NoError(t, err)
 	require.Len(t, got, 1)
 	require.Eventually(t, func() bool { return len(b.claim(10)) == 1 }, 10*time.Second, time.Millisecond)
@@ -135,7 +136,7 @@ func TestClaimDispatches_NeverOverlap(t *testing.T) {
 		}
 		all.Go(func() {
 			for empty := 0; empty < 3; { // another claimer may hold the rest at this moment
-				claimed, err := s.ClaimDispatches(t.Context(), 7, time.Hour)
+				claimed, _, err := s.ClaimDispatches(t.Context(), store.DispatchClaim{Limit: 7, Lease: time.Hour})
 				if err != nil {
 					t.Error(err)
 					return
@@ -187,7 +188,7 @@ func TestSetAside(t *testing.T) {
 	require.Equal(t, 2, count())
 	n, err := b.CountDispatches(t.Context(), 10)
 	require.NoError(t, err)
-	require.Equal(t, 4, n, "they count for the backlog, because nothing else bounds them")
+	require.Equal(t, 4, n.All, "they count for the backlog, because nothing else bounds them")
 
 	first, err := b.SetAsideDispatches(t.Context(), store.Page{Limit: 1})
 	require.NoError(t, err)
@@ -251,4 +252,83 @@ func TestClaimDispatches_Unreadable(t *testing.T) {
 	for _, d := range claimed {
 		require.Equal(t, d.TenantID == "acme", d.Fault != nil, d.TenantID)
 	}
+}
+
+// Tenants take turns, whoever has waited longest, and a claim goes on after the tenant whose turn was last.
+func TestClaimDispatches_TenantsTakeTurns(t *testing.T) {
+	t.Parallel()
+	b := setup(t, shortLease)
+	for _, tenant := range []string{"a", "b", "c"} {
+		b.tenant(tenant)
+		b.endpoint(tenant)
+	}
+	for _, tenant := range []string{"a", "a", "a", "a", "c", "b"} {
+		b.publish(publication(tenant, ""))
+	}
+	claim := store.DispatchClaim{Limit: 3, Lease: time.Hour}
+	next := func() (tenants []string) {
+		claimed, last, err := b.ClaimDispatches(t.Context(), claim)
+		require.NoError(t, err)
+		claim.After = last
+		for _, d := range claimed {
+			tenants = append(tenants, d.TenantID)
+		}
+		return tenants
+	}
+	require.Equal(t, []string{"a", "a", "a"}, next())
+	require.Equal(t, "a", claim.After)
+	require.ElementsMatch(t, []string{"b", "c"}, next(), "the next tenants before the rest of the first")
+	require.Empty(t, claim.After, "the round is over")
+	claim.Without = []string{"a"}
+	require.Empty(t, next())
+	claim.Without = nil
+	require.Equal(t, []string{"a"}, next())
+}
+
+// Of more tenants than a claim looks at, each has its turn.
+func TestClaimDispatches_ManyTenants(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, err := b.db.Exec(`INSERT INTO dispatches (event_key, tenant_id, lease_until)
+		SELECT gen_random_uuid(), 't' || n, 'infinity' FROM generate_series(1, 300) AS n`)
+	require.NoError(t, err)
+	b.tenant("zz-last")
+	b.endpoint("zz-last")
+	b.publish(publication("zz-last", ""))
+	_, err = b.db.Exec(`UPDATE dispatches SET lease_until = now() WHERE tenant_id = 'zz-last'`)
+	require.NoError(t, err)
+	claim := store.DispatchClaim{Limit: 10, Lease: time.Hour}
+	rounds, found := 0, 0
+	for rounds == 0 || claim.After != "" {
+		claimed, last, err := b.ClaimDispatches(t.Context(), claim)
+		require.NoError(t, err)
+		found += len(claimed)
+		claim.After = last
+		rounds++
+	}
+	require.Equal(t, 3, rounds)
+	require.Equal(t, 1, found)
+
+	counted, err := b.CountDispatches(t.Context(), 1000)
+	require.NoError(t, err)
+	require.Equal(t, 301, counted.All)
+	require.Len(t, counted.Of, 301)
+	counted, err = b.CountDispatches(t.Context(), 100)
+	require.NoError(t, err)
+	require.Equal(t, 100, counted.All, "up to the most that is asked for")
+}
+
+// No more tenants are told of than Backlog.Of may have: those that have most.
+func TestCountDispatches_TenantsThatHaveMost(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, err := b.db.Exec(`INSERT INTO dispatches (event_key, tenant_id, lease_until)
+		SELECT gen_random_uuid(), 't' || n, now() FROM generate_series(1, $1 + 5) AS n
+		UNION ALL SELECT gen_random_uuid(), 'noisy', now() FROM generate_series(1, 7)`, store.MaxCountedTenants)
+	require.NoError(t, err)
+	counted, err := b.CountDispatches(t.Context(), 10_000)
+	require.NoError(t, err)
+	require.Equal(t, store.MaxCountedTenants+12, counted.All)
+	require.Len(t, counted.Of, store.MaxCountedTenants)
+	require.Equal(t, 7, counted.Of["noisy"])
 }

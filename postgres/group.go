@@ -2,10 +2,12 @@ package postgres
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
 	"waybill/tracing"
+	"waybill/turns"
 	"waybill/webhook"
 )
 
@@ -18,13 +20,15 @@ type result[Out any] struct {
 }
 
 // group gathers concurrent requests into shared runs. Requests that arrive while the maximum of runs is in progress form
-// the next run. A lone request runs at once and is not delayed; many requests share the cost of one transaction.
+// the next run. A lone request runs at once and is not delayed; many requests share the cost of one transaction. Tenants take turns.
 type group[In, Out any] struct {
 	// run serves the requests together: one result for each, or an error when it could serve none.
 	run     func(ctx context.Context, in []In) ([]result[Out], error)
 	size    int // most requests of a run
 	limit   int // most runs at the same time
 	timeout time.Duration
+	// tenantOf says whose turn a request takes; nil: all requests are in one line.
+	tenantOf func(In) string
 	// weigh, where set, keeps the weight of a run at maxWeight, unless a single request exceeds it.
 	weigh     func(In) int
 	maxWeight int
@@ -37,7 +41,9 @@ type group[In, Out any] struct {
 	tracer *tracing.Tracer
 
 	mu      sync.Mutex
-	waiting []*request[In, Out]
+	waiting turns.Lines[*request[In, Out]]
+	// head are those that go before all that wait.
+	head    []*request[In, Out]
 	running int
 	latest  time.Time // when the latest run began
 	closed  bool
@@ -79,8 +85,12 @@ func (g *group[In, Out]) enter(r *request[In, Out]) bool {
 	if g.closed {
 		return false
 	}
-	g.waiting = append(g.waiting, r)
-	if len(g.waiting) == enoughRequests {
+	tenant := ""
+	if g.tenantOf != nil {
+		tenant = g.tenantOf(r.in)
+	}
+	g.waiting.Add(tenant, r)
+	if g.lenLocked() == enoughRequests {
 		select {
 		case g.enough <- struct{}{}:
 		default:
@@ -135,12 +145,12 @@ func (g *group[In, Out]) awaitCompany() {
 func (g *group[In, Out]) lingers() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.waiting) == 0 {
+	if g.lenLocked() == 0 {
 		return false
 	}
 	busy := time.Since(g.latest) < 2*g.linger
 	g.latest = time.Now()
-	return busy && len(g.waiting) < enoughRequests
+	return busy && g.lenLocked() < enoughRequests
 }
 
 // take returns the next requests to run together. When there are none it signs this worker off and returns nil.
@@ -149,14 +159,17 @@ func (g *group[In, Out]) take() []*request[In, Out] {
 	defer g.mu.Unlock()
 	var requests []*request[In, Out]
 	weight := 0
-	for len(g.waiting) > 0 && len(requests) < g.size {
-		r := g.waiting[0]
+	for len(requests) < g.size {
+		r, ok := g.nextLocked()
+		if !ok {
+			break
+		}
 		if g.weigh != nil {
 			if weight += g.weigh(r.in); weight > g.maxWeight && len(requests) > 0 {
+				g.head = slices.Insert(g.head, 0, r)
 				break
 			}
 		}
-		g.waiting[0], g.waiting = nil, g.waiting[1:]
 		if r.ctx.Err() == nil { // the caller has stopped waiting otherwise
 			requests = append(requests, r)
 		}
@@ -167,13 +180,26 @@ func (g *group[In, Out]) take() []*request[In, Out] {
 	return requests
 }
 
+// nextLocked takes the request that runs next.
+func (g *group[In, Out]) nextLocked() (*request[In, Out], bool) {
+	if len(g.head) == 0 {
+		return g.waiting.Next(nil)
+	}
+	r := g.head[0]
+	g.head[0], g.head = nil, g.head[1:]
+	return r, true
+}
+
+// lenLocked is how many requests wait.
+func (g *group[In, Out]) lenLocked() int { return len(g.head) + g.waiting.Len() }
+
 func (g *group[In, Out]) putBack(requests []*request[In, Out]) {
 	if len(requests) == 0 {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.waiting = append(requests, g.waiting...)
+	g.head = append(requests, g.head...)
 }
 
 // serve runs the requests together. When that fails for another reason than the database, one request may be the cause, so

@@ -78,7 +78,7 @@ func callGroup(ctx context.Context, t *testing.T, g *group[int, int], n int) <-c
 func (g *group[In, Out]) waitingRequests() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return len(g.waiting)
+	return g.lenLocked()
 }
 
 // busy returns a group with one run under way, and its call's result.
@@ -267,4 +267,21 @@ func (g *group[In, Out]) isClosed() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.closed
+}
+
+// Who sends many requests at once delays another by one of its own a run's place, not by all of them.
+func TestGroup_TenantsTakeTurns(t *testing.T) {
+	t.Parallel()
+	r := &runs{}
+	g, first := busy(t, Options{MaxGroup: 4}, r)
+	g.tenantOf = func(n int) string { return fmt.Sprint(n / 100) }
+	var all []<-chan error
+	for _, n := range []int{100, 101, 102, 103, 104, 200, 201} {
+		all = append(all, callGroup(t.Context(), t, g, n))
+	}
+	close(r.permit)
+	for _, done := range append(all, first) {
+		require.NoError(t, <-done)
+	}
+	require.Equal(t, [][]int{{0}, {100, 200, 101, 201}, {102, 103, 104}}, r.all())
 }

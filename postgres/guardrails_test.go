@@ -26,10 +26,13 @@ func calls(ctx context.Context, s *postgres.Store, d webhook.ReceiptDelivery) ma
 			return err
 		},
 		"DeleteDispatches": func() error { return s.DeleteDispatches(ctx, []webhook.EventKey{{}}) },
-		"ClaimDispatches":  func() error { _, err := s.ClaimDispatches(ctx, 1, time.Second); return err },
-		"CountDispatches":  func() error { _, err := s.CountDispatches(ctx, 1); return err },
-		"HoldDelivery":     func() error { _, err := s.HoldDelivery(ctx, "acme", d.ID, now()); return err },
-		"CancelDelivery":   func() error { _, err := s.CancelDelivery(ctx, "acme", d.ID, "", now()); return err },
+		"ClaimDispatches": func() error {
+			_, _, err := s.ClaimDispatches(ctx, store.DispatchClaim{Limit: 1, Lease: time.Second})
+			return err
+		},
+		"CountDispatches": func() error { _, err := s.CountDispatches(ctx, 1); return err },
+		"HoldDelivery":    func() error { _, err := s.HoldDelivery(ctx, "acme", d.ID, now()); return err },
+		"CancelDelivery":  func() error { _, err := s.CancelDelivery(ctx, "acme", d.ID, "", now()); return err },
 		"DisableEndpoint": func() error {
 			_, _, err := s.DisableEndpoint(ctx, "acme", d.EndpointID, webhook.Change{Reason: "", At: now()})
 			return err

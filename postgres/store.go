@@ -67,9 +67,9 @@ type Options struct {
 	// OnAccepted is called after the commit, before the callers of Accept get their answers, with the events whose workflow
 	// must be started. It must not block.
 	OnAccepted func([]store.Dispatch)
-	// Leave reports that events accepted now are left to the relay: they get no lease, and OnAccepted is not called for
-	// them. Nil: never.
-	Leave func() bool
+	// Leave reports that an event accepted now is left to the relay: it gets no lease, and OnAccepted is not called for it.
+	// Nil: none is.
+	Leave func(*store.Dispatch) bool
 	// Failpoint is called at "before-commit" and "after-commit" of accepted events, for tests that kill the process there.
 	Failpoint func(name string)
 	// Registerer registers the metrics; nil: they are not exported.
@@ -97,7 +97,7 @@ func (o *Options) setDefaults() {
 	o.QuarantineAge = cmp.Or(o.QuarantineAge, defaultQuarantineAge)
 	o.Logger = cmp.Or(o.Logger, slog.Default())
 	if o.Leave == nil {
-		o.Leave = func() bool { return false }
+		o.Leave = func(*store.Dispatch) bool { return false }
 	}
 	if o.OnAccepted == nil {
 		o.OnAccepted = func([]store.Dispatch) {}
@@ -180,10 +180,13 @@ func Open(o Options) (*Store, error) {
 	s.accepts.name = "accept transaction"
 	s.accepts.weigh = func(p *webhook.Publication) int { return len(p.Body.Bytes) }
 	s.accepts.maxWeight = maxAcceptBytes
+	s.accepts.tenantOf = func(p *webhook.Publication) string { return p.Event.TenantID }
 	s.records = newGroup(o, 2, s.recordGroup)
 	s.records.linger = recordLinger
 	s.records.name = "record transaction"
+	s.records.tenantOf = func(r *store.Record) string { return r.TenantID }
 	s.sendings = newGroup(o, 2, s.sendingGroup)
+	s.sendings.tenantOf = func(t store.Target) string { return t.Tenant }
 	s.deletions = newGroup(o, 1, s.deleteGroup)
 	s.queueings = newGroup(o, 1, s.queueGroup)
 	return s, nil

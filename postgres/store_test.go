@@ -184,7 +184,7 @@ func TestStore_LivesWhileTheDatabaseIsAway(t *testing.T) {
 		requireCode(t, webhook.CodeUnavailable, err)
 		_, err = s.UpdateTenant(t.Context(), "acme", func(*webhook.Tenant) error { return nil })
 		requireCode(t, webhook.CodeUnavailable, err)
-		_, err = s.ClaimDispatches(t.Context(), 1, time.Second)
+		_, _, err = s.ClaimDispatches(t.Context(), store.DispatchClaim{Limit: 1, Lease: time.Second})
 		requireCode(t, webhook.CodeUnavailable, err)
 		requireCode(t, webhook.CodeUnavailable, s.DeleteDispatches(t.Context(), []webhook.EventKey{{}}))
 		_, err = s.Deliveries(t.Context(), "acme", store.DeliveryFilter{Page: store.Page{Limit: 1}})

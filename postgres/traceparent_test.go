@@ -48,7 +48,7 @@ func TestTraceparent(t *testing.T) {
 	}
 
 	b.exec(`UPDATE dispatches SET lease_until = now()`)
-	claimed, err := b.ClaimDispatches(t.Context(), 10, time.Minute)
+	claimed, _, err := b.ClaimDispatches(t.Context(), store.DispatchClaim{Limit: 10, Lease: time.Minute})
 	require.NoError(t, err)
 	require.Len(t, claimed, 2)
 	require.Equal(t, []webhook.Traceparent{traced, ""}, []webhook.Traceparent{claimed[0].Traceparent, claimed[1].Traceparent})

@@ -27,6 +27,27 @@ type Dispatch struct {
 	Fault error
 }
 
+// DispatchClaim says which events to lease.
+type DispatchClaim struct {
+	// Limit is how many at most.
+	Limit int
+	Lease time.Duration
+	// After is the tenant whose turn was last in the claim before; "": the first tenant's turn is next.
+	After string
+	// Without are tenants that have no turn.
+	Without []string
+}
+
+// MaxCountedTenants bounds Backlog.Of.
+const MaxCountedTenants = 1000
+
+// Backlog is how many events wait for their workflow to start: in all, and of the tenants that have most, at most MaxCountedTenants of
+// them.
+type Backlog struct {
+	All int
+	Of  map[string]int
+}
+
 // DispatchDelivery is one delivery of a Dispatch.
 type DispatchDelivery struct {
 	ID         webhook.DeliveryID
@@ -61,9 +82,9 @@ type SetAside struct {
 
 // Dispatches keeps the events whose workflow is not known to have started.
 type Dispatches interface {
-	// ClaimDispatches leases up to limit events whose lease has expired, the longest expired first. Claims of several
-	// processes never overlap.
-	ClaimDispatches(ctx context.Context, limit int, lease time.Duration) ([]Dispatch, error)
+	// ClaimDispatches leases events whose lease has expired. Tenants take turns, and of each the longest expired go first. Claims of
+	// several processes never overlap. last is the tenant whose turn was last; "": all have had their turn.
+	ClaimDispatches(ctx context.Context, c DispatchClaim) (events []Dispatch, last string, err error)
 	// DeleteDispatches forgets events whose workflow has started.
 	DeleteDispatches(ctx context.Context, keys []webhook.EventKey) error
 	// ReleaseDispatches ends the leases of events whose workflow was not started, each after its delay, so that any process
@@ -71,7 +92,7 @@ type Dispatches interface {
 	ReleaseDispatches(ctx context.Context, releases []Release) error
 	// CountDispatches returns how many events wait for their workflow to start, counted up to most. It includes all that
 	// were accepted before the call and not deleted, and those that are set aside.
-	CountDispatches(ctx context.Context, most int) (int, error)
+	CountDispatches(ctx context.Context, most int) (*Backlog, error)
 	// SetAsideDispatches lists the events that are set aside, oldest first. Page.After is an event key.
 	SetAsideDispatches(ctx context.Context, page Page) ([]SetAside, error)
 	// CountSetAside returns how many events are set aside, counted up to most.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"waybill/turns"
 	"waybill/webhook"
 )
 
@@ -26,6 +27,9 @@ const (
 // processes and events published with SQL appear at the next reading, so they can exceed the limit by what they store in a
 // second. Backlog does not subtract what was dispatched since the reading, so a limit below a few seconds' events refuses
 // early. Events that are set aside count, because nothing else bounds them.
+//
+// Tenants share it as turns.Fits says, in a place of twice the limit: one alone may use all of the limit, and who has little waiting is
+// not refused because of others.
 type Backlog struct {
 	counter Counter
 	limit   int
@@ -39,12 +43,17 @@ type Backlog struct {
 	// since counts the events that this process stored after the last reading began. underWay counts those that were
 	// admitted and are not known to be stored.
 	since, underWay int
+	// of is the same of each tenant.
+	of map[string]ofTenant
 }
+
+// ofTenant is what waits of one tenant, as in Backlog.
+type ofTenant struct{ read, since, underWay int }
 
 // BacklogOptions are the dependencies and the settings of a Backlog.
 type BacklogOptions struct {
 	Counter Counter
-	// Limit is how many events may wait; 0: no limit.
+	// Limit is how many events of one tenant may wait while nobody else's do; 0: no limit.
 	Limit int
 	// Registerer registers the metric; nil: it is not exported.
 	Registerer prometheus.Registerer
@@ -53,8 +62,8 @@ type BacklogOptions struct {
 
 // NewBacklog returns a Backlog that counts as empty until Read or Run has read it.
 func NewBacklog(o BacklogOptions) *Backlog {
-	b := &Backlog{counter: o.Counter, limit: o.Limit, log: o.Logger, gauge: prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "waybill_backlog_events", Help: "Events accepted and not yet dispatched, counted up to the limit; without a limit, up to a million.",
+	b := &Backlog{counter: o.Counter, limit: o.Limit, log: o.Logger, of: map[string]ofTenant{}, gauge: prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "waybill_backlog_events", Help: "Events accepted and not yet dispatched, counted up to twice the limit; without a limit, up to a million.",
 	})}
 	if o.Registerer != nil {
 		o.Registerer.MustRegister(b.gauge)
@@ -71,14 +80,12 @@ func (b *Backlog) Run(ctx context.Context) {
 func (b *Backlog) Read(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	most := b.limit
+	most := 2 * b.limit
 	if most == 0 {
 		most = DefaultMaxBacklog
 	}
-	b.mu.Lock()
-	before := b.since // they are committed, so the count includes them
-	b.mu.Unlock()
-	n, err := b.counter.CountDispatches(ctx, most)
+	before := b.stored() // it is committed, so the count includes it
+	counted, err := b.counter.CountDispatches(ctx, most)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err != nil {
@@ -91,8 +98,49 @@ func (b *Backlog) Read(ctx context.Context) {
 		b.unread = true
 		return
 	}
-	b.report(n)
-	b.read, b.unread, b.since = n, false, b.since-before
+	b.report(counted.All)
+	b.read, b.unread = counted.All, false
+	for tenant, n := range before {
+		b.add(tenant, ofTenant{since: -n})
+	}
+	b.takeReading(counted.Of)
+}
+
+// stored returns what each tenant has stored since the last reading.
+func (b *Backlog) stored() map[string]int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := map[string]int{}
+	for tenant, of := range b.of {
+		if of.since > 0 {
+			out[tenant] = of.since
+		}
+	}
+	return out
+}
+
+// takeReading replaces what was read of each tenant. Tenants of which nothing is known any more are forgotten.
+func (b *Backlog) takeReading(counted map[string]int) {
+	for tenant, of := range b.of {
+		if _, still := counted[tenant]; !still {
+			b.add(tenant, ofTenant{read: -of.read})
+		}
+	}
+	for tenant, n := range counted {
+		b.add(tenant, ofTenant{read: n - b.of[tenant].read})
+	}
+}
+
+// add adds to what waits of a tenant, and to what waits in all, except for what was read.
+func (b *Backlog) add(tenant string, more ofTenant) {
+	of := b.of[tenant]
+	of.read, of.since, of.underWay = of.read+more.read, of.since+more.since, of.underWay+more.underWay
+	b.since, b.underWay = b.since+more.since, b.underWay+more.underWay
+	if of == (ofTenant{}) {
+		delete(b.of, tenant)
+		return
+	}
+	b.of[tenant] = of
 }
 
 // report logs when the backlog becomes full and when it has room again.
@@ -102,36 +150,37 @@ func (b *Backlog) report(n int) {
 	switch {
 	case b.limit == 0 || full == wasFull:
 	case full:
-		b.log.Warn("the backlog is full; publications are answered with 429", "limit", b.limit)
+		b.log.Warn("the backlog is full; publications of tenants that have more than their share waiting are answered with 429", "limit", b.limit)
 	default:
 		b.log.Info("the backlog has room again", "events", n, "limit", b.limit)
 	}
 }
 
-// Admit makes room for events that are about to be stored. CodeBacklogFull: no more events may wait. CodeUnavailable: the
-// backlog cannot be read and was full at the last reading. A batch is admitted whole while there is room for one event,
+// Admit makes room for a tenant's events that are about to be stored. CodeBacklogFull: no more of this tenant may wait. CodeUnavailable:
+// the backlog cannot be read, and there was no room at the last reading. A batch is admitted whole while there is room for one event,
 // because a large one might never be admitted otherwise. The caller must call Done afterwards.
-func (b *Backlog) Admit(events int) error {
+func (b *Backlog) Admit(tenant string, events int) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch full := b.limit > 0 && b.read+b.since+b.underWay >= b.limit; {
+	of := b.of[tenant]
+	held := of.read + of.since + of.underWay
+	switch full := b.limit > 0 && !turns.Fits(held, b.read+b.since+b.underWay, 2*b.limit); {
 	case full && b.unread:
 		return webhook.Errorf(webhook.CodeUnavailable, "the database does not answer")
 	case full:
 		return webhook.Errorf(webhook.CodeBacklogFull,
-			"%d events or more wait to be dispatched, so nothing was stored; send the request again, unchanged, after the seconds of Retry-After", b.limit)
+			"%d events of this tenant wait to be dispatched, which is its share, so nothing was stored; send the request again, unchanged, after the seconds of Retry-After", held)
 	}
-	b.underWay += events
+	b.add(tenant, ofTenant{underWay: events})
 	return nil
 }
 
-// Limit returns how many events may wait; 0: no limit.
+// Limit returns how many events of one tenant may wait while nobody else's do; 0: no limit.
 func (b *Backlog) Limit() int { return b.limit }
 
 // Done records the database's answer for admitted events: how many of them wait to be dispatched.
-func (b *Backlog) Done(admitted, waiting int) {
+func (b *Backlog) Done(tenant string, admitted, waiting int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.underWay -= admitted
-	b.since += waiting
+	b.add(tenant, ofTenant{since: waiting, underWay: -admitted})
 }

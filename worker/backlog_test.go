@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"math"
 	"strings"
@@ -13,29 +14,35 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
+	"waybill/store"
 	"waybill/webhook"
 	"waybill/worker"
 )
 
-// counter counts what it was set to, or fails.
+// counter counts what it was set to, all of it acme's but what others have, or fails.
 type counter struct {
 	mu      sync.Mutex
 	waiting int
+	others  map[string]int
 	fail    error
 	most    int
 	// during, when set, is called while the events are counted.
 	during func()
 }
 
-func (c *counter) CountDispatches(_ context.Context, most int) (int, error) {
+func (c *counter) CountDispatches(_ context.Context, most int) (*store.Backlog, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.most = most
-	n := min(c.waiting, most)
+	out := &store.Backlog{All: min(c.waiting, most), Of: map[string]int{"acme": min(c.waiting, most)}}
+	for tenant, n := range c.others {
+		out.All += n
+		out.Of[tenant] = n
+	}
 	if c.during != nil {
 		c.during()
 	}
-	return n, c.fail
+	return out, c.fail
 }
 
 func (c *counter) set(waiting int, fail error) {
@@ -52,14 +59,14 @@ func newBacklog(t *testing.T, limit int) (*worker.Backlog, *counter, *prometheus
 
 func requireFull(t *testing.T, b *worker.Backlog, code webhook.Code) {
 	t.Helper()
-	require.Equal(t, code, webhook.ErrorCode(b.Admit(1)))
+	require.Equal(t, code, webhook.ErrorCode(b.Admit("acme", 1)))
 }
 
 // admit lets events in and reports them stored.
 func admit(t *testing.T, b *worker.Backlog, events int) {
 	t.Helper()
-	require.NoError(t, b.Admit(events))
-	b.Done(events, events)
+	require.NoError(t, b.Admit("acme", events))
+	b.Done("acme", events, events)
 }
 
 // No more events than the limit are admitted between two readings, however many callers there are.
@@ -72,9 +79,9 @@ func TestBacklog_Burst(t *testing.T) {
 	var admitted atomic.Int32
 	for range 200 {
 		all.Go(func() {
-			if b.Admit(1) == nil {
+			if b.Admit("acme", 1) == nil {
 				admitted.Add(1)
-				b.Done(1, 1)
+				b.Done("acme", 1, 1)
 			}
 		})
 	}
@@ -92,11 +99,11 @@ func TestBacklog_Burst(t *testing.T) {
 func TestBacklog_UnderWay(t *testing.T) {
 	t.Parallel()
 	b, _, _ := newBacklog(t, 2)
-	require.NoError(t, b.Admit(1))
-	require.NoError(t, b.Admit(1))
+	require.NoError(t, b.Admit("acme", 1))
+	require.NoError(t, b.Admit("acme", 1))
 	requireFull(t, b, webhook.CodeBacklogFull)
-	b.Done(1, 0)
-	require.NoError(t, b.Admit(1))
+	b.Done("acme", 1, 0)
+	require.NoError(t, b.Admit("acme", 1))
 	requireFull(t, b, webhook.CodeBacklogFull)
 }
 
@@ -149,7 +156,7 @@ func TestBacklog_NoLimit(t *testing.T) {
 	stop := background(t, b.Run)
 	eventually(t, func() bool {
 		return testutil.GatherAndCompare(reg, strings.NewReader(`
-# HELP waybill_backlog_events Events accepted and not yet dispatched, counted up to the limit; without a limit, up to a million.
+# HELP waybill_backlog_events Events accepted and not yet dispatched, counted up to twice the limit; without a limit, up to a million.
 # TYPE waybill_backlog_events gauge
 waybill_backlog_events 30
 `)) == nil
@@ -158,4 +165,62 @@ waybill_backlog_events 30
 	admit(t, b, 10_000_000)
 	admit(t, b, 1)
 	require.Equal(t, worker.DefaultMaxBacklog, c.most)
+}
+
+// One tenant alone may use all of the limit. Meanwhile another is let in, up to as much as is free, and what both have stays below twice
+// the limit.
+func TestBacklog_Shares(t *testing.T) {
+	t.Parallel()
+	b, c, _ := newBacklog(t, 100)
+	c.set(100, nil)
+	b.Read(t.Context())
+	requireFull(t, b, webhook.CodeBacklogFull)
+	admitOther := func(tenant string) (n int) {
+		for b.Admit(tenant, 1) == nil {
+			b.Done(tenant, 1, 1)
+			n++
+		}
+		return n
+	}
+	require.Equal(t, 50, admitOther("other"), "half of what the first left")
+	require.Equal(t, 25, admitOther("third"))
+	requireFull(t, b, webhook.CodeBacklogFull)
+	require.NoError(t, b.Admit("fourth", 1))
+	b.Done("fourth", 1, 0)
+
+	c.set(40, nil) // acme's went, and the others' were counted
+	c.others = map[string]int{"other": 50, "third": 25}
+	b.Read(t.Context())
+	require.Equal(t, 23, admitMany(t, b), "until it has as much as is free")
+	require.Zero(t, admitOther("other")/10, "who has most waits for the others")
+
+	c.set(0, nil)
+	c.others = nil
+	b.Read(t.Context())
+	require.Equal(t, 100, admitMany(t, b), "alone again")
+}
+
+// admitMany lets in as many of acme's events as there is room for.
+func admitMany(t *testing.T, b *worker.Backlog) (n int) {
+	t.Helper()
+	for b.Admit("acme", 1) == nil {
+		b.Done("acme", 1, 1)
+		n++
+	}
+	return n
+}
+
+// A tenant of which the reading tells nothing is none that has much: it is let in as long as anything is free.
+func TestBacklog_ManyTenants(t *testing.T) {
+	t.Parallel()
+	b, c, _ := newBacklog(t, 1000)
+	c.set(0, nil)
+	c.others = map[string]int{}
+	for n := range store.MaxCountedTenants {
+		c.others[fmt.Sprint("t", n)] = 1
+	}
+	b.Read(t.Context())
+	require.NoError(t, b.Admit("unlisted", 1))
+	b.Done("unlisted", 1, 1)
+	require.Equal(t, 500, admitMany(t, b), "2,000 less what waits, by two")
 }

@@ -25,9 +25,8 @@ const (
 	DefaultStarts = 32
 	// startTimeout is below every lease, so that an event is not started by two processes at once.
 	startTimeout = 5 * time.Second
-	// queueSize is how many events wait in memory for their start. It is low enough to start all of them well within a
-	// lease.
-	queueSize = 512
+	// channelSize is how many outcomes, and how many events that express mode did not settle, wait for what is next.
+	channelSize = 512
 	// maxPutOff bounds how long an event waits in dispatches for endpoints that are slow. After that it waits in a workflow.
 	maxPutOff = 5 * time.Minute
 )
@@ -45,10 +44,11 @@ type Dispatcher struct {
 	failpoint  func(name string)
 	log        *slog.Logger
 
-	queue chan store.Dispatch
-	// leftovers are events that express mode did not settle, and turns makes the attempts of those that waited in a line.
-	leftovers chan leftover
-	turns     sync.WaitGroup
+	// starting are the events that wait for the start of their workflow. Those of express mode wait in its lines.
+	starting *waiting
+	// leftovers are events that express mode did not settle, and attempting makes the attempts of those that are in it.
+	leftovers  chan leftover
+	attempting sync.WaitGroup
 	// outcomes carries the results of dispatches to writeOutcomes.
 	outcomes chan outcome
 	// down is true while the engine does not answer. New events then stay in dispatches, and only the relay tries to start
@@ -97,10 +97,10 @@ func NewDispatcher(o DispatcherOptions) *Dispatcher {
 	o.setDefaults()
 	d := &Dispatcher{
 		dispatches: o.Dispatches, starter: o.Starter, dialects: o.Dialects, express: o.Express, retryAfter: o.RetryAfter, failpoint: o.Failpoint, log: o.Logger,
-		tracer: o.Tracer,
-		slots:  make(chan struct{}, o.Starts),
-		queue:  make(chan store.Dispatch, queueSize), outcomes: make(chan outcome, queueSize),
-		leftovers: make(chan leftover, queueSize),
+		tracer:   o.Tracer,
+		slots:    make(chan struct{}, o.Starts),
+		starting: newWaiting(), outcomes: make(chan outcome, channelSize),
+		leftovers: make(chan leftover, channelSize),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "waybill_dispatches_refused_total",
 			Help: "Failed tries to dispatch an event where the event itself is the cause. The log names the event.",
@@ -112,16 +112,39 @@ func NewDispatcher(o DispatcherOptions) *Dispatcher {
 	return d
 }
 
-// Full reports whether new events should be left to the relay, because starts fail or events arrive faster than they start.
-func (d *Dispatcher) Full() bool {
-	return d.down.Load() && !d.express.takesAll() || len(d.queue) > queueSize/2
+// Full reports whether a new event should be left to the relay, because starts fail or its tenant's events arrive faster than they are
+// dispatched.
+func (d *Dispatcher) Full(e *store.Dispatch) bool {
+	return d.down.Load() && !d.express.takes(e) || !d.lineOf(e).hasRoom(e.TenantID)
 }
 
-// Offer queues events that were accepted a moment ago. It never blocks: what does not fit into the queue is left to the
-// relay.
+// lineOf returns where an event waits.
+func (d *Dispatcher) lineOf(e *store.Dispatch) *waiting {
+	if d.express.takes(e) {
+		return d.express.lines.waiting
+	}
+	return d.starting
+}
+
+// isFull reports whether nobody's events have room.
+func (d *Dispatcher) isFull() bool {
+	return d.starting.isFull() || d.express != nil && d.express.lines.isFull()
+}
+
+// crowded returns the tenants whose new events have no room.
+func (d *Dispatcher) crowded() []string {
+	out := d.starting.crowded()
+	if d.express != nil {
+		out = append(out, d.express.lines.crowded()...)
+	}
+	return out
+}
+
+// Offer queues events that were accepted a moment ago. It never blocks: what has no room is left to the relay.
 func (d *Dispatcher) Offer(events []store.Dispatch) {
-	for _, e := range events {
-		if !d.offer(e) {
+	for i := range events {
+		e := &events[i]
+		if d.down.Load() && !d.express.takes(e) || !d.lineOf(e).offer(e) {
 			select {
 			case d.outcomes <- outcome{key: e.EventKey}:
 			default: // the lease expires, and then the relay finds the event
@@ -130,92 +153,62 @@ func (d *Dispatcher) Offer(events []store.Dispatch) {
 	}
 }
 
-func (d *Dispatcher) offer(e store.Dispatch) bool {
-	if d.down.Load() && !d.express.takes(&e) {
-		return false
-	}
-	select {
-	case d.queue <- e:
-		return true
-	default:
-		return false
-	}
-}
-
 // Run starts the workflows of offered events until the context is done. Then it finishes the starts in flight and writes
 // their outcomes.
 func (d *Dispatcher) Run(ctx context.Context) {
-	var working, starting, writing sync.WaitGroup
-	events := cap(d.slots)
+	var working, leaving, starting, writing sync.WaitGroup
+	leaving.Go(func() {
+		<-ctx.Done()
+		d.leaveWaiting()
+	})
 	if d.express != nil {
-		events += expressAttempts
-		starting.Go(func() {
-			<-ctx.Done()
-			d.leaveLined()
-		})
 		for range leftoverStarts {
 			starting.Go(func() { d.startLeftovers(ctx) })
 		}
+		working.Go(func() { d.workExpress(ctx) })
 	}
-	for range events {
+	for range cap(d.slots) {
 		working.Go(func() { d.work(ctx) })
 	}
 	stop := make(chan struct{})
 	writing.Go(func() { d.writeOutcomes(stop) })
 	working.Wait()
-	d.turns.Wait()
+	d.attempting.Wait()
 	close(d.leftovers)
 	starting.Wait()
-	d.leaveQueued()
+	leaving.Wait()
 	close(stop)
 	writing.Wait()
 }
 
-// leaveQueued releases the events that this process will not start any more, so that their leases need not expire first.
-func (d *Dispatcher) leaveQueued() {
-	for {
-		select {
-		case e := <-d.queue:
-			d.outcomes <- outcome{key: e.EventKey}
-		default:
-			return
-		}
+// leaveWaiting releases the events that this process will not dispatch any more, so that their leases need not expire first.
+func (d *Dispatcher) leaveWaiting() {
+	left := d.starting.close()
+	if d.express != nil {
+		left = append(left, d.express.lines.close()...)
 	}
-}
-
-// leaveLined releases the events that wait in lines.
-func (d *Dispatcher) leaveLined() {
-	for _, l := range d.express.lines.close() {
-		d.outcomes <- outcome{key: l.in.EventKey}
+	for i := range left {
+		d.outcomes <- outcome{key: left[i].EventKey}
 	}
 }
 
 func (d *Dispatcher) work(ctx context.Context) {
-	// When both are ready, select chooses at random. With a full queue a goroutine could make several more starts.
-	for ctx.Err() == nil {
-		select {
-		case e := <-d.queue:
-			if err := safely(d.log, func() error { d.dispatch(ctx, &e); return nil }); err != nil {
-				d.outcomes <- d.refuse(&e, fault{err: err})
-			}
-		case <-ctx.Done():
+	for {
+		e, ok := d.starting.next()
+		if !ok {
 			return
+		}
+		if err := safely(d.log, func() error { d.dispatch(ctx, &e); return nil }); err != nil {
+			d.outcomes <- d.refuse(&e, fault{err: err})
 		}
 	}
 }
 
-// dispatch settles one event or starts its workflow. When the context is done it finishes what has begun, and begins no
-// start.
+// dispatch starts the workflow of an event. When the context is done it finishes what has begun, and begins no start.
 func (d *Dispatcher) dispatch(ctx context.Context, e *store.Dispatch) {
-	if d.sendBack(e) {
-		return
+	if !d.sendBack(e) {
+		d.outcomes <- d.start(ctx, e, engine.NewEventDeliveryInput(e, d.dialects[e.Dialect]))
 	}
-	in := engine.NewEventDeliveryInput(e, d.dialects[e.Dialect])
-	if d.express.takes(e) {
-		d.dispatchExpress(context.WithoutCancel(ctx), leftover{event: e, in: in})
-		return
-	}
-	d.outcomes <- d.start(ctx, e, in)
 }
 
 // sendBack reports whether an event cannot be started now for a reason outside of the engine. It then releases the event.

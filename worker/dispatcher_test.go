@@ -36,7 +36,7 @@ func TestDispatcher_EngineDown(t *testing.T) {
 	b.starter.setDown(true)
 	b.dispatcher.Offer([]store.Dispatch{event(1, 1)})
 	eventually(t, b.dispatches.has(0, 1))
-	require.True(t, b.dispatcher.Full())
+	require.True(t, b.isFull())
 	b.dispatcher.Offer([]store.Dispatch{event(2, 1), event(3, 1)})
 	eventually(t, b.dispatches.has(0, 3))
 	require.Empty(t, b.starter.all())
@@ -58,9 +58,9 @@ func TestDispatcher_NeverBlocks(t *testing.T) {
 	for range 2000 {
 		b.dispatcher.Offer([]store.Dispatch{event(1, 1)}) // more than the queue holds
 	}
-	require.True(t, b.dispatcher.Full(), "so that the store leaves events to the relay")
+	require.True(t, b.isFull(), "so that the store leaves events to the relay")
 	close(b.starter.gate)
-	eventually(t, func() bool { return !b.dispatcher.Full() })
+	eventually(t, func() bool { return !b.isFull() })
 	eventually(t, func() bool {
 		b.dispatches.mu.Lock()
 		defer b.dispatches.mu.Unlock()
@@ -163,4 +163,85 @@ func TestRelay_SurvivesTheDatabase(t *testing.T) {
 	b.dispatches.fail = nil
 	b.dispatches.mu.Unlock()
 	eventually(t, b.dispatches.has(1, 0))
+}
+
+// of makes an event another tenant's.
+func of(tenant string, e store.Dispatch) store.Dispatch {
+	e.TenantID = tenant
+	return e
+}
+
+// A tenant that publishes faster than its events start has its own left to the relay. What others publish is started in turn.
+func TestDispatcher_TenantsTakeTurns(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.starter.gate = make(chan struct{})
+	for n := range 600 {
+		b.dispatcher.Offer([]store.Dispatch{of("noisy", event(n, 1))})
+	}
+	noisy, quiet := of("noisy", event(1, 1)), of("quiet", event(1000, 1))
+	require.True(t, b.dispatcher.Full(&noisy))
+	require.False(t, b.dispatcher.Full(&quiet), "for others there is room")
+	for n := range 5 {
+		b.dispatcher.Offer([]store.Dispatch{of("quiet", event(1000+n, 1))})
+	}
+	for range 2 + 10 { // two were under way before
+		b.starter.gate <- struct{}{}
+	}
+	eventually(t, func() bool { return len(b.starter.all()) >= 12 })
+	var turns []string
+	for _, in := range b.starter.all() {
+		turns = append(turns, in.Tenant)
+	}
+	require.Equal(t, 5, count(turns, "quiet"), "one of each, by turns: %v", turns)
+	close(b.starter.gate)
+	eventually(t, func() bool { return !b.dispatcher.Full(&noisy) })
+}
+
+func count(in []string, what string) (n int) {
+	for _, one := range in {
+		if one == what {
+			n++
+		}
+	}
+	return n
+}
+
+// The relay claims nothing for a tenant that has no room, so that it does not wait for it with what others have.
+func TestRelay_PassesOverTheCrowded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.starter.gate = make(chan struct{})
+	for n := range 600 {
+		b.dispatcher.Offer([]store.Dispatch{of("noisy", event(n, 1))})
+	}
+	b.dispatches.mu.Lock()
+	for n := range 300 {
+		b.dispatches.waiting = append(b.dispatches.waiting, of("noisy", event(1000+n, 1)))
+	}
+	b.dispatches.waiting = append(b.dispatches.waiting, of("quiet", event(2000, 1)))
+	b.dispatches.mu.Unlock()
+	background(t, worker.NewRelay(b.dispatches, b.dispatcher, slog.New(slog.DiscardHandler)).Run)
+	eventually(t, func() bool {
+		b.dispatches.mu.Lock()
+		defer b.dispatches.mu.Unlock()
+		return len(b.dispatches.claimed) == 1
+	})
+	for range 4 {
+		b.starter.gate <- struct{}{}
+	}
+	eventually(t, func() bool {
+		for _, in := range b.starter.all() {
+			if in.Tenant == "quiet" {
+				return true
+			}
+		}
+		return false
+	})
+	close(b.starter.gate)
+	eventually(t, func() bool {
+		b.dispatches.mu.Lock()
+		defer b.dispatches.mu.Unlock()
+		return len(b.dispatches.claimed) == 301
+	})
 }

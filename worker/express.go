@@ -4,19 +4,15 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"waybill/activities"
+	"waybill/engine"
 	"waybill/store"
 	"waybill/webhook"
 	"waybill/workflows"
 )
-
-// expressAttempts is how many attempts of express mode may be in flight. They mostly wait for the database and the
-// receiver, and many share a transaction. With more of them the fast lane would run out of slots.
-const expressAttempts = 192
 
 // leftoverStarts is how many workflows are started at the same time for events that express mode did not settle. Their next
 // attempts are not due at once, so first attempts have priority for the CPU.
@@ -35,7 +31,6 @@ type Express struct {
 	wake      Waker
 	// everybody turns express mode on for every tenant, not only for those that ask for it.
 	everybody bool
-	slots     *semaphore.Weighted
 	lines     *lines
 }
 
@@ -45,10 +40,8 @@ type Waker func(ctx context.Context, tenant string, endpoint webhook.EndpointID,
 
 // NewExpress returns an Express for the tenants that ask for it, or for everybody.
 func NewExpress(a Attempter, wake Waker, everybody bool) *Express {
-	return &Express{attempter: a, wake: wake, everybody: everybody, slots: semaphore.NewWeighted(expressAttempts), lines: newLines()}
+	return &Express{attempter: a, wake: wake, everybody: everybody, lines: newLines()}
 }
-
-func (x *Express) takesAll() bool { return x != nil && x.everybody }
 
 func (x *Express) takes(e *store.Dispatch) bool {
 	return x != nil && (x.everybody || e.Express) && len(e.Deliveries) > 0 && len(e.Deliveries) <= workflows.MaxDeliveries
@@ -62,25 +55,29 @@ type leftover struct {
 	queued bool
 }
 
-// dispatchExpress makes the first attempts of an event, once its endpoints have not their share.
-func (d *Dispatcher) dispatchExpress(ctx context.Context, l leftover) {
-	switch d.express.lines.enter(l) {
-	case turnNow:
-		d.takeTurn(ctx, l)
-	case turnNever:
-		d.outcomes <- outcome{key: l.in.EventKey}
+// workExpress makes the first attempts of the events of express mode, each when it is its turn. When the context is done it finishes what
+// has begun.
+func (d *Dispatcher) workExpress(ctx context.Context) {
+	ctx = context.WithoutCancel(ctx)
+	for {
+		e, ok := d.express.lines.next()
+		if !ok {
+			return
+		}
+		d.attempting.Go(func() { d.takeTurn(ctx, e) })
 	}
 }
 
-// takeTurn makes the first attempts of an event, and of those whose turn it is afterwards.
-func (d *Dispatcher) takeTurn(ctx context.Context, l leftover) {
-	defer func() {
-		for _, next := range d.express.lines.leave(l.in) {
-			d.turns.Go(func() { d.takeTurn(ctx, next) })
+// takeTurn makes the first attempts of an event.
+func (d *Dispatcher) takeTurn(ctx context.Context, e *store.Dispatch) {
+	defer d.express.lines.leave(e)
+	if err := safely(d.log, func() error {
+		if !d.sendBack(e) {
+			d.attemptFirst(ctx, leftover{event: e, in: engine.NewEventDeliveryInput(e, d.dialects[e.Dialect])})
 		}
-	}()
-	if err := safely(d.log, func() error { d.attemptFirst(ctx, l); return nil }); err != nil {
-		d.outcomes <- d.refuse(l.event, fault{err: err})
+		return nil
+	}); err != nil {
+		d.outcomes <- d.refuse(e, fault{err: err})
 	}
 }
 
@@ -174,18 +171,19 @@ func (d *Dispatcher) startLeftovers(ctx context.Context) {
 	}
 }
 
-// attempt makes the first attempts at the same time and writes their results into the workflow's input.
+// attempt makes the first attempts, up to eventShare at the same time, and writes their results into the workflow's input.
 func (x *Express) attempt(ctx context.Context, in *workflows.EventDeliveryInput, log *slog.Logger) {
-	slots := int64(min(len(in.Deliveries), expressAttempts))
-	if err := x.slots.Acquire(ctx, slots); err != nil {
-		return
+	var begun atomic.Int64
+	some := func() {
+		for i := begun.Add(1); i <= int64(len(in.Deliveries)); i = begun.Add(1) {
+			x.attemptOne(ctx, in, &in.Deliveries[i-1], log)
+		}
 	}
-	defer x.slots.Release(slots)
 	var attempts sync.WaitGroup
-	for i := range in.Deliveries[1:] {
-		attempts.Go(func() { x.attemptOne(ctx, in, &in.Deliveries[i+1], log) })
+	for range min(len(in.Deliveries), eventShare) - 1 {
+		attempts.Go(some)
 	}
-	x.attemptOne(ctx, in, &in.Deliveries[0], log)
+	some()
 	attempts.Wait()
 }
 

@@ -250,3 +250,37 @@ func TestExpress_WorkflowAndQueue(t *testing.T) {
 	require.True(t, b.starter.all()[0].Deliveries[1].Queued)
 	require.Equal(t, int32(1), woken.Load())
 }
+
+// A tenant whose endpoints all hang takes half of the attempts at most. Another's are made at once.
+func TestExpress_AllEndpointsHang(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	var hanging, most atomic.Int32
+	b := setup(t, func(o *worker.DispatcherOptions) {
+		o.Express = worker.NewExpress(attempterFunc(func(in activities.AttemptInput) (*activities.AttemptResult, error) {
+			out := made(webhook.StatusDelivered, 0)
+			if in.Tenant == "quiet" {
+				return &out, nil
+			}
+			for now := hanging.Add(1); now > most.Load(); {
+				most.Store(now)
+			}
+			<-release
+			hanging.Add(-1)
+			return &out, nil
+		}), awake, true)
+	})
+	answerAll := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(answerAll)
+	for n := range 20 { // 4,000 deliveries
+		b.dispatcher.Offer([]store.Dispatch{of("noisy", event(n, 200))})
+	}
+	eventually(t, func() bool { return hanging.Load() >= 192 })
+	for n := range 30 {
+		b.dispatcher.Offer([]store.Dispatch{of("quiet", eventTo(100+n, n+1))})
+	}
+	eventually(t, b.dispatches.has(30, 0))
+	require.Less(t, most.Load(), int32(192+64), "half, and the rest of one event")
+	answerAll()
+	eventually(t, b.dispatches.has(50, 0))
+}

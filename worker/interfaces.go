@@ -11,14 +11,14 @@ import (
 
 // Dispatches is what the dispatcher and the relay need of store.Dispatches.
 type Dispatches interface {
-	ClaimDispatches(ctx context.Context, limit int, lease time.Duration) ([]store.Dispatch, error)
+	ClaimDispatches(ctx context.Context, c store.DispatchClaim) (events []store.Dispatch, last string, err error)
 	DeleteDispatches(ctx context.Context, keys []webhook.EventKey) error
 	ReleaseDispatches(ctx context.Context, releases []store.Release) error
 }
 
 // Counter is what the backlog needs of store.Dispatches.
 type Counter interface {
-	CountDispatches(ctx context.Context, most int) (int, error)
+	CountDispatches(ctx context.Context, most int) (*store.Backlog, error)
 }
 
 // UpkeepStore is what the upkeep needs of the store.

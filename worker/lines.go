@@ -2,128 +2,156 @@ package worker
 
 import (
 	"slices"
-	"sync"
 
+	"waybill/store"
+	"waybill/turns"
 	"waybill/webhook"
-	"waybill/workflows"
 )
 
-// Shares of the slots of express mode. Without them, a burst to a receiver that hangs would take all slots until its requests are
-// known to be slow, and the events of others would wait.
+// Shares of the attempts of express mode. They mostly wait for the database and the receiver, and many share a transaction.
 const (
+	// attemptsPlace is how many attempts all tenants together make at once, one alone half of them: with more of them the fast lane would
+	// run out of slots. Without shares, a tenant whose receivers hang would take all until its requests are known to be slow.
+	attemptsPlace = 384
+	// eventShare is how many attempts of one event are made at once.
+	eventShare = 64
 	// endpointShare is how many events to one endpoint are attempted at once. It is above activities.DefaultFastLimit, so that the next
 	// are ready when a slot of the endpoint is free.
 	endpointShare = 96
-	// maxLined is how many events may wait in lines. Then nothing enters until some have left.
-	maxLined = queueSize
+	// linedPlace is how many events of all tenants together wait for endpoints that have their share, of one alone half of them.
+	linedPlace = 1024
 )
 
-// lines let events to an endpoint that has its share wait for each other, while those to other endpoints pass them.
+// lines hold the events of express mode that wait, by tenant, and those that wait for an endpoint that has its share, which those to other
+// endpoints pass.
 type lines struct {
-	mu      sync.Mutex
-	busy    map[webhook.EndpointID]int
-	waiting map[webhook.EndpointID][]leftover
-	lined   int
-	room    sync.Cond // for one more event in a line
-	closed  bool
+	*waiting
+	busy  map[webhook.EndpointID]int
+	lined map[webhook.EndpointID][]*store.Dispatch
+	// ready are those that have waited for an endpoint and are attempted next.
+	ready []*store.Dispatch
+	// attempts and inLine are what tenants hold of attemptsPlace and linedPlace.
+	attempts, inLine held
 }
 
-// turn says when an event is attempted.
-type turn int
+// held is what tenants hold of a place.
+type held struct {
+	of  map[string]int
+	all int
+}
 
-const (
-	turnNow   turn = iota
-	turnLater      // leave returns it
-	turnNever      // the lines are closed
-)
+func (h *held) add(tenant string, n int) {
+	h.all += n
+	if h.of[tenant] += n; h.of[tenant] == 0 {
+		delete(h.of, tenant)
+	}
+}
 
 func newLines() *lines {
-	l := &lines{busy: map[webhook.EndpointID]int{}, waiting: map[webhook.EndpointID][]leftover{}}
-	l.room.L = &l.mu
-	return l
+	return &lines{
+		waiting: newWaiting(), busy: map[webhook.EndpointID]int{}, lined: map[webhook.EndpointID][]*store.Dispatch{},
+		attempts: held{of: map[string]int{}}, inLine: held{of: map[string]int{}},
+	}
 }
 
-// enter lets an event be attempted, or has it wait in the line of an endpoint that has its share. It blocks while the lines are full.
-func (l *lines) enter(e leftover) turn {
+// next waits for an event that may be attempted and takes it; leave ends its turn. ok is false once the process stops.
+func (l *lines) next() (e *store.Dispatch, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for !l.closed {
-		full := l.full(e.in)
-		switch {
-		case full == nil:
-			l.begin(e.in)
-			return turnNow
-		case l.lined < maxLined:
-			l.wait(*full, e)
-			return turnLater
+		if len(l.ready) > 0 {
+			e, l.ready = l.ready[0], l.ready[1:]
+			return e, true
 		}
-		l.room.Wait()
+		first, ok := l.lines.Next(l.mayBegin)
+		if !ok {
+			l.some.Wait()
+			continue
+		}
+		if full := l.full(&first); full != nil {
+			l.line(*full, &first)
+			continue
+		}
+		l.begin(&first)
+		return &first, true
 	}
-	return turnNever
+	return nil, false
+}
+
+func (l *lines) mayBegin(tenant string) bool {
+	return turns.Fits(l.attempts.of[tenant], l.attempts.all, attemptsPlace) && turns.Fits(l.inLine.of[tenant], l.inLine.all, linedPlace)
 }
 
 // full returns the first of the endpoints that has its share; nil: none has.
-func (l *lines) full(in *workflows.EventDeliveryInput) *webhook.EndpointID {
-	for i := range in.Deliveries {
-		if id := &in.Deliveries[i].EndpointID; l.busy[*id] >= endpointShare {
+func (l *lines) full(e *store.Dispatch) *webhook.EndpointID {
+	for i := range e.Deliveries {
+		if id := &e.Deliveries[i].EndpointID; l.busy[*id] >= endpointShare {
 			return id
 		}
 	}
 	return nil
 }
 
-func (l *lines) begin(in *workflows.EventDeliveryInput) {
-	for i := range in.Deliveries {
-		l.busy[in.Deliveries[i].EndpointID]++
+func (l *lines) begin(e *store.Dispatch) {
+	l.attempts.add(e.TenantID, attemptsAtOnce(e))
+	for i := range e.Deliveries {
+		l.busy[e.Deliveries[i].EndpointID]++
 	}
 }
 
-func (l *lines) wait(id webhook.EndpointID, e leftover) {
-	l.waiting[id] = append(l.waiting[id], e)
-	l.lined++
+func attemptsAtOnce(e *store.Dispatch) int { return min(len(e.Deliveries), eventShare) }
+
+func (l *lines) line(id webhook.EndpointID, e *store.Dispatch) {
+	l.lined[id] = append(l.lined[id], e)
+	l.inLine.add(e.TenantID, 1)
 }
 
-// leave ends the turn of an event and returns those whose turn it is then.
-func (l *lines) leave(in *workflows.EventDeliveryInput) (next []leftover) {
+// leave ends the turn of an event. Those that waited for its endpoints may be next.
+func (l *lines) leave(e *store.Dispatch) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i := range in.Deliveries {
-		id := in.Deliveries[i].EndpointID
+	l.attempts.add(e.TenantID, -attemptsAtOnce(e))
+	for i := range e.Deliveries {
+		id := e.Deliveries[i].EndpointID
 		if l.busy[id]--; l.busy[id] <= 0 {
 			delete(l.busy, id)
 		}
 	}
-	for i := range in.Deliveries {
-		id := in.Deliveries[i].EndpointID
-		for l.busy[id] < endpointShare && len(l.waiting[id]) > 0 {
-			first := l.waiting[id][0]
-			if l.waiting[id] = l.waiting[id][1:]; len(l.waiting[id]) == 0 {
-				delete(l.waiting, id)
-			}
-			l.lined--
-			if other := l.full(first.in); other != nil { // it has waited already, so it is the first there
-				l.waiting[*other] = slices.Insert(l.waiting[*other], 0, first)
-				l.lined++
-				continue
-			}
-			l.begin(first.in)
-			next = append(next, first)
-		}
+	for i := range e.Deliveries {
+		l.advance(e.Deliveries[i].EndpointID)
 	}
-	l.room.Broadcast()
-	return next
+	l.some.Signal()
 }
 
-// close returns what waits. Nothing enters any more.
-func (l *lines) close() (waiting []leftover) {
+// advance lets those begin that wait for an endpoint, as far as it has room.
+func (l *lines) advance(id webhook.EndpointID) {
+	for l.busy[id] < endpointShare && len(l.lined[id]) > 0 {
+		first := l.lined[id][0]
+		if l.lined[id] = l.lined[id][1:]; len(l.lined[id]) == 0 {
+			delete(l.lined, id)
+		}
+		if other := l.full(first); other != nil { // it has waited already, so it is the first there
+			l.lined[*other] = slices.Insert(l.lined[*other], 0, first)
+			continue
+		}
+		l.inLine.add(first.TenantID, -1)
+		l.begin(first)
+		l.ready = append(l.ready, first)
+	}
+}
+
+// close ends the dispatching, and returns what waits.
+func (l *lines) close() []store.Dispatch {
+	left := l.waiting.close()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.closed = true
-	for id, line := range l.waiting {
-		waiting = append(waiting, line...)
-		delete(l.waiting, id)
+	for id, line := range l.lined {
+		l.ready = append(l.ready, line...)
+		delete(l.lined, id)
 	}
-	l.lined = 0
-	l.room.Broadcast()
-	return waiting
+	for _, e := range l.ready {
+		left = append(left, *e)
+	}
+	l.ready = nil
+	return left
 }

@@ -75,7 +75,7 @@ func TestDispatcher_RefusedEvents(t *testing.T) {
 	}
 	b.dispatcher.Offer(events)
 	eventually(t, b.dispatches.has(50, 50))
-	require.False(t, b.dispatcher.Full())
+	require.False(t, b.isFull())
 	for n := range 50 {
 		require.Equal(t, &store.Release{EventKey: key(n), After: time.Second, Error: errRefused.Error()}, b.dispatches.release(key(n)))
 		require.Equal(t, 1, strings.Count(log.String(), "dispatch="+key(n).String()), "one line a try")
@@ -127,7 +127,7 @@ func TestDispatcher_UnavailableForOneEvent(t *testing.T) {
 	close(otherStarted)
 	eventually(t, b.dispatches.has(1, 1))
 	require.Equal(t, &store.Release{EventKey: key(1), After: 10 * time.Minute, Error: errDown.Error()}, b.dispatches.release(key(1)))
-	require.False(t, b.dispatcher.Full())
+	require.False(t, b.isFull())
 }
 
 func TestDispatcher_Panics(t *testing.T) {
@@ -165,7 +165,7 @@ func TestRelay_ProbesWithAnEventThatCanStart(t *testing.T) {
 	b.starter.setDown(true)
 	b.dispatcher.Offer([]store.Dispatch{event(1, 1)})
 	eventually(t, b.dispatches.has(0, 1))
-	require.True(t, b.dispatcher.Full())
+	require.True(t, b.isFull())
 	b.starter.setDown(false)
 	b.dispatches.mu.Lock()
 	for n := range 300 { // at one probe a second, more than the test's patience

@@ -50,20 +50,22 @@ func newDispatches() *memDispatches {
 	return &memDispatches{claimed: map[webhook.EventKey]store.Dispatch{}}
 }
 
-func (o *memDispatches) ClaimDispatches(_ context.Context, limit int, _ time.Duration) ([]store.Dispatch, error) {
+func (o *memDispatches) ClaimDispatches(_ context.Context, c store.DispatchClaim) (out []store.Dispatch, last string, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.limits = append(o.limits, limit)
+	o.limits = append(o.limits, c.Limit)
 	if o.fail != nil {
-		return nil, o.fail
+		return nil, "", o.fail
 	}
-	n := min(limit, len(o.waiting))
-	out := slices.Clone(o.waiting[:n])
-	o.waiting = o.waiting[n:]
-	for _, e := range out {
+	o.waiting = slices.DeleteFunc(o.waiting, func(e store.Dispatch) bool {
+		if len(out) == c.Limit || slices.Contains(c.Without, e.TenantID) {
+			return false
+		}
 		o.claimed[e.EventKey] = e
-	}
-	return out, nil
+		out = append(out, e)
+		return true
+	})
+	return out, "", nil
 }
 
 func (o *memDispatches) DeleteDispatches(_ context.Context, keys []webhook.EventKey) error {
@@ -332,6 +334,12 @@ func setup(t *testing.T, change ...func(*worker.DispatcherOptions)) *bundle {
 	b.dispatcher = worker.NewDispatcher(options)
 	b.stop = background(t, b.dispatcher.Run)
 	return b
+}
+
+// isFull reports whether a further event of acme would be left to the relay.
+func (b *bundle) isFull() bool {
+	e := event(1, 1)
+	return b.dispatcher.Full(&e)
 }
 
 // background runs a loop until the returned function, or the test's end, stops it and has waited for it.

@@ -88,3 +88,38 @@ func TestBacklog_Full(t *testing.T) {
 	})
 	r.wait(t, limit+1)
 }
+
+// A tenant that has filled the backlog is refused, and no other for its sake. What both published is delivered.
+func TestBacklog_OfAnotherTenant(t *testing.T) {
+	t.Parallel()
+	const limit = 20
+	g := ownGroup(t, groupOptions{temporalProxy: true})
+	g.temporal.cut()
+	s := g.own(t, "serve", fmt.Sprintf("WAYBILL_MAX_BACKLOG=%d", limit))
+	noisy, quiet := newTenant(t, s, "standard", nil), newTenant(t, s, "standard", nil)
+	toNoisy, toQuiet := newReceiver(t), newReceiver(t)
+	noisy.endpoint(t, toNoisy, nil)
+	quiet.endpoint(t, toQuiet, nil)
+
+	await(t, patience, "the backlog to be full", func() error {
+		for _, a := range noisy.crowd(t, limit) {
+			if a.status != 202 {
+				a.isShed(t)
+				return nil
+			}
+		}
+		return fmt.Errorf("it is not")
+	})
+	accepted := g.count(t, "events", noisy.id)
+	for range limit / 4 {
+		quiet.publish(t, confirmed, 1)
+	}
+	s.kill(t)
+	s.restart(t)
+	quiet.publish(t, confirmed, 1)
+	noisy.call(t, "POST", noisy.path+"/events", confirmed).isShed(t)
+
+	g.temporal.restore()
+	toNoisy.wait(t, accepted)
+	toQuiet.wait(t, limit/4+1)
+}

@@ -224,7 +224,7 @@ func (p *process) openStore() (*postgres.Store, error) {
 		URL: p.DatabaseURL, Schema: p.DatabaseSchema, MaxConns: p.DatabaseMaxConns, Keys: p.keys, Dialects: p.catalogue.dialects, OperatorTenant: p.OperatorTenant, Failpoint: p.failpoint, Logger: p.log,
 		NewUUID: p.clock.newUUID, QuarantineAge: p.Retention, Registerer: p.metrics, Tracer: p.tracer,
 		// Without a dispatcher this process starts no workflows for the events that it accepts.
-		Leave:      func() bool { return p.dispatcher == nil || p.dispatcher.Full() },
+		Leave:      func(d *store.Dispatch) bool { return p.dispatcher == nil || p.dispatcher.Full(d) },
 		OnAccepted: func(events []store.Dispatch) { p.dispatcher.Offer(events) },
 	})
 }
