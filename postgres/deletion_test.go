@@ -13,7 +13,7 @@ import (
 
 func TestCancelDeliveriesOfDeleted(t *testing.T) {
 	t.Parallel()
-	b := setup(t, func(o *postgres.Options) { o.Timeout = 500 * time.Millisecond })
+	b := setup(t, func(o *postgres.Options) { o.Timeout = 2 * time.Second })
 	b.tenant("acme")
 	e := b.endpoint("acme")
 	statuses := map[webhook.DeliveryID]webhook.Status{}

@@ -253,7 +253,7 @@ func TestStore_IdleConnectionsKilled(t *testing.T) {
 
 func TestStore_RunIsBounded(t *testing.T) {
 	t.Parallel()
-	b := setup(t, func(o *postgres.Options) { o.Timeout = 200 * time.Millisecond })
+	b := setup(t, func(o *postgres.Options) { o.Timeout = 2 * time.Second })
 	b.tenant("acme")
 	b.endpoint("acme")
 	lock := b.beginBlocking(`LOCK TABLE events IN ACCESS EXCLUSIVE MODE`)
