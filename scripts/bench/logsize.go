@@ -29,13 +29,10 @@ const (
 
 func passOf(what string) metric { return metric("pass_p50_ms: " + what) }
 
-// sizeCase measures the same with an empty log and with a long one, and asks the long one. It measures both modes, whichever it was
-// started in. In the end it removes the oldest month while events are delivered.
+// sizeCase measures the same with a long log and with an empty one, and asks the long one. It measures both modes, whichever it was
+// started in. It removes the oldest month while events are delivered.
 func sizeCase(ctx context.Context, r *rig) error {
 	if err := r.forgetEvents(ctx); err != nil {
-		return err
-	}
-	if err := r.sizeSpeed(ctx, "empty", "empty log"); err != nil {
 		return err
 	}
 	stored, err := r.fillLog(ctx, r.opts.scaled(r.opts.logAttempts, 1))
@@ -54,7 +51,10 @@ func sizeCase(ctx context.Context, r *rig) error {
 	if err := r.removeMonth(ctx); err != nil {
 		return err
 	}
-	return r.forgetLog(ctx)
+	if err := errors.Join(r.stopServer(), r.forgetLog(ctx)); err != nil {
+		return err
+	}
+	return r.sizeSpeed(ctx, "empty", "empty log")
 }
 
 // sayLogBytes says what the log takes.
