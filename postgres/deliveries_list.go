@@ -141,8 +141,12 @@ func (l *deliveryList) source(condition string, values ...any) string {
 // ofEvent is the source of one event: deliveries_by_event, which is not in the order of ids. OFFSET 0 keeps the planner from
 // reading another index in that order.
 func (l *deliveryList) ofEvent() string {
-	from, until := idFloor(l.storedAt.Add(-idSlack)), idFloor(l.storedAt.Add(idSlack))
-	l.and("event_key = %s AND tenant_id || '' = %s AND (id >= %s AND id < %s OR id = %s)", l.key, l.tenant, from, until, from) // as ofStored
+	from, until := l.storedAt, l.key.Time()
+	if from.After(until) {
+		from, until = until, from
+	}
+	low, high := idFloor(from.AddDate(0, 0, -1)), idFloor(until.AddDate(0, 0, 1))
+	l.and("event_key = %s AND tenant_id || '' = %s AND (id >= %s AND id < %s OR id = %s)", l.key, l.tenant, low, high, low) // as ofStored
 	return listedColumns + " FROM (SELECT " + deliveryColumns + " FROM deliveries WHERE " + l.take() + " OFFSET 0) AS of_event WHERE true"
 }
 

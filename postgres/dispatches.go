@@ -40,6 +40,14 @@ const (
 		FROM unnest($1::uuid[]) AS claimed (event_key) JOIN events e ON e.id = claimed.event_key JOIN tenants t ON t.id = e.tenant_id
 		ORDER BY e.id`
 
+	// dispatchDeliveriesAnywhere is selectDispatchDeliveries that looks into every month.
+	dispatchDeliveriesAnywhere = `
+		WITH d AS MATERIALIZED (
+			SELECT d.event_key, d.id, d.endpoint_id
+			FROM unnest($1::uuid[]) AS claimed (key) JOIN deliveries d ON d.event_key = claimed.key
+		)
+		SELECT d.event_key, d.id, d.endpoint_id, e.retry FROM d JOIN endpoints e ON e.id = d.endpoint_id ORDER BY d.id`
+
 	selectDispatchDeliveries = `
 		WITH d AS MATERIALIZED (
 			SELECT d.event_key, d.id, d.endpoint_id
@@ -148,13 +156,8 @@ func readDispatches(ctx context.Context, tx hotTx, keys []webhook.EventKey) ([]s
 	if err := tx.selectHot(ctx, &events, selectDispatches, idsOf(keys)); err != nil {
 		return nil, err
 	}
-	var deliveries []struct {
-		EventKey   webhook.EventKey   `db:"event_key"`
-		ID         webhook.DeliveryID `db:"id"`
-		EndpointID webhook.EndpointID `db:"endpoint_id"`
-		Retry      []byte             `db:"retry"`
-	}
-	if err := tx.selectHot(ctx, &deliveries, selectDispatchDeliveries, idsOf(keys)); err != nil {
+	deliveries, err := readDispatchDeliveries(ctx, tx, keys)
+	if err != nil {
 		return nil, err
 	}
 	of, faults := map[webhook.EventKey][]store.DispatchDelivery{}, map[webhook.EventKey]error{}
@@ -178,6 +181,32 @@ func readDispatches(ctx context.Context, tx hotTx, keys []webhook.EventKey) ([]s
 		}
 	}
 	return out, nil
+}
+
+type dispatchDelivery struct {
+	EventKey   webhook.EventKey   `db:"event_key"`
+	ID         webhook.DeliveryID `db:"id"`
+	EndpointID webhook.EndpointID `db:"endpoint_id"`
+	Retry      []byte             `db:"retry"`
+}
+
+// readDispatchDeliveries reads the deliveries of events. Every event of a dispatch has some: where a clock was so wrong that they are not
+// where they should be, they are looked for everywhere, because an event that starts without its deliveries is lost.
+func readDispatchDeliveries(ctx context.Context, tx hotTx, keys []webhook.EventKey) (deliveries []dispatchDelivery, err error) {
+	if err := tx.selectHot(ctx, &deliveries, selectDispatchDeliveries, idsOf(keys)); err != nil {
+		return nil, err
+	}
+	found := make(map[webhook.EventKey]bool, len(keys))
+	for _, d := range deliveries {
+		found[d.EventKey] = true
+	}
+	missing := slices.DeleteFunc(slices.Clone(keys), func(key webhook.EventKey) bool { return found[key] })
+	if len(missing) == 0 {
+		return deliveries, nil
+	}
+	var astray []dispatchDelivery
+	err = tx.SelectContext(ctx, &astray, dispatchDeliveriesAnywhere, idsOf(missing))
+	return append(deliveries, astray...), err
 }
 
 // forgetLost deletes the dispatches of events that retention removed, because they cannot be delivered.

@@ -251,7 +251,7 @@ var LogStatements = map[string]string{
 	"erase an event": eraseEvent, "cancel of an erased event": cancelErased, "answers of an erased event": eraseAnswers,
 	"deliveries of an erased tenant": lockDeliveriesOf, "events of an erased tenant": lockEventsOf,
 	"erase attempts": erasedWithDeliveries[0], "erase deliveries": erasedWithDeliveries[1], "erase events": erasedWithEvents[2],
-	"mentions of an erased tenant": selectMentions, "stored at": selectStoredAt,
+	"mentions of an erased tenant": selectMentions, "stored at": selectStoredAt, "deliveries astray": dispatchDeliveriesAnywhere,
 }
 
 // ClaimQuery returns the statement that claims what an endpoint of acme has queued, and its arguments.

@@ -7,10 +7,13 @@ package postgres
 // says nothing new. It keeps the planner from reading all ids of the range with their index: where it has no statistics, it takes a range
 // for as rare as a key. An OR serves to choose partitions, and no index.
 const (
-	// ofStored is the condition of the deliveries d of an event as storedEvents gives it. They are made when it is stored, or by a recovery
-	// as of that moment; see idSlack. An event of the outbox may be older than that by its key.
-	ofStored = `d.event_key = stored.key AND (d.id >= uuid_floor(stored.stored_at - interval '5 minutes')
-		AND d.id < uuid_floor(stored.stored_at + interval '5 minutes') OR d.id = uuid_floor(stored.stored_at))`
+	// ofStored is the condition of the deliveries d of an event as storedEvents gives it. Their ids are made right after the event's key, or
+	// when it is stored where it came by the outbox, or by a recovery as of that moment. Ids of a process increase, so that they are ahead of
+	// its clock once that was set back: the range has both, and a day besides.
+	ofStored = `d.event_key = stored.key AND (d.id >= least(uuid_floor(stored.stored_at - interval '1 day'), stored.key)
+		AND d.id < greatest(uuid_floor(stored.stored_at + interval '1 day'), ` + dayAfterStored + `) OR d.id = stored.key)`
+
+	dayAfterStored = `(lpad(to_hex(('x' || left(replace(stored.key::text, '-', ''), 12))::bit(48)::bigint + 86400000), 12, '0') || repeat('0', 20))::uuid`
 
 	storedEvents = `(SELECT id AS key, created_at AS stored_at FROM events) AS stored`
 
@@ -20,7 +23,7 @@ const (
 	storedDeliveries   = storedEvents + deliveriesOfStored
 
 	// ofDelivery is the condition of the attempts a of a delivery d. The id of an attempt is made at its end, and so is the delivery's
-	// updated_at, which nothing sets back. A day is more than the clocks of two processes differ, or than one of them is suspended.
+	// updated_at. A day is more than the clocks of two processes differ, or than one of them is suspended.
 	ofDelivery = `a.delivery_id = d.id AND (a.id >= uuid_floor(d.created_at - interval '1 day')
 		AND a.id < uuid_floor(d.updated_at + interval '1 day') OR a.id = uuid_floor(d.updated_at))`
 

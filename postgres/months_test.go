@@ -136,6 +136,7 @@ func (b *bundle) monthsCases(endpoint webhook.EndpointID, event webhook.EventKey
 		"attempt":                one(hot["attempt"], attempt, "acme"),
 		"recorded attempt":       one(hot["recorded attempt"], delivery, 1),
 		"attempts of deliveries": one(log["attempts of deliveries"], deliveries),
+		"deliveries astray":      every("it is the search for what a wrong clock led astray", log["deliveries astray"], events),
 		"stored at":              one(log["stored at"], event),
 		"test secret":            one(log["test secret"], event, "x"),
 		"retry a dispatch":       one(log["retry a dispatch"], event),
@@ -236,5 +237,38 @@ func TestStatements_LookIntoTheirMonth(t *testing.T) {
 			continue
 		}
 		require.Less(t, plan.Hit+plan.Read, mostPages, "%s: %s", name, c.all)
+	}
+}
+
+// Deliveries whose process had set its clock back are found with their event: by an hour as always, and by more when it is to be started.
+func TestDeliveriesOfEvent_ClockSetBack(t *testing.T) {
+	t.Parallel()
+	for _, back := range []time.Duration{time.Hour, 48 * time.Hour} {
+		b := setup(t, func(o *postgres.Options) { o.Leave = func(*store.Dispatch) bool { return true } })
+		b.tenant("acme")
+		b.endpoint("acme")
+		p := publication("acme", "")
+		p.CreatedAt = p.CreatedAt.Add(-back) // the ids go on from where they were
+		outbox := publication("acme", "")
+		require.NoError(t, b.db.Get(&outbox.Event.Key, `
+			SELECT (left(uuid_floor(now() - interval '40 days')::text, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid`)) // by the outbox, long ago
+		outbox.Event.ID, outbox.CreatedAt = outbox.Event.Key.String(), outbox.CreatedAt.Add(-back)
+		for _, p := range []*webhook.Publication{p, outbox} {
+			r := b.publish(p)
+			claimed, _, err := b.ClaimDispatches(t.Context(), store.DispatchClaim{Limit: 1, Lease: time.Minute})
+			require.NoError(t, err)
+			require.Len(t, claimed, 1)
+			require.Len(t, claimed[0].Deliveries, 1, "it is not started without its delivery")
+			require.Equal(t, r.Deliveries[0].ID, claimed[0].Deliveries[0].ID)
+			if p == outbox && back > 24*time.Hour {
+				continue // it is delivered, and its history does not show it
+			}
+			history, err := b.History(t.Context(), "acme", p.Event.ID)
+			require.NoError(t, err)
+			require.Len(t, history.Deliveries, 1)
+			list, err := b.Deliveries(t.Context(), "acme", store.DeliveryFilter{EventID: p.Event.ID, Page: store.Page{Limit: 10}})
+			require.NoError(t, err)
+			require.Len(t, list.Items, 1)
+		}
 	}
 }

@@ -22,9 +22,7 @@ var (
 			SELECT * FROM events WHERE tenant_id = $1 AND id > $2 AND id < uuid_floor($3::timestamptz) ORDER BY id LIMIT $4
 		) AS d
 		WHERE NOT d.test AND d.erased_at IS NULL AND ` + fmt.Sprintf(wantedType, 5, 6, 7) + ` AND ` + fmt.Sprintf(wantedType, 8, 9, 10) + `
-			AND NOT EXISTS (SELECT FROM deliveries made WHERE made.event_key = d.id AND made.endpoint_id::text = $11::text
-				AND (made.id >= uuid_floor(d.created_at - interval '5 minutes') AND made.id < uuid_floor(d.created_at + interval '5 minutes')
-					OR made.id = uuid_floor(d.created_at)))`
+			AND NOT EXISTS (SELECT FROM (SELECT d.id AS key, d.created_at AS stored_at) AS stored` + deliveriesOfStored + ` WHERE endpoint_id::text = $11::text)`
 
 	selectMissed = `SELECT d.id, d.event_id, d.event_type, d.attributes, d.created_at ` + missedAmong + ` ORDER BY d.id LIMIT $12`
 	countMissed  = `SELECT d.event_type, count(*) AS n ` + missedAmong + ` GROUP BY d.event_type`
