@@ -29,7 +29,9 @@ func (p *pacer) limit(call publish) publish {
 			}
 		}
 		p.begun.Add(1)
-		return call(ctx)
+		ids, refused, err := call(ctx)
+		p.begun.Add(-int64(refused)) // nothing of it arrives
+		return ids, refused, err
 	}
 }
 

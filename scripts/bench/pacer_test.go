@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -44,6 +45,17 @@ func TestPacer_InFlight(t *testing.T) {
 		time.Sleep(time.Second)
 		require.Equal(t, int64(5), published.Load())
 	})
+}
+
+func TestPacer_Refused(t *testing.T) {
+	t.Parallel()
+	p := &pacer{sinks: []*sink{newSink(accepts)}, inFlight: 1}
+	call := p.limit(func(context.Context) ([]eventID, int, error) { return nil, 1, errors.New("refused") })
+	for range 3 {
+		_, refused, err := call(t.Context())
+		require.Error(t, err)
+		require.Equal(t, 1, refused, "what was refused is not under way")
+	}
 }
 
 func TestPacer_Rate(t *testing.T) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -10,8 +9,7 @@ import (
 )
 
 const (
-	// keptFor is how long a closed workflow is kept in place of days. It is longer than the server's cache holds one at full load, so that
-	// deleting it reads it from the database, as it does after days.
+	// keptFor is how long a closed workflow is kept in place of days.
 	keptFor = time.Minute
 	// retentionJitter is the most that a deletion comes later than that, as retentionConfig says.
 	retentionJitter = 5 * time.Second
@@ -22,14 +20,15 @@ const (
 	// deletingShare is the rate at which workflows start while others are deleted, of the rate without: above the target. At more than what
 	// it can keep up with the server puts deletions off as long as it can, and the figures would be those of a database that grows.
 	deletingShare = 0.8
-	// steadyInFlight is enough that no part waits for work, and no backlog.
+	// steadyInFlight is enough that no part waits for work, and little that waits in line.
 	steadyInFlight   = 128
 	steadyPublishers = 4
-	// lateWindow is what taking the figures may take longer.
-	lateWindow = time.Second
 
-	// retentionConfig lets a namespace keep closed workflows for less than the hour that is the least.
+	// retentionConfig lets a namespace keep closed workflows for less than the hour that is the least. The server's cache holds them for
+	// some 15 s, so that deleting one reads it from the database, as it does after days.
 	retentionConfig = `
+history.hostLevelCacheMaxSize:
+  - value: 2500
 system.namespaceMinRetentionLocal:
   - value: 1s
 history.retentionTimerJitterDuration:
@@ -40,22 +39,13 @@ history.retentionTimerJitterDuration:
 // deleted is how many closed workflows Temporal deleted.
 const deleted metric = "deleted_per_s"
 
-// steady is a closed loop without end, of which windows are measured.
-type steady struct {
-	lifetime
-	call  publish
-	sinks []*sink
-	// inFlight is how many events may be published that have not arrived, perSecond how many are published at most; 0: as many as arrive.
-	concurrency, inFlight int
-	perSecond             float64
-	window                time.Duration
-}
-
 // lifetime is a time for which closed workflows are kept, and the rows that show what it costs.
 type lifetime struct {
-	name         string
-	kept, before time.Duration
-	floor, own   string
+	name string
+	kept time.Duration
+	// before passes before the figures are taken.
+	before     time.Duration
+	floor, own string
 }
 
 // lifetimes are the usual one, at which nothing is deleted meanwhile, and one so short that as many are deleted as start.
@@ -164,112 +154,6 @@ func (r *rig) playFloorRetention(ctx context.Context, namespace string, l lifeti
 		lifetime: l, perSecond: r.paceOf(l, floorKeeping), window: r.opts.steadyWindow(),
 	})
 	return err
-}
-
-// window is a moment of a load that goes on, and what was measured in it.
-type window struct {
-	from, to time.Time
-	figures
-}
-
-// steadily publishes without a pause and measures windows one after the other, as many as there are to be runs.
-func (r *rig) steadily(ctx context.Context, info row, s steady) (*sent, error) {
-	info.Mode = r.mode
-	type result struct {
-		sent *sent
-		err  error
-	}
-	driven := make(chan result, 1)
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	paced := &pacer{sinks: s.sinks, inFlight: s.inFlight, perSecond: s.perSecond, began: time.Now()}
-	go func() {
-		t := traffic{concurrency: s.concurrency, lasting: s.before + time.Duration(r.opts.runs)*s.window + lateWindow}
-		out, err := t.drive(ctx, paced.limit(s.call))
-		driven <- result{out, err}
-	}()
-	windows, err := r.measureWindows(ctx, info.Title, s)
-	if err != nil {
-		stop(err)
-	}
-	end := <-driven
-	if err := errors.Join(err, end.err); err != nil {
-		return nil, err
-	}
-	r.sayRefusal(end.sent)
-	if err := r.awaitAccepted(ctx, s.sinks, len(end.sent.events)); err != nil {
-		return nil, err
-	}
-	runs := make([]figures, len(windows))
-	for i, w := range windows {
-		w.addLatencies(end.sent.took(s.sinks, w.from, w.to))
-		runs[i] = w.figures
-	}
-	info.Metrics = summarizeAll(runs)
-	r.report.add(info)
-	return end.sent, nil
-}
-
-func (r *rig) measureWindows(ctx context.Context, title string, s steady) ([]window, error) {
-	if err := pause(ctx, s.before); err != nil {
-		return nil, err
-	}
-	var all []window
-	for n := range r.opts.runs {
-		w, err := r.measureWindow(ctx, s)
-		if err != nil {
-			return nil, err
-		}
-		r.out.Say("%s: %s, window %d of %d: %s, %.0f deleted/s", r.mode, title, n+1, r.opts.runs, w.figures, w.figures[deleted])
-		all = append(all, w)
-	}
-	return all, nil
-}
-
-// measureWindow takes the figures of a moment of a load that goes on.
-func (r *rig) measureWindow(ctx context.Context, s steady) (window, error) {
-	w := window{from: time.Now(), figures: figures{}}
-	m, err := startMeter(ctx, r.processes())
-	if err != nil {
-		return w, err
-	}
-	before, err := r.countSteady(ctx, s)
-	if err == nil {
-		err = pause(ctx, s.window)
-	}
-	if err != nil {
-		m.abandon()
-		return w, err
-	}
-	after, err := r.countSteady(ctx, s)
-	w.to = time.Now()
-	n := after.arrived - before.arrived
-	if err := errors.Join(err, m.stop(w.figures, n)); err != nil {
-		return w, err
-	}
-	after.executed.addTo(w.figures, before.executed, n)
-	took := w.to.Sub(w.from)
-	w.figures[delivered] = perSecond(n, took)
-	w.figures[deleted] = perSecond(after.deleted-before.deleted, took)
-	return w, nil
-}
-
-// steadyCount is what has happened so far.
-type steadyCount struct {
-	arrived, deleted int
-	executed         executed
-}
-
-func (r *rig) countSteady(ctx context.Context, s steady) (n steadyCount, err error) {
-	for _, one := range s.sinks {
-		_, accepted := one.count()
-		n.arrived += accepted
-	}
-	if n.executed, err = r.counter.read(ctx); err != nil {
-		return n, err
-	}
-	n.deleted, err = r.deletions(ctx)
-	return n, err
 }
 
 // paceOf returns how fast workflows start while others are deleted, 0 for as fast as they can while none is.

@@ -34,7 +34,7 @@ type Options struct {
 	Without []Setting
 	// Frozen names a folder of scripts/stack/frozen whose settings take the place of the shipped ones; "": they are shipped.
 	Frozen string
-	// DynamicConfig is added to what the server may change while it runs: YAML, of keys that the file does not have.
+	// DynamicConfig is YAML whose keys are added to what the server may change while it runs, or take the place of shipped ones.
 	DynamicConfig string
 	// CountStatements loads Postgres' module pg_stat_statements, where it is installed.
 	CountStatements bool

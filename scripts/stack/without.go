@@ -5,6 +5,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // Setting is one part of the shipped tuning. A stack can be brought up without it, to measure what it is worth.
@@ -76,18 +78,24 @@ func (s *Stack) dynamicConfig() (string, error) {
 	if s.DynamicConfig == "" && !s.without(WithoutDynamicConfig) {
 		return shipped, nil
 	}
-	text := s.DynamicConfig
-	if text == "" {
-		text = "{}\n"
-	}
+	values := map[string]any{}
 	if !s.without(WithoutDynamicConfig) {
-		data, err := os.ReadFile(shipped)
+		text, err := os.ReadFile(shipped)
+		if err == nil {
+			err = yaml.Unmarshal(text, &values)
+		}
 		if err != nil {
 			return "", fmt.Errorf("read the server's dynamic configuration: %w", err)
 		}
-		text = string(data) + "\n" + text
 	}
-	return s.writeConfig("dynamicconfig.yaml", text)
+	if err := yaml.Unmarshal([]byte(s.DynamicConfig), &values); err != nil {
+		return "", fmt.Errorf("read what is added to the server's dynamic configuration: %w", err)
+	}
+	text, err := yaml.Marshal(values)
+	if err != nil {
+		return "", fmt.Errorf("write the server's dynamic configuration: %w", err)
+	}
+	return s.writeConfig("dynamicconfig.yaml", string(text))
 }
 
 func (s *Stack) writeConfig(name, text string) (string, error) {

@@ -56,7 +56,7 @@ func TestStack_WithoutServer(t *testing.T) {
 // What is added comes after what is shipped, and in place of it when that is left out.
 func TestStack_DynamicConfig(t *testing.T) {
 	t.Parallel()
-	const added = "history.cacheTTL:\n  - value: 1m\n"
+	const added = "history.cacheTTL:\n  - value: 1m\nhistory.hostLevelCacheMaxSize:\n  - value: 1\n"
 	for _, without := range [][]Setting{nil, {WithoutDynamicConfig}} {
 		s := shippedStack(t, without...)
 		s.DynamicConfig = added
@@ -67,6 +67,7 @@ func TestStack_DynamicConfig(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, yaml.Unmarshal(text, &values))
 		require.Contains(t, values, "history.cacheTTL")
+		require.Equal(t, []any{map[string]any{"value": 1}}, values["history.hostLevelCacheMaxSize"], "not the shipped value")
 		require.Equal(t, len(without) == 0, values["matching.enableFairness"] != nil)
 	}
 }
