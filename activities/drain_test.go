@@ -250,16 +250,16 @@ func TestActivities_Drain_ofAForgottenEvent(t *testing.T) {
 	b, q := setupQueue(t, unreachable(t))
 	q.add(queued(2)...)
 	q.bad[queuedID(1)], q.bad[queuedID(2)] = errMissing, errMissing
-	n := 0
+	var n atomic.Int64 // two attempts may be under way
 	q.onCancel = func(reason string) (*webhook.Delivery, error) {
 		require.Equal(t, "the event is no longer stored", reason)
-		if n++; n == 1 {
+		if n.Add(1) == 1 {
 			return nil, errMissing // gone with its event
 		}
 		return &webhook.Delivery{Status: webhook.StatusCanceled}, nil
 	}
 	require.Zero(t, drain(t, b, 4).Attempts)
-	require.Equal(t, 2, n)
+	require.EqualValues(t, 2, n.Load())
 	require.Empty(t, q.postponed)
 }
 
