@@ -29,19 +29,16 @@ func standbyScenarios() []scenario {
 			name: "standby-waybill", what: "the primary of Waybill's database is lost, and its synchronous standby promoted; the URL has both servers",
 			in:     func(ctx context.Context, w *world) (*world, error) { return w.onStandby(ctx, waybillFailsOver) },
 			faults: func(ctx context.Context, r *run) error { return r.failOver(ctx, r.losePrimary, r.promote) },
-			also:   func(_ context.Context, r *run, _ *verdict) error { return r.tellOutage() },
 		},
 		{
 			name: "standby-temporal", what: "the primary of Temporal's databases is lost; its address leads to the standby, which is promoted 1 s later",
 			in:     func(ctx context.Context, w *world) (*world, error) { return w.onStandby(ctx, temporalFailsOver) },
 			faults: func(ctx context.Context, r *run) error { return r.failOver(ctx, r.losePrimary, r.takeOver, r.promote) },
-			also:   func(_ context.Context, r *run, _ *verdict) error { return r.tellOutage() },
 		},
 		{
 			name: "standby-both", what: "the same with all databases in one server",
 			in:     func(ctx context.Context, w *world) (*world, error) { return w.onStandby(ctx, bothFailOver) },
 			faults: func(ctx context.Context, r *run) error { return r.failOver(ctx, r.losePrimary, r.takeOver, r.promote) },
-			also:   func(_ context.Context, r *run, _ *verdict) error { return r.tellOutage() },
 		},
 		{
 			name: "standby-silent", what: "the primary of Waybill's database vanishes from the network without closing a connection, and its standby is promoted",
@@ -51,7 +48,6 @@ func standbyScenarios() []scenario {
 				// Calls wait for the primary until they are given up.
 				return r.failOver(ctx, r.standby.SilencePrimary, r.promote, func(ctx context.Context) error { return calm(15*time.Second)(ctx, r) })
 			},
-			also: func(_ context.Context, r *run, _ *verdict) error { return r.tellOutage() },
 		},
 		standbyAway("standby-away", "the synchronous standby of Waybill's database is away for 25 s", func(ctx context.Context, r *run) error {
 			return errors.Join(r.standby.Start(ctx), r.standby.Synchronous(ctx))
@@ -62,6 +58,9 @@ func standbyScenarios() []scenario {
 	}
 	for i := range all {
 		all[i].endpoints, all[i].settleWithin = usual, 5*time.Minute
+		if all[i].also == nil {
+			all[i].also = func(_ context.Context, r *run, _ *verdict) error { return r.tellOutage() }
+		}
 	}
 	return all
 }
@@ -130,7 +129,7 @@ func (r *run) failOver(ctx context.Context, steps ...func(context.Context) error
 
 func (r *run) losePrimary(context.Context) error { return r.standby.LosePrimary() }
 
-func (r *run) takeOver(context.Context) error { return r.standby.TakeOver() }
+func (r *run) takeOver(ctx context.Context) error { return r.standby.TakeOver(ctx) }
 
 func (r *run) promote(ctx context.Context) error { return r.standby.Promote(ctx) }
 

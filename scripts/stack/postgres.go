@@ -97,11 +97,10 @@ func (s *Stack) startServer(ctx context.Context, srv pgServer) error {
 	if err != nil {
 		return err
 	}
-	first, err := s.dataDir(who)
+	data, err := s.dataOf(srv, who)
 	if err != nil {
 		return err
 	}
-	data := filepath.Join(filepath.Dir(first), srv.name)
 	if dataMajor(data) == 0 {
 		if err := s.Out.During("creating a Postgres database", func() error { return s.initPostgres(ctx, pg, who, data) }); err != nil {
 			return fmt.Errorf("create the Postgres data folder: %w", err)
@@ -127,6 +126,15 @@ func (s *Stack) startServer(ctx context.Context, srv pgServer) error {
 		return err
 	}
 	return until(ctx, "Postgres", time.Minute, func(ctx context.Context) error { return s.ping(ctx, srv) }, p.failure)
+}
+
+// dataOf returns the folder for a server's data, beside the first one's.
+func (s *Stack) dataOf(srv pgServer, who *account) (string, error) {
+	first, err := s.dataDir(who)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(filepath.Dir(first), srv.name), nil
 }
 
 // dataDir returns the folder for the first Postgres server's data and notes it: in the state folder if Postgres' user can get there,

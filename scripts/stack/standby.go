@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -22,8 +21,8 @@ const standbyName = "waybill_standby"
 type Standby struct {
 	stack           *Stack
 	primary, server pgServer
-	address         *address
-	silent          bool // packets of the primary get lost
+	address         *Wire // the primary's, once the standby has taken over
+	silent          bool  // packets of the primary get lost
 }
 
 // OpenTestPostgres opens a test stack whose Postgres servers a test may lose, beside the usual one of the same run. name tells apart
@@ -66,11 +65,10 @@ func (b *Standby) copyPrimary(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	first, err := b.stack.dataDir(who)
+	data, err := b.stack.dataOf(b.server, who)
 	if err != nil {
 		return err
 	}
-	data := filepath.Join(filepath.Dir(first), b.server.name)
 	if err := errors.Join(os.Mkdir(data, 0o700), who.give(data)); err != nil {
 		return err
 	}
@@ -181,8 +179,8 @@ func (b *Standby) Promote(ctx context.Context) error {
 }
 
 // TakeOver has the address of the primary, which is gone, lead to the standby, as a virtual address or a proxy in front of both does.
-func (b *Standby) TakeOver() (err error) {
-	b.address, err = moveAddress(b.primary.port.Addr(), b.server.port.Addr())
+func (b *Standby) TakeOver(ctx context.Context) (err error) {
+	b.address, err = NewWire(ctx, b.primary.port.Addr(), b.server.port.Addr())
 	return err
 }
 
@@ -190,7 +188,7 @@ func (b *Standby) TakeOver() (err error) {
 func (b *Standby) Close() error {
 	err := b.endSilence()
 	if b.address != nil {
-		err = errors.Join(err, b.address.close())
+		err = errors.Join(err, b.address.Close())
 	}
 	return err
 }

@@ -51,7 +51,7 @@ func TestStandby(t *testing.T) {
 
 	require.NoError(t, b.LosePrimary())
 	require.Error(t, exec(`SELECT 1`))
-	require.NoError(t, b.TakeOver())
+	require.NoError(t, b.TakeOver(t.Context()))
 	require.ErrorContains(t, exec(`INSERT INTO t VALUES (0)`), "read-only transaction", "it is not promoted yet")
 	require.Error(t, at["both servers"].PingContext(t.Context()), "there is no primary")
 	require.NoError(t, b.Promote(t.Context()))
