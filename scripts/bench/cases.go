@@ -77,7 +77,7 @@ func allCases() []benchCase {
 		}},
 		{"retry", false, func(ctx context.Context, r *rig) error {
 			return r.scenario(ctx, row{Key: rowRetry, Title: "fails once, accepts after 1 s"}, scenario{
-				events: 1000, endpoints: 1, behavior: failsOnce, schedule: []string{"1s"},
+				events: 1000, endpoints: 1, behavior: fails(1), schedule: []string{"1s"},
 			})
 		}},
 		{"neighbor", false, neighborCase},

@@ -43,21 +43,25 @@ func noises() []noise {
 		},
 		{
 			row:     row{Key: rowFailing, Title: fmt.Sprintf("the same beside %d/s to one that fails each once", neighborRate)},
-			traffic: traffic{calls: neighborEvents, perSecond: neighborRate}, behavior: failsOnce, schedule: []string{"1s"},
+			traffic: traffic{calls: neighborEvents, perSecond: neighborRate}, behavior: fails(1), schedule: []string{"1s"},
 		},
 	}
 }
 
+// healthy is what is measured beside others.
+func healthy() scenario {
+	return scenario{events: neighborEvents, endpoints: 1, perSecond: neighborRate}
+}
+
 // neighborCase compares a healthy endpoint alone with the same beside an endpoint in trouble.
 func neighborCase(ctx context.Context, r *rig) error {
-	healthy := scenario{events: neighborEvents, endpoints: 1, perSecond: neighborRate}
-	err := r.scenario(ctx, row{Key: rowQuiet, Title: fmt.Sprintf("healthy endpoint, %d/s, alone", neighborRate)}, healthy)
+	err := r.scenario(ctx, row{Key: rowQuiet, Title: fmt.Sprintf("healthy endpoint, %d/s, alone", neighborRate)}, healthy())
 	if err != nil {
 		return err
 	}
 	for _, n := range noises() {
 		err := r.measure(ctx, n.row, func(ctx context.Context, share float64) (figures, error) {
-			return r.playBeside(ctx, &n, healthy, share)
+			return r.playBeside(ctx, &n, healthy(), share)
 		})
 		if err != nil {
 			return err
@@ -67,7 +71,7 @@ func neighborCase(ctx context.Context, r *rig) error {
 }
 
 // playBeside returns the figures of the healthy endpoint. Its tenant is not the noisy one's.
-func (r *rig) playBeside(ctx context.Context, n *noise, healthy scenario, share float64) (figures, error) {
+func (r *rig) playBeside(ctx context.Context, n *noise, own scenario, share float64) (figures, error) {
 	noisy, err := r.newTenant(ctx, n.schedule...)
 	if err != nil {
 		return nil, err
@@ -80,16 +84,8 @@ func (r *rig) playBeside(ctx context.Context, n *noise, healthy scenario, share 
 	if t.calls = r.opts.scaled(t.calls, share); n.batch > 0 {
 		t.calls = max(1, int(float64(n.calls)*r.opts.scale*share))
 	}
-	type result struct {
-		sent *sent
-		err  error
-	}
-	beside := make(chan result, 1)
-	go func() {
-		out, err := t.drive(ctx, r.api.publishing(noisy, n.batch))
-		beside <- result{out, err}
-	}()
-	f, err := r.play(ctx, healthy, share)
+	beside := t.driveAside(ctx, r.api.publishing(noisy, n.batch))
+	f, err := r.play(ctx, own, share)
 	other := <-beside
 	if err != nil {
 		return nil, err
@@ -97,9 +93,7 @@ func (r *rig) playBeside(ctx context.Context, n *noise, healthy scenario, share 
 	if other.err != nil {
 		return nil, fmt.Errorf("publish to the endpoint in trouble: %w", other.err)
 	}
-	for _, m := range []metric{cpuOf("waybill"), cpuOf("temporal"), cpuOf("postgres"), cpuOf(load)} {
-		delete(f, m) // both endpoints' together
-	}
+	f.dropCosts()
 	// Requests that still hang would disturb the next run, and the deliveries of the slow endpoint must all arrive too.
 	troubled[0].releaseHung()
 	if n.recover != nil {

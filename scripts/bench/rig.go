@@ -247,10 +247,15 @@ func (r *rig) processes() []measuredProcess {
 	return append(all, r.parts...)
 }
 
+// tenantID returns an id that no tenant has.
+func (r *rig) tenantID() string {
+	r.tenants++
+	return fmt.Sprintf("bench-%s-%d", r.tag, r.tenants)
+}
+
 // newTenant creates a tenant that nobody else has.
 func (r *rig) newTenant(ctx context.Context, schedule ...string) (string, error) {
-	r.tenants++
-	id := fmt.Sprintf("bench-%s-%d", r.tag, r.tenants)
+	id := r.tenantID()
 	// A Waybill that is started here is in express mode as a whole.
 	return id, r.api.createTenant(ctx, id, r.opts.url != "" && r.mode == modeExpress, schedule...)
 }

@@ -40,12 +40,14 @@ type behavior func(n int) (status int, after time.Duration)
 // accepts answers 200 at once.
 func accepts(int) (int, time.Duration) { return http.StatusOK, 0 }
 
-// failsOnce refuses each event once and then takes it.
-func failsOnce(n int) (int, time.Duration) {
-	if n == 1 {
-		return http.StatusInternalServerError, 0
+// fails refuses each event some times and then takes it.
+func fails(times int) behavior {
+	return func(n int) (int, time.Duration) {
+		if n <= times {
+			return http.StatusInternalServerError, 0
+		}
+		return http.StatusOK, 0
 	}
-	return http.StatusOK, 0
 }
 
 // answers gives the same status to everything.

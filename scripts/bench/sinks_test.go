@@ -42,7 +42,7 @@ func TestSinks(t *testing.T) {
 		require.NoError(t, err)
 		return s
 	}
-	steady, flaky, down, slow := add(accepts), add(failsOnce), add(answers(http.StatusTooManyRequests)), add(hangs(time.Hour))
+	steady, flaky, down, slow := add(accepts), add(fails(1)), add(answers(http.StatusTooManyRequests)), add(hangs(time.Hour))
 
 	before := time.Now()
 	require.Equal(t, 200, post(t.Context(), steady.url))

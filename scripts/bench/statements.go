@@ -13,6 +13,16 @@ import (
 func statementsOf(process string) metric { return metric("statements_" + process) }
 func commitsOf(process string) metric    { return metric("commits_" + process) }
 
+// dropCosts drops what was spent on more than the deliveries that were measured.
+func (f figures) dropCosts() {
+	delete(f, cpuOf(load))
+	for _, process := range systemProcesses() {
+		for _, m := range []metric{cpuOf(process), statementsOf(process), commitsOf(process)} {
+			delete(f, m)
+		}
+	}
+}
+
 // counter reads what Postgres has executed. What each event costs in statements does not waver with the machine. A nil counter counts
 // nothing.
 type counter struct{ db *sql.DB }

@@ -29,24 +29,16 @@ type window struct {
 // steadily publishes without a pause and measures windows one after the other, as many as there are to be runs.
 func (r *rig) steadily(ctx context.Context, info row, s steady) (*sent, error) {
 	info.Mode = r.mode
-	type result struct {
-		sent *sent
-		err  error
-	}
-	driven := make(chan result, 1)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	paced := &pacer{sinks: s.sinks, inFlight: s.inFlight, perSecond: s.perSecond, began: time.Now()}
-	go func() {
-		t := traffic{concurrency: s.concurrency, lasting: s.before + time.Duration(r.opts.runs)*s.window + lateWindow}
-		out, err := t.drive(ctx, paced.limit(s.call))
-		driven <- result{out, err}
-	}()
+	t := traffic{concurrency: s.concurrency, lasting: s.before + time.Duration(r.opts.runs)*s.window + lateWindow}
+	beside := t.driveAside(ctx, paced.limit(s.call))
 	windows, err := r.measureWindows(ctx, info.Title, s)
 	if err != nil {
 		stop(err)
 	}
-	end := <-driven
+	end := <-beside
 	if err := errors.Join(err, end.err); err != nil {
 		return nil, err
 	}

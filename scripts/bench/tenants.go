@@ -64,7 +64,7 @@ type noisyTenant struct {
 func tenantCases() []benchCase {
 	alone := row{Key: rowTenantQuiet, Title: fmt.Sprintf("a tenant at %d/s, alone", neighborRate)}
 	cases := []benchCase{{rowTenantQuiet, true, func(ctx context.Context, r *rig) error {
-		return r.scenario(ctx, alone, scenario{events: neighborEvents, endpoints: 1, perSecond: neighborRate})
+		return r.scenario(ctx, alone, healthy())
 	}}}
 	for _, d := range []din{
 		{row{Key: rowTenantFlood, Title: fmt.Sprintf("the same beside a tenant at %d/s", floodTimes*neighborRate)}, flooding, true},
@@ -115,15 +115,13 @@ func (r *rig) playAmid(ctx context.Context, d din, share float64) (figures, erro
 		defer close(over)
 		noisy.run(making)
 	}()
-	f, err := r.play(ctx, scenario{events: neighborEvents, endpoints: 1, perSecond: neighborRate}, share)
+	f, err := r.play(ctx, healthy(), share)
 	stop()
 	<-over
 	if err != nil {
 		return nil, err
 	}
-	for _, m := range []metric{cpuOf("waybill"), cpuOf("temporal"), cpuOf("postgres"), cpuOf(load)} {
-		delete(f, m) // both tenants' together
-	}
+	f.dropCosts()
 	return f, r.silence(ctx, noisy)
 }
 
@@ -223,8 +221,7 @@ func (w wideTenants) fanningOut(ctx context.Context, r *rig, _ float64) (*noisyT
 	if w[r.side] != nil {
 		return w[r.side], nil
 	}
-	r.tenants++
-	id, endpoints := fmt.Sprintf("bench-%s-%d", r.tag, r.tenants), r.opts.scaled(fanOutEndpoints, 1)
+	id, endpoints := r.tenantID(), r.opts.scaled(fanOutEndpoints, 1)
 	tenant := map[string]any{"id": id, "name": id, "dialect": "standard", "limits": map[string]any{"endpoints": endpoints}}
 	if err := r.api.call(ctx, http.MethodPost, "/v1/tenants", tenant, nil); err != nil {
 		return nil, err
@@ -270,7 +267,7 @@ func recovering(ctx context.Context, r *rig, share float64) (*noisyTenant, error
 		}
 		noisy.sinks = append(noisy.sinks, s)
 	}
-	failing, err := r.newEndpoints(ctx, id, 1, failsTwice)
+	failing, err := r.newEndpoints(ctx, id, 1, fails(2))
 	noisy.sinks = append(noisy.sinks, failing...)
 	noisy.run = func(ctx context.Context) {
 		for _, endpoint := range recovered {
@@ -282,12 +279,4 @@ func recovering(ctx context.Context, r *rig, share float64) (*noisyTenant, error
 		publishUntil(ctx, traffic{perSecond: retriedRate}, r.api.publisher(id))
 	}
 	return noisy, err
-}
-
-// failsTwice refuses each event twice and then takes it.
-func failsTwice(n int) (int, time.Duration) {
-	if n <= 2 {
-		return http.StatusInternalServerError, 0
-	}
-	return http.StatusOK, 0
 }

@@ -9,7 +9,7 @@ import (
 
 func TestReport_Total(t *testing.T) {
 	t.Parallel()
-	one, two := newSink(accepts), newSink(failsOnce)
+	one, two := newSink(accepts), newSink(fails(1))
 	first, second := eventID{1}, eventID{2}
 	s := &sent{events: []published{{event: first}, {event: second}}}
 	for _, arrival := range []struct {

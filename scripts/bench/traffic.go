@@ -69,6 +69,22 @@ func (t traffic) drive(ctx context.Context, call publish) (*sent, error) {
 	return out, nil
 }
 
+// driven is what drive returned.
+type driven struct {
+	sent *sent
+	err  error
+}
+
+// driveAside makes the calls while something else is done.
+func (t traffic) driveAside(ctx context.Context, call publish) <-chan driven {
+	done := make(chan driven, 1)
+	go func() {
+		out, err := t.drive(ctx, call)
+		done <- driven{out, err}
+	}()
+	return done
+}
+
 func (t traffic) inLoop(ctx context.Context, one func()) {
 	var workers sync.WaitGroup
 	began := time.Now()

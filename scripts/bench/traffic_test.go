@@ -72,7 +72,7 @@ func TestSent_Delivering(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
 	at := func(ms int) time.Time { return began.Add(time.Duration(ms) * time.Millisecond) }
-	one, two := newSink(accepts), newSink(failsOnce)
+	one, two := newSink(accepts), newSink(fails(1))
 	first, second := eventID{1}, eventID{2}
 	s := &sent{began: began, events: []published{{first, at(0), at(10)}, {second, at(100), at(500)}}}
 
