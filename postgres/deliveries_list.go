@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/lib/pq"
 
@@ -14,8 +13,6 @@ import (
 // listedColumns are those that a list of deliveries shows, once they have been selected as deliveryColumns.
 const listedColumns = storedColumns + `, queued`
 
-const selectStoredAt = `SELECT created_at FROM events WHERE id = $1`
-
 // Deliveries implements store.Deliveries.
 func (s *Store) Deliveries(ctx context.Context, tenant string, f store.DeliveryFilter) (*store.Part[webhook.Delivery], error) {
 	after, err := pageAfter[webhook.DeliveryID](f.Page)
@@ -25,7 +22,6 @@ func (s *Store) Deliveries(ctx context.Context, tenant string, f store.DeliveryF
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	var key webhook.EventKey
-	var storedAt time.Time
 	if f.EventID != "" {
 		key, err = findEventKey(ctx, s.db, tenant, f.EventID)
 		if webhook.ErrorCode(err) == webhook.CodeNotFound {
@@ -34,11 +30,6 @@ func (s *Store) Deliveries(ctx context.Context, tenant string, f store.DeliveryF
 		if err != nil {
 			return nil, failed("find an event", err)
 		}
-		stored, err := hotRows[time.Time](ctx, s, selectStoredAt, key)
-		if err != nil || len(stored) == 0 {
-			return &store.Part[webhook.Delivery]{}, failed("find an event", err)
-		}
-		storedAt = stored[0]
 	}
 	var among []webhook.EndpointID
 	if f.Within != nil {
@@ -46,7 +37,7 @@ func (s *Store) Deliveries(ctx context.Context, tenant string, f store.DeliveryF
 			return &store.Part[webhook.Delivery]{}, err
 		}
 	}
-	query, args := listQuery(tenant, key, storedAt, f, among, after)
+	query, args := listQuery(tenant, key, f, among, after)
 	type row struct {
 		deliveryRow
 		found
@@ -59,10 +50,9 @@ func (s *Store) Deliveries(ctx context.Context, tenant string, f store.DeliveryF
 }
 
 // listQuery returns the query of a list and its arguments. The filter decides on the indexes, and the conditions are written
-// so that no other index can serve. key and storedAt are those of the event, if it is of one. among are the endpoints that it is confined
-// to; nil: all.
-func listQuery(tenant string, key webhook.EventKey, storedAt time.Time, f store.DeliveryFilter, among []webhook.EndpointID, after webhook.DeliveryID) (string, []any) {
-	l := deliveryList{tenant: tenant, key: key, storedAt: storedAt, left: f, among: among}
+// so that no other index can serve. among are the endpoints that it is confined to; nil: all.
+func listQuery(tenant string, key webhook.EventKey, f store.DeliveryFilter, among []webhook.EndpointID, after webhook.DeliveryID) (string, []any) {
+	l := deliveryList{tenant: tenant, key: key, left: f, among: among}
 	from := l.sources()
 	if !after.IsZero() {
 		l.and("id < %s", after)
@@ -83,9 +73,8 @@ func listQuery(tenant string, key webhook.EventKey, storedAt time.Time, f store.
 // deliveryList makes the query of a list.
 type deliveryList struct {
 	where
-	tenant   string
-	key      webhook.EventKey
-	storedAt time.Time
+	tenant string
+	key    webhook.EventKey
 	// left is what the sources chosen so far do not serve.
 	left store.DeliveryFilter
 	// among are the endpoints that the list is confined to; nil: all.
@@ -138,16 +127,10 @@ func (l *deliveryList) source(condition string, values ...any) string {
 	return deliveryColumns + " FROM deliveries WHERE " + l.take()
 }
 
-// ofEvent is the source of one event: deliveries_by_event, which is not in the order of ids. OFFSET 0 keeps the planner from
-// reading another index in that order.
+// ofEvent is the source of one event: deliveries_by_event, which is not in the order of ids.
 func (l *deliveryList) ofEvent() string {
-	from, until := l.storedAt, l.key.Time()
-	if from.After(until) {
-		from, until = until, from
-	}
-	low, high := idFloor(from.AddDate(0, 0, -1)), idFloor(until.AddDate(0, 0, 1))
-	l.and("event_key = %s AND tenant_id || '' = %s AND (id >= %s AND id < %s OR id = %s)", l.key, l.tenant, low, high, low) // as ofStored
-	return listedColumns + " FROM (SELECT " + deliveryColumns + " FROM deliveries WHERE " + l.take() + " OFFSET 0) AS of_event WHERE true"
+	l.and("stored.key = %s AND tenant_id || '' = %s", l.key, l.tenant)
+	return listedColumns + " FROM (SELECT " + deliveryColumns + " FROM " + storedDeliveries + " WHERE " + l.take() + ") AS of_event WHERE true"
 }
 
 // ofEndpoint is the source of an endpoint, narrowed by the condition of a partial index. That the endpoint is the tenant's is

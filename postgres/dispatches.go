@@ -40,18 +40,15 @@ const (
 		FROM unnest($1::uuid[]) AS claimed (event_key) JOIN events e ON e.id = claimed.event_key JOIN tenants t ON t.id = e.tenant_id
 		ORDER BY e.id`
 
-	// dispatchDeliveriesAnywhere is selectDispatchDeliveries that looks into every month.
-	dispatchDeliveriesAnywhere = `
-		WITH d AS MATERIALIZED (
-			SELECT d.event_key, d.id, d.endpoint_id
-			FROM unnest($1::uuid[]) AS claimed (key) JOIN deliveries d ON d.event_key = claimed.key
-		)
-		SELECT d.event_key, d.id, d.endpoint_id, e.retry FROM d JOIN endpoints e ON e.id = d.endpoint_id ORDER BY d.id`
+	// selectDispatchDeliveries looks where the deliveries of an event should be, and dispatchDeliveriesAnywhere into every month.
+	selectDispatchDeliveries = claimedBegin + `JOIN ` + storedEvents + ` ON stored.key = claimed.key` + deliveriesOfStored + claimedEnd
 
-	selectDispatchDeliveries = `
+	dispatchDeliveriesAnywhere = claimedBegin + `JOIN deliveries d ON d.event_key = claimed.key` + claimedEnd
+
+	claimedBegin = `
 		WITH d AS MATERIALIZED (
-			SELECT d.event_key, d.id, d.endpoint_id
-			FROM unnest($1::uuid[]) AS claimed (key) JOIN ` + storedEvents + ` ON stored.key = claimed.key` + deliveriesOfStored + `
+			SELECT d.event_key, d.id, d.endpoint_id FROM unnest($1::uuid[]) AS claimed (key) `
+	claimedEnd = `
 		)
 		SELECT d.event_key, d.id, d.endpoint_id, e.retry FROM d JOIN endpoints e ON e.id = d.endpoint_id ORDER BY d.id`
 

@@ -80,7 +80,7 @@ func ListQuery(f store.DeliveryFilter) (string, []any) {
 	_ = after.UnmarshalText([]byte(f.Page.After))
 	var key webhook.EventKey
 	_ = key.UnmarshalText([]byte(f.EventID))
-	return listQuery("acme", key, key.Time(), f, nil, after)
+	return listQuery("acme", key, f, nil, after)
 }
 
 // EventsQuery returns the query of a list of events of the tenant acme, and its arguments.
@@ -251,7 +251,7 @@ var LogStatements = map[string]string{
 	"erase an event": eraseEvent, "cancel of an erased event": cancelErased, "answers of an erased event": eraseAnswers,
 	"deliveries of an erased tenant": lockDeliveriesOf, "events of an erased tenant": lockEventsOf,
 	"erase attempts": erasedWithDeliveries[0], "erase deliveries": erasedWithDeliveries[1], "erase events": erasedWithEvents[2],
-	"mentions of an erased tenant": selectMentions, "stored at": selectStoredAt, "deliveries astray": dispatchDeliveriesAnywhere,
+	"mentions of an erased tenant": selectMentions, "deliveries astray": dispatchDeliveriesAnywhere,
 }
 
 // ClaimQuery returns the statement that claims what an endpoint of acme has queued, and its arguments.

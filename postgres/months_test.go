@@ -137,7 +137,6 @@ func (b *bundle) monthsCases(endpoint webhook.EndpointID, event webhook.EventKey
 		"recorded attempt":       one(hot["recorded attempt"], delivery, 1),
 		"attempts of deliveries": one(log["attempts of deliveries"], deliveries),
 		"deliveries astray":      every("it is the search for what a wrong clock led astray", log["deliveries astray"], events),
-		"stored at":              one(log["stored at"], event),
 		"test secret":            one(log["test secret"], event, "x"),
 		"retry a dispatch":       one(log["retry a dispatch"], event),
 		"lost dispatches":        one(log["lost dispatches"]),
