@@ -56,6 +56,15 @@ func calls(ctx context.Context, s *postgres.Store, d webhook.ReceiptDelivery) ma
 	}
 }
 
+// prepareCalls makes every call, so that its connections and its prepared statements are there.
+func prepareCalls(ctx context.Context, s *postgres.Store, d webhook.ReceiptDelivery) {
+	for range 2 {
+		for _, call := range calls(ctx, s, d) {
+			_ = call()
+		}
+	}
+}
+
 // A database that takes what it is sent and answers nothing: every call ends at Options.Timeout and the 2 s of the request to
 // cancel, however many connections the pool has, and whether they are there or are to be made.
 func TestStore_DatabaseHangs(t *testing.T) {
@@ -64,22 +73,14 @@ func TestStore_DatabaseHangs(t *testing.T) {
 	b.tenant("acme")
 	b.endpoint("acme")
 	d := b.delivery()
-	u, err := url.Parse(b.opts.URL)
-	require.NoError(t, err)
-	p := newProxy(t, u.Host)
+	p, o := b.proxied(t)
 	p.start(t)
-	o := b.opts
-	u.Host = p.address
-	o.URL, o.Timeout = u.String(), time.Second
+	o.Timeout = time.Second
 	const most = 3*time.Second + 500*time.Millisecond // Timeout, the time to cancel, and that of a busy machine
 	for round := range 2 {
 		s := postgrestest.Open(t, o)
 		if round == 0 { // with connections and prepared statements
-			for range 2 {
-				for _, call := range calls(t.Context(), s, d) {
-					_ = call()
-				}
-			}
+			prepareCalls(t.Context(), s, d)
 		}
 		resume := p.hang()
 		type ended struct {

@@ -3,7 +3,6 @@ package postgres_test
 import (
 	"bytes"
 	"encoding/binary"
-	"net/url"
 	"testing"
 
 	"github.com/google/uuid"
@@ -45,19 +44,11 @@ func TestStore_StandbyDoesNotConfirm(t *testing.T) {
 	b.tenant("acme")
 	b.endpoint("acme")
 	d := b.delivery()
-	u, err := url.Parse(b.opts.URL)
-	require.NoError(t, err)
-	p := newProxy(t, u.Host)
+	p, o := b.proxied(t)
 	p.start(t)
-	o := b.opts
-	u.Host = p.address
-	o.URL, o.MaxConns = u.String(), 4
+	o.MaxConns = 4
 	s := postgrestest.Open(t, o)
-	for range 2 { // prepares the statements
-		for _, call := range calls(t.Context(), s, d) {
-			_ = call()
-		}
-	}
+	prepareCalls(t.Context(), s, d)
 	told := len(b.accepted)
 	committed := []byte("C\x00\x00\x00\x0bCOMMIT\x00")
 	ended := []byte("Z\x00\x00\x00\x05I") // the end of what was no part of a transaction
@@ -73,6 +64,6 @@ func TestStore_StandbyDoesNotConfirm(t *testing.T) {
 	require.Len(t, b.accepted, told, "no workflow is started")
 	p.change(nil)
 	id := uuid.NewString()
-	_, err = s.Accept(t.Context(), publication("acme", id))
+	_, err := s.Accept(t.Context(), publication("acme", id))
 	require.NoError(t, err, "the connections go on")
 }

@@ -152,17 +152,24 @@ func (p *proxy) stop() {
 	p.closeConns()
 }
 
+// proxied returns a proxy in front of the database that is not started, and options that lead through it.
+func (b *bundle) proxied(t *testing.T) (*proxy, postgres.Options) {
+	t.Helper()
+	u, err := url.Parse(b.opts.URL)
+	require.NoError(t, err)
+	p := newProxy(t, u.Host)
+	u.Host = p.address
+	o := b.opts
+	o.URL = u.String()
+	return p, o
+}
+
 func TestStore_LivesWhileTheDatabaseIsAway(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.tenant("acme")
 	b.endpoint("acme")
-	u, err := url.Parse(b.opts.URL)
-	require.NoError(t, err)
-	p := newProxy(t, u.Host)
-	o := b.opts
-	u.Host = p.address
-	o.URL = u.String()
+	p, o := b.proxied(t)
 	s := postgrestest.Open(t, o)
 
 	use := func() error {

@@ -115,8 +115,11 @@ func NewDispatcher(o DispatcherOptions) *Dispatcher {
 // Full reports whether a new event should be left to the relay, because starts fail or its tenant's events arrive faster than they are
 // dispatched.
 func (d *Dispatcher) Full(e *store.Dispatch) bool {
-	return d.down.Load() && !d.express.takes(e) || !d.lineOf(e).hasRoom(e.TenantID)
+	return d.fails(e) || !d.lineOf(e).hasRoom(e.TenantID)
 }
+
+// fails reports whether an event needs a start, and starts fail.
+func (d *Dispatcher) fails(e *store.Dispatch) bool { return d.down.Load() && !d.express.takes(e) }
 
 // lineOf returns where an event waits.
 func (d *Dispatcher) lineOf(e *store.Dispatch) *waiting {
@@ -144,7 +147,7 @@ func (d *Dispatcher) crowded() []string {
 func (d *Dispatcher) Offer(events []store.Dispatch) {
 	for i := range events {
 		e := &events[i]
-		if d.down.Load() && !d.express.takes(e) || !d.lineOf(e).offer(e) {
+		if d.fails(e) || !d.lineOf(e).offer(e) {
 			select {
 			case d.outcomes <- outcome{key: e.EventKey}:
 			default: // the lease expires, and then the relay finds the event

@@ -171,14 +171,19 @@ func of(tenant string, e store.Dispatch) store.Dispatch {
 	return e
 }
 
+// crowd offers more events of a tenant than it has room for, and lets none start.
+func (b *bundle) crowd(tenant string) {
+	b.starter.gate = make(chan struct{})
+	for n := range 600 {
+		b.dispatcher.Offer([]store.Dispatch{of(tenant, event(n, 1))})
+	}
+}
+
 // A tenant that publishes faster than its events start has its own left to the relay. What others publish is started in turn.
 func TestDispatcher_TenantsTakeTurns(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.starter.gate = make(chan struct{})
-	for n := range 600 {
-		b.dispatcher.Offer([]store.Dispatch{of("noisy", event(n, 1))})
-	}
+	b.crowd("noisy")
 	noisy, quiet := of("noisy", event(1, 1)), of("quiet", event(1000, 1))
 	require.True(t, b.dispatcher.Full(&noisy))
 	require.False(t, b.dispatcher.Full(&quiet), "for others there is room")
@@ -211,10 +216,7 @@ func count(in []string, what string) (n int) {
 func TestRelay_PassesOverTheCrowded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.starter.gate = make(chan struct{})
-	for n := range 600 {
-		b.dispatcher.Offer([]store.Dispatch{of("noisy", event(n, 1))})
-	}
+	b.crowd("noisy")
 	b.dispatches.mu.Lock()
 	for n := range 300 {
 		b.dispatches.waiting = append(b.dispatches.waiting, of("noisy", event(1000+n, 1)))
