@@ -11,8 +11,9 @@ const (
 	floorOne  = "floor/one"
 	floorTen  = "floor/ten"
 	floorRate = "floor/rate"
-	// The floor while closed workflows are kept, and while as many are deleted as start.
+	// The floor while closed workflows are kept, the same at half the rate, and then while as many are deleted as start.
 	floorKeeping  = "floor/retention/keeping"
+	floorHalf     = "floor/retention/half"
 	floorDeleting = "floor/retention/deleting"
 
 	rowOne          = "one"
@@ -35,6 +36,7 @@ const (
 	rowSomeWaiting  = "backlog/some"
 	rowManyWaiting  = "backlog/many"
 	rowKeeping      = "retention/keeping"
+	rowHalf         = "retention/half"
 	rowDeleting     = "retention/deleting"
 )
 

@@ -17,18 +17,18 @@ const (
 	steadyWarmUp = 10 * time.Second
 	// steadyWindow is what figures are taken of.
 	steadyWindow = 20 * time.Second
-	// deletingShare is the rate at which workflows start while others are deleted, of the rate without: above the target. At more than what
-	// it can keep up with the server puts deletions off as long as it can, and the figures would be those of a database that grows.
-	deletingShare = 0.8
+	// pacedShare is the rate at which workflows start while others are deleted, of the rate at which they can without. The server puts
+	// deletions off while there is anything else to do, so that at full load hardly one is made and the database grows.
+	pacedShare = 0.5
 	// steadyInFlight is enough that no part waits for work, and little that waits in line.
 	steadyInFlight   = 128
 	steadyPublishers = 4
 
 	// retentionConfig lets a namespace keep closed workflows for less than the hour that is the least. The server's cache holds them for
-	// some 15 s, so that deleting one reads it from the database, as it does after days.
+	// some 20 s, so that deleting one reads it from the database, as it does after days.
 	retentionConfig = `
 history.hostLevelCacheMaxSize:
-  - value: 2500
+  - value: 5000
 system.namespaceMinRetentionLocal:
   - value: 1s
 history.retentionTimerJitterDuration:
@@ -45,16 +45,19 @@ type lifetime struct {
 	kept time.Duration
 	// before passes before the figures are taken.
 	before     time.Duration
+	paced      bool
 	floor, own string
 }
 
-// lifetimes are the usual one, at which nothing is deleted meanwhile, and one so short that as many are deleted as start.
+// lifetimes are the usual one, at which nothing is deleted meanwhile, as fast as it goes and at half of that, and one so short that as many
+// are deleted as start.
 func (o *options) lifetimes() []lifetime {
 	brief := max(time.Duration(float64(keptFor)*min(o.scale, 1)), retentionJitter)
 	warmUp := time.Duration(float64(steadyWarmUp) * min(o.scale, 1))
 	return []lifetime{
 		{name: "keeping", kept: stack.ClosedFor, before: warmUp, floor: floorKeeping, own: rowKeeping},
-		{name: "deleting", kept: brief, before: brief + retentionJitter + warmUp, floor: floorDeleting, own: rowDeleting},
+		{name: "half", kept: stack.ClosedFor, before: warmUp, paced: true, floor: floorHalf, own: rowHalf},
+		{name: "deleting", kept: brief, before: brief + retentionJitter + warmUp, paced: true, floor: floorDeleting, own: rowDeleting},
 	}
 }
 
@@ -62,8 +65,8 @@ func (o *options) steadyWindow() time.Duration {
 	return max(time.Duration(float64(steadyWindow)*min(o.scale, 1)), time.Second)
 }
 
-// retentionCase compares the throughput while closed workflows are kept with that while as many are deleted as start, which is what an
-// installation does from the day on at which its namespace's retention ends.
+// retentionCase compares what an event costs while closed workflows are kept with what it costs while as many are deleted as start, which is
+// what an installation does from the day on at which its namespace's retention ends.
 func retentionCase(ctx context.Context, r *rig) error {
 	if r.mode != modeWorkflow {
 		return nil // in express mode there is hardly a workflow to delete
@@ -109,7 +112,7 @@ func (r *rig) playRetention(ctx context.Context, l lifetime) error {
 	if err != nil {
 		return err
 	}
-	info := row{Key: l.own, Title: "one endpoint, " + l.name + " what closed", Floor: l.floor}
+	info := row{Key: l.own, Title: "one endpoint, " + l.title(), Floor: l.floor}
 	out, err := r.steadily(ctx, info, steady{
 		call: r.api.publisher(tenant), sinks: sinks, concurrency: steadyPublishers, inFlight: steadyInFlight,
 		lifetime: l, perSecond: r.paceOf(l, rowKeeping), window: r.opts.steadyWindow(),
@@ -149,20 +152,32 @@ func (r *rig) playFloorRetention(ctx context.Context, namespace string, l lifeti
 		return err
 	}
 	sinks := []*sink{one}
-	_, err = r.steadily(ctx, row{Key: l.floor, Title: "floor: one POST, " + l.name + " what closed"}, steady{
+	_, err = r.steadily(ctx, row{Key: l.floor, Title: "floor: one POST, " + l.title()}, steady{
 		call: f.starter(sinks), sinks: sinks, concurrency: starts, inFlight: steadyInFlight,
 		lifetime: l, perSecond: r.paceOf(l, floorKeeping), window: r.opts.steadyWindow(),
 	})
 	return err
 }
 
-// paceOf returns how fast workflows start while others are deleted, 0 for as fast as they can while none is.
+// title says for a person what becomes of closed workflows.
+func (l lifetime) title() string {
+	title := "what closed is kept"
+	if l.own == rowDeleting {
+		title = "what closed is deleted"
+	}
+	if l.paced {
+		title += fmt.Sprintf(", at %v of the rate", pacedShare)
+	}
+	return title
+}
+
+// paceOf returns how fast workflows start, 0 for as fast as they can.
 func (r *rig) paceOf(l lifetime, keeping string) float64 {
-	if l.own == rowKeeping {
+	if !l.paced {
 		return 0
 	}
 	rate, _ := r.report.find(r.mode, keeping, delivered)
-	return deletingShare * rate
+	return pacedShare * rate
 }
 
 // deletions is how many workflows Temporal has deleted so far, as Postgres tells it a second later.
