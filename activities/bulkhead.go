@@ -35,7 +35,7 @@ func (*fullError) Error() string { return errFull.Error() }
 func (*fullError) Unwrap() error { return errFull }
 
 // bulkhead keeps each endpoint of this process from taking more than its share: it counts the attempts in flight per lane,
-// and remembers which endpoints are slow. An endpoint that is healthy and idle takes no memory.
+// and remembers which endpoints are slow. An endpoint that is healthy and idle takes no memory, or a minute later none.
 type bulkhead struct {
 	limits map[Lane]laneLimit
 	now    func() time.Time
@@ -129,7 +129,7 @@ func (b *bulkhead) giveUp(s *slot) (*fullError, bool) {
 }
 
 func (b *bulkhead) add(id webhook.EndpointID) *compartment {
-	c := &compartment{taken: map[*slot]struct{}{}, free: map[Lane]int{}, waiting: map[Lane][]*slot{}}
+	c := &compartment{taken: map[*slot]struct{}{}, free: map[Lane]int{}, waiting: map[Lane][]*slot{}, allowed: firstAllowed}
 	for lane, limit := range b.limits {
 		c.free[lane] = limit.slots
 	}
@@ -137,7 +137,7 @@ func (b *bulkhead) add(id webhook.EndpointID) *compartment {
 	return c
 }
 
-// sweep forgets slow endpoints to which nothing was sent for slowMemory.
+// sweep forgets slow endpoints to which nothing was sent for slowMemory, and those whose Room nobody asks for any more.
 func (b *bulkhead) sweep(now time.Time) {
 	b.swept = now
 	for id, c := range b.endpoints {

@@ -196,3 +196,44 @@ func refused(t *testing.T, b *bulkhead, id webhook.EndpointID) {
 	_, err := b.enter(t.Context(), id, LaneFast)
 	require.ErrorIs(t, err, errFull)
 }
+
+// An endpoint has little room until it answers, and as little after a timeout.
+func TestRoom(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 5, 27, 0, 0, 0, 0, time.UTC)
+	b := newBulkhead(laneLimit{12, 0, 5}, laneLimit{4, 0, 5}, func() time.Time { return now })
+	a := &Activities{bulkhead: b}
+	require.Equal(t, 8, Room(a, oneEndpoint))
+	var slots []*slot
+	for range 8 {
+		slots = append(slots, entered(t, b, oneEndpoint, LaneFast))
+	}
+	require.Zero(t, Room(a, oneEndpoint))
+	require.Equal(t, 8, Room(a, otherEndpoint))
+	slots[0].answered(quick)
+	require.Equal(t, 1, Room(a, oneEndpoint), "the answer makes room")
+	slots[0].leave()
+	require.Equal(t, 2, Room(a, oneEndpoint))
+	for range 20 {
+		slots[1].answered(quick)
+	}
+	require.Equal(t, 12-7, Room(a, oneEndpoint), "for as many as there are slots")
+	slots[2].answered(&Response{ErrorClass: webhook.ErrorTimeout})
+	require.Equal(t, 8-7, Room(a, oneEndpoint))
+
+	require.Zero(t, RetryAfter(a, []webhook.EndpointID{oneEndpoint}), "it is slow and has room")
+	isolated := entered(t, b, oneEndpoint, LaneIsolated)
+	require.Positive(t, RetryAfter(a, []webhook.EndpointID{oneEndpoint}), "it has slots, and no room")
+	slots[3].answered(quick)
+	require.Equal(t, 9-7, Room(a, oneEndpoint), "it answers again, whatever else hangs")
+	isolated.leave()
+	for _, s := range slots[1:] {
+		s.answered(quick)
+		s.leave()
+	}
+	require.Equal(t, 12, Room(a, oneEndpoint), "what it has gained stays while it is asked for")
+	now = now.Add(2 * sweepInterval)
+	entered(t, b, otherEndpoint, LaneFast).leave()
+	require.Empty(t, b.endpoints)
+	require.Equal(t, 8, Room(a, oneEndpoint), "what is healthy and idle begins anew")
+}

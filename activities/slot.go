@@ -33,6 +33,9 @@ type compartment struct {
 	waiting map[Lane][]*slot
 	slow    bool
 	since   time.Time // of the last change of slow
+	// allowed is how many attempts may be under way before more events are started, and asked when Room was called last.
+	allowed int
+	asked   time.Time
 	bookings
 }
 
@@ -52,6 +55,10 @@ func (s *slot) answered(r *Response) {
 	c := s.b.endpoints[s.id]
 	s.sent = time.Time{}
 	c.slow, c.since = slow, s.b.now()
+	c.allowed = min(c.allowed+1, max(firstAllowed, s.b.limits[LaneFast].slots))
+	if r.ErrorClass == webhook.ErrorTimeout {
+		c.allowed = firstAllowed
+	}
 	c.took(r.Duration)
 }
 
@@ -95,7 +102,7 @@ func (c *compartment) isSlow(now time.Time) bool {
 
 // idle reports whether there is nothing to remember.
 func (c *compartment) idle(now time.Time) bool {
-	remembered := c.slow && now.Sub(c.since) < slowMemory
+	remembered := c.slow && now.Sub(c.since) < slowMemory || now.Sub(c.asked) < roomMemory
 	return len(c.taken) == 0 && !remembered
 }
 

@@ -18,11 +18,35 @@ type Lines[T any] struct {
 
 type line[T any] struct {
 	tenant string
-	items  []T
+	// returned come before items.
+	returned, items []T
 }
+
+// first returns the queue that has the first item of a line, and len how many it has in all.
+func (o *line[T]) first() *[]T {
+	if len(o.returned) > 0 {
+		return &o.returned
+	}
+	return &o.items
+}
+
+func (o *line[T]) len() int { return len(o.returned) + len(o.items) }
 
 // Add puts an item at the end of a tenant's line. A line that was empty has the last turn.
 func (l *Lines[T]) Add(tenant string, item T) {
+	one := l.line(tenant)
+	one.items = append(one.items, item)
+	l.all++
+}
+
+// Return puts an item back that was taken: before those of its line that were not, and behind those that came back earlier.
+func (l *Lines[T]) Return(tenant string, item T) {
+	one := l.line(tenant)
+	one.returned = append(one.returned, item)
+	l.all++
+}
+
+func (l *Lines[T]) line(tenant string) *line[T] {
 	one := l.byTenant[tenant]
 	if one == nil {
 		one = &line[T]{tenant: tenant}
@@ -32,20 +56,20 @@ func (l *Lines[T]) Add(tenant string, item T) {
 		l.byTenant[tenant] = one
 		l.turns = append(l.turns, one)
 	}
-	one.items = append(one.items, item)
-	l.all++
+	return one
 }
 
-// Next takes the item whose turn it is. may, unless it is nil, tells which tenants may have a turn; the others keep theirs. ok is false
-// when nothing waits that may be taken.
-func (l *Lines[T]) Next(may func(tenant string) bool) (item T, ok bool) {
+// Next takes the item whose turn it is. may, unless it is nil, tells whether a tenant may have its turn, which is for the item given; the
+// others keep theirs. ok is false when nothing waits that may be taken.
+func (l *Lines[T]) Next(may func(tenant string, item T) bool) (item T, ok bool) {
 	for i, one := range l.turns {
-		if may != nil && !may(one.tenant) {
+		queue := one.first()
+		if may != nil && !may(one.tenant, (*queue)[0]) {
 			continue
 		}
 		var none T
-		item, one.items[0] = one.items[0], none // none, so that what was taken is not kept
-		one.items = one.items[1:]
+		item, (*queue)[0] = (*queue)[0], none // none, so that what was taken is not kept
+		*queue = (*queue)[1:]
 		l.all--
 		l.turnTaken(i)
 		return item, true
@@ -59,7 +83,7 @@ func (l *Lines[T]) turnTaken(i int) {
 	copy(l.turns[1:i+1], l.turns[:i]) // those that were passed over keep their turn
 	l.turns[0] = nil
 	l.turns = l.turns[1:]
-	if len(one.items) > 0 {
+	if one.len() > 0 {
 		l.turns = append(l.turns, one)
 		return
 	}
@@ -72,7 +96,7 @@ func (l *Lines[T]) Len() int { return l.all }
 // Of returns how many items of a tenant wait.
 func (l *Lines[T]) Of(tenant string) int {
 	if one := l.byTenant[tenant]; one != nil {
-		return len(one.items)
+		return one.len()
 	}
 	return 0
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // takeAll takes what may be taken, in order.
-func takeAll(l *turns.Lines[string], may func(string) bool) (taken []string) {
+func takeAll(l *turns.Lines[string], may func(string, string) bool) (taken []string) {
 	for {
 		item, ok := l.Next(may)
 		if !ok {
@@ -49,10 +49,24 @@ func TestLines_PassOver(t *testing.T) {
 		l.Add(tenant, tenant+"0")
 		l.Add(tenant, tenant+"1")
 	}
-	notA := func(tenant string) bool { return tenant != "a" }
-	require.Equal(t, []string{"b0", "c0", "b1", "c1"}, takeAll(&l, notA))
+	mostlyNotA := func(tenant, item string) bool { return tenant != "a" || item == "a0" }
+	require.Equal(t, []string{"a0", "b0", "c0", "b1", "c1"}, takeAll(&l, mostlyNotA))
 	l.Add("b", "b2")
-	require.Equal(t, []string{"a0", "b2", "a1"}, takeAll(&l, nil))
+	require.Equal(t, []string{"a1", "b2"}, takeAll(&l, nil))
+}
+
+// What comes back is the first of its line, in the order in which it came back, and has no turn before others.
+func TestLines_Return(t *testing.T) {
+	t.Parallel()
+	var l turns.Lines[string]
+	l.Add("b", "b0")
+	l.Return("a", "a0")
+	l.Add("a", "a2")
+	l.Return("a", "a1")
+	require.Equal(t, 4, l.Len())
+	require.Equal(t, 3, l.Of("a"))
+	require.Equal(t, []string{"b0", "a0", "a1", "a2"}, takeAll(&l, nil))
+	require.Zero(t, l.Len())
 }
 
 func TestFits(t *testing.T) {

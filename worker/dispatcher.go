@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,8 +21,9 @@ import (
 
 // Limits of the dispatcher.
 const (
-	// DefaultStarts is how many starts are in flight at most. A start that misses its eager slot costs three times as much,
-	// so a few are better than many. One would be too few, because attempts that run at the same time share transactions.
+	// DefaultStarts is how many starts are in flight at most. A start that misses its eager slot costs three times as much, and each takes as
+	// long as all of them, other tenants' too, so a few are better than many. One would be too few, because attempts that run at the same
+	// time share transactions. An installation whose Temporal is far away needs more.
 	DefaultStarts = 32
 	// startTimeout is below every lease, so that an event is not started by two processes at once.
 	startTimeout = 5 * time.Second
@@ -44,8 +46,8 @@ type Dispatcher struct {
 	failpoint  func(name string)
 	log        *slog.Logger
 
-	// starting are the events that wait for the start of their workflow. Those of express mode wait in its lines.
-	starting *waiting
+	// starting are the events that wait for the start of their workflow, or for room at their endpoint. Those of express mode wait in its lines.
+	starting *lines
 	// leftovers are events that express mode did not settle, and attempting makes the attempts of those that are in it.
 	leftovers  chan leftover
 	attempting sync.WaitGroup
@@ -72,6 +74,8 @@ type DispatcherOptions struct {
 	// RetryAfter returns how long an event to these endpoints should wait, because all of them are slow and busy; nil: no
 	// event waits.
 	RetryAfter func([]webhook.EndpointID) time.Duration
+	// Room returns how many more events to an endpoint may be started now; nil: as many as there are.
+	Room func(webhook.EndpointID) int
 	// Failpoint is called at "after-claim" of the relay, and at "after-start" and "express-after-post" before the dispatch is
 	// deleted, for tests that kill the process there.
 	Failpoint func(name string)
@@ -87,6 +91,9 @@ func (o *DispatcherOptions) setDefaults() {
 	if o.RetryAfter == nil {
 		o.RetryAfter = func([]webhook.EndpointID) time.Duration { return 0 }
 	}
+	if o.Room == nil {
+		o.Room = func(webhook.EndpointID) int { return math.MaxInt }
+	}
 	if o.Failpoint == nil {
 		o.Failpoint = func(string) {}
 	}
@@ -99,7 +106,7 @@ func NewDispatcher(o DispatcherOptions) *Dispatcher {
 		dispatches: o.Dispatches, starter: o.Starter, dialects: o.Dialects, express: o.Express, retryAfter: o.RetryAfter, failpoint: o.Failpoint, log: o.Logger,
 		tracer:   o.Tracer,
 		slots:    make(chan struct{}, o.Starts),
-		starting: newWaiting(), outcomes: make(chan outcome, channelSize),
+		starting: newLines(math.MaxInt, noRoom(o.Room)), outcomes: make(chan outcome, channelSize),
 		leftovers: make(chan leftover, channelSize),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "waybill_dispatches_refused_total",
@@ -126,7 +133,7 @@ func (d *Dispatcher) lineOf(e *store.Dispatch) *waiting {
 	if d.express.takes(e) {
 		return d.express.lines.waiting
 	}
-	return d.starting
+	return d.starting.waiting
 }
 
 // isFull reports whether nobody's events have room.
@@ -173,6 +180,7 @@ func (d *Dispatcher) Run(ctx context.Context) {
 	for range cap(d.slots) {
 		working.Go(func() { d.work(ctx) })
 	}
+	working.Go(func() { d.tendLines(ctx) })
 	stop := make(chan struct{})
 	writing.Go(func() { d.writeOutcomes(stop) })
 	working.Wait()
@@ -201,9 +209,10 @@ func (d *Dispatcher) work(ctx context.Context) {
 		if !ok {
 			return
 		}
-		if err := safely(d.log, func() error { d.dispatch(ctx, &e); return nil }); err != nil {
-			d.outcomes <- d.refuse(&e, fault{err: err})
+		if err := safely(d.log, func() error { d.dispatch(ctx, e); return nil }); err != nil {
+			d.outcomes <- d.refuse(e, fault{err: err})
 		}
+		d.starting.leaveStart(e)
 	}
 }
 
@@ -233,7 +242,7 @@ func (d *Dispatcher) sendBack(e *store.Dispatch) bool {
 // only waits costs Temporal as much as one that delivers. Without this, the events of an endpoint that hangs would delay
 // those of others. In express mode they wait in the endpoints' queues.
 func (d *Dispatcher) putOff(e *store.Dispatch) time.Duration {
-	if age := time.Since(e.EventKey.Time()); len(e.Deliveries) == 0 || age.Abs() > maxPutOff || d.express.takes(e) {
+	if len(e.Deliveries) == 0 || isOld(e) || d.express.takes(e) {
 		return 0
 	}
 	endpoints := make([]webhook.EndpointID, len(e.Deliveries))
@@ -242,6 +251,9 @@ func (d *Dispatcher) putOff(e *store.Dispatch) time.Duration {
 	}
 	return d.retryAfter(endpoints)
 }
+
+// isOld reports whether an event waits no longer in dispatches. The time is that of the event's id, whose clock may be another.
+func isOld(e *store.Dispatch) bool { return time.Since(e.EventKey.Time()).Abs() > maxPutOff }
 
 // start starts the workflow of one event, once a slot is free.
 func (d *Dispatcher) start(ctx context.Context, e *store.Dispatch, in *workflows.EventDeliveryInput) outcome {

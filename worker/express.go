@@ -40,7 +40,7 @@ type Waker func(ctx context.Context, tenant string, endpoint webhook.EndpointID,
 
 // NewExpress returns an Express for the tenants that ask for it, or for everybody.
 func NewExpress(a Attempter, wake Waker, everybody bool) *Express {
-	return &Express{attempter: a, wake: wake, everybody: everybody, lines: newLines()}
+	return &Express{attempter: a, wake: wake, everybody: everybody, lines: newLines(attemptsPlace, (*lines).shareTaken)}
 }
 
 func (x *Express) takes(e *store.Dispatch) bool {

@@ -18,20 +18,24 @@ const (
 	// endpointShare is how many events to one endpoint are attempted at once. It is above activities.DefaultFastLimit, so that the next
 	// are ready when a slot of the endpoint is free.
 	endpointShare = 96
-	// linedPlace is how many events of all tenants together wait for endpoints that have their share, of one alone half of them.
+	// linedPlace is how many events of all tenants together wait for endpoints that are full, of one alone half of them.
 	linedPlace = 1024
 )
 
-// lines hold the events of express mode that wait, by tenant, and those that wait for an endpoint that has its share, which those to other
-// endpoints pass.
+// lines hold the events that wait, by tenant, and those that wait for an endpoint that is full, which those to other endpoints pass.
 type lines struct {
 	*waiting
+	// full returns the endpoint that an event has to wait for; nil: it may begin.
+	full func(*lines, *store.Dispatch) *webhook.EndpointID
+	// place is how many attempts all tenants together make at once.
+	place int
+	// busy counts the events to each endpoint that have begun.
 	busy  map[webhook.EndpointID]int
 	lined map[webhook.EndpointID][]*store.Dispatch
-	// ready are those that have waited for an endpoint and are attempted next.
-	ready []*store.Dispatch
-	// attempts and inLine are what tenants hold of attemptsPlace and linedPlace.
+	// attempts and inLine are what tenants hold of place and linedPlace.
 	attempts, inLine held
+	// someLined is told when an event begins to wait for an endpoint.
+	someLined chan struct{}
 }
 
 // held is what tenants hold of a place.
@@ -47,9 +51,10 @@ func (h *held) add(tenant string, n int) {
 	}
 }
 
-func newLines() *lines {
+func newLines(place int, full func(*lines, *store.Dispatch) *webhook.EndpointID) *lines {
 	return &lines{
-		waiting: newWaiting(), busy: map[webhook.EndpointID]int{}, lined: map[webhook.EndpointID][]*store.Dispatch{},
+		waiting: newWaiting(), full: full, place: place, someLined: make(chan struct{}, 1),
+		busy: map[webhook.EndpointID]int{}, lined: map[webhook.EndpointID][]*store.Dispatch{},
 		attempts: held{of: map[string]int{}}, inLine: held{of: map[string]int{}},
 	}
 }
@@ -59,31 +64,30 @@ func (l *lines) next() (e *store.Dispatch, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for !l.closed {
-		if len(l.ready) > 0 {
-			e, l.ready = l.ready[0], l.ready[1:]
-			return e, true
-		}
 		first, ok := l.lines.Next(l.mayBegin)
-		if !ok {
+		switch {
+		case !ok:
 			l.some.Wait()
 			continue
+		case first.begun:
+			return &first.event, true
 		}
-		if full := l.full(&first); full != nil {
-			l.line(*full, &first)
+		if full := l.full(l, &first.event); full != nil {
+			l.line(*full, &first.event)
 			continue
 		}
-		l.begin(&first)
-		return &first, true
+		l.begin(&first.event)
+		return &first.event, true
 	}
 	return nil, false
 }
 
-func (l *lines) mayBegin(tenant string) bool {
-	return turns.Fits(l.attempts.of[tenant], l.attempts.all, attemptsPlace) && turns.Fits(l.inLine.of[tenant], l.inLine.all, linedPlace)
+func (l *lines) mayBegin(tenant string, first waiter) bool {
+	return first.begun || turns.Fits(l.attempts.of[tenant], l.attempts.all, l.place) && turns.Fits(l.inLine.of[tenant], l.inLine.all, linedPlace)
 }
 
-// full returns the first of the endpoints that has its share; nil: none has.
-func (l *lines) full(e *store.Dispatch) *webhook.EndpointID {
+// shareTaken returns the first of the endpoints that has its share of the attempts of express mode; nil: none has.
+func (l *lines) shareTaken(e *store.Dispatch) *webhook.EndpointID {
 	for i := range e.Deliveries {
 		if id := &e.Deliveries[i].EndpointID; l.busy[*id] >= endpointShare {
 			return id
@@ -104,12 +108,32 @@ func attemptsAtOnce(e *store.Dispatch) int { return min(len(e.Deliveries), event
 func (l *lines) line(id webhook.EndpointID, e *store.Dispatch) {
 	l.lined[id] = append(l.lined[id], e)
 	l.inLine.add(e.TenantID, 1)
+	select {
+	case l.someLined <- struct{}{}:
+	default:
+	}
+}
+
+// takeFirst takes the first event out of the line of an endpoint.
+func (l *lines) takeFirst(id webhook.EndpointID) *store.Dispatch {
+	first := l.lined[id][0]
+	if l.lined[id] = l.lined[id][1:]; len(l.lined[id]) == 0 {
+		delete(l.lined, id)
+	}
+	return first
 }
 
 // leave ends the turn of an event. Those that waited for its endpoints may be next.
 func (l *lines) leave(e *store.Dispatch) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.end(e)
+	for i := range e.Deliveries {
+		l.advance(e.Deliveries[i].EndpointID)
+	}
+}
+
+func (l *lines) end(e *store.Dispatch) {
 	l.attempts.add(e.TenantID, -attemptsAtOnce(e))
 	for i := range e.Deliveries {
 		id := e.Deliveries[i].EndpointID
@@ -117,41 +141,38 @@ func (l *lines) leave(e *store.Dispatch) {
 			delete(l.busy, id)
 		}
 	}
-	for i := range e.Deliveries {
-		l.advance(e.Deliveries[i].EndpointID)
-	}
 	l.some.Signal()
 }
 
 // advance lets those begin that wait for an endpoint, as far as it has room.
 func (l *lines) advance(id webhook.EndpointID) {
-	for l.busy[id] < endpointShare && len(l.lined[id]) > 0 {
-		first := l.lined[id][0]
-		if l.lined[id] = l.lined[id][1:]; len(l.lined[id]) == 0 {
-			delete(l.lined, id)
+	for len(l.lined[id]) > 0 {
+		full := l.full(l, l.lined[id][0])
+		if full != nil && *full == id {
+			return
 		}
-		if other := l.full(first); other != nil { // it has waited already, so it is the first there
-			l.lined[*other] = slices.Insert(l.lined[*other], 0, first)
+		first := l.takeFirst(id)
+		if full != nil { // it has waited already, so it is the first there
+			l.lined[*full] = slices.Insert(l.lined[*full], 0, first)
 			continue
 		}
 		l.inLine.add(first.TenantID, -1)
 		l.begin(first)
-		l.ready = append(l.ready, first)
+		l.lines.Return(first.TenantID, waiter{event: *first, begun: true})
+		l.some.Signal()
 	}
 }
 
 // close ends the dispatching, and returns what waits.
 func (l *lines) close() []store.Dispatch {
-	left := l.waiting.close()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	left := l.closeLocked()
 	for id, line := range l.lined {
-		l.ready = append(l.ready, line...)
+		for _, e := range line {
+			left = append(left, *e)
+		}
 		delete(l.lined, id)
 	}
-	for _, e := range l.ready {
-		left = append(left, *e)
-	}
-	l.ready = nil
 	return left
 }

@@ -17,8 +17,14 @@ const waitingPlace = 1024
 type waiting struct {
 	mu     sync.Mutex
 	some   sync.Cond
-	lines  turns.Lines[store.Dispatch]
+	lines  turns.Lines[waiter]
 	closed bool
+}
+
+// waiter is an event that waits. One that had to wait for an endpoint comes back once it has room there, as one that has begun.
+type waiter struct {
+	event store.Dispatch
+	begun bool
 }
 
 func newWaiting() *waiting {
@@ -73,34 +79,19 @@ func (w *waiting) crowded() []string {
 }
 
 func (w *waiting) add(e *store.Dispatch) {
-	w.lines.Add(e.TenantID, *e)
+	w.lines.Add(e.TenantID, waiter{event: *e})
 	w.some.Signal()
 }
 
-// next waits for an event and takes it. ok is false once the process stops.
-func (w *waiting) next() (e store.Dispatch, ok bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for w.lines.Len() == 0 && !w.closed {
-		w.some.Wait()
-	}
-	if w.closed {
-		return e, false
-	}
-	return w.lines.Next(nil)
-}
-
-// close ends the dispatching, and returns what waits.
-func (w *waiting) close() (left []store.Dispatch) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+// closeLocked ends the dispatching, and returns what waits.
+func (w *waiting) closeLocked() (left []store.Dispatch) {
 	w.closed = true
 	w.some.Broadcast()
 	for {
-		e, ok := w.lines.Next(nil)
+		one, ok := w.lines.Next(nil)
 		if !ok {
 			return left
 		}
-		left = append(left, e)
+		left = append(left, one.event)
 	}
 }

@@ -161,6 +161,7 @@ func (p *process) dispatch(ctx context.Context, background *sync.WaitGroup, temp
 			return activities.WakeQueue(ctx, acts, tenant, endpoint, delay)
 		}, p.Express),
 		RetryAfter: func(endpoints []webhook.EndpointID) time.Duration { return activities.RetryAfter(acts, endpoints) },
+		Room:       func(endpoint webhook.EndpointID) int { return activities.Room(acts, endpoint) },
 	})
 	background.Go(func() {
 		w.Run(ctx)
