@@ -24,7 +24,7 @@ const (
 	// DefaultStarts is how many starts are in flight at most. A start that misses its eager slot costs three times as much, and each takes as
 	// long as all of them, other tenants' too, so a few are better than many. One would be too few, because attempts that run at the same
 	// time share transactions. An installation whose Temporal is far away needs more.
-	DefaultStarts = 32
+	DefaultStarts = 8
 	// startTimeout is below every lease, so that an event is not started by two processes at once.
 	startTimeout = 5 * time.Second
 	// channelSize is how many outcomes, and how many events that express mode did not settle, wait for what is next.

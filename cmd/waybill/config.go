@@ -99,7 +99,7 @@ type config struct {
 	// Dispatch makes `waybill api` start workflows itself, with a small worker in the same process.
 	Dispatch bool `env:"WAYBILL_DISPATCH" envDefault:"true" help:"'false': 'waybill api' starts no workflows and leaves that to the workers"`
 	Express  bool `env:"WAYBILL_EXPRESS" help:"make attempts without a workflow for each event, for every tenant" see:"performance.md"`
-	Starts   int  `env:"WAYBILL_STARTS" envDefault:"32" help:"workflow starts in flight, 1 to 1,000"`
+	Starts   int  `env:"WAYBILL_STARTS" envDefault:"8" help:"workflow starts in flight, 1 to 1,000"`
 	// ReconcileAfter is how late a delivery may be before the reconciler checks its workflow.
 	ReconcileAfter time.Duration `env:"WAYBILL_RECONCILE_AFTER" envDefault:"5m" help:"how late a delivery may be before its workflow is looked for, 1s to 24h"`
 	DrainTimeout   time.Duration `env:"WAYBILL_DRAIN_TIMEOUT" envDefault:"25s" help:"time for everything under way when the process is told to stop, 1s to 10m" see:"operating.md#shutdown"`

@@ -21,7 +21,7 @@ func TestConfig_Documented(t *testing.T) {
 	require.Equal(t, want, string(page), "write them anew: go run ./cmd/waybill config --markdown docs/configuration.md")
 
 	path := filepath.Join(t.TempDir(), "page.md")
-	stale := strings.Replace(string(page), "| `WAYBILL_STARTS` | `32` |", "| `WAYBILL_STARTS` | `33` |", 1)
+	stale := strings.Replace(string(page), "| `WAYBILL_STARTS` | `8` |", "| `WAYBILL_STARTS` | `9` |", 1)
 	require.NotEqual(t, string(page), stale)
 	require.NoError(t, os.WriteFile(path, []byte(stale), 0o600))
 	code, _, messages := called(t, nil, "config", "--markdown", path)
