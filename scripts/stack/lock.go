@@ -68,6 +68,26 @@ func tryLock(path string) (*os.File, error) {
 	return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), lock.Close())
 }
 
+// awaitLock takes a lock that nobody holds for long, and waits for it. The folder is made where it is not there.
+func awaitLock(path string) (*os.File, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("open the lock: %w", err)
+	}
+	lock, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("open the lock: %w", err)
+	}
+	for {
+		err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX)
+		if err == nil {
+			return lock, nil
+		}
+		if !errors.Is(err, syscall.EINTR) {
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), lock.Close())
+		}
+	}
+}
+
 // takeOver asks a runner whose starter is gone to stop and waits for its lock. Any other runner keeps it.
 func takeOver(ctx context.Context, path string, out *Printer) (*os.File, error) {
 	var h holder

@@ -3,12 +3,31 @@ package stack
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"io"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
+
+// Tests that open stacks at the same time do not take each other's for abandoned ones.
+func TestOpenTestPostgres_AtOnce(t *testing.T) {
+	t.Parallel()
+	root, err := FindRoot()
+	require.NoError(t, err)
+	var opens []func(context.Context) error
+	for n := range 12 {
+		opens = append(opens, func(ctx context.Context) error {
+			s, err := OpenTestPostgres(ctx, root, fmt.Sprintf("at-once-%d", n), NewPrinter(io.Discard))
+			if err != nil {
+				return err
+			}
+			return s.Close()
+		})
+	}
+	require.NoError(t, Parallel(t.Context(), opens...))
+}
 
 // What was committed on the primary is on its standby when the primary is lost, and the standby takes its place and its address.
 func TestStandby(t *testing.T) {

@@ -32,10 +32,15 @@ func OpenTestShape(ctx context.Context, root string, shape Shape, out *Printer) 
 // openTest completes the options of a test stack. suffix tells apart those of one run.
 func openTest(ctx context.Context, root, suffix string, o Options) (*Stack, error) {
 	state := filepath.Join(root, ".waybill")
+	// One that is being opened has no lock yet, and would be taken for an abandoned one.
+	turn, err := awaitLock(filepath.Join(state, "opening"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = turn.Close() }()
 	if err := removeAbandoned(ctx, state, o.Out); err != nil {
 		return nil, err
 	}
-	var err error
 	if o.Ports, err = freePorts(o.Shape); err != nil {
 		return nil, err
 	}
@@ -55,6 +60,9 @@ func removeAbandoned(ctx context.Context, state string, out *Printer) error {
 		lock, err := tryLock(filepath.Join(run, "lock"))
 		if errors.Is(err, errLocked) {
 			continue // somebody's tests are running
+		}
+		if errors.Is(err, os.ErrNotExist) {
+			continue // they have ended
 		}
 		if err != nil {
 			return err

@@ -62,7 +62,7 @@ func (w *Wire) connect(near net.Conn) {
 	if !w.keep(near) {
 		return
 	}
-	w.wait()
+	w.wait(0)
 	far, err := new(net.Dialer).DialContext(context.Background(), "tcp", w.to)
 	if err != nil {
 		w.drop(near) // as a refused connection
@@ -81,9 +81,8 @@ func (w *Wire) pass(from, to net.Conn) {
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buffer)
-		w.wait()
+		w.wait(n)
 		if n > 0 {
-			w.passed.Add(int64(n))
 			if _, err := to.Write(buffer[:n]); err != nil {
 				return
 			}
@@ -94,10 +93,11 @@ func (w *Wire) pass(from, to net.Conn) {
 	}
 }
 
-// wait returns once the wire is whole.
-func (w *Wire) wait() {
+// wait returns once the wire is whole, and notes what goes through then.
+func (w *Wire) wait(bytes int) {
 	w.mended.RLock()
 	defer w.mended.RUnlock()
+	w.passed.Add(int64(bytes))
 }
 
 // keep notes a connection that Close must end. It reports false, and ends it, once the wire is closed.
