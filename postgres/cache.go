@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"math/rand/v2"
+
 	"github.com/maypok86/otter/v2"
 
 	"waybill/webhook"
@@ -13,6 +15,13 @@ const (
 	maxSenders       = 10_000
 	maxTypeBytes     = 16 << 20
 )
+
+// A version is never made a second time, so that an entry of the first cannot count for the second: a standby that takes over may not have
+// the latest version, which somebody has seen, and the id of an erased tenant is free for another. So a version is ahead of the one before
+// by a number at random.
+const versionStep = `1 + (random() * 1e9)::bigint`
+
+func nextVersion(version int64) int64 { return version + 1 + rand.Int64N(1e9) }
 
 // caches keep rows that were read before. An entry counts only if it has the version that the present call has read from
 // the database. Bodies of events need no version, because they never change.

@@ -11,7 +11,7 @@ import (
 
 // DisableEndpoint implements store.Endpoints.
 func (s *Store) DisableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, bool, error) {
-	return s.setEnabled(ctx, tenant, id, "disable an endpoint", func(e *webhook.Endpoint) bool {
+	return s.setEnabled(ctx, tenant, id, "disable an endpoint", change.By, func(e *webhook.Endpoint) bool {
 		if change.URL != "" && change.URL != e.URL {
 			return false
 		}
@@ -25,7 +25,7 @@ func (s *Store) DisableEndpoint(ctx context.Context, tenant string, id webhook.E
 
 // EnableEndpoint implements store.Endpoints.
 func (s *Store) EnableEndpoint(ctx context.Context, tenant string, id webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, bool, error) {
-	return s.setEnabled(ctx, tenant, id, "enable an endpoint", func(e *webhook.Endpoint) bool {
+	return s.setEnabled(ctx, tenant, id, "enable an endpoint", change.By, func(e *webhook.Endpoint) bool {
 		if e.DisabledAt == nil {
 			return false
 		}
@@ -44,7 +44,7 @@ func disable(e *webhook.Endpoint, change webhook.Change) {
 }
 
 // setEnabled stores what change did to the endpoint, while nobody else can change it.
-func (s *Store) setEnabled(ctx context.Context, tenant string, id webhook.EndpointID, what string, change func(*webhook.Endpoint) bool, save func(*sqlx.Tx, *webhook.Endpoint) error) (*webhook.Endpoint, bool, error) {
+func (s *Store) setEnabled(ctx context.Context, tenant string, id webhook.EndpointID, what, by string, change func(*webhook.Endpoint) bool, save func(*sqlx.Tx, *webhook.Endpoint) error) (*webhook.Endpoint, bool, error) {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	// When many attempts find that the receiver is gone, all except the first return here and do not wait for the tenant's
@@ -54,7 +54,10 @@ func (s *Store) setEnabled(ctx context.Context, tenant string, id webhook.Endpoi
 		return nil, false, err
 	}
 	if unchanged := *e; !change(&unchanged) {
-		return e, false, nil
+		if by == webhook.ByReceiver { // the next answer repeats it
+			return e, false, nil
+		}
+		return e, false, s.confirm(ctx) // who was not answered asks again
 	}
 	changed := false
 	e, err = s.changeEndpoint(ctx, tenant, id, what, func(tx *sqlx.Tx, e *webhook.Endpoint) error {
@@ -73,7 +76,7 @@ func (s *Store) setEnabled(ctx context.Context, tenant string, id webhook.Endpoi
 // somebody's.
 const deletesEndpoint = `deleted_at = clock_timestamp(), updated_at = $2, url = '', filter = NULL, description = '', metadata = NULL,
 	headers_sealed = NULL, auth_sealed = NULL, verification = NULL, certificate_expires_at = NULL, certificate_warn_at = NULL, secret_sealed = NULL,
-	previous_secret_sealed = NULL, previous_until = NULL, secret_switch_at = NULL, wake_due = true, version = version + 1`
+	previous_secret_sealed = NULL, previous_until = NULL, secret_switch_at = NULL, wake_due = true, version = version + ` + versionStep
 
 // DeleteEndpoint implements store.Endpoints. The row stays, so that old deliveries still name it. When it was deleted is by the
 // database's clock, which says when no record can come any more.

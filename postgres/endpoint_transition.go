@@ -85,7 +85,7 @@ func (s *Store) storeEnabled(ctx context.Context, tx *sqlx.Tx, e *webhook.Endpoi
 }
 
 func storeTransition(ctx context.Context, tx *sqlx.Tx, e *webhook.Endpoint) error {
-	e.Version++
+	e.Version = nextVersion(e.Version)
 	_, err := tx.ExecContext(ctx, updateEnabled, e.ID, e.DisabledAt, e.DisabledReason, e.UpdatedAt, e.Version, e.DisabledBy)
 	return err
 }

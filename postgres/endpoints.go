@@ -271,7 +271,7 @@ func (s *Store) UpdateEndpoint(ctx context.Context, tenant string, id webhook.En
 		if err != nil {
 			return err
 		}
-		e.Version++
+		e.Version = nextVersion(e.Version)
 		args := append([]any{id, e.Version}, s.endpointArgs(e)...)
 		_, err = tx.ExecContext(ctx, `
 			UPDATE endpoints SET version = $2, url = $3, event_types = $4, filter = $5, description = $6, headers_sealed = $7,

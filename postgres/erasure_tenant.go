@@ -16,7 +16,7 @@ const erasureGrace = webhook.MaxTimeout + 30*time.Second
 
 const (
 	hideTenant = `
-		UPDATE tenants SET erased_at = coalesce(erased_at, clock_timestamp()), contact_email = '', version = version + 1 WHERE id = $1
+		UPDATE tenants SET erased_at = coalesce(erased_at, clock_timestamp()), contact_email = '', version = version + ` + versionStep + ` WHERE id = $1
 		RETURNING erased_at`
 
 	// deleteEndpointsOf does to all endpoints what DeleteEndpoint does to one.

@@ -21,8 +21,8 @@ const (
 			deprecated = excluded.deprecated, updated_at = excluded.updated_at
 		RETURNING created_at`
 
-	// touchTypes increments the versions of the tenant and of its types, and locks the tenant until the end of the transaction.
-	touchTypes = `UPDATE tenants SET version = version + 1, types_version = types_version + 1 WHERE id = $1 RETURNING types_version`
+	// touchTypes gives the tenant and its types new versions, and locks the tenant until the end of the transaction.
+	touchTypes = `UPDATE tenants SET version = version + ` + versionStep + `, types_version = types_version + ` + versionStep + ` WHERE id = $1 RETURNING types_version`
 
 	selectType = `SELECT type, description, schema, example, deprecated, created_at, updated_at FROM event_types WHERE tenant_id = $1 AND type = $2`
 

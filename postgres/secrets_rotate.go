@@ -22,7 +22,7 @@ const (
 		ORDER BY 1`
 
 	// The new version makes every process read the secrets again before its next attempt.
-	setSecrets            = ` SET secret_sealed = $2, previous_secret_sealed = $3, previous_until = $4, secret_switch_at = $5, version = version + 1 WHERE id = $1`
+	setSecrets            = ` SET secret_sealed = $2, previous_secret_sealed = $3, previous_until = $4, secret_switch_at = $5, version = version + ` + versionStep + ` WHERE id = $1`
 	updateTenantSecrets   = `UPDATE tenants` + setSecrets
 	updateEndpointSecrets = `UPDATE endpoints` + setSecrets
 

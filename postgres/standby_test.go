@@ -15,12 +15,12 @@ import (
 	"waybill/webhook"
 )
 
-// withStandby is a store on a Postgres of its own that has a synchronous standby.
-func withStandby(t *testing.T) (*bundle, *stack.Standby) {
+// withStandby is a store on a Postgres of its own that has a synchronous standby. name tells it from those of other tests.
+func withStandby(t *testing.T, name string) (*bundle, *stack.Standby) {
 	t.Helper()
 	root, err := stack.FindRoot()
 	require.NoError(t, err)
-	s, err := stack.OpenTestPostgres(t.Context(), root, "store", stack.NewPrinter(io.Discard))
+	s, err := stack.OpenTestPostgres(t.Context(), root, name, stack.NewPrinter(io.Discard))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	require.NoError(t, s.UpPostgres(t.Context()))
@@ -39,17 +39,21 @@ func withStandby(t *testing.T) (*bundle, *stack.Standby) {
 // back, all of it is, and it is there when the standby takes over.
 func TestStore_StandbyAway(t *testing.T) {
 	t.Parallel()
-	b, standby := withStandby(t)
+	b, standby := withStandby(t, "store")
 	b.tenant("acme")
 	b.endpoint("acme")
 	d := b.delivery().ID
 	key := once("key", "request", "whsec_first")
-	id := uuid.NewString()
+	id, endpoint := uuid.NewString(), b.endpoint("acme").ID
 	event, attempt := publication("acme", id), record("acme", d, 1, webhook.StatusDelivered)
 	stores := map[string]func() error{
 		"an event":   func() error { _, err := b.Accept(t.Context(), event); return err },
 		"an attempt": func() error { _, err := b.RecordAttempt(t.Context(), attempt); return err },
 		"a key":      func() error { return b.CreateAPIKey(t.Context(), newKey(), []byte("hash"), 0, key) },
+		"a disabling": func() error {
+			_, _, err := b.DisableEndpoint(t.Context(), "acme", endpoint, webhook.Change{By: "admin", Reason: "x", At: now()})
+			return err
+		},
 	}
 	require.NoError(t, standby.Stop())
 	for range 2 {

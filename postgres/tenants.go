@@ -92,8 +92,8 @@ func (s *Store) CreateTenant(ctx context.Context, t *webhook.Tenant, secret webh
 	return s.transactOnce(ctx, "create a tenant", once, func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, `
 			INSERT INTO tenants (id, name, dialect, contact_email, url, allow_unknown_types, express, retry, max_endpoints, metadata,
-				secret_sealed, created_at, retention_ms, verify_endpoints, max_keys, branding)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
+				secret_sealed, created_at, retention_ms, verify_endpoints, max_keys, branding, version)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, `+versionStep+`)`,
 			t.ID, t.Name, t.Dialect, t.ContactEmail, t.URL, t.AllowUnknownTypes, t.Express, optionalJSON(t.Retry, t.Retry != nil),
 			maxEndpoints(t), optionalJSON(t.Metadata, len(t.Metadata) > 0),
 			s.keys.seal([]byte(secret.Reveal()), tenantSecrets(t.ID).current()), t.CreatedAt, retentionMS(t), t.VerifyEndpoints, maxKeys(t),
@@ -183,7 +183,7 @@ func (s *Store) UpdateTenant(ctx context.Context, id string, change func(*webhoo
 		if err := change(t); err != nil {
 			return refusal{err}
 		}
-		t.Version++
+		t.Version = nextVersion(t.Version)
 		_, err = tx.ExecContext(ctx, `
 			UPDATE tenants SET name = $2, contact_email = $3, url = $4, allow_unknown_types = $5, express = $6, retry = $7,
 				max_endpoints = $8, version = $9, metadata = $10, retention_ms = $11, verify_endpoints = $12, max_keys = $13, branding = $14 WHERE id = $1`,
@@ -201,10 +201,10 @@ func (s *Store) UpdateTenant(ctx context.Context, id string, change func(*webhoo
 	return t, nil
 }
 
-// touchTenant increments the tenant's version, and locks the tenant until the end of the transaction.
+// touchTenant gives the tenant a new version, and locks the tenant until the end of the transaction.
 func touchTenant(ctx context.Context, tx *sqlx.Tx, id string) error {
 	var version int64
-	err := tx.GetContext(ctx, &version, `UPDATE tenants SET version = version + 1 WHERE id = $1 AND erased_at IS NULL RETURNING version`, id)
+	err := tx.GetContext(ctx, &version, `UPDATE tenants SET version = version + `+versionStep+` WHERE id = $1 AND erased_at IS NULL RETURNING version`, id)
 	return orNotFound(err, "tenant", id)
 }
 

@@ -25,7 +25,8 @@ func TestTenants(t *testing.T) {
 	require.NoError(t, b.CreateTenant(ctx, acme, webhook.NewSecret([]byte("acme")), nil))
 	found, err := b.Tenant(ctx, "acme")
 	require.NoError(t, err)
-	acme.Version = 1
+	require.Positive(t, found.Version)
+	acme.Version = found.Version
 	require.Equal(t, acme, found)
 
 	requireCode(t, webhook.CodeConflict, b.CreateTenant(ctx, acme, webhook.Secret{}, nil))

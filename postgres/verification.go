@@ -113,7 +113,7 @@ func (s *Store) VerifyEndpoint(ctx context.Context, tenant string, id webhook.En
 // storeProven gives the endpoint a new version, and enables it where it waited for nothing else.
 func storeProven(ctx context.Context, tx *sqlx.Tx, e *webhook.Endpoint, enable bool) error {
 	if !enable {
-		e.Version++
+		e.Version = nextVersion(e.Version)
 		_, err := tx.ExecContext(ctx, touchEndpoint, e.ID, e.Version, e.UpdatedAt)
 		return err
 	}

@@ -53,7 +53,7 @@ type Tenant struct {
 	Limits    *TenantLimits `json:"limits,omitempty" db:"-"`
 	CreatedAt time.Time     `json:"created_at" db:"created_at"`
 	// Version increases with every change of the tenant or of one of its endpoints, so that a stale cache entry is
-	// detected.
+	// detected. By how much is no matter.
 	Version int64 `json:"-" db:"version"`
 	// TypesVersion increases with every change of the tenant's own event types; 0: it never had one.
 	TypesVersion int64 `json:"-" db:"types_version"`
