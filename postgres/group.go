@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 type result[Out any] struct {
 	out Out
 	err error
-	// again puts the request at the head of the next run, because it must run after another one of this run.
+	// again puts the request before all others of its tenant, because it must run after another one of this run.
 	again bool
 }
 
@@ -42,8 +41,8 @@ type group[In, Out any] struct {
 
 	mu      sync.Mutex
 	waiting turns.Lines[*request[In, Out]]
-	// head are those that go before all that wait.
-	head    []*request[In, Out]
+	// next goes before all that wait, because it was too heavy for the last run; nil: none was.
+	next    *request[In, Out]
 	running int
 	latest  time.Time // when the latest run began
 	closed  bool
@@ -85,11 +84,7 @@ func (g *group[In, Out]) enter(r *request[In, Out]) bool {
 	if g.closed {
 		return false
 	}
-	tenant := ""
-	if g.tenantOf != nil {
-		tenant = g.tenantOf(r.in)
-	}
-	g.waiting.Add(tenant, r)
+	g.waiting.Add(g.tenant(r), r)
 	if g.lenLocked() == enoughRequests {
 		select {
 		case g.enough <- struct{}{}:
@@ -166,7 +161,7 @@ func (g *group[In, Out]) take() []*request[In, Out] {
 		}
 		if g.weigh != nil {
 			if weight += g.weigh(r.in); weight > g.maxWeight && len(requests) > 0 {
-				g.head = slices.Insert(g.head, 0, r)
+				g.next = r
 				break
 			}
 		}
@@ -182,24 +177,40 @@ func (g *group[In, Out]) take() []*request[In, Out] {
 
 // nextLocked takes the request that runs next.
 func (g *group[In, Out]) nextLocked() (*request[In, Out], bool) {
-	if len(g.head) == 0 {
+	if g.next == nil {
 		return g.waiting.Next(nil)
 	}
-	r := g.head[0]
-	g.head[0], g.head = nil, g.head[1:]
+	r := g.next
+	g.next = nil
 	return r, true
 }
 
 // lenLocked is how many requests wait.
-func (g *group[In, Out]) lenLocked() int { return len(g.head) + g.waiting.Len() }
+func (g *group[In, Out]) lenLocked() int {
+	if g.next != nil {
+		return 1 + g.waiting.Len()
+	}
+	return g.waiting.Len()
+}
 
+// tenant returns whose turn a request takes.
+func (g *group[In, Out]) tenant(r *request[In, Out]) string {
+	if g.tenantOf == nil {
+		return ""
+	}
+	return g.tenantOf(r.in)
+}
+
+// putBack has requests wait again. They take turns too: a tenant that has many must not keep others from run after run.
 func (g *group[In, Out]) putBack(requests []*request[In, Out]) {
 	if len(requests) == 0 {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.head = append(requests, g.head...)
+	for _, r := range requests {
+		g.waiting.Return(g.tenant(r), r)
+	}
 }
 
 // serve runs the requests together. When that fails for another reason than the database, one request may be the cause, so

@@ -285,3 +285,20 @@ func TestGroup_TenantsTakeTurns(t *testing.T) {
 	}
 	require.Equal(t, [][]int{{0}, {100, 200, 101, 201}, {102, 103, 104}}, r.all())
 }
+
+// Who has many requests that need a run each takes turns with others all the same.
+func TestGroup_TenantsTakeTurnsWithWhatRunsAgain(t *testing.T) {
+	t.Parallel()
+	r := &runs{again: func(in []int, i int) bool { return i > 0 && in[i] == 100 }}
+	g, first := busy(t, Options{MaxGroup: 4}, r)
+	g.tenantOf = func(n int) string { return fmt.Sprint(n / 100) }
+	var all []<-chan error
+	for _, n := range []int{100, 100, 100, 100, 100, 200, 201, 202, 203, 204} {
+		all = append(all, callGroup(t.Context(), t, g, n))
+	}
+	close(r.permit)
+	for _, done := range append(all, first) {
+		require.NoError(t, <-done)
+	}
+	require.Equal(t, [][]int{{0}, {100, 200, 100, 201}, {100, 202, 100, 203}, {100, 204, 100, 100}, {100, 100}, {100}}, r.all())
+}
