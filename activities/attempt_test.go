@@ -68,6 +68,20 @@ func TestActivities_Attempt_delivers(t *testing.T) {
 	}
 }
 
+// The log looks for an attempt in the month of its end. Its id says that month too where ids are ahead of the clock, which was set back.
+func TestActivities_Attempt_ClockSetBack(t *testing.T) {
+	t.Parallel()
+	made := [16]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7a, 15: 0x5c}
+	b := setup(t, func(http.ResponseWriter, *http.Request) {}, func(o *activities.Options) {
+		o.NewUUID = func() [16]byte { return made }
+	})
+	_, err := b.attempt(t, input())
+	require.NoError(t, err)
+	r := b.store.recorded[0]
+	require.Equal(t, r.At.UTC().Truncate(time.Millisecond), r.Attempt.ID.Time())
+	require.Contains(t, r.Attempt.ID.UUID(), "-7a00-0000-00000000005c", "the rest, which makes it unlike any other, stays")
+}
+
 func unix(t *testing.T, text string) (seconds int64) {
 	t.Helper()
 	_, err := fmt.Sscan(text, &seconds)

@@ -16,12 +16,11 @@ const (
 	// forgetDigest keeps the id taken: what is published under it again is another event, which is refused.
 	forgetDigest = `UPDATE event_keys SET digest = '' WHERE tenant_id = $1 AND event_id = $2`
 
-	// cancelErased cancels what is unsettled of an event, in the order of the ids, as everybody locks them.
+	// cancelErased cancels what is unsettled of an event, in the order of the ids, as everybody locks them. Like eraseAnswers it looks into
+	// every month, so that it misses nothing whatever a clock said.
 	cancelErased = `
 		WITH locked AS MATERIALIZED (
-			SELECT d.id FROM ` + storedEvents + ` CROSS JOIN LATERAL (
-				SELECT id FROM deliveries d WHERE ` + ofStored + ` AND d.status || '' IN ('pending', 'retrying', 'held') ORDER BY id FOR UPDATE
-			) AS d WHERE stored.key = $2
+			SELECT id FROM deliveries WHERE event_key = $2 AND status || '' IN ('pending', 'retrying', 'held') ORDER BY id FOR UPDATE
 		), canceled AS (
 			UPDATE deliveries d SET status = 'canceled', indexed_status = 'canceled', reason = 'the event was erased', held_at = NULL,
 				next_attempt_at = NULL, queue_due_at = NULL, queue_lease = NULL, asked = false, updated_at = $3
@@ -33,12 +32,11 @@ const (
 		INSERT INTO erased_events (event_key, erased_at) VALUES ($1, clock_timestamp())
 		ON CONFLICT (event_key) DO UPDATE SET erased_at = excluded.erased_at`
 
-	// eraseAnswers erases what was sent and answered in $2 of an event's attempts. It looks for them in every month, so that it misses
-	// none whatever a clock said.
+	// eraseAnswers erases what was sent and answered in $2 of an event's attempts.
 	eraseAnswers = `
 		WITH page AS MATERIALIZED (
-			SELECT a.id FROM ` + storedDeliveries + ` JOIN attempts a ON a.delivery_id = d.id
-			WHERE stored.key = $1 AND (a.response_body <> '' OR a.request_headers::text <> '{}' OR a.response_headers::text <> '{}') LIMIT $2
+			SELECT a.id FROM deliveries d JOIN attempts a ON a.delivery_id = d.id
+			WHERE d.event_key = $1 AND (a.response_body <> '' OR a.request_headers::text <> '{}' OR a.response_headers::text <> '{}') LIMIT $2
 		), erased AS (
 			UPDATE attempts a SET ` + setUnanswered + ` FROM page WHERE a.id = page.id RETURNING 1
 		)

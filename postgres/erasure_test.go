@@ -103,6 +103,22 @@ func TestEraseEvent(t *testing.T) {
 	require.Zero(t, b.count(`SELECT count(*) FROM erased_events`))
 }
 
+// What a clock that was set back led astray is erased and canceled like everything else.
+func TestEraseEvent_ClockSetBack(t *testing.T) {
+	t.Parallel()
+	const secret = "Jane Canary"
+	b := setup(t)
+	b.tenant("acme")
+	b.endpoint("acme")
+	d := b.publishAstray()
+	b.record(answer("acme", d.ID, 1, secret, webhook.StatusRetrying))
+	require.NotEmpty(t, b.holding(secret))
+	out, err := b.EraseEvent(t.Context(), "acme", b.find(d.ID).EventID, now())
+	require.NoError(t, err)
+	require.Equal(t, 1, out.Canceled)
+	require.Empty(t, b.holding(secret))
+}
+
 // A recovery sends nothing that was erased.
 func TestEraseEvent_Recoveries(t *testing.T) {
 	t.Parallel()

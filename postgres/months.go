@@ -22,7 +22,7 @@ const (
 	deliveriesOfStored = ` CROSS JOIN LATERAL (SELECT * FROM deliveries d WHERE ` + ofStored + ` OFFSET 0) AS d`
 	storedDeliveries   = storedEvents + deliveriesOfStored
 
-	// ofDelivery is the condition of the attempts a of a delivery d. The id of an attempt is made at its end, and so is the delivery's
+	// ofDelivery is the condition of the attempts a of a delivery d. The id of an attempt is as of its end, and so is the delivery's
 	// updated_at. A day is more than the clocks of two processes differ, or than one of them is suspended.
 	ofDelivery = `a.delivery_id = d.id AND (a.id >= uuid_floor(d.created_at - interval '1 day')
 		AND a.id < uuid_floor(d.updated_at + interval '1 day') OR a.id = uuid_floor(d.updated_at))`
