@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,7 +48,7 @@ func withPorts(text string) string {
 	q := u.Query()
 	q.Set("host", strings.Join(hosts, ","))
 	q.Set("port", strings.Join(ports, ","))
-	u.Host, u.RawQuery = "", q.Encode()
+	u.Host, u.Path, u.RawQuery = "", cmp.Or(u.Path, "/"), q.Encode() // without a path it would be no URL of Postgres any more
 	return u.String()
 }
 
@@ -92,6 +94,33 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 		failed = fmt.Errorf("%w; %s:%d: %w", failed, c.hosts[at].Host, c.hosts[at].Port, err)
 	}
 	return nil, failed
+}
+
+// silent returns which of several servers let nobody in, host:port. Calls pass over them, so they do not tell.
+func (c *connector) silent(ctx context.Context) []string {
+	if len(c.hosts) == 1 {
+		return nil
+	}
+	lets := make([]bool, len(c.hosts))
+	var trying sync.WaitGroup
+	for i, one := range c.hosts {
+		one = one.Clone()
+		one.TargetSessionAttrs = pq.TargetSessionAttrsAny // a standby is one that can take over
+		trying.Go(func() {
+			conn, err := connect(ctx, one)
+			if lets[i] = err == nil; lets[i] {
+				_ = conn.Close() // it has served its purpose
+			}
+		})
+	}
+	trying.Wait()
+	var silent []string
+	for i, one := range c.hosts {
+		if !lets[i] {
+			silent = append(silent, net.JoinHostPort(one.Host, strconv.Itoa(int(one.Port))))
+		}
+	}
+	return silent
 }
 
 // Driver implements driver.Connector.

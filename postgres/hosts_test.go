@@ -19,6 +19,7 @@ func TestServersOfAURL(t *testing.T) {
 		"postgres://u:p%2F@a,b/x?port=1,2":                       {"a 1", "b 2"},
 		"postgres://u:p%2F@a:1,b:2/x?sslmode=disable":            {"a 1", "b 2"},
 		"postgres://u:p%2F@a,b:2/x":                              {"a 5432", "b 2"},
+		"postgres://a:1,b:2?user=u&password=p%2F&dbname=x":       {"a 1", "b 2"},
 		"host=a,b port=1,2 user=u password=p/ dbname=x":          {"a 1", "b 2"},
 		"postgres://u:p%2F@/x?host=a,b&port=1,2&sslmode=disable": {"a 1", "b 2"},
 	} {

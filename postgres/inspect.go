@@ -19,6 +19,8 @@ type Inspection struct {
 	// Version is the server's, in words; Number is 140000 for 14.
 	Version string `db:"version"`
 	Number  int    `db:"number"`
+	// Silent are those of the URL's servers that let nobody in, host:port, where it names several.
+	Silent []string `db:"-"`
 	// Role is who is connected.
 	Role      string `db:"role"`
 	Superuser bool   `db:"superuser"`
@@ -62,7 +64,11 @@ func Inspect(ctx context.Context, url, schema string) (*Inspection, error) {
 		return nil, err
 	}
 	defer db.Close()
-	var i Inspection
+	servers, err := openConnector(url, o.Schema, guardRails(o.Timeout))
+	if err != nil {
+		return nil, err
+	}
+	i := Inspection{Silent: servers.silent(ctx)}
 	if err := db.GetContext(ctx, &i, selectServer, o.Schema); err != nil {
 		return nil, failed("ask the database", err)
 	}

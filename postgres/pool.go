@@ -55,6 +55,19 @@ func guardRails(timeout time.Duration) map[string]string {
 // openPool opens a pool without connecting. The schema and the settings travel in the connection's start-up packet, so that
 // every connection has them.
 func openPool(url, schema string, maxConns int, settings map[string]string) (*sqlx.DB, error) {
+	c, err := openConnector(url, schema, settings)
+	if err != nil {
+		return nil, err
+	}
+	db := sql.OpenDB(c)
+	db.SetMaxOpenConns(maxConns)
+	db.SetMaxIdleConns(maxConns)
+	db.SetConnMaxIdleTime(maxIdleTime)
+	db.SetConnMaxLifetime(maxLifetime)
+	return sqlx.NewDb(db, "postgres"), nil
+}
+
+func openConnector(url, schema string, settings map[string]string) (*connector, error) {
 	cfg, err := pq.NewConfig(withPorts(url))
 	if err != nil || url == "" {
 		// The parser's error may quote the password.
@@ -69,12 +82,7 @@ func openPool(url, schema string, maxConns int, settings map[string]string) (*sq
 	if cfg.ApplicationName == "" {
 		cfg.ApplicationName = "waybill"
 	}
-	db := sql.OpenDB(newConnector(cfg))
-	db.SetMaxOpenConns(maxConns)
-	db.SetMaxIdleConns(maxConns)
-	db.SetConnMaxIdleTime(maxIdleTime)
-	db.SetConnMaxLifetime(maxLifetime)
-	return sqlx.NewDb(db, "postgres"), nil
+	return newConnector(cfg), nil
 }
 
 // bounded gives a call its deadline.

@@ -34,7 +34,7 @@ func checkDatabaseURL(text string) string {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil:
-		return "is not a URL; characters such as / ? # % in the password are written %2F %3F %23 %25, or the password stands in WAYBILL_DATABASE_PASSWORD as it is" + such
+		return "is not a URL; characters such as / ? # % in the password are written %2F %3F %23 %25, or the password stands in WAYBILL_DATABASE_PASSWORD as it is; of several servers, a:5432,b:5432, the last one has a port where others have" + such
 	case u.Scheme != "postgres" && u.Scheme != "postgresql":
 		return "does not begin with postgres://" + such
 	default:

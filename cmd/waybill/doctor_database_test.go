@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"io"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -42,6 +43,21 @@ func anotherRole(t *testing.T, db *sql.DB) string {
 // tested is what doctor needs of a database with a schema of its own, as the user of a URL.
 func tested(url, schema string, change ...string) []string {
 	return good(append([]string{"WAYBILL_DATABASE_URL=" + url, "WAYBILL_DATABASE_SCHEMA=" + schema, "WAYBILL_TEMPORAL_ADDRESS=127.0.0.1:1"}, change...)...)
+}
+
+// Of several servers one is enough to work, and those that could not take over are told.
+func TestDoctor_ServerDown(t *testing.T) {
+	t.Parallel()
+	schema := postgrestest.New(t).Schema()
+	u, err := url.Parse(postgrestest.URL(t))
+	require.NoError(t, err)
+	up := u.Host
+	u.Host = "127.0.0.1:1," + up
+	_, found := diagnosed(t, tested(u.String(), schema))
+	require.Equal(t, doubts, found["database"].Verdict)
+	require.Contains(t, found["database"].Says, "no way into 127.0.0.1:1")
+	require.NotContains(t, found["database"].Says, up)
+	require.Equal(t, fine, found["migrations"].Verdict)
 }
 
 // A role that lacks rights is told with what it lacks, and nothing that it cannot see is told as being well.

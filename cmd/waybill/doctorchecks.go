@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"go.temporal.io/api/serviceerror"
@@ -33,6 +35,9 @@ func checkDatabase(ctx context.Context, s *settings) []finding {
 		return []finding{{"database", fails, inTime(ctx, err), databaseAdvice(err)}}
 	}
 	out := []finding{{"database", fine, "Postgres " + i.Version, ""}}
+	if len(i.Silent) > 0 {
+		out[0] = finding{"database", doubts, "Postgres " + i.Version + "; no way into " + strings.Join(i.Silent, ", "), "What cannot be reached cannot take over. Is it up, and named right in WAYBILL_DATABASE_URL?"}
+	}
 	if i.Number < leastPostgres {
 		out[0].Verdict, out[0].Do = fails, "Waybill needs Postgres 14 or later."
 	}
@@ -106,7 +111,11 @@ func checkTemporal(ctx context.Context, s *settings) []finding {
 	if err != nil {
 		return []finding{{"temporal", fails, where + ": " + inTime(ctx, err), "Is Temporal up at WAYBILL_TEMPORAL_ADDRESS, and are TLS and the API key as it wants them? Until it is, events are accepted and wait."}}
 	}
-	out := []finding{{"temporal", fine, fmt.Sprintf("server %s at %s", cmp.Or(info.GetServerVersion(), "of an unknown version"), where), ""}}
+	server := "server " + cmp.Or(info.GetServerVersion(), "of an unknown version")
+	out := []finding{{"temporal", fine, server + " at " + where, ""}}
+	if silent := silentFrontends(ctx, s); len(silent) > 0 {
+		out[0] = finding{"temporal", doubts, server + "; no answer at " + strings.Join(silent, ", "), "Waybill calls the other frontends meanwhile. Are they up, and named right in WAYBILL_TEMPORAL_ADDRESS?"}
+	}
 	ns, err := c.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: s.TemporalNamespace})
 	var missing *serviceerror.NamespaceNotFound
 	switch {
@@ -125,6 +134,36 @@ func checkTemporal(ctx context.Context, s *settings) []finding {
 		attributes.Verdict, attributes.Says, attributes.Do = fails, err.Error(), "Without them no workflow starts."
 	}
 	return append(out, namespace, attributes)
+}
+
+// silentFrontends returns which of several frontends do not answer. A client passes over them, so that it does not tell.
+func silentFrontends(ctx context.Context, s *settings) (silent []string) {
+	if len(s.TemporalAddress) == 1 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout/2) // what is left is for the other checks
+	defer cancel()
+	var asking sync.WaitGroup
+	var mu sync.Mutex
+	for _, address := range s.TemporalAddress {
+		asking.Go(func() {
+			one := *s
+			one.TemporalAddress = []string{address}
+			c, err := dialTemporal(&one, quiet(), nil, nil)
+			if err == nil {
+				defer c.Close()
+				_, err = c.WorkflowService().GetSystemInfo(ctx, &workflowservice.GetSystemInfoRequest{})
+			}
+			if err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				silent = append(silent, address)
+			}
+		})
+	}
+	asking.Wait()
+	slices.Sort(silent)
+	return silent
 }
 
 // checkCalls shows what deliveries may call, and calls a receiver if one is given.

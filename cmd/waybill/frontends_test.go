@@ -92,6 +92,21 @@ func TestDialTemporal_Frontends(t *testing.T) {
 	require.GreaterOrEqual(t, second.asked.Load(), before+11)
 }
 
+// A frontend that is down is passed over, and found by who asks what is wrong.
+func TestCheckTemporal_FrontendDown(t *testing.T) {
+	t.Parallel()
+	up, down := newFakeFrontend(t, nil), newFakeFrontend(t, nil)
+	down.server.Stop()
+	s, err := parse(nil, good("WAYBILL_TEMPORAL_ADDRESS="+up.address+","+down.address))
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), checkTimeout)
+	defer cancel()
+	found := checkTemporal(ctx, s)[0]
+	require.Equal(t, doubts, found.Verdict)
+	require.Contains(t, found.Says, "no answer at "+down.address)
+	require.NotContains(t, found.Says, up.address)
+}
+
 // With TLS each is held to the name that the list has for it.
 func TestDialTemporal_FrontendsTLS(t *testing.T) {
 	t.Parallel()
