@@ -20,15 +20,20 @@ type pacer struct {
 	begun atomic.Int64
 }
 
-// limit returns a call that publishes once it may.
-func (p *pacer) limit(call publish) publish {
-	return func(ctx context.Context) ([]eventID, int, error) {
-		for !p.may() {
-			if err := pause(ctx, paceLook); err != nil {
-				return nil, 1, err
-			}
+// wait returns once a publisher may publish an event.
+func (p *pacer) wait(ctx context.Context) error {
+	for !p.may() {
+		if err := pause(ctx, paceLook); err != nil {
+			return err
 		}
-		p.begun.Add(1)
+	}
+	p.begun.Add(1)
+	return nil
+}
+
+// count returns a call that publishes what was waited for.
+func (p *pacer) count(call publish) publish {
+	return func(ctx context.Context) ([]eventID, int, error) {
 		ids, refused, err := call(ctx)
 		p.begun.Add(-int64(refused)) // nothing of it arrives
 		return ids, refused, err

@@ -27,13 +27,10 @@ func TestPacer_InFlight(t *testing.T) {
 		one, slow := newSink(accepts), newSink(accepts)
 		p := &pacer{sinks: []*sink{one, slow}, inFlight: 3}
 		var published atomic.Int64
-		call := p.limit(func(context.Context) ([]eventID, int, error) {
-			published.Add(1)
-			return nil, 0, nil
-		})
 		go func() {
 			for range 5 {
-				_, _, _ = call(t.Context())
+				_ = p.wait(t.Context())
+				published.Add(1)
 			}
 		}()
 		time.Sleep(time.Second)
@@ -50,23 +47,28 @@ func TestPacer_InFlight(t *testing.T) {
 func TestPacer_Refused(t *testing.T) {
 	t.Parallel()
 	p := &pacer{sinks: []*sink{newSink(accepts)}, inFlight: 1}
-	call := p.limit(func(context.Context) ([]eventID, int, error) { return nil, 1, errors.New("refused") })
+	call := p.count(func(context.Context) ([]eventID, int, error) { return nil, 1, errors.New("refused") })
 	for range 3 {
+		require.NoError(t, p.wait(t.Context()))
 		_, refused, err := call(t.Context())
 		require.Error(t, err)
 		require.Equal(t, 1, refused, "what was refused is not under way")
 	}
 }
 
+// That a publisher had to wait makes no call take longer.
 func TestPacer_Rate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := &pacer{sinks: []*sink{newSink(accepts)}, inFlight: 1000, perSecond: 20, began: time.Now()}
-		out, err := traffic{concurrency: 4, lasting: 10 * time.Second}.drive(t.Context(), p.limit(func(context.Context) ([]eventID, int, error) {
+		call := p.count(func(context.Context) ([]eventID, int, error) {
+			time.Sleep(time.Millisecond)
 			return []eventID{{}}, 0, nil
-		}))
+		})
+		out, err := traffic{concurrency: 4, lasting: 10 * time.Second, wait: p.wait}.drive(t.Context(), call)
 		require.NoError(t, err)
 		require.InDelta(t, 200, len(out.events), 8)
+		require.Equal(t, 1.0, out.accepting()[latencyP99])
 	})
 }
 

@@ -142,7 +142,7 @@ func (r *rig) floorRetention(ctx context.Context, starts int) error {
 }
 
 func (r *rig) playFloorRetention(ctx context.Context, namespace string, l lifetime, starts int) error {
-	f, err := startFloor(ctx, r.engine.temporal, namespace)
+	f, err := startFloor(ctx, r.engine.frontend(), namespace)
 	if err != nil {
 		return err
 	}

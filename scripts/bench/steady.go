@@ -32,8 +32,8 @@ func (r *rig) steadily(ctx context.Context, info row, s steady) (*sent, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	paced := &pacer{sinks: s.sinks, inFlight: s.inFlight, perSecond: s.perSecond, began: time.Now()}
-	t := traffic{concurrency: s.concurrency, lasting: s.before + time.Duration(r.opts.runs)*s.window + lateWindow}
-	beside := t.driveAside(ctx, paced.limit(s.call))
+	t := traffic{concurrency: s.concurrency, lasting: s.before + time.Duration(r.opts.runs)*s.window + lateWindow, wait: paced.wait}
+	beside := t.driveAside(ctx, paced.count(s.call))
 	windows, err := r.measureWindows(ctx, info.Title, s)
 	if err != nil {
 		stop(err)

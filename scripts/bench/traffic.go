@@ -20,6 +20,8 @@ type traffic struct {
 	perSecond float64
 	// lasting ends a closed loop after that time; 0: calls says when it ends.
 	lasting time.Duration
+	// wait, where set, comes before each call, and is no part of what the call takes.
+	wait func(context.Context) error
 }
 
 // published is one accepted event and the call that published it.
@@ -42,6 +44,9 @@ func (t traffic) drive(ctx context.Context, call publish) (*sent, error) {
 	out := &sent{began: time.Now()}
 	var mu sync.Mutex
 	one := func() {
+		if t.wait != nil && t.wait(ctx) != nil {
+			return // the context is done
+		}
 		called := time.Now()
 		ids, refused, err := call(ctx)
 		answered := time.Now()
