@@ -12,13 +12,34 @@ import (
 // maxAcceptBytes bounds the bodies of one transaction; a larger body has a transaction alone.
 const maxAcceptBytes = 4 << 20
 
+// wideTenant is how many endpoints a tenant may have whose events share transactions with those of all others. A transaction that stores
+// thousands of deliveries takes so long that others should not wait for it.
+const wideTenant = 500
+
 // Accept implements store.Events. Concurrent calls share a transaction: an acceptance, which reads the tenants and their
 // endpoints (accept_subscribers.go), claims the ids (accept_ids.go) and writes (accept_write.go).
 func (s *Store) Accept(ctx context.Context, p *webhook.Publication) (*webhook.Receipt, error) {
 	if !p.Only.IsZero() {
 		p.Audit = s.newAudit(ctx, p.Event.TenantID, "endpoint.tested", p.Only.String(), nil, map[string]string{"event_id": p.Event.ID, "event_type": p.Event.Type})
 	}
-	return s.accepts.do(ctx, p)
+	return s.acceptsOf(p).do(ctx, p)
+}
+
+func (s *Store) newAccepts(o Options) *group[*webhook.Publication, *webhook.Receipt] {
+	g := newGroup(o, 2, s.acceptGroup)
+	g.name = "accept transaction"
+	g.weigh = func(p *webhook.Publication) int { return len(p.Body.Bytes) }
+	g.maxWeight = maxAcceptBytes
+	g.tenantOf = func(p *webhook.Publication) string { return p.Event.TenantID }
+	return g
+}
+
+// acceptsOf returns the group whose transactions store the publication, by what is known of its tenant. Either is right.
+func (s *Store) acceptsOf(p *webhook.Publication) *group[*webhook.Publication, *webhook.Receipt] {
+	if known, ok := s.caches.subscribers.GetIfPresent(p.Event.TenantID); ok && len(known.endpoints) > wideTenant {
+		return s.wideAccepts
+	}
+	return s.accepts
 }
 
 // acceptance is one transaction of Accept. A publication is identified by its index in the acceptance.

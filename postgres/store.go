@@ -51,7 +51,8 @@ type Options struct {
 	MaxGroup int
 	// MaxRecipients is how many endpoints one event may go to; default webhook.MaxRecipients.
 	MaxRecipients int
-	// MaxDeliveries is how many deliveries one transaction of Accept stores, unless a single event has more; default 20,000.
+	// MaxDeliveries is how many deliveries one transaction of Accept stores, or the events of a claim have, unless a single event has more;
+	// default 20,000.
 	MaxDeliveries int
 	// BodyCacheBytes bounds the bodies kept in memory; default 32 MiB.
 	BodyCacheBytes int
@@ -154,7 +155,8 @@ type Store struct {
 	writers statsWriters
 	audits  pendingAudits
 
-	accepts   *group[*webhook.Publication, *webhook.Receipt]
+	accepts, wideAccepts *group[*webhook.Publication, *webhook.Receipt]
+
 	records   *group[*store.Record, *store.Recorded]
 	sendings  *group[store.Target, *store.Sending]
 	deletions *group[[]webhook.EventKey, struct{}]
@@ -175,12 +177,8 @@ func Open(o Options) (*Store, error) {
 	}
 	s := &Store{db: db, opts: o, log: o.Logger, keys: keys, caches: newCaches(o.BodyCacheBytes), metrics: newMetrics(o.Registerer, db.DB)}
 	s.hot.db = db
+	s.accepts, s.wideAccepts = s.newAccepts(o), s.newAccepts(o)
 	// Two runs at once keep the disk busy: while one waits for its commit, the other executes.
-	s.accepts = newGroup(o, 2, s.acceptGroup)
-	s.accepts.name = "accept transaction"
-	s.accepts.weigh = func(p *webhook.Publication) int { return len(p.Body.Bytes) }
-	s.accepts.maxWeight = maxAcceptBytes
-	s.accepts.tenantOf = func(p *webhook.Publication) string { return p.Event.TenantID }
 	s.records = newGroup(o, 2, s.recordGroup)
 	s.records.linger = recordLinger
 	s.records.name = "record transaction"
@@ -205,6 +203,7 @@ func (s *Store) Ping(ctx context.Context) error {
 // Close waits until running calls have ended, at most Options.Timeout, and closes the connections.
 func (s *Store) Close() error {
 	s.accepts.close()
+	s.wideAccepts.close()
 	s.records.close()
 	s.sendings.close()
 	s.deletions.close()
