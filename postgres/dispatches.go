@@ -1,9 +1,11 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/lib/pq"
 
@@ -12,27 +14,35 @@ import (
 )
 
 const (
-	// selectWaitingTenants goes from tenant to tenant in the index, whatever waits of each.
-	selectWaitingTenants = `
+	// waitingTenants goes from tenant to tenant in the index, whatever waits of each.
+	waitingTenants = `
 		WITH RECURSIVE waiting AS (
 			(SELECT tenant_id FROM dispatches WHERE tenant_id > $1 ORDER BY tenant_id LIMIT 1)
 			UNION ALL
 			SELECT n.tenant_id FROM waiting w
 				CROSS JOIN LATERAL (SELECT tenant_id FROM dispatches WHERE tenant_id > w.tenant_id ORDER BY tenant_id LIMIT 1) AS n
-		)
-		SELECT tenant_id FROM waiting LIMIT $2`
+		) `
+
+	selectWaitingTenants = waitingTenants + `SELECT tenant_id FROM waiting LIMIT $2`
+
+	selectExpressTenants = `SELECT id FROM tenants WHERE id = ANY ($1::text[]) AND express`
 
 	// claimDispatches skips rows that another process is claiming at this moment. The subquery is evaluated only once,
 	// whatever plan is chosen for the update.
 	claimDispatches = `
 		WITH due AS MATERIALIZED (
-			SELECT d.event_key FROM unnest($3::text[]) WITH ORDINALITY AS t (tenant_id, turn) CROSS JOIN LATERAL (
-				SELECT event_key FROM dispatches WHERE tenant_id = t.tenant_id AND lease_until <= now()
+			SELECT d.event_key, d.lease_until AS since FROM unnest($3::text[]) WITH ORDINALITY AS t (tenant_id, turn) CROSS JOIN LATERAL (
+				SELECT event_key, lease_until FROM dispatches WHERE tenant_id = t.tenant_id AND lease_until <= now()
 				ORDER BY lease_until LIMIT $1 FOR UPDATE SKIP LOCKED
 			) AS d LIMIT $1
 		)
 		UPDATE dispatches SET lease_until = clock_timestamp() + $2::bigint * interval '1 millisecond'
-		FROM due WHERE dispatches.event_key = due.event_key RETURNING dispatches.event_key, dispatches.tenant_id, dispatches.tries`
+		FROM due WHERE dispatches.event_key = due.event_key
+		RETURNING dispatches.event_key, dispatches.tenant_id, dispatches.tries, due.since`
+
+	// unclaimDispatches gives what was claimed back, at its place among what waits.
+	unclaimDispatches = `
+		UPDATE dispatches d SET lease_until = c.since FROM unnest($1::uuid[], $2::timestamptz[]) AS c (event_key, since) WHERE d.event_key = c.event_key`
 
 	selectDispatches = `
 		SELECT e.id, e.tenant_id, e.event_id, e.event_type, t.dialect, t.retry, t.express,
@@ -40,8 +50,9 @@ const (
 		FROM unnest($1::uuid[]) AS claimed (event_key) JOIN events e ON e.id = claimed.event_key JOIN tenants t ON t.id = e.tenant_id
 		ORDER BY e.id`
 
-	// selectDispatchDeliveries looks where the deliveries of an event should be, and dispatchDeliveriesAnywhere into every month.
-	selectDispatchDeliveries = claimedBegin + `JOIN ` + storedEvents + ` ON stored.key = claimed.key` + deliveriesOfStored + claimedEnd
+	// selectDispatchDeliveries looks where the deliveries of an event should be, and dispatchDeliveriesAnywhere into every month. The first
+	// stops at $2 deliveries, of any of the events; null: it reads all.
+	selectDispatchDeliveries = claimedBegin + `JOIN ` + storedEvents + ` ON stored.key = claimed.key` + deliveriesOfStored + ` LIMIT $2::bigint` + claimedEnd
 
 	dispatchDeliveriesAnywhere = claimedBegin + `JOIN deliveries d ON d.event_key = claimed.key` + claimedEnd
 
@@ -56,10 +67,12 @@ const (
 	// bitmap, would first read the whole table.
 	countDispatches = `SELECT count(*) FROM (SELECT FROM dispatches ORDER BY event_key LIMIT $1) AS waiting`
 
-	// countDispatchesByTenant is countDispatches by tenant, of the $2 that have most.
-	countDispatchesByTenant = `
-		SELECT tenant_id, count(*) AS n, sum(count(*)) OVER ()::bigint AS of_all
-		FROM (SELECT tenant_id FROM dispatches ORDER BY tenant_id LIMIT $1) AS waiting GROUP BY tenant_id ORDER BY n DESC LIMIT $2`
+	// countDispatchesByTenant stops counting each tenant's at $2, so that nobody's go uncounted because another has many. It returns the $3
+	// that have most.
+	countDispatchesByTenant = waitingTenants + `
+		SELECT tenant_id, n, sum(n) OVER ()::bigint AS of_all FROM waiting CROSS JOIN LATERAL (
+			SELECT count(*) AS n FROM (SELECT FROM dispatches d WHERE d.tenant_id = waiting.tenant_id ORDER BY d.lease_until LIMIT $2) AS theirs
+		) AS counted ORDER BY n DESC LIMIT $3`
 
 	deleteDispatches  = `DELETE FROM dispatches WHERE event_key = ANY ($1::uuid[])`
 	releaseDispatches = `
@@ -79,26 +92,33 @@ func (s *Store) ClaimDispatches(ctx context.Context, c store.DispatchClaim) (out
 	if c.Limit <= 0 {
 		return nil, "", nil
 	}
-	queries := []string{selectWaitingTenants, claimDispatches, selectDispatches, selectDispatchDeliveries, deleteDispatches}
+	queries := []string{selectWaitingTenants, claimDispatches, unclaimDispatches, selectDispatches, selectDispatchDeliveries, deleteDispatches}
 	err = s.transactHot(ctx, "claim events to start", queries, func(tx hotTx) error {
-		var tenants []string
-		if err := tx.selectHot(ctx, &tenants, selectWaitingTenants, c.After, claimedTenants); err != nil || len(tenants) == 0 {
+		var waiting []string
+		if err := tx.selectHot(ctx, &waiting, selectWaitingTenants, c.After, claimedTenants); err != nil || len(waiting) == 0 {
 			return err
 		}
-		if len(tenants) == claimedTenants {
-			last = tenants[len(tenants)-1]
+		if len(waiting) == claimedTenants {
+			last = waiting[len(waiting)-1]
 		}
-		tenants = slices.DeleteFunc(tenants, func(id string) bool { return slices.Contains(c.Without, id) })
+		tenants, err := mayTurn(ctx, tx, waiting, c)
+		if err != nil {
+			return err
+		}
 		var claimed []claimedRow
-		err := tx.selectHot(ctx, &claimed, claimDispatches, c.Limit, c.Lease.Milliseconds(), pq.StringArray(tenants))
+		err = tx.selectHot(ctx, &claimed, claimDispatches, c.Limit, c.Lease.Milliseconds(), pq.StringArray(tenants))
 		if err != nil || len(claimed) == 0 {
 			return err
 		}
-		if len(claimed) == c.Limit {
-			last = lastTurn(tenants, claimed)
+		inOrder(claimed, tenants)
+		events, kept, err := readClaimed(ctx, tx, claimed, s.opts.MaxDeliveries)
+		if err != nil {
+			return err
 		}
-		out, err = readClaimed(ctx, tx, claimed)
-		return err
+		if out = events; len(claimed) == c.Limit || len(kept) < len(claimed) {
+			last = kept[len(kept)-1].TenantID
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, "", err
@@ -106,40 +126,75 @@ func (s *Store) ClaimDispatches(ctx context.Context, c store.DispatchClaim) (out
 	return out, last, nil
 }
 
+// mayTurn returns those of the tenants that may have a turn, in their order.
+func mayTurn(ctx context.Context, tx hotTx, tenants []string, c store.DispatchClaim) ([]string, error) {
+	tenants = slices.DeleteFunc(tenants, func(id string) bool { return slices.Contains(c.Without, id) })
+	if !c.ExpressOnly {
+		return tenants, nil
+	}
+	var express []string
+	err := tx.SelectContext(ctx, &express, selectExpressTenants, pq.StringArray(tenants))
+	return slices.DeleteFunc(tenants, func(id string) bool { return !slices.Contains(express, id) }), err
+}
+
 type claimedRow struct {
 	Key      webhook.EventKey `db:"event_key"`
 	TenantID string           `db:"tenant_id"`
 	Tries    int              `db:"tries"`
+	// Since is when it was due.
+	Since time.Time `db:"since"`
 }
 
-// lastTurn returns the tenant that was the last to have something claimed.
-func lastTurn(tenants []string, claimed []claimedRow) string {
-	last := 0
-	for _, c := range claimed {
-		last = max(last, slices.Index(tenants, c.TenantID))
+// inOrder sorts what was claimed by turns, and what a tenant has by how long it has waited.
+func inOrder(claimed []claimedRow, tenants []string) {
+	turn := make(map[string]int, len(tenants))
+	for i, id := range tenants {
+		turn[id] = i
 	}
-	return tenants[last]
+	slices.SortFunc(claimed, func(a, b claimedRow) int {
+		return cmp.Or(cmp.Compare(turn[a.TenantID], turn[b.TenantID]), a.Since.Compare(b.Since))
+	})
 }
 
-// readClaimed returns the claimed events. It forgets those that retention removed.
-func readClaimed(ctx context.Context, tx hotTx, claimed []claimedRow) ([]store.Dispatch, error) {
+// readClaimed returns the claimed events, and which of those that were claimed it keeps. It gives back what comes after the most deliveries:
+// a hundred events to thousands of endpoints each would be more than a call has time for, again and again. It forgets those that retention
+// removed.
+func readClaimed(ctx context.Context, tx hotTx, claimed []claimedRow, most int) (out []store.Dispatch, kept []claimedRow, err error) {
 	keys, tries := make([]webhook.EventKey, len(claimed)), make(map[webhook.EventKey]int, len(claimed))
 	for i, c := range claimed {
 		keys[i], tries[c.Key] = c.Key, c.Tries
 	}
-	out, err := readDispatches(ctx, tx, keys)
+	deliveries, n, err := readDispatchDeliveries(ctx, tx, keys, most)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	if err := unclaim(ctx, tx, claimed[n:]); err != nil {
+		return nil, nil, err
+	}
+	if out, err = readDispatches(ctx, tx, keys[:n], deliveries); err != nil {
+		return nil, nil, err
 	}
 	for i := range out {
 		out[i].Tries = tries[out[i].EventKey]
 	}
-	return out, forgetLost(ctx, tx, keys, out)
+	return out, claimed[:n], forgetLost(ctx, tx, keys[:n], out)
 }
 
-// readDispatches returns the events as Accept gives them to OnAccepted, with today's retry policies. A row that cannot be
-// read becomes the Fault of its dispatch, so that it does not stop the others.
-func readDispatches(ctx context.Context, tx hotTx, keys []webhook.EventKey) ([]store.Dispatch, error) {
+func unclaim(ctx context.Context, tx hotTx, claimed []claimedRow) error {
+	if len(claimed) == 0 {
+		return nil
+	}
+	keys, since := new(arrayBuilder), new(arrayBuilder)
+	for _, c := range claimed {
+		keys.addID(c.Key)
+		since.addTime(c.Since)
+	}
+	return tx.execHot(ctx, unclaimDispatches, keys, since)
+}
+
+// readDispatches returns the events as Accept gives them to OnAccepted, with their deliveries and today's retry policies. A row that cannot
+// be read becomes the Fault of its dispatch, so that it does not stop the others.
+func readDispatches(ctx context.Context, tx hotTx, keys []webhook.EventKey, deliveries []dispatchDelivery) ([]store.Dispatch, error) {
 	var events []struct {
 		Key         webhook.EventKey    `db:"id"`
 		TenantID    string              `db:"tenant_id"`
@@ -151,10 +206,6 @@ func readDispatches(ctx context.Context, tx hotTx, keys []webhook.EventKey) ([]s
 		Traceparent webhook.Traceparent `db:"traceparent"`
 	}
 	if err := tx.selectHot(ctx, &events, selectDispatches, idsOf(keys)); err != nil {
-		return nil, err
-	}
-	deliveries, err := readDispatchDeliveries(ctx, tx, keys)
-	if err != nil {
 		return nil, err
 	}
 	of, faults := map[webhook.EventKey][]store.DispatchDelivery{}, map[webhook.EventKey]error{}
@@ -187,11 +238,33 @@ type dispatchDelivery struct {
 	Retry      []byte             `db:"retry"`
 }
 
-// readDispatchDeliveries reads the deliveries of events. Every event of a dispatch has some: where a clock was so wrong that they are not
-// where they should be, they are looked for everywhere, because an event that starts without its deliveries is lost.
-func readDispatchDeliveries(ctx context.Context, tx hotTx, keys []webhook.EventKey) (deliveries []dispatchDelivery, err error) {
-	if err := tx.selectHot(ctx, &deliveries, selectDispatchDeliveries, idsOf(keys)); err != nil {
+// readDispatchDeliveries reads the deliveries of the first n of the events, which have as many as most together, or more where the last of
+// them has many.
+func readDispatchDeliveries(ctx context.Context, tx hotTx, keys []webhook.EventKey, most int) (deliveries []dispatchDelivery, n int, err error) {
+	limit := most + 1
+	if deliveries, err = readDeliveriesOf(ctx, tx, keys, &limit); err != nil || len(deliveries) <= most {
+		return deliveries, len(keys), err
+	}
+	deliveries = nil
+	for n < len(keys) && len(deliveries) < most {
+		one, err := readDeliveriesOf(ctx, tx, keys[n:n+1], nil)
+		if err != nil {
+			return nil, 0, err
+		}
+		deliveries, n = append(deliveries, one...), n+1
+	}
+	return deliveries, n, nil
+}
+
+// readDeliveriesOf reads the deliveries of events, up to limit of them; nil: all. Every event of a dispatch has some: where a clock was so
+// wrong that they are not where they should be, they are looked for everywhere, because an event that starts without its deliveries is
+// lost.
+func readDeliveriesOf(ctx context.Context, tx hotTx, keys []webhook.EventKey, limit *int) (deliveries []dispatchDelivery, err error) {
+	if err := tx.selectHot(ctx, &deliveries, selectDispatchDeliveries, idsOf(keys), limit); err != nil {
 		return nil, err
+	}
+	if limit != nil && len(deliveries) == *limit {
+		return deliveries, nil
 	}
 	found := make(map[webhook.EventKey]bool, len(keys))
 	for _, d := range deliveries {
@@ -218,13 +291,13 @@ func forgetLost(ctx context.Context, tx hotTx, keys []webhook.EventKey, found []
 }
 
 // CountDispatches implements store.Dispatches.
-func (s *Store) CountDispatches(ctx context.Context, most int) (*store.Backlog, error) {
+func (s *Store) CountDispatches(ctx context.Context, each int) (*store.Backlog, error) {
 	var rows []struct {
 		TenantID string `db:"tenant_id"`
 		N        int    `db:"n"`
 		OfAll    int    `db:"of_all"`
 	}
-	if err := s.selectHot(ctx, &rows, countDispatchesByTenant, most, store.MaxCountedTenants); err != nil {
+	if err := s.selectHot(ctx, &rows, countDispatchesByTenant, "", each, store.MaxCountedTenants); err != nil {
 		return nil, failed("count the events to start", err)
 	}
 	out := &store.Backlog{Of: make(map[string]int, len(rows))}

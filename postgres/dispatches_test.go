@@ -313,9 +313,19 @@ func TestClaimDispatches_ManyTenants(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 301, counted.All)
 	require.Len(t, counted.Of, 301)
-	counted, err = b.CountDispatches(t.Context(), 100)
+}
+
+// Of who has very many no more are counted than is asked for, and all of the others'.
+func TestCountDispatches_OneHasMany(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, err := b.db.Exec(`INSERT INTO dispatches (event_key, tenant_id, lease_until)
+		SELECT gen_random_uuid(), 'noisy', now() FROM generate_series(1, 50)
+		UNION ALL SELECT gen_random_uuid(), 'quiet', now() FROM generate_series(1, 3)`)
 	require.NoError(t, err)
-	require.Equal(t, 100, counted.All, "up to the most that is asked for")
+	counted, err := b.CountDispatches(t.Context(), 10)
+	require.NoError(t, err)
+	require.Equal(t, &store.Backlog{All: 13, Of: map[string]int{"noisy": 10, "quiet": 3}}, counted)
 }
 
 // No more tenants are told of than Backlog.Of may have: those that have most.
@@ -331,4 +341,59 @@ func TestCountDispatches_TenantsThatHaveMost(t *testing.T) {
 	require.Equal(t, store.MaxCountedTenants+12, counted.All)
 	require.Len(t, counted.Of, store.MaxCountedTenants)
 	require.Equal(t, 7, counted.Of["noisy"])
+}
+
+// A claim takes no more than it can read in time: of events with very many deliveries it keeps some, and gives the others back as they were.
+func TestClaimDispatches_ManyDeliveries(t *testing.T) {
+	t.Parallel()
+	b := setup(t, shortLease, func(o *postgres.Options) { o.MaxDeliveries = 10 })
+	for _, tenant := range []string{"a", "b", "c"} {
+		b.tenant(tenant)
+		b.endpoint(tenant)
+	}
+	for range 3 {
+		b.endpoint("b")
+	}
+	for _, tenant := range []string{"a", "b", "b", "b", "b", "b", "c"} {
+		b.publish(publication(tenant, ""))
+	}
+	var all []webhook.EventKey
+	claim := store.DispatchClaim{Limit: 100, Lease: time.Hour}
+	next := func(deliveries int) (tenants []string) {
+		claimed, last, err := b.ClaimDispatches(t.Context(), claim)
+		require.NoError(t, err)
+		claim.After = last
+		for _, d := range claimed {
+			tenants = append(tenants, d.TenantID)
+			deliveries -= len(d.Deliveries)
+		}
+		require.Zero(t, deliveries)
+		all = append(all, keysOf(claimed)...)
+		return tenants
+	}
+	require.Equal(t, []string{"a", "b", "b", "b"}, next(13))
+	require.Equal(t, "b", claim.After)
+	require.Equal(t, []string{"c"}, next(1), "who is not to blame has its turn")
+	require.Empty(t, claim.After)
+	require.Equal(t, []string{"b", "b"}, next(8))
+	require.Empty(t, next(0))
+	require.ElementsMatch(t, keysOf(b.accepted), all)
+	require.Equal(t, keysOf(b.accepted)[:4], all[:4], "the oldest first")
+}
+
+// With ExpressOnly, tenants without the setting have no turn.
+func TestClaimDispatches_ExpressOnly(t *testing.T) {
+	t.Parallel()
+	b := setup(t, shortLease)
+	require.NoError(t, b.CreateTenant(t.Context(), &webhook.Tenant{ID: "fast", Name: "f", Dialect: "standard", Express: true, CreatedAt: now()}, webhook.Secret{}, nil))
+	b.tenant("acme")
+	for _, tenant := range []string{"acme", "fast"} {
+		b.endpoint(tenant)
+		b.publish(publication(tenant, ""))
+	}
+	claimed, _, err := b.ClaimDispatches(t.Context(), store.DispatchClaim{Limit: 10, Lease: time.Hour, ExpressOnly: true})
+	require.NoError(t, err)
+	require.Len(t, claimed, 1)
+	require.Equal(t, "fast", claimed[0].TenantID)
+	require.Equal(t, "acme", b.claim(10)[0].TenantID)
 }

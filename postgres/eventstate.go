@@ -26,7 +26,12 @@ const (
 func (s *Store) EventState(ctx context.Context, key webhook.EventKey) (*store.EventState, error) {
 	var out *store.EventState
 	err := s.transactHot(ctx, "read the state of an event", append([]string{selectDispatches, selectDispatchDeliveries, selectOwners}, historyQueries...), func(tx hotTx) error {
-		events, err := readDispatches(ctx, tx, []webhook.EventKey{key})
+		keys := []webhook.EventKey{key}
+		deliveries, err := readDeliveriesOf(ctx, tx, keys, nil)
+		if err != nil {
+			return err
+		}
+		events, err := readDispatches(ctx, tx, keys, deliveries)
 		if err != nil {
 			return err
 		}

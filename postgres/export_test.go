@@ -64,7 +64,7 @@ func AcceptRun(t testing.TB, s *Store, in []*webhook.Publication) []error {
 var HotStatements = map[string]string{
 	"failing": selectFailing, "record delivered": recordDelivered, "record": recordAny, "record and tell": recordAnyTelling, "sendings": selectSendings, "bodies": selectBodies, "senders": selectSenders, "receivers": selectReceivers,
 	"waiting tenants": selectWaitingTenants, "count by tenant": countDispatchesByTenant,
-	"claim": claimDispatches, "dispatches": selectDispatches, "deliveries": selectDispatchDeliveries, "delete dispatches": deleteDispatches,
+	"claim": claimDispatches, "unclaim": unclaimDispatches, "dispatches": selectDispatches, "deliveries": selectDispatchDeliveries, "delete dispatches": deleteDispatches,
 	"count": countDispatches, "set aside": selectSetAside, "count set aside": countSetAside, "release": releaseDispatches, "versions": selectTenantVersions, "claimed ids": selectClaimedIDs, "receipts": selectReceipts,
 	"generated": selectGenerated, "claim outbox": claimOutbox, "delete outbox": deleteOutbox, "quarantine outbox": quarantineOutbox, "trim": trimQuarantine,
 	"delivery": selectDelivery, "cancel": cancelDelivery, "hold": holdDelivery,

@@ -36,6 +36,8 @@ type DispatchClaim struct {
 	After string
 	// Without are tenants that have no turn.
 	Without []string
+	// ExpressOnly leaves out the tenants that do not have the setting Express.
+	ExpressOnly bool
 }
 
 // MaxCountedTenants bounds Backlog.Of.
@@ -90,9 +92,9 @@ type Dispatches interface {
 	// ReleaseDispatches ends the leases of events whose workflow was not started, each after its delay, so that any process
 	// may claim them then. It sets aside those with SetAside.
 	ReleaseDispatches(ctx context.Context, releases []Release) error
-	// CountDispatches returns how many events wait for their workflow to start, counted up to most. It includes all that
+	// CountDispatches returns how many events wait for their workflow to start, each tenant's counted up to each. It includes all that
 	// were accepted before the call and not deleted, and those that are set aside.
-	CountDispatches(ctx context.Context, most int) (*Backlog, error)
+	CountDispatches(ctx context.Context, each int) (*Backlog, error)
 	// SetAsideDispatches lists the events that are set aside, oldest first. Page.After is an event key.
 	SetAsideDispatches(ctx context.Context, page Page) ([]SetAside, error)
 	// CountSetAside returns how many events are set aside, counted up to most.

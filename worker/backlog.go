@@ -29,26 +29,29 @@ const (
 // early. Events that are set aside count, because nothing else bounds them.
 //
 // Tenants share it as turns.Fits says, in a place of twice the limit: one alone may use all of the limit, and who has little waiting is
-// not refused because of others.
+// not refused because of others. Nothing refuses what is published with SQL, so a tenant may have more than the limit: it then counts as
+// one that has as much as the others may have.
 type Backlog struct {
 	counter Counter
 	limit   int
 	gauge   prometheus.Gauge
 	log     *slog.Logger
 
-	mu   sync.Mutex
-	read int // the last reading
+	mu sync.Mutex
+	// read is the last reading, and unlisted what it has of tenants that it does not name.
+	read, unlisted int
 	// unread is true after a reading failed.
 	unread bool
-	// since counts the events that this process stored after the last reading began. underWay counts those that were
-	// admitted and are not known to be stored.
-	since, underWay int
-	// of is the same of each tenant.
-	of map[string]ofTenant
+	// of is what waits of each tenant. taken is what all have that have no more than the limit, and beyond how many have more.
+	of            map[string]ofTenant
+	taken, beyond int
 }
 
-// ofTenant is what waits of one tenant, as in Backlog.
+// ofTenant is what waits of one tenant. since counts the events that this process stored after the last reading began. underWay counts
+// those that were admitted and are not known to be stored.
 type ofTenant struct{ read, since, underWay int }
+
+func (t ofTenant) all() int { return t.read + t.since + t.underWay }
 
 // BacklogOptions are the dependencies and the settings of a Backlog.
 type BacklogOptions struct {
@@ -63,7 +66,7 @@ type BacklogOptions struct {
 // NewBacklog returns a Backlog that counts as empty until Read or Run has read it.
 func NewBacklog(o BacklogOptions) *Backlog {
 	b := &Backlog{counter: o.Counter, limit: o.Limit, log: o.Logger, of: map[string]ofTenant{}, gauge: prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "waybill_backlog_events", Help: "Events accepted and not yet dispatched, counted up to twice the limit; without a limit, up to a million.",
+		Name: "waybill_backlog_events", Help: "Events accepted and not yet dispatched, of each tenant counted up to the limit; without a limit, up to a million.",
 	})}
 	if o.Registerer != nil {
 		o.Registerer.MustRegister(b.gauge)
@@ -80,12 +83,12 @@ func (b *Backlog) Run(ctx context.Context) {
 func (b *Backlog) Read(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	most := 2 * b.limit
-	if most == 0 {
-		most = DefaultMaxBacklog
+	each := b.limit + 1 // one more tells who has more
+	if b.limit == 0 {
+		each = DefaultMaxBacklog
 	}
 	before := b.stored() // it is committed, so the count includes it
-	counted, err := b.counter.CountDispatches(ctx, most)
+	counted, err := b.counter.CountDispatches(ctx, each)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err != nil {
@@ -126,21 +129,33 @@ func (b *Backlog) takeReading(counted map[string]int) {
 			b.add(tenant, ofTenant{read: -of.read})
 		}
 	}
+	b.unlisted = b.read
 	for tenant, n := range counted {
 		b.add(tenant, ofTenant{read: n - b.of[tenant].read})
+		b.unlisted -= n
 	}
 }
 
-// add adds to what waits of a tenant, and to what waits in all, except for what was read.
+// add adds to what waits of a tenant.
 func (b *Backlog) add(tenant string, more ofTenant) {
 	of := b.of[tenant]
+	b.take(of.all(), -1)
 	of.read, of.since, of.underWay = of.read+more.read, of.since+more.since, of.underWay+more.underWay
-	b.since, b.underWay = b.since+more.since, b.underWay+more.underWay
+	b.take(of.all(), 1)
 	if of == (ofTenant{}) {
 		delete(b.of, tenant)
 		return
 	}
 	b.of[tenant] = of
+}
+
+// take counts n events of one tenant, or with -1 does not count them any more.
+func (b *Backlog) take(n, times int) {
+	if n > b.limit {
+		b.beyond += times
+	} else {
+		b.taken += n * times
+	}
 }
 
 // report logs when the backlog becomes full and when it has room again.
@@ -162,9 +177,9 @@ func (b *Backlog) report(n int) {
 func (b *Backlog) Admit(tenant string, events int) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	of := b.of[tenant]
-	held := of.read + of.since + of.underWay
-	switch full := b.limit > 0 && !turns.Fits(held, b.read+b.since+b.underWay, 2*b.limit); {
+	held := b.of[tenant].all()
+	// Those beyond the limit and this one have as much as each other at most.
+	switch full := b.limit > 0 && !turns.Fits(held*(b.beyond+1), b.taken+b.unlisted, 2*b.limit); {
 	case full && b.unread:
 		return webhook.Errorf(webhook.CodeUnavailable, "the database does not answer")
 	case full:

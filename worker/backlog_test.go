@@ -25,17 +25,18 @@ type counter struct {
 	waiting int
 	others  map[string]int
 	fail    error
-	most    int
+	each    int
 	// during, when set, is called while the events are counted.
 	during func()
 }
 
-func (c *counter) CountDispatches(_ context.Context, most int) (*store.Backlog, error) {
+func (c *counter) CountDispatches(_ context.Context, each int) (*store.Backlog, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.most = most
-	out := &store.Backlog{All: min(c.waiting, most), Of: map[string]int{"acme": min(c.waiting, most)}}
+	c.each = each
+	out := &store.Backlog{All: min(c.waiting, each), Of: map[string]int{"acme": min(c.waiting, each)}}
 	for tenant, n := range c.others {
+		n = min(n, each)
 		out.All += n
 		out.Of[tenant] = n
 	}
@@ -156,7 +157,7 @@ func TestBacklog_NoLimit(t *testing.T) {
 	stop := background(t, b.Run)
 	eventually(t, func() bool {
 		return testutil.GatherAndCompare(reg, strings.NewReader(`
-# HELP waybill_backlog_events Events accepted and not yet dispatched, counted up to twice the limit; without a limit, up to a million.
+# HELP waybill_backlog_events Events accepted and not yet dispatched, of each tenant counted up to the limit; without a limit, up to a million.
 # TYPE waybill_backlog_events gauge
 waybill_backlog_events 30
 `)) == nil
@@ -164,7 +165,7 @@ waybill_backlog_events 30
 	stop()
 	admit(t, b, 10_000_000)
 	admit(t, b, 1)
-	require.Equal(t, worker.DefaultMaxBacklog, c.most)
+	require.Equal(t, worker.DefaultMaxBacklog, c.each)
 }
 
 // One tenant alone may use all of the limit. Meanwhile another is let in, up to as much as is free, and what both have stays below twice
@@ -223,4 +224,31 @@ func TestBacklog_ManyTenants(t *testing.T) {
 	require.NoError(t, b.Admit("unlisted", 1))
 	b.Done("unlisted", 1, 1)
 	require.Equal(t, 500, admitMany(t, b), "2,000 less what waits, by two")
+}
+
+// What is published with SQL is refused nobody, so it may go far beyond the limit. It takes no more of the place than others may have.
+func TestBacklog_BeyondTheLimit(t *testing.T) {
+	t.Parallel()
+	b, c, _ := newBacklog(t, 100)
+	c.set(5000, nil)
+	c.others = map[string]int{"sql": 5000}
+	b.Read(t.Context())
+	requireFull(t, b, webhook.CodeBacklogFull)
+	require.Equal(t, webhook.CodeBacklogFull, webhook.ErrorCode(b.Admit("sql", 1)))
+	n := 0
+	for b.Admit("quiet", 1) == nil {
+		b.Done("quiet", 1, 1)
+		n++
+	}
+	require.Equal(t, 50, n, "of 200, by four: one part is for those that come")
+	c.others["quiet"] = 50
+	b.Read(t.Context())
+	require.Equal(t, webhook.CodeBacklogFull, webhook.ErrorCode(b.Admit("quiet", 1)))
+	require.NoError(t, b.Admit("another", 1))
+	b.Done("another", 1, 0)
+
+	c.set(0, nil) // they were dispatched
+	c.others = nil
+	b.Read(t.Context())
+	require.Equal(t, 100, admitMany(t, b))
 }

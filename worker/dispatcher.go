@@ -136,9 +136,12 @@ func (d *Dispatcher) lineOf(e *store.Dispatch) *waiting {
 	return d.starting.waiting
 }
 
-// isFull reports whether nobody's events have room.
-func (d *Dispatcher) isFull() bool {
-	return d.starting.isFull() || d.express != nil && d.express.lines.isFull()
+// isFull reports whether nobody's events have room. noStarts: of those that need a start, whatever has room.
+func (d *Dispatcher) isFull(noStarts bool) bool {
+	if d.express == nil {
+		return noStarts
+	}
+	return d.express.lines.isFull()
 }
 
 // crowded returns the tenants whose new events have no room.
@@ -155,11 +158,16 @@ func (d *Dispatcher) Offer(events []store.Dispatch) {
 	for i := range events {
 		e := &events[i]
 		if d.fails(e) || !d.lineOf(e).offer(e) {
-			select {
-			case d.outcomes <- outcome{key: e.EventKey}:
-			default: // the lease expires, and then the relay finds the event
-			}
+			d.leave(outcome{key: e.EventKey})
 		}
+	}
+}
+
+// leave releases an event, unless there is much to write. Its lease expires then, and the relay finds it.
+func (d *Dispatcher) leave(o outcome) {
+	select {
+	case d.outcomes <- o:
+	default:
 	}
 }
 

@@ -247,3 +247,35 @@ func TestRelay_PassesOverTheCrowded(t *testing.T) {
 		return len(b.dispatches.claimed) == 301
 	})
 }
+
+// While starts fail the relay goes on with what express mode delivers, and so does a process that was told of nothing but failed starts.
+func TestRelay_ExpressWhileStartsFail(t *testing.T) {
+	t.Parallel()
+	const some = 300
+	b := setup(t, func(o *worker.DispatcherOptions) {
+		o.Express = worker.NewExpress(always(made(webhook.StatusDelivered, 0), nil), awake, false)
+	})
+	b.starter.setDown(true)
+	b.dispatcher.Offer([]store.Dispatch{event(0, 1)})
+	eventually(t, b.dispatches.has(0, 1))
+	b.dispatches.mu.Lock()
+	for n := range some {
+		e := of("quick", event(100+n, 1))
+		e.Express = true
+		b.dispatches.waiting = append(b.dispatches.waiting, event(1000+n, 1), e)
+	}
+	b.dispatches.mu.Unlock()
+	background(t, worker.NewRelay(b.dispatches, b.dispatcher, slog.New(slog.DiscardHandler)).Run)
+	eventually(t, func() bool {
+		b.dispatches.mu.Lock()
+		defer b.dispatches.mu.Unlock()
+		return len(b.dispatches.deleted) == some
+	})
+	require.Empty(t, b.starter.all())
+	b.starter.setDown(false)
+	eventually(t, func() bool {
+		b.dispatches.mu.Lock()
+		defer b.dispatches.mu.Unlock()
+		return len(b.dispatches.deleted) == 2*some
+	})
+}

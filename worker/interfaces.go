@@ -18,7 +18,7 @@ type Dispatches interface {
 
 // Counter is what the backlog needs of store.Dispatches.
 type Counter interface {
-	CountDispatches(ctx context.Context, most int) (*store.Backlog, error)
+	CountDispatches(ctx context.Context, each int) (*store.Backlog, error)
 }
 
 // UpkeepStore is what the upkeep needs of the store.

@@ -58,7 +58,7 @@ func (o *memDispatches) ClaimDispatches(_ context.Context, c store.DispatchClaim
 		return nil, "", o.fail
 	}
 	o.waiting = slices.DeleteFunc(o.waiting, func(e store.Dispatch) bool {
-		if len(out) == c.Limit || slices.Contains(c.Without, e.TenantID) {
+		if len(out) == c.Limit || slices.Contains(c.Without, e.TenantID) || c.ExpressOnly && !e.Express {
 			return false
 		}
 		o.claimed[e.EventKey] = e
