@@ -27,8 +27,8 @@ const (
 	DefaultStarts = 8
 	// startTimeout is below every lease, so that an event is not started by two processes at once.
 	startTimeout = 5 * time.Second
-	// channelSize is how many outcomes, and how many events that express mode did not settle, wait for what is next.
-	channelSize = 512
+	// outcomesSize is how many outcomes wait to be written.
+	outcomesSize = 512
 	// maxPutOff bounds how long an event waits in dispatches for endpoints that are slow. After that it waits in a workflow.
 	maxPutOff = 5 * time.Minute
 )
@@ -49,7 +49,7 @@ type Dispatcher struct {
 	// starting are the events that wait for the start of their workflow, or for room at their endpoint. Those of express mode wait in its lines.
 	starting *lines
 	// leftovers are events that express mode did not settle, and attempting makes the attempts of those that are in it.
-	leftovers  chan leftover
+	leftovers  *leftovers
 	attempting sync.WaitGroup
 	// outcomes carries the results of dispatches to writeOutcomes.
 	outcomes chan outcome
@@ -106,8 +106,8 @@ func NewDispatcher(o DispatcherOptions) *Dispatcher {
 		dispatches: o.Dispatches, starter: o.Starter, dialects: o.Dialects, express: o.Express, retryAfter: o.RetryAfter, failpoint: o.Failpoint, log: o.Logger,
 		tracer:   o.Tracer,
 		slots:    make(chan struct{}, o.Starts),
-		starting: newLines(math.MaxInt, noRoom(o.Room)), outcomes: make(chan outcome, channelSize),
-		leftovers: make(chan leftover, channelSize),
+		starting: newLines(math.MaxInt, noRoom(o.Room)), outcomes: make(chan outcome, outcomesSize),
+		leftovers: newLeftovers(),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "waybill_dispatches_refused_total",
 			Help: "Failed tries to dispatch an event where the event itself is the cause. The log names the event.",
@@ -193,7 +193,7 @@ func (d *Dispatcher) Run(ctx context.Context) {
 	writing.Go(func() { d.writeOutcomes(stop) })
 	working.Wait()
 	d.attempting.Wait()
-	close(d.leftovers)
+	d.leftovers.finish()
 	starting.Wait()
 	leaving.Wait()
 	close(stop)

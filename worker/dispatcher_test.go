@@ -279,3 +279,24 @@ func TestRelay_ExpressWhileStartsFail(t *testing.T) {
 		return len(b.dispatches.deleted) == 2*some
 	})
 }
+
+// An event to very many endpoints has more of a tenant's share than one to a few, because its memory is as much larger.
+func TestDispatcher_WideEventsTakeMore(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var begun atomic.Int32
+	b.starter.gate = make(chan struct{})
+	b.starter.fault = func(*workflows.EventDeliveryInput) error {
+		begun.Add(1)
+		return nil
+	}
+	t.Cleanup(func() { close(b.starter.gate) })
+	b.dispatcher.Offer([]store.Dispatch{event(0, 1), event(1, 1)})
+	eventually(t, func() bool { return begun.Load() == 2 })
+	for n := range 20 {
+		b.dispatcher.Offer([]store.Dispatch{event(2+n, 10_000)})
+	}
+	eventually(t, b.dispatches.has(0, 20-11)) // of 1,024 each has 51
+	quiet := of("quiet", event(100, 1))
+	require.False(t, b.dispatcher.Full(&quiet))
+}

@@ -47,14 +47,6 @@ func (x *Express) takes(e *store.Dispatch) bool {
 	return x != nil && (x.everybody || e.Express) && len(e.Deliveries) > 0 && len(e.Deliveries) <= workflows.MaxDeliveries
 }
 
-// leftover is an event that express mode did not settle, and the input that says what was attempted.
-type leftover struct {
-	event *store.Dispatch
-	in    *workflows.EventDeliveryInput
-	// queued says that what is not settled belongs to its endpoints' queues, so that the event needs no workflow.
-	queued bool
-}
-
 // workExpress makes the first attempts of the events of express mode, each when it is its turn. When the context is done it finishes what
 // has begun.
 func (d *Dispatcher) workExpress(ctx context.Context) {
@@ -93,14 +85,13 @@ func (d *Dispatcher) attemptFirst(ctx context.Context, l leftover) {
 		d.outcomes <- outcome{key: in.EventKey, done: true}
 		return
 	}
-	if in.UnderWay() {
-		d.leftovers <- l // this process must start it: another process would repeat the attempt
+	if in.UnderWay() { // this process must start it: another process would repeat the attempt
+		l.taken = make(chan struct{})
+		d.leftovers.put(l)
+		<-l.taken // it keeps its part of the tenant's attempts, which bounds how many of them wait
 		return
 	}
-	select {
-	case d.leftovers <- l:
-	default: // the queue is full: the lease expires, and the relay goes on from the recorded attempts
-	}
+	d.leftovers.offer(l) // where there is no room the lease expires, and the relay goes on from the recorded attempts
 }
 
 // progress reports whether no delivery needs anything any more, and whether those that do belong to their endpoints' queues.
@@ -149,7 +140,11 @@ func (d *Dispatcher) wakeQueues(ctx context.Context, l leftover) outcome {
 // startLeftovers wakes the queues, or starts the workflows, of all events that express mode did not settle. Once the context is done,
 // it does neither while Temporal is down.
 func (d *Dispatcher) startLeftovers(ctx context.Context) {
-	for l := range d.leftovers {
+	for {
+		l, ok := d.leftovers.next()
+		if !ok {
+			return
+		}
 		if ctx.Err() != nil && d.down.Load() {
 			d.outcomes <- outcome{key: l.event.EventKey}
 			continue

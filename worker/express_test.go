@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -283,4 +284,95 @@ func TestExpress_AllEndpointsHang(t *testing.T) {
 	require.Less(t, most.Load(), int32(192+64), "half, and the rest of one event")
 	answerAll()
 	eventually(t, b.dispatches.has(50, 0))
+}
+
+// What one tenant has lined up for a busy endpoint begins only as far as the tenant may make attempts, however wide its events are.
+func TestExpress_WideEventsInLine(t *testing.T) {
+	t.Parallel()
+	step := make(chan struct{})
+	var atOnce, most atomic.Int32
+	b := setup(t, func(o *worker.DispatcherOptions) {
+		o.Express = worker.NewExpress(attempterFunc(func(in activities.AttemptInput) (*activities.AttemptResult, error) {
+			out := made(webhook.StatusDelivered, 0)
+			if in.Tenant == "quiet" {
+				return &out, nil
+			}
+			for now := atOnce.Add(1); now > most.Load(); {
+				most.Store(now)
+			}
+			<-step
+			atOnce.Add(-1)
+			return &out, nil
+		}), awake, true)
+	})
+	answerAll := sync.OnceFunc(func() { close(step) })
+	t.Cleanup(answerAll)
+	for n := range 96 { // all that the first endpoint gets at once
+		b.dispatcher.Offer([]store.Dispatch{of("noisy", event(n, 1))})
+	}
+	eventually(t, func() bool { return atOnce.Load() == 96 })
+	for n := range 100 {
+		b.dispatcher.Offer([]store.Dispatch{of("noisy", event(100+n, 64))})
+	}
+	for range 96 {
+		step <- struct{}{}
+	}
+	for n := range 10 {
+		b.dispatcher.Offer([]store.Dispatch{of("quiet", eventTo(300+n, n+1))})
+	}
+	eventually(t, func() bool {
+		b.dispatches.mu.Lock()
+		defer b.dispatches.mu.Unlock()
+		quiet := 0
+		for n := range 10 {
+			if slices.Contains(b.dispatches.deleted, key(300+n)) {
+				quiet++
+			}
+		}
+		return quiet == 10
+	})
+	require.Less(t, most.Load(), int32(192+64), "half, and the rest of one event")
+	answerAll()
+	eventually(t, b.dispatches.has(96+100+10, 0))
+}
+
+// A tenant whose events all need their endpoints' queues, while those are slow to wake, does not shut out those of another.
+func TestExpress_LeftoversTakeTurns(t *testing.T) {
+	t.Parallel()
+	gate := make(chan struct{})
+	var noisy, quiet atomic.Int32
+	b := setup(t, func(o *worker.DispatcherOptions) {
+		o.Express = worker.NewExpress(always(activities.AttemptResult{Status: webhook.StatusRetrying, Queued: true, Delay: time.Second}, nil),
+			func(_ context.Context, tenant string, _ webhook.EndpointID, _ time.Duration) (bool, error) {
+				<-gate
+				if tenant == "quiet" {
+					quiet.Add(1)
+				} else {
+					noisy.Add(1)
+				}
+				return true, nil
+			}, true)
+	})
+	openAll := sync.OnceFunc(func() { close(gate) })
+	t.Cleanup(openAll)
+	for n := range 2000 {
+		b.dispatcher.Offer([]store.Dispatch{of("noisy", eventTo(n, n%200))})
+		if n%100 == 0 {
+			eventually(t, func() bool { return !b.isCrowded("noisy") })
+		}
+	}
+	eventually(t, func() bool { return !b.isCrowded("noisy") })
+	b.dispatcher.Offer([]store.Dispatch{of("quiet", eventTo(3000, 1))})
+	for woken := int32(1); quiet.Load() == 0; woken++ {
+		gate <- struct{}{}
+		eventually(t, func() bool { return noisy.Load()+quiet.Load() == woken })
+		require.Less(t, woken, int32(200), "it is not behind all of the other's")
+	}
+	openAll()
+}
+
+// isCrowded reports whether a further event of a tenant would be left to the relay.
+func (b *bundle) isCrowded(tenant string) bool {
+	e := of(tenant, event(1, 1))
+	return b.dispatcher.Full(&e)
 }

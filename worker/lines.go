@@ -44,6 +44,8 @@ type held struct {
 	all int
 }
 
+func newHeld() held { return held{of: map[string]int{}} }
+
 func (h *held) add(tenant string, n int) {
 	h.all += n
 	if h.of[tenant] += n; h.of[tenant] == 0 {
@@ -55,7 +57,7 @@ func newLines(place int, full func(*lines, *store.Dispatch) *webhook.EndpointID)
 	return &lines{
 		waiting: newWaiting(), full: full, place: place, someLined: make(chan struct{}, 1),
 		busy: map[webhook.EndpointID]int{}, lined: map[webhook.EndpointID][]*store.Dispatch{},
-		attempts: held{of: map[string]int{}}, inLine: held{of: map[string]int{}},
+		attempts: newHeld(), inLine: newHeld(),
 	}
 }
 
@@ -64,26 +66,30 @@ func (l *lines) next() (e *store.Dispatch, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for !l.closed {
-		first, ok := l.lines.Next(l.mayBegin)
-		switch {
-		case !ok:
+		first, ok := l.take(l.mayBegin)
+		if !ok {
 			l.some.Wait()
 			continue
-		case first.begun:
-			return &first.event, true
 		}
-		if full := l.full(l, &first.event); full != nil {
+		if first.begun {
+			l.inLine.add(first.event.TenantID, -1)
+		} else if full := l.full(l, &first.event); full != nil {
 			l.line(*full, &first.event)
 			continue
+		} else {
+			l.begin(&first.event)
 		}
-		l.begin(&first.event)
+		l.attempts.add(first.event.TenantID, attemptsAtOnce(&first.event))
 		return &first.event, true
 	}
 	return nil, false
 }
 
+// mayBegin reports whether a tenant has room for the attempts of its first event. What has waited for an endpoint needs it too: it may have
+// many times as many as the event that made room for it there.
 func (l *lines) mayBegin(tenant string, first waiter) bool {
-	return first.begun || turns.Fits(l.attempts.of[tenant], l.attempts.all, l.place) && turns.Fits(l.inLine.of[tenant], l.inLine.all, linedPlace)
+	return turns.Fits(l.attempts.of[tenant], l.attempts.all, l.place) &&
+		(first.begun || turns.Fits(l.inLine.of[tenant], l.inLine.all, linedPlace))
 }
 
 // shareTaken returns the first of the endpoints that has its share of the attempts of express mode; nil: none has.
@@ -96,8 +102,8 @@ func (l *lines) shareTaken(e *store.Dispatch) *webhook.EndpointID {
 	return nil
 }
 
+// begin takes the event's place at each of its endpoints.
 func (l *lines) begin(e *store.Dispatch) {
-	l.attempts.add(e.TenantID, attemptsAtOnce(e))
 	for i := range e.Deliveries {
 		l.busy[e.Deliveries[i].EndpointID]++
 	}
@@ -156,7 +162,6 @@ func (l *lines) advance(id webhook.EndpointID) {
 			l.lined[*full] = slices.Insert(l.lined[*full], 0, first)
 			continue
 		}
-		l.inLine.add(first.TenantID, -1)
 		l.begin(first)
 		l.lines.Return(first.TenantID, waiter{event: *first, begun: true})
 		l.some.Signal()

@@ -6,6 +6,7 @@ import (
 
 	"waybill/store"
 	"waybill/turns"
+	"waybill/workflows"
 )
 
 // waitingPlace is how many events of all tenants together wait in memory for their dispatch, of one alone half of them. It is low enough to
@@ -15,9 +16,11 @@ const waitingPlace = 1024
 // waiting are the events that wait in memory for their dispatch. Tenants take turns and share the room, so one that publishes faster than
 // its events are dispatched leaves the rest of its own to the relay, and delays no other's.
 type waiting struct {
-	mu     sync.Mutex
-	some   sync.Cond
-	lines  turns.Lines[waiter]
+	mu    sync.Mutex
+	some  sync.Cond
+	lines turns.Lines[waiter]
+	// holds is what tenants hold of waitingPlace with the events that have not begun.
+	holds  held
 	closed bool
 }
 
@@ -28,10 +31,13 @@ type waiter struct {
 }
 
 func newWaiting() *waiting {
-	w := &waiting{}
+	w := &waiting{holds: newHeld()}
 	w.some.L = &w.mu
 	return w
 }
+
+// partOf is what an event takes of waitingPlace: one for each workflow that it may start, because its memory grows with its deliveries.
+func partOf(e *store.Dispatch) int { return 1 + len(e.Deliveries)/workflows.MaxDeliveries }
 
 // hasRoom reports whether new events of a tenant may wait here. It leaves a part of the tenant's share for those that are stored at this
 // moment.
@@ -42,14 +48,14 @@ func (w *waiting) hasRoom(tenant string) bool {
 }
 
 func (w *waiting) hasRoomLocked(tenant string) bool {
-	return turns.Fits(2*w.lines.Of(tenant), w.lines.Len(), waitingPlace)
+	return turns.Fits(2*w.holds.of[tenant], w.holds.all, waitingPlace)
 }
 
 // offer adds an event, unless its tenant has its share.
 func (w *waiting) offer(e *store.Dispatch) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.closed || !turns.Fits(w.lines.Of(e.TenantID), w.lines.Len(), waitingPlace) {
+	if w.closed || !turns.Fits(w.holds.of[e.TenantID], w.holds.all, waitingPlace) {
 		return false
 	}
 	w.add(e)
@@ -68,7 +74,7 @@ func (w *waiting) put(e *store.Dispatch) {
 func (w *waiting) isFull() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.lines.Len() >= waitingPlace
+	return w.holds.all >= waitingPlace
 }
 
 // crowded returns the tenants whose new events have no room.
@@ -80,7 +86,16 @@ func (w *waiting) crowded() []string {
 
 func (w *waiting) add(e *store.Dispatch) {
 	w.lines.Add(e.TenantID, waiter{event: *e})
+	w.holds.add(e.TenantID, partOf(e))
 	w.some.Signal()
+}
+
+// take takes the event that has the next turn of those that may have one.
+func (w *waiting) take(may func(tenant string, first waiter) bool) (one waiter, ok bool) {
+	if one, ok = w.lines.Next(may); ok && !one.begun {
+		w.holds.add(one.event.TenantID, -partOf(&one.event))
+	}
+	return one, ok
 }
 
 // closeLocked ends the dispatching, and returns what waits.
@@ -88,7 +103,7 @@ func (w *waiting) closeLocked() (left []store.Dispatch) {
 	w.closed = true
 	w.some.Broadcast()
 	for {
-		one, ok := w.lines.Next(nil)
+		one, ok := w.take(nil)
 		if !ok {
 			return left
 		}
