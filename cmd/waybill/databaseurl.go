@@ -1,6 +1,9 @@
 package main
 
-import "net/url"
+import (
+	"net/url"
+	"strings"
+)
 
 // fillDatabaseURL returns the URL of the database with the password of a setting of its own, which needs no escaping; says is what
 // is wrong with the two, "": nothing. It never shows them.
@@ -33,11 +36,20 @@ func checkDatabaseURL(text string) string {
 	}
 	u, err := url.Parse(text)
 	switch {
+	case err != nil && namesSeveral(text):
+		return "has a list of servers that is none: it is a:5432,b:5432 without spaces, where the last one has a port if others have. With an IPv6 address among them it stands behind the ?, such as postgres://user:password@/waybill?host=pg-a,::1&port=5432,5432"
 	case err != nil:
-		return "is not a URL; characters such as / ? # % in the password are written %2F %3F %23 %25, or the password stands in WAYBILL_DATABASE_PASSWORD as it is; of several servers, a:5432,b:5432, the last one has a port where others have" + such
+		return "is not a URL; characters such as / ? # % in the password are written %2F %3F %23 %25, or the password stands in WAYBILL_DATABASE_PASSWORD as it is" + such
 	case u.Scheme != "postgres" && u.Scheme != "postgresql":
 		return "does not begin with postgres://" + such
 	default:
 		return ""
 	}
+}
+
+// namesSeveral reports whether there is a comma where a URL has its servers.
+func namesSeveral(text string) bool {
+	_, rest, _ := strings.Cut(text, "://")
+	servers, _, _ := strings.Cut(rest[strings.LastIndex(rest, "@")+1:], "/")
+	return strings.Contains(servers, ",")
 }

@@ -42,3 +42,26 @@ func TestConfig_RefusesDatabasePassword(t *testing.T) {
 		require.NotContains(t, err.Error(), "hush-hush")
 	}
 }
+
+// Several servers may stand in the URL or, where it takes no IPv6 address among others, behind the ?.
+func TestConfig_DatabaseServers(t *testing.T) {
+	t.Parallel()
+	for url, says := range map[string]string{
+		"postgres://u:hush-hush@[::1]:5432,pg-b:5432/w":  "has a list of servers that is none",
+		"postgres://u:hush-hush@pg-a:5432, pg-b:5432/w":  "has a list of servers that is none",
+		"postgres://u:hush,h#sh/hush@pg-a:5432/w":        "is not a URL; characters such as",
+		"postgres://u:hush-hush@pg-a:5432,pg-b:5432/w":   "",
+		"postgres://u:hush-hush@/w?host=::1&port=5432,1": "",
+	} {
+		_, err := parse(nil, good("WAYBILL_DATABASE_URL="+url))
+		if says == "" {
+			require.NoError(t, err, url)
+			continue
+		}
+		require.ErrorContains(t, err, says, url)
+		require.NotContains(t, err.Error(), "hush", url)
+	}
+	cfg, err := pq.NewConfig("postgres://user:password@/waybill?host=pg-a,::1&port=5432,5433")
+	require.NoError(t, err, "what the message proposes")
+	require.Equal(t, []pq.ConfigMultihost{{Host: "::1", Port: 5433}}, cfg.Multi)
+}

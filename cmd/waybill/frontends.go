@@ -2,6 +2,7 @@ package main
 
 import (
 	"net"
+	"strconv"
 	"strings"
 
 	"go.temporal.io/sdk/client"
@@ -35,8 +36,14 @@ func (s *settings) checkFrontends(wrong func(variable, format string, args ...an
 	for _, address := range given {
 		address = strings.TrimSpace(address)
 		s.TemporalAddress = append(s.TemporalAddress, address)
-		if _, _, err := net.SplitHostPort(address); err != nil {
+		if _, port, err := net.SplitHostPort(address); err != nil || !isPort(port) {
 			wrong("WAYBILL_TEMPORAL_ADDRESS", "is host:port such as 127.0.0.1:7233, or several by commas, not %q", address)
 		}
 	}
+}
+
+// isPort reports whether a text is the number of a port. With several frontends, one at a port that is none would only be passed over.
+func isPort(text string) bool {
+	number, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && number > 0
 }
