@@ -40,13 +40,13 @@ type partStatus struct {
 
 // getStatus is GET /v1/status. It answers 200 whatever is wrong, because it is what people look at then.
 func (s *Server) getStatus(w http.ResponseWriter, r *http.Request, _ *call) error {
-	limit := s.backlog.Limit()
+	limit := s.backlog.Limit() // of one tenant; all together have twice as many waiting at most
 	out := status{Version: s.opts.Version, Backlog: backlogStatus{Limit: limit}}
 	var waiting *store.Waiting
 	var asked sync.WaitGroup
 	asked.Go(func() {
 		out.Database = s.ask(r.Context(), "the database", func(ctx context.Context) (err error) {
-			waiting, err = s.store.CountWaiting(ctx, cmp.Or(limit, countedMost))
+			waiting, err = s.store.CountWaiting(ctx, cmp.Or(2*limit, countedMost))
 			return err
 		})
 	})

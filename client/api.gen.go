@@ -1744,10 +1744,10 @@ type StatsSeries = []struct {
 type Status struct {
 	// Backlog Events that were accepted and are not dispatched.
 	Backlog struct {
-		// Events Counted up to the limit, without a limit up to 1,000,000. Those that are set aside count.
+		// Events Of all tenants, counted up to twice the limit, without a limit up to 1,000,000. Those that are set aside count.
 		Events *int `json:"events,omitempty"`
 
-		// Limit How many may wait before publications are answered with 429; 0: no limit.
+		// Limit How many of one tenant may wait before its publications are answered with 429, while nobody else's wait; tenants that all have many waiting have twice as many together. 0: no limit.
 		Limit int `json:"limit"`
 
 		// OldestAt When the oldest was accepted, without those that are set aside; left out where there is none.
