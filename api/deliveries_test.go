@@ -201,6 +201,10 @@ func TestDeliveries_Cancel(t *testing.T) {
 	require.Equal(t, got, into[object](b.admin("GET", path, "").want(200)))
 	b.admin("POST", path+"/cancel", "").problem(409, webhook.CodeConflict)
 	require.Len(t, b.engine.told, 1)
+
+	b.engine.cancel = func() error { return webhook.Errorf(webhook.CodeNotFound, "no such workflow is running") }
+	b.admin("POST", "/v1/tenants/acme/deliveries/"+b.publish("acme", `{"type":"a.b","data":1,"id":"e2"}`)+"/cancel", "").want(200)
+	require.NotContains(t, b.log.String(), "no such workflow", "it ended, or is to start, and finds the delivery canceled")
 }
 
 // No workflow makes the attempts of a delivery in the queue.

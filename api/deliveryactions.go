@@ -57,8 +57,8 @@ func (s *Server) retry(r *http.Request, c *call, d *webhook.Delivery, reason str
 		}
 	}
 	if webhook.ErrorCode(told) == webhook.CodeNotFound {
-		return nil, webhook.Errorf(webhook.CodeConflict, "the delivery's workflow is not running at this moment: it is about to start, has just ended, or was lost. Look at the delivery "+
-			"again in a second; a lost workflow is restarted once its next attempt is late").WithCause(told)
+		return nil, webhook.Errorf(webhook.CodeConflict, "the delivery's workflow is not running at this moment: it is about to start, which may take some minutes while its endpoint "+
+			"does not answer, has just ended, or was lost. Look at the delivery again in a second; a lost workflow is restarted once its next attempt is late").WithCause(told)
 	}
 	return nil, told
 }
@@ -119,7 +119,7 @@ func (s *Server) tellCanceled(r *http.Request, c *call, d *webhook.Delivery, rea
 	err := within(context.WithoutCancel(r.Context()), func(ctx context.Context) error {
 		return s.engine.CancelDelivery(ctx, c.tenant.ID, d.EventID, d.EndpointID, reason)
 	})
-	if err != nil {
+	if err != nil && webhook.ErrorCode(err) != webhook.CodeNotFound { // one that has ended, or is to start, finds the delivery canceled
 		s.log.LogAttrs(r.Context(), slog.LevelWarn, "the workflow was not told of a canceled delivery",
 			slog.String("request_id", infoOf(r).id), slog.String("tenant", c.tenant.ID),
 			slog.String("delivery_id", d.ID.String()), slog.String("error", err.Error()))
