@@ -237,3 +237,16 @@ func TestRoom(t *testing.T) {
 	require.Empty(t, b.endpoints)
 	require.Equal(t, 8, Room(a, oneEndpoint), "what is healthy and idle begins anew")
 }
+
+// Endpoints whose events are started take no memory for long, even where nobody makes their attempts.
+func TestRoom_forgets(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 5, 27, 0, 0, 0, 0, time.UTC)
+	b := newBulkhead(laneLimit{12, 0, 5}, laneLimit{4, 0, 5}, func() time.Time { return now })
+	for i := range byte(100) {
+		Room(&Activities{bulkhead: b}, webhook.NewID[webhook.EndpointID]([16]byte{3, i}))
+	}
+	now = now.Add(2 * sweepInterval)
+	Room(&Activities{bulkhead: b}, oneEndpoint)
+	require.Len(t, b.endpoints, 1)
+}

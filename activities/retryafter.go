@@ -56,11 +56,15 @@ func Room(a *Activities, id webhook.EndpointID) int {
 	b := a.bulkhead
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	now := b.now()
+	if now.Sub(b.swept) > sweepInterval {
+		b.sweep(now)
+	}
 	c := b.endpoints[id]
 	if c == nil {
 		c = b.add(id)
 	}
-	c.asked = b.now()
+	c.asked = now
 	return b.room(c)
 }
 

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"slices"
+	"time"
 
 	"waybill/store"
 	"waybill/turns"
@@ -26,12 +27,13 @@ const (
 type lines struct {
 	*waiting
 	// full returns the endpoint that an event has to wait for; nil: it may begin.
-	full func(*lines, *store.Dispatch) *webhook.EndpointID
+	full func(*lines, *waiter) *webhook.EndpointID
 	// place is how many attempts all tenants together make at once.
 	place int
 	// busy counts the events to each endpoint that have begun.
-	busy  map[webhook.EndpointID]int
-	lined map[webhook.EndpointID][]*store.Dispatch
+	busy map[webhook.EndpointID]int
+	// lined are in the order in which they began to wait for an endpoint.
+	lined map[webhook.EndpointID][]*waiter
 	// attempts and inLine are what tenants hold of place and linedPlace.
 	attempts, inLine held
 	// someLined is told when an event begins to wait for an endpoint.
@@ -53,10 +55,10 @@ func (h *held) add(tenant string, n int) {
 	}
 }
 
-func newLines(place int, full func(*lines, *store.Dispatch) *webhook.EndpointID) *lines {
+func newLines(place int, full func(*lines, *waiter) *webhook.EndpointID) *lines {
 	return &lines{
 		waiting: newWaiting(), full: full, place: place, someLined: make(chan struct{}, 1),
-		busy: map[webhook.EndpointID]int{}, lined: map[webhook.EndpointID][]*store.Dispatch{},
+		busy: map[webhook.EndpointID]int{}, lined: map[webhook.EndpointID][]*waiter{},
 		attempts: newHeld(), inLine: newHeld(),
 	}
 }
@@ -73,8 +75,9 @@ func (l *lines) next() (e *store.Dispatch, ok bool) {
 		}
 		if first.begun {
 			l.inLine.add(first.event.TenantID, -1)
-		} else if full := l.full(l, &first.event); full != nil {
-			l.line(*full, &first.event)
+			l.some.Signal() // what waits behind it may have a turn now, too
+		} else if full := l.full(l, &first); full != nil {
+			l.line(*full, &first)
 			continue
 		} else {
 			l.begin(&first.event)
@@ -93,9 +96,9 @@ func (l *lines) mayBegin(tenant string, first waiter) bool {
 }
 
 // shareTaken returns the first of the endpoints that has its share of the attempts of express mode; nil: none has.
-func (l *lines) shareTaken(e *store.Dispatch) *webhook.EndpointID {
-	for i := range e.Deliveries {
-		if id := &e.Deliveries[i].EndpointID; l.busy[*id] >= endpointShare {
+func (l *lines) shareTaken(w *waiter) *webhook.EndpointID {
+	for i := range w.event.Deliveries {
+		if id := &w.event.Deliveries[i].EndpointID; l.busy[*id] >= endpointShare {
 			return id
 		}
 	}
@@ -111,9 +114,10 @@ func (l *lines) begin(e *store.Dispatch) {
 
 func attemptsAtOnce(e *store.Dispatch) int { return min(len(e.Deliveries), eventShare) }
 
-func (l *lines) line(id webhook.EndpointID, e *store.Dispatch) {
-	l.lined[id] = append(l.lined[id], e)
-	l.inLine.add(e.TenantID, 1)
+func (l *lines) line(id webhook.EndpointID, w *waiter) {
+	w.since = time.Now()
+	l.lined[id] = append(l.lined[id], w)
+	l.inLine.add(w.event.TenantID, 1)
 	select {
 	case l.someLined <- struct{}{}:
 	default:
@@ -121,7 +125,7 @@ func (l *lines) line(id webhook.EndpointID, e *store.Dispatch) {
 }
 
 // takeFirst takes the first event out of the line of an endpoint.
-func (l *lines) takeFirst(id webhook.EndpointID) *store.Dispatch {
+func (l *lines) takeFirst(id webhook.EndpointID) *waiter {
 	first := l.lined[id][0]
 	if l.lined[id] = l.lined[id][1:]; len(l.lined[id]) == 0 {
 		delete(l.lined, id)
@@ -158,14 +162,21 @@ func (l *lines) advance(id webhook.EndpointID) {
 			return
 		}
 		first := l.takeFirst(id)
-		if full != nil { // it has waited already, so it is the first there
-			l.lined[*full] = slices.Insert(l.lined[*full], 0, first)
+		if full != nil {
+			l.move(first, *full)
 			continue
 		}
-		l.begin(first)
-		l.lines.Return(first.TenantID, waiter{event: *first, begun: true})
+		l.begin(&first.event)
+		l.lines.Return(first.event.TenantID, waiter{event: first.event, begun: true})
 		l.some.Signal()
 	}
+}
+
+// move lets an event wait for another endpoint, where it keeps the turn that it has waited for.
+func (l *lines) move(w *waiter, to webhook.EndpointID) {
+	line := l.lined[to]
+	i, _ := slices.BinarySearchFunc(line, w, func(a, b *waiter) int { return a.since.Compare(b.since) })
+	l.lined[to] = slices.Insert(line, i, w)
 }
 
 // close ends the dispatching, and returns what waits.
@@ -174,8 +185,8 @@ func (l *lines) close() []store.Dispatch {
 	defer l.mu.Unlock()
 	left := l.closeLocked()
 	for id, line := range l.lined {
-		for _, e := range line {
-			left = append(left, *e)
+		for _, w := range line {
+			left = append(left, w.event)
 		}
 		delete(l.lined, id)
 	}

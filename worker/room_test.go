@@ -1,8 +1,10 @@
 package worker_test
 
 import (
+	"encoding/binary"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -11,6 +13,7 @@ import (
 	"waybill/store"
 	"waybill/webhook"
 	"waybill/worker"
+	"waybill/workflows"
 )
 
 var (
@@ -18,9 +21,13 @@ var (
 	well    = webhook.NewID[webhook.EndpointID]([16]byte{15: 2})
 )
 
-// young is an event of now to endpoints.
+// young is an event of now to endpoints. Its id is not that of NewV7, which does not go back to the time in a bubble.
 func young(endpoints ...webhook.EndpointID) store.Dispatch {
-	e := store.Dispatch{EventKey: webhook.NewID[webhook.EventKey](uuid.Must(uuid.NewV7())), TenantID: "acme", EventType: "item.sold", Dialect: "rheo"}
+	id := uuid.New()
+	now := binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixMilli()))
+	copy(id[:6], now[2:])
+	id[6] = 7<<4 | id[6]&15
+	e := store.Dispatch{EventKey: webhook.NewID[webhook.EventKey](id), TenantID: "acme", EventType: "item.sold", Dialect: "rheo"}
 	e.EventID = e.EventKey.String()
 	for _, id := range endpoints {
 		e.Deliveries = append(e.Deliveries, store.DispatchDelivery{ID: webhook.NewID[webhook.DeliveryID](uuid.Must(uuid.NewV7())), EndpointID: id})
@@ -181,4 +188,100 @@ func TestDispatcher_WhoWaitedForRoomTakesTurns(t *testing.T) {
 	eventually(t, func() bool { return startsTo(b.starter, well) == 1 })
 	close(gate)
 	eventually(t, b.dispatches.has(401, 0))
+}
+
+// offerMany offers as many events of now to hanging as there are, in portions for which a tenant has room.
+func (b *bundle) offerMany(n int) {
+	for ; n > 0; n -= 300 {
+		b.dispatcher.Offer(many(min(n, 300), hanging))
+		synctest.Wait()
+	}
+}
+
+// A tenant whose events wait for room as far as they may has a turn for what waits behind them, as soon as one of them begins.
+func TestDispatcher_WhatWaitsBehindThoseInLineHasATurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var blocks atomic.Bool
+		gate := make(chan struct{})
+		b, answer := roomy(t, func(o *worker.DispatcherOptions) {
+			o.Starter.(*fakeStarter).fault = func(in *workflows.EventDeliveryInput) error {
+				if in.Deliveries[0].EndpointID == hanging && blocks.Load() {
+					<-gate
+				}
+				return nil
+			}
+		})
+		t.Cleanup(func() { close(gate) })
+		b.offerMany(3 + 512)
+		b.dispatcher.Offer([]store.Dispatch{young(well)})
+		synctest.Wait()
+		require.Equal(t, 3, startsTo(b.starter, hanging))
+		require.Zero(t, startsTo(b.starter, well), "as many wait as may")
+
+		blocks.Store(true)
+		answer(1)
+		time.Sleep(20 * time.Millisecond)
+		require.Equal(t, 1, startsTo(b.starter, well), "of two starts at once one is free")
+	})
+}
+
+// What comes later does not pass what waits for the same endpoint.
+func TestDispatcher_NewEventsDoNotPassThoseInLine(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, answer := roomy(t)
+		events := many(13, hanging)
+		b.dispatcher.Offer(events[:8])
+		synctest.Wait()
+		for i := 8; i < len(events); i++ {
+			answer(1)
+			b.dispatcher.Offer(events[i : i+1])
+			synctest.Wait()
+		}
+		time.Sleep(time.Second)
+		started := make(map[webhook.EventKey]bool) // two start at once, so in any order
+		for _, in := range b.starter.all() {
+			started[in.EventKey] = true
+		}
+		require.Len(t, started, 8)
+		for i := range 8 {
+			require.Contains(t, started, events[i].EventKey, "%d", i)
+		}
+	})
+}
+
+// Nothing waits here for longer than its lease, not even for an endpoint whose attempts all wait for the database: it answers nothing, and is not
+// slow.
+func TestDispatcher_EndsTheWaitForRoomBeforeTheLease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, _ := roomy(t)
+		b.offerMany(3 + 512 + 300)
+		time.Sleep(29 * time.Second)
+		require.True(t, b.dispatches.has(3, 512+300)(), "%d released", len(b.dispatches.released))
+		require.Zero(t, b.dispatches.released[0].After)
+	})
+}
+
+// An event to many endpoints does not wait, because to look for room at all of them again and again would take longer than the start.
+func TestDispatcher_ManyEndpointsDoNotWaitForRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int64
+		b := setup(t, func(o *worker.DispatcherOptions) {
+			o.Room = func(webhook.EndpointID) int {
+				asked.Add(1)
+				return 0
+			}
+		})
+		to := make([]webhook.EndpointID, 10_000)
+		for i := range to {
+			to[i] = webhook.NewID[webhook.EndpointID]([16]byte{14: byte(i >> 8), 15: byte(i)})
+		}
+		b.dispatcher.Offer([]store.Dispatch{young(to[:33]...), young(to...), young(to[:32]...)})
+		time.Sleep(time.Second)
+		require.Len(t, b.starter.all(), 2)
+		require.Less(t, asked.Load(), int64(32*250), "once for each endpoint in 5 ms")
+	})
 }

@@ -3,6 +3,7 @@ package worker
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"waybill/store"
 	"waybill/turns"
@@ -28,6 +29,7 @@ type waiting struct {
 type waiter struct {
 	event store.Dispatch
 	begun bool
+	since time.Time // of the wait for an endpoint; zero: it has not waited for one
 }
 
 func newWaiting() *waiting {
