@@ -168,13 +168,12 @@ func TestDispatcher_BoundsWhatWaitsForRoom(t *testing.T) {
 // Who waited for room takes turns with other tenants like everybody.
 func TestDispatcher_WhoWaitedForRoomTakesTurns(t *testing.T) {
 	t.Parallel()
-	gate := make(chan struct{})
+	b, answer := roomy(t, func(o *worker.DispatcherOptions) { o.Starter.(*fakeStarter).block(t) })
 	pass := func(starts int) {
 		for range starts {
-			gate <- struct{}{}
+			b.starter.gate <- struct{}{}
 		}
 	}
-	b, answer := roomy(t, func(o *worker.DispatcherOptions) { o.Starter.(*fakeStarter).gate = gate })
 	b.dispatcher.Offer(many(400, hanging))
 	pass(3)
 	eventually(t, b.dispatches.has(3, 0))
@@ -186,7 +185,7 @@ func TestDispatcher_WhoWaitedForRoomTakesTurns(t *testing.T) {
 	b.dispatcher.Offer([]store.Dispatch{other})
 	pass(5) // two are under way
 	eventually(t, func() bool { return startsTo(b.starter, well) == 1 })
-	close(gate)
+	b.starter.open()
 	eventually(t, b.dispatches.has(401, 0))
 }
 

@@ -222,6 +222,7 @@ type fakeStarter struct {
 	erasing []string
 	down    bool
 	gate    chan struct{} // when set, a start waits for it
+	open    func()        // lets all starts pass the gate
 	// fault, when set, is asked for the error of each start, and wakeFault for that of each wake. It may panic.
 	fault     func(*workflows.EventDeliveryInput) error
 	wakeFault func(webhook.EndpointID) error
@@ -280,6 +281,14 @@ func (f *fakeStarter) TellHandedOver(_ context.Context, _, eventID string, _ web
 	defer f.mu.Unlock()
 	f.told = append(f.told, eventID)
 	return nil
+}
+
+// block makes starts wait at the gate. They pass when the test has ended, so that one that fails ends, too.
+func (f *fakeStarter) block(t *testing.T) {
+	t.Helper()
+	f.gate = make(chan struct{})
+	f.open = sync.OnceFunc(func() { close(f.gate) })
+	t.Cleanup(f.open)
 }
 
 func (f *fakeStarter) setDown(down bool) {
