@@ -115,7 +115,7 @@ func (b *bundle) monthsCases(endpoint webhook.EndpointID, event webhook.EventKey
 		"sendings":         one(hot["sendings"], deliveries, tenants),
 		"bodies":           one(hot["bodies"], events, 1000),
 		"dispatches":       one(hot["dispatches"], events),
-		"deliveries":       one(hot["deliveries"], events),
+		"deliveries":       one(hot["deliveries"], events, 1000),
 		"set aside":        one(hot["set aside"], none, 10),
 		"receipts":         one(hot["receipts"], events),
 		"generated":        one(hot["generated"], events, tenants, ids),
