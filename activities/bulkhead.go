@@ -92,10 +92,7 @@ func (b *bulkhead) enter(ctx context.Context, id webhook.EndpointID, lane Lane) 
 func (b *bulkhead) tryEnter(s *slot) (entered bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := b.endpoints[s.id]
-	if c == nil {
-		c = b.add(s.id)
-	}
+	c := b.compartment(s.id)
 	switch {
 	case s.lane == LaneFast && c.isSlow(b.now()):
 		return false, b.full(c, s.lane)
@@ -128,7 +125,11 @@ func (b *bulkhead) giveUp(s *slot) (*fullError, bool) {
 	return b.full(c, s.lane), true
 }
 
-func (b *bulkhead) add(id webhook.EndpointID) *compartment {
+// compartment returns an endpoint's part, a new one where there is none.
+func (b *bulkhead) compartment(id webhook.EndpointID) *compartment {
+	if c := b.endpoints[id]; c != nil {
+		return c
+	}
 	c := &compartment{taken: map[*slot]struct{}{}, free: map[Lane]int{}, waiting: map[Lane][]*slot{}, allowed: firstAllowed}
 	for lane, limit := range b.limits {
 		c.free[lane] = limit.slots
@@ -137,8 +138,12 @@ func (b *bulkhead) add(id webhook.EndpointID) *compartment {
 	return c
 }
 
-// sweep forgets slow endpoints to which nothing was sent for slowMemory, and those whose Room nobody asks for any more.
+// sweep forgets slow endpoints to which nothing was sent for slowMemory, and those whose Room nobody asks for any more. It
+// does so once in a sweepInterval.
 func (b *bulkhead) sweep(now time.Time) {
+	if now.Sub(b.swept) <= sweepInterval {
+		return
+	}
 	b.swept = now
 	for id, c := range b.endpoints {
 		if c.idle(now) {

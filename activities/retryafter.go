@@ -57,22 +57,17 @@ func Room(a *Activities, id webhook.EndpointID) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.now()
-	if now.Sub(b.swept) > sweepInterval {
-		b.sweep(now)
-	}
-	c := b.endpoints[id]
-	if c == nil {
-		c = b.add(id)
-	}
+	b.sweep(now)
+	c := b.compartment(id)
 	c.asked = now
-	return b.room(c)
+	return b.room(c, now)
 }
 
 // room counts the attempts of the isolated lane only while the endpoint is slow. Otherwise old requests that hang would hold back what goes
 // to a receiver that answers again.
-func (b *bulkhead) room(c *compartment) int {
+func (b *bulkhead) room(c *compartment, now time.Time) int {
 	underWay := b.limits[LaneFast].slots - c.free[LaneFast] + len(c.waiting[LaneFast])
-	if c.isSlow(b.now()) {
+	if c.isSlow(now) {
 		underWay += b.limits[LaneIsolated].slots - c.free[LaneIsolated]
 	}
 	return c.allowed - underWay
@@ -87,7 +82,7 @@ func RetryAfter(a *Activities, endpoints []webhook.EndpointID) time.Duration {
 	now := b.now()
 	if slices.ContainsFunc(endpoints, func(id webhook.EndpointID) bool {
 		c := b.endpoints[id]
-		return c == nil || !c.isSlow(now) || c.free[LaneIsolated] > 0 && b.room(c) > 0
+		return c == nil || !c.isSlow(now) || c.free[LaneIsolated] > 0 && b.room(c, now) > 0
 	}) {
 		return 0
 	}

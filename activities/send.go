@@ -135,7 +135,8 @@ func (a *Activities) recordOf(in *AttemptInput, v webhook.Verdict, answer *Respo
 	r := &store.Record{
 		TenantID: in.Tenant,
 		Attempt: webhook.Attempt{
-			ID:         a.attemptID(end),
+			// The log looks for an attempt in the month of its end, and the ids of a process are ahead of its clock once that was set back.
+			ID:         webhook.NewIDAt[webhook.AttemptID](a.newUUID(), end),
 			DeliveryID: in.DeliveryID,
 			AttemptSummary: webhook.AttemptSummary{
 				Number: in.Number, StartedAt: started, DurationMS: answer.Duration.Milliseconds(), StatusCode: answer.StatusCode,
@@ -153,16 +154,6 @@ func (a *Activities) recordOf(in *AttemptInput, v webhook.Verdict, answer *Respo
 		r.NextAttemptAt = &next
 	}
 	return r
-}
-
-// attemptID returns a new id as of the attempt's end, by which the log finds the month that has it. The ids of a process increase, so they
-// are ahead of its clock once that was set back.
-func (a *Activities) attemptID(end time.Time) webhook.AttemptID {
-	id, ms := a.newUUID(), end.UnixMilli()
-	for i := range 6 {
-		id[i] = byte(ms >> (40 - 8*i))
-	}
-	return webhook.NewID[webhook.AttemptID](id)
 }
 
 // leaveSchedule undoes the effect of a failed manual attempt on the schedule: the next attempt is due when it was due

@@ -81,9 +81,7 @@ func (s *slot) leave() {
 	if c.idle(now) {
 		delete(b.endpoints, s.id)
 	}
-	if now.Sub(b.swept) > sweepInterval {
-		b.sweep(now)
-	}
+	b.sweep(now)
 }
 
 // isSlow reports whether the endpoint must stay out of the fast lane. One request that has waited too long is enough.

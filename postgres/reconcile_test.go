@@ -26,14 +26,7 @@ func agedUUIDs(age time.Duration) func(*postgres.Options) {
 	}
 }
 
-func agedUUID(age time.Duration) [16]byte {
-	id := uuid.Must(uuid.NewV7())
-	ms := time.Now().Add(-age).UnixMilli()
-	for i := range 6 {
-		id[i] = byte(ms >> (8 * (5 - i)))
-	}
-	return id
-}
+func agedUUID(age time.Duration) [16]byte { return uuidAt(time.Now().Add(-age)) }
 
 func (b *bundle) sweep(limit int) {
 	b.t.Helper()

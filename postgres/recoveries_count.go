@@ -166,12 +166,7 @@ func (s *Store) countMissedPage(ctx context.Context, look *search, after webhook
 
 // idFloor returns the least id of a moment, as uuid_floor does.
 func idFloor(at time.Time) webhook.DeliveryID {
-	var uuid [16]byte
-	ms := at.UnixMilli()
-	for i := range 6 {
-		uuid[i] = byte(ms >> (40 - 8*i))
-	}
-	return webhook.NewID[webhook.DeliveryID](uuid)
+	return webhook.NewIDAt[webhook.DeliveryID]([16]byte{}, at)
 }
 
 func looksThroughTooMuch(what string) error {

@@ -165,10 +165,5 @@ func (s *Store) advanceMissed(ctx context.Context, tx *sqlx.Tx, r *recoveryRow, 
 // deliveryIDAt returns a new id as of the moment when the event was stored. The delivery is then where a delivery of that event
 // would be: in the same month, which retention removes as a whole, and in the log's order.
 func (s *Store) deliveryIDAt(at time.Time) webhook.DeliveryID {
-	uuid := s.opts.NewUUID()
-	ms := at.UnixMilli()
-	for i := range 6 {
-		uuid[i] = byte(ms >> (40 - 8*i))
-	}
-	return webhook.NewID[webhook.DeliveryID](uuid)
+	return webhook.NewIDAt[webhook.DeliveryID](s.opts.NewUUID(), at)
 }

@@ -66,6 +66,15 @@ type LinkID = ID[linkMark]
 // NewID returns the id of entity P with the given UUID.
 func NewID[I ~struct{ uuid [16]byte }](uuid [16]byte) I { return I(struct{ uuid [16]byte }{uuid}) }
 
+// NewIDAt is NewID with the time of the UUIDv7 replaced, to the millisecond, so that Time returns it.
+func NewIDAt[I ~struct{ uuid [16]byte }](uuid [16]byte, at time.Time) I {
+	ms := at.UnixMilli()
+	for i := range 6 {
+		uuid[i] = byte(ms >> (40 - 8*i))
+	}
+	return NewID[I](uuid)
+}
+
 // String returns prefix and 32 lower-case hex digits.
 func (id ID[P]) String() string {
 	var p P
