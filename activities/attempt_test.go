@@ -136,6 +136,28 @@ func TestActivities_Attempt_judges(t *testing.T) {
 	}
 }
 
+// A busy machine may send long after it signed. A receiver sees the whole delay between two requests all the same.
+func TestActivities_Attempt_delayCountsFromTheRequest(t *testing.T) {
+	t.Parallel()
+	var arrived time.Time
+	b := setup(t, func(w http.ResponseWriter, _ *http.Request) {
+		arrived = time.Now()
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}, func(o *activities.Options) {
+		o.Failpoint = func(name string) {
+			if name == "before-post" {
+				time.Sleep(50 * time.Millisecond)
+			}
+		}
+	})
+	_, err := b.attempt(t, input())
+	require.NoError(t, err)
+	r := b.store.recorded[0]
+	require.False(t, r.NextAttemptAt.Before(arrived.Add(time.Minute)), "the next at %s, this at %s", r.NextAttemptAt, arrived)
+	require.False(t, r.Attempt.StartedAt.After(arrived))
+	require.Equal(t, r.Attempt.DurationMS, r.At.Sub(r.Attempt.StartedAt).Milliseconds())
+}
+
 func retryAfter(code int, value string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", value)

@@ -27,11 +27,11 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	if !ok {
 		return nil, webhook.Errorf(webhook.CodeInternal, "the dialect %q is not loaded", s.Tenant.Dialect)
 	}
-	started := a.now().UTC().Truncate(time.Microsecond) // the precision of the database
+	began := a.now()
 	body := s.Body.For(in.DeliveryID)
 	signed := webhook.Request{
 		EventID: s.Delivery.EventID, EventType: s.Delivery.EventType, DeliveryID: in.DeliveryID,
-		Body: body, At: started, Keys: s.Keys, Custom: s.Endpoint.Headers, URL: s.Endpoint.URL, Traceparent: span.Traceparent(),
+		Body: body, At: began.UTC(), Keys: s.Keys, Custom: s.Endpoint.Headers, URL: s.Endpoint.URL, Traceparent: span.Traceparent(),
 	}
 	headers, err := a.sign(&signed, s.Endpoint, d)
 	if err != nil {
@@ -48,6 +48,8 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	if answer.Fault != nil {
 		return nil, webhook.Errorf(webhook.CodeUnavailable, "%s", answer.Fault).WithCause(answer.Fault)
 	}
+	// On a busy machine the request may begin much later than its signature. The next delay counts from the end of the request.
+	started := began.Add(max(a.now().Sub(began)-answer.Duration, 0)).UTC().Truncate(time.Microsecond) // the precision of the database
 	taken.answered(&answer)
 	plan := planOf(in, s, d)
 	verdict := d.Judge(plan.policy, in.DeliveryID, plan.position, answer.reply())

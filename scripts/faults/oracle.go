@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -207,8 +210,27 @@ func judgeArrivals(v *verdict, p pair, d *row, b *behavior, arrived []arrival) {
 		apart, last = apart+1, a.At
 	}
 	if apart < len(d.made) && !slices.ContainsFunc(d.made, func(a attemptRow) bool { return a.status == 0 }) {
-		v.wrong("%v: only %d of %d arrivals are as far apart as the policy has it, for %d attempts", p, apart, len(arrived), len(d.made))
+		v.wrong("%v: only %d of %d arrivals are as far apart as the policy has it, for %d attempts: %s", p, apart, len(arrived), len(d.made), timeline(d, arrived))
 	}
+}
+
+// timeline prints the arrivals beside the log's attempts, in the order of their times.
+func timeline(d *row, arrived []arrival) string {
+	lines := map[time.Time]string{}
+	for _, a := range arrived {
+		lines[a.At] += fmt.Sprintf("; arrival %d, answered %d", a.Number, a.Status)
+	}
+	for _, a := range d.made {
+		lines[a.started] += fmt.Sprintf("; attempt %d begins, takes %s, status %d", a.number, a.duration, a.status)
+	}
+	var out strings.Builder
+	for i, at := range slices.SortedFunc(maps.Keys(lines), time.Time.Compare) {
+		if i > 0 {
+			out.WriteString(", ")
+		}
+		out.WriteString(at.UTC().Format("15:04:05.000000") + strings.TrimPrefix(lines[at], ";"))
+	}
+	return out.String()
 }
 
 // compare looks for rows without arrival and arrivals without row.
