@@ -27,11 +27,7 @@ func writeRecord(path string, r any) error {
 	if err != nil {
 		return fmt.Errorf("record a process: %w", err)
 	}
-	// Renaming makes the record complete or absent, even when the run is killed in between.
-	if err := os.WriteFile(path+".new", data, 0o644); err != nil {
-		return fmt.Errorf("record a process: %w", err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := writeWhole(path, data, 0o644); err != nil {
 		return fmt.Errorf("record a process: %w", err)
 	}
 	return nil

@@ -23,7 +23,7 @@ func Secret(path string, generate func() string) (string, error) {
 		return "", fmt.Errorf("read a secret: %w", err)
 	}
 	secret := generate()
-	if err := os.WriteFile(path, []byte(secret+"\n"), 0o600); err != nil {
+	if err := writeWhole(path, []byte(secret+"\n"), 0o600); err != nil {
 		return "", fmt.Errorf("keep a secret: %w", err)
 	}
 	return secret, nil

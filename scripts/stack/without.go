@@ -98,9 +98,10 @@ func (s *Stack) dynamicConfig() (string, error) {
 	return s.writeConfig("dynamicconfig.yaml", string(text))
 }
 
+// writeConfig writes a configuration file. A process of Temporal's may be reading the one of before, which is the same.
 func (s *Stack) writeConfig(name, text string) (string, error) {
 	path := s.path(name)
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+	if err := writeWhole(path, []byte(text), 0o644); err != nil {
 		return "", fmt.Errorf("write the server's configuration: %w", err)
 	}
 	return path, nil

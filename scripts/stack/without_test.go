@@ -1,9 +1,12 @@
 package stack
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -132,4 +135,28 @@ func TestStack_WithoutAll(t *testing.T) {
 	for _, tuned := range []string{"shared_buffers", "work_mem", "max_wal_size", "autovacuum", "random_page_cost", "jit", "checkpoint", "#"} {
 		require.NotContains(t, stock, tuned)
 	}
+}
+
+// The processes of a cluster write the configuration at the same time as others read it.
+func TestStack_WriteConfigWhole(t *testing.T) {
+	t.Parallel()
+	s := shippedStack(t)
+	text := strings.Repeat("persistence: {}\n", 10_000)
+	path, err := s.writeConfig("server.yaml", text)
+	require.NoError(t, err)
+	err = Parallel(t.Context(), slices.Repeat([]func(context.Context) error{func(context.Context) error {
+		for range 50 {
+			if _, err := s.writeConfig("server.yaml", text); err != nil {
+				return err
+			}
+			if data, err := os.ReadFile(path); err != nil || len(data) != len(text) {
+				return fmt.Errorf("%d of %d bytes: %w", len(data), len(text), err)
+			}
+		}
+		return nil
+	}}, 4)...)
+	require.NoError(t, err)
+	files, err := os.ReadDir(s.Dir)
+	require.NoError(t, err)
+	require.Len(t, files, 1, "nothing is left beside it")
 }
