@@ -66,7 +66,7 @@ var HotStatements = map[string]string{
 	"waiting tenants": selectWaitingTenants, "count by tenant": countDispatchesByTenant,
 	"claim": claimDispatches, "unclaim": unclaimDispatches, "dispatches": selectDispatches, "deliveries": selectDispatchDeliveries, "delete dispatches": deleteDispatches,
 	"count": countDispatches, "set aside": selectSetAside, "count set aside": countSetAside, "release": releaseDispatches, "versions": selectTenantVersions, "claimed ids": selectClaimedIDs, "receipts": selectReceipts,
-	"generated": selectGenerated, "claim outbox": claimOutbox, "delete outbox": deleteOutbox, "quarantine outbox": quarantineOutbox, "trim": trimQuarantine,
+	"generated": selectGenerated, "outbox tenants": selectOutboxTenants, "claim outbox": claimOutbox, "claim outbox row": claimOutboxRow, "delete outbox": deleteOutbox, "quarantine outbox": quarantineOutbox, "trim": trimQuarantine,
 	"delivery": selectDelivery, "cancel": cancelDelivery, "hold": holdDelivery,
 	"to reopen": selectToReopen, "reopen": reopenDelivery, "hasten": hastenDelivery, "release queued": releaseQueued, "postpone queued": postponeQueued, "renew queued": renewQueued,
 	"event's deliveries": selectEventDeliveries, "owners": selectOwners, "attempts": selectAttempts, "attempt": selectAttempt,

@@ -15,27 +15,6 @@ import (
 )
 
 const (
-	// claimOutbox takes rows in the order of publication and skips those that another process is ingesting. It does not
-	// read the texts of rows above $3 bytes, and reads about $4 bytes of the others. A time that no event can have becomes
-	// one that is refused.
-	claimOutbox = `
-		WITH waiting AS MATERIALIZED (
-			SELECT o.position, CASE WHEN o.bytes > $3::bigint THEN 0 ELSE o.bytes END AS bytes FROM outbox o
-			WHERE NOT EXISTS (SELECT FROM tenants t WHERE t.id = o.tenant_id AND t.dialect <> ALL ($2::text[]))
-				AND coalesce(o.tenant_id, '') <> ALL ($5::text[])
-			ORDER BY o.position LIMIT $1 FOR UPDATE OF o SKIP LOCKED
-		), measured AS (
-			SELECT position, sum(bytes) OVER (ORDER BY position) - bytes AS before FROM waiting
-		)
-		SELECT o.position, o.event_key, o.created_at, o.bytes > $3::bigint AS too_large, o.note, o.traceparent,
-			CASE WHEN o.bytes > $3::bigint THEN '' ELSE coalesce(o.tenant_id, '') END AS tenant_id,
-			CASE WHEN o.bytes > $3::bigint THEN '' ELSE coalesce(o.event_type, '') END AS event_type,
-			CASE WHEN o.bytes > $3::bigint THEN NULL ELSE o.event_id END AS event_id,
-			CASE WHEN o.bytes > $3::bigint THEN NULL ELSE o.data END AS data,
-			CASE WHEN o.bytes > $3::bigint THEN NULL ELSE o.attributes END AS attributes,
-			CASE WHEN o.occurred_at < '1970-01-01Z' OR o.occurred_at >= '10000-01-01Z' THEN '0001-01-01Z' ELSE o.occurred_at END AS occurred_at
-		FROM measured m JOIN outbox o ON o.position = m.position WHERE m.before < $4::bigint ORDER BY o.position`
-
 	deleteOutbox = `DELETE FROM outbox WHERE position = ANY ($1::bigint[])`
 
 	// quarantineOutbox deletes what came for a tenant that was erased, instead of keeping it for people.
@@ -53,21 +32,21 @@ const (
 			OR EXISTS (SELECT FROM tenants t WHERE t.id = m.tenant_id AND t.erased_at IS NULL)`
 )
 
-var ingestQueries = append([]string{claimOutbox, deleteOutbox, quarantineOutbox, trimQuarantine}, acceptQueries...)
+var ingestQueries = append([]string{selectOutboxTenants, claimOutbox, claimOutboxRow, deleteOutbox, quarantineOutbox, trimQuarantine}, acceptQueries...)
 
 // IngestOutbox implements store.Outbox. The rows are deleted in the transaction that stores their events, so that a row
 // becomes an event exactly once whatever happens. Rows of a tenant that cannot be read stay where they are, and keep no other
-// waiting: the error comes once nothing else is left.
+// waiting: the error comes once nothing else is left of the step.
 func (s *Store) IngestOutbox(ctx context.Context, in store.Ingestion) (store.Ingested, error) {
 	var without damagedTenants
 	step, err := s.ingest(ctx, in, &without)
 	if !blamesRow(err) {
 		return step.out, err
 	}
-	var out store.Ingested
-	for range in.Rows { // one of them is to blame, so each goes alone
-		one, err := s.ingestOne(ctx, in, &without)
-		if err != nil || one.Settled() == 0 {
+	out := store.Ingested{Next: step.out.Next}
+	for i := range step.rows { // one of them is to blame, so each goes alone
+		one, err := s.ingestRow(ctx, in, step.rows[i].Position)
+		if err != nil {
 			return out, err
 		}
 		out.Published += one.Published
@@ -106,9 +85,13 @@ func (s *Store) ingest(ctx context.Context, in store.Ingestion, without *damaged
 	}
 }
 
-func (s *Store) ingestOne(ctx context.Context, in store.Ingestion, without *damagedTenants) (store.Ingested, error) {
-	in.Rows = 1
-	step, err := s.ingest(ctx, in, without)
+// ingestRow makes a step of one row. One that is to blame goes into quarantine, and one of a tenant that cannot be read stays.
+func (s *Store) ingestRow(ctx context.Context, in store.Ingestion, position int64) (store.Ingested, error) {
+	step := &ingestion{store: s, Ingestion: in, only: position}
+	err := step.run(ctx)
+	if damaged := (*damagedTenants)(nil); errors.As(err, &damaged) {
+		return store.Ingested{}, nil // the next step names it
+	}
 	if !blamesRow(err) || len(step.rows) == 0 {
 		return step.out, err
 	}
@@ -139,8 +122,9 @@ type ingestion struct {
 	store.Ingestion
 	store *Store
 	rows  []outboxRow
-	// without are tenants whose rows are left alone.
+	// without are tenants whose rows are left alone. only is the position of the row to take; 0: those whose turn it is.
 	without []string
+	only    int64
 	// prepared are the rows of the publications of the acceptance, in its order.
 	prepared []*outboxRow
 
@@ -170,15 +154,7 @@ func (g *ingestion) run(ctx context.Context) error {
 	a := &acceptance{store: g.store}
 	err := g.store.transactHot(ctx, "ingest the outbox", ingestQueries, func(tx hotTx) error {
 		a.tx = tx
-		dialects, without := new(arrayBuilder), new(arrayBuilder)
-		for _, name := range g.Dialects {
-			dialects.addText(name)
-		}
-		for _, id := range g.without {
-			without.addText(id)
-		}
-		err := tx.selectHot(ctx, &g.rows, claimOutbox, g.Rows, dialects, g.rowBytes(), maxAcceptBytes, without)
-		if err != nil || len(g.rows) == 0 {
+		if err := g.claim(ctx, tx); err != nil || len(g.rows) == 0 {
 			return err
 		}
 		if err := safely(func() error { return g.accept(ctx, a) }); err != nil {
@@ -193,7 +169,7 @@ func (g *ingestion) run(ctx context.Context) error {
 		return nil
 	})
 	if err != nil {
-		g.out = store.Ingested{}
+		g.out = store.Ingested{Next: g.out.Next}
 		return err
 	}
 	if g.out.Published > 0 {

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -95,16 +96,21 @@ func step(t testing.TB, change ...func(*store.Ingestion)) store.Ingestion {
 	return in
 }
 
-// drain ingests until nothing more is settled, as the ingester does, and returns what became of all rows.
-func drain(ctx context.Context, s *postgres.Store, in store.Ingestion) (store.Ingested, error) {
-	var all store.Ingested
+// drain ingests until nothing is settled in a round of all tenants, as the ingester does, and returns what became of all rows.
+func drain(ctx context.Context, s *postgres.Store, in store.Ingestion) (all store.Ingested, failure error) {
+	settled := 0
 	for {
 		out, err := s.IngestOutbox(ctx, in)
 		all.Published += out.Published
 		all.Repeated += out.Repeated
 		all.Quarantined += out.Quarantined
-		if err != nil || out.Settled() == 0 {
-			return all, err
+		in.After, failure, settled = out.Next, cmp.Or(failure, err), settled+out.Settled()
+		switch {
+		case in.After != "":
+		case settled == 0:
+			return all, failure
+		default:
+			settled, failure = 0, nil
 		}
 	}
 }

@@ -12,6 +12,8 @@ import (
 type Ingestion struct {
 	// Rows is how many rows the step takes at most.
 	Rows int
+	// After is the tenant after which the step begins, in the order of their ids; "": with the first.
+	After string
 	// RowBytes bounds the texts of a row, 8 MiB at most; a larger one is put into quarantine unread, with CodeTooLarge.
 	RowBytes int64
 	// Dialects are the names of the dialects that Prepare knows. Rows of tenants with another dialect are left to other
@@ -33,6 +35,8 @@ type Ingested struct {
 	Quarantined int
 	// Trimmed counts earlier rows that were deleted from the quarantine because it is full.
 	Trimmed int
+	// Next is After of the next step, also where this one failed; "": no tenant has been left out since the first.
+	Next string
 }
 
 // Settled is how many rows left the outbox.
@@ -40,8 +44,9 @@ func (i Ingested) Settled() int { return i.Published + i.Repeated + i.Quarantine
 
 // Outbox is the table that producers write events to in their own transactions.
 type Outbox interface {
-	// IngestOutbox turns rows into events, in the order of publication, each exactly once, and counts the results. Rows
-	// that cannot become events go into quarantine. Several processes may ingest at once; each takes different rows.
+	// IngestOutbox turns rows into events, each tenant's in the order of publication, each exactly once, and counts the results. Tenants
+	// have equal shares of a step, and steps go from tenant to tenant. Rows that cannot become events go into quarantine. Several
+	// processes may ingest at once; each takes different rows.
 	IngestOutbox(ctx context.Context, in Ingestion) (Ingested, error)
 	// ListenOutbox calls wake when there may be new rows, until the context is done. A wake may be missing, so the caller
 	// must poll too.

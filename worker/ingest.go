@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"maps"
@@ -119,21 +120,25 @@ func (i *Ingester) drainAfterNotification(ctx context.Context) {
 	}
 }
 
-// drain ingests until no row is left that this process can ingest.
-func (i *Ingester) drain(ctx context.Context) error {
-	for ctx.Err() == nil {
+// drain ingests until no row is left that this process can ingest: until in a round of all tenants nothing left the outbox. The error is
+// that of the last round.
+func (i *Ingester) drain(ctx context.Context) (failure error) {
+	settled := 0
+	for i.step.After = ""; ctx.Err() == nil; {
 		done, err := i.opts.Outbox.IngestOutbox(ctx, i.step)
 		i.endSpans(err)
 		i.count(done)
-		if err != nil {
-			return err
-		}
 		if done.Quarantined > 0 {
 			i.opts.Logger.Warn("rows of the outbox are in quarantine: see GET /v1/quarantine", "rows", done.Quarantined)
 		}
-		if done.Settled() == 0 {
-			return nil
+		i.step.After, failure, settled = done.Next, cmp.Or(failure, err), settled+done.Settled()
+		if i.step.After != "" {
+			continue
 		}
+		if settled == 0 {
+			return failure
+		}
+		failure, settled = nil, 0
 	}
 	return nil
 }

@@ -20,11 +20,12 @@ import (
 	"waybill/worker"
 )
 
-// memOutbox gives one prepared answer for each step, then nothing to do.
+// memOutbox gives one prepared answer for each step, then nothing to do. Steps after a tenant in bad fail.
 type memOutbox struct {
 	mu      sync.Mutex
 	answers []store.Ingested
 	fail    error
+	bad     map[string]error
 	steps   []store.Ingestion
 	wake    func()
 }
@@ -38,7 +39,18 @@ func (m *memOutbox) IngestOutbox(_ context.Context, in store.Ingestion) (store.I
 	}
 	next := m.answers[0]
 	m.answers = m.answers[1:]
-	return next, nil
+	return next, m.bad[in.After]
+}
+
+// after returns where the steps so far began.
+func (m *memOutbox) after() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []string
+	for _, in := range m.steps {
+		out = append(out, in.After)
+	}
+	return out
 }
 
 func (m *memOutbox) ListenOutbox(ctx context.Context, wake func()) {
@@ -132,6 +144,24 @@ func TestIngester(t *testing.T) {
 	}
 	m.add(store.Ingested{Published: 1})
 	eventually(t, rows(r, 260, 1, 2))
+}
+
+// The ingester goes through all tenants, past those that fail, until in a round of them nothing was left to do.
+func TestIngester_Rounds(t *testing.T) {
+	t.Parallel()
+	m := &memOutbox{bad: map[string]error{"b": errDown}, answers: []store.Ingested{
+		{Next: "b"}, {Next: "d"}, {Published: 2},
+		{Next: "b"}, {Next: "d"}, {},
+		{Published: 1}, // of the next wake
+	}}
+	r := ingester(t, m)
+	eventually(t, rows(r, 2, 0, 0))
+	eventually(t, m.listens)
+	eventually(t, func() bool { return m.calls() >= 6 })
+	require.Equal(t, []string{"", "b", "d", "", "b", "d"}, m.after()[:6])
+	m.wake()
+	eventually(t, rows(r, 3, 0, 0))
+	require.Equal(t, "", m.after()[6])
 }
 
 func TestIngester_SurvivesTheDatabase(t *testing.T) {

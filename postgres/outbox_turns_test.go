@@ -1,0 +1,116 @@
+package postgres_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"waybill/store"
+	"waybill/webhook"
+)
+
+// ingested returns how many events each tenant has.
+func (b *bundle) ingested() map[string]int {
+	b.t.Helper()
+	var rows []struct {
+		Tenant string `db:"tenant_id"`
+		N      int    `db:"n"`
+	}
+	require.NoError(b.t, b.db.SelectContext(b.t.Context(), &rows, `SELECT tenant_id, count(*) AS n FROM events GROUP BY tenant_id`))
+	out := map[string]int{}
+	for _, r := range rows {
+		out[r.Tenant] = r.N
+	}
+	return out
+}
+
+// A transaction that publishes very much keeps nobody else's rows waiting.
+func TestIngest_TenantsTakeTurns(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, id := range []string{"acme", "flood", "zeta"} {
+		b.tenant(id)
+	}
+	b.exec(`SELECT publish('flood', 'a', n::text::json) FROM generate_series(1, 3000) n`)
+	b.call(`'zeta', 'a', '1'`)
+	b.exec(`SELECT publish('acme', 'a', n::text::json) FROM generate_series(1, 3) n`)
+	out, err := b.IngestOutbox(t.Context(), step(t))
+	require.NoError(t, err)
+	require.Equal(t, store.Ingested{Published: 85 + 3 + 1}, out, "a third of the step, and all that the others have")
+	require.Equal(t, map[string]int{"acme": 3, "flood": 85, "zeta": 1}, b.ingested())
+	require.Equal(t, 86, b.count(`SELECT min(data::text::integer) FROM outbox`), "in the order of publication")
+	require.Equal(t, store.Ingested{Published: 3000 - 85}, b.drain())
+}
+
+// A step goes on after the tenants of the one before, so that none of very many is left out.
+func TestIngest_TurnsOfManyTenants(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for i := range 5 {
+		b.tenant(fmt.Sprintf("t%d", i))
+	}
+	b.exec(`SELECT publish('t' || n % 5, 'a', n::text::json) FROM generate_series(1, 50) n`)
+	in := step(t, func(in *store.Ingestion) { in.Rows = 2 })
+	var next []string
+	for range 4 {
+		out, err := b.IngestOutbox(t.Context(), in)
+		require.NoError(t, err)
+		in.After = out.Next
+		next = append(next, out.Next)
+	}
+	require.Equal(t, []string{"t1", "t3", "", "t1"}, next)
+	require.Equal(t, map[string]int{"t0": 2, "t1": 2, "t2": 1, "t3": 1, "t4": 2}, b.ingested())
+	require.Equal(t, store.Ingested{Published: 50 - 8}, b.drain(func(in *store.Ingestion) { in.Rows = 2 }))
+}
+
+// Large rows of one tenant leave room in the step for the first row of each other.
+func TestIngest_TurnsOfLargeRows(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("large")
+	b.tenant("small")
+	b.exec(`SELECT publish('large', 'a', to_json(repeat('x', 1000000))) FROM generate_series(1, 12)`)
+	b.call(`'small', 'a', '1'`)
+	out, err := b.IngestOutbox(t.Context(), step(t, func(in *store.Ingestion) { in.RowBytes = 1_500_000 }))
+	require.NoError(t, err)
+	require.Equal(t, 6, out.Published)
+	require.Equal(t, map[string]int{"large": 5, "small": 1}, b.ingested())
+}
+
+// A row that breaks its transaction sends the rows of its step one by one, and no other.
+func TestIngest_PoisonAmongOthers(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.tenant("bad")
+	b.exec(`SELECT publish('acme', 'a', n::text::json) FROM generate_series(1, 600) n`)
+	b.call(`'bad', 'a', '7'`)
+	in := step(t)
+	prepare, prepared := in.Prepare, 0
+	in.Prepare = func(row *webhook.OutboxRow, tenant *webhook.Tenant, own *webhook.OwnType) (*webhook.Publication, error) {
+		p, err := prepare(row, tenant, own)
+		if prepared++; tenant.ID == "bad" {
+			p.Event.Type = "not \xff UTF-8"
+		}
+		return p, err
+	}
+	out, err := b.IngestOutbox(t.Context(), in)
+	require.NoError(t, err)
+	require.Equal(t, store.Ingested{Published: 128, Quarantined: 1}, out)
+	require.Equal(t, 2*129, prepared)
+	require.Equal(t, store.Ingested{Published: 600 - 128}, b.drain())
+}
+
+// What is no tenant's id takes turns, too, and keeps nobody's transaction from committing, however long it is.
+func TestIngest_TurnsOfNoTenant(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	for _, tenant := range []string{`NULL`, `''`, `'?'`, `(SELECT string_agg(sha512(n::text::bytea)::text, '') FROM generate_series(1, 20000) n)`, `'ä' || repeat('ö', 5000)`} {
+		b.exec(`SELECT publish(` + tenant + `, 'a', '1') FROM generate_series(1, 2)`)
+	}
+	b.call(`'acme', 'a', '1'`)
+	require.Equal(t, store.Ingested{Published: 1, Quarantined: 10}, b.drain())
+	require.Zero(t, b.count(`SELECT count(*) FROM outbox`))
+}
