@@ -56,6 +56,7 @@ func unavailable(err error) bool {
 func unavailableCode(code pqerror.Code) bool {
 	switch code {
 	case pqerror.ReadOnlySQLTransaction, pqerror.IdleInTransactionSessionTimeout, pqerror.FeatureNotSupported, // a standby, or a primary that was demoted
+		pqerror.ObjectNotInPrerequisiteState, // "recovery is in progress": what confirm asks of a standby
 		pqerror.QueryCanceled, pqerror.AdminShutdown, pqerror.CrashShutdown, pqerror.CannotConnectNow, pqerror.DatabaseDropped,
 		pqerror.TRSerializationFailure, pqerror.TRDeadlockDetected, pqerror.LockNotAvailable,
 		pqerror.UndefinedTable, pqerror.UndefinedFunction, pqerror.UndefinedColumn, // before a migration that is under way

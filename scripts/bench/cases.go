@@ -109,6 +109,8 @@ type scenario struct {
 	perSecond float64
 	// batch is how many events a call publishes; 0: one, and not as a batch.
 	batch int
+	// sql publishes into the outbox, an event in each transaction.
+	sql bool
 	// behavior defaults to accepts.
 	behavior behavior
 	// schedule is the tenant's retry schedule; none: the dialect's.
@@ -145,7 +147,11 @@ func (r *rig) play(ctx context.Context, s scenario, share float64) (figures, err
 	if s.batch > 0 {
 		t.calls, t.concurrency = max(1, t.calls/s.batch), batchConcurrency
 	}
-	f, out, err := r.deliver(ctx, t, r.api.publishing(tenant, s.batch), sinks)
+	call := r.api.publishing(tenant, s.batch)
+	if s.sql {
+		call = r.publishingSQL(tenant)
+	}
+	f, out, err := r.deliver(ctx, t, call, sinks)
 	if err != nil {
 		return nil, err
 	}

@@ -99,6 +99,7 @@ func targets() []target {
 		{"", "a tenant's p99 beside one whose endpoints all hang over its quiet p99", true, 2, over(rowTenantHanging, rowTenantQuiet, latencyP99)},
 		{"", "a tenant's p99 beside events to 10,000 endpoints over its quiet p99", true, 2, over(rowTenantFanOut, rowTenantQuiet, latencyP99)},
 		{"", "a tenant's p99 beside another's recoveries and retries over its quiet p99", true, 2, over(rowTenantRecovery, rowTenantQuiet, latencyP99)},
+		{"", "a tenant's p99 with SQL beside 20,000 events of another's transaction over its quiet p99", true, 2, over(rowTenantImport, rowTenantSQL, latencyP99)},
 		{"", "throughput beside the full backlog over that beside none", false, 0.8, over(rowManyWaiting, rowNoneWaiting, delivered)},
 		{"", "p95 ms of the slowest queries of the full log, others at work", true, 50, of(rowLogFull, logWorst)},
 		{"", "p95 ms of the slowest queries of the full log", true, 50, of(rowLogAsked, logWorst)},

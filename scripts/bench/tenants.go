@@ -41,6 +41,8 @@ const (
 	rowTenantHanging  = "tenant-hanging"
 	rowTenantFanOut   = "tenant-fan-out"
 	rowTenantRecovery = "tenant-recovery"
+	rowTenantSQL      = "tenant-sql"
+	rowTenantImport   = "tenant-import"
 )
 
 // din is what the noisy tenant does while the other is measured. It begins when prepare has returned.
@@ -49,6 +51,8 @@ type din struct {
 	prepare func(ctx context.Context, r *rig, share float64) (*noisyTenant, error)
 	// fills says that it fills the backlog, whose limit is then low.
 	fills bool
+	// sql says that both publish with SQL.
+	sql bool
 }
 
 // noisyTenant makes noise until the context of run is done.
@@ -62,16 +66,20 @@ type noisyTenant struct {
 
 // tenantCases compare a tenant alone with the same beside noisy ones: the first is of the tenant alone.
 func tenantCases() []benchCase {
-	alone := row{Key: rowTenantQuiet, Title: fmt.Sprintf("a tenant at %d/s, alone", neighborRate)}
 	cases := []benchCase{{rowTenantQuiet, true, func(ctx context.Context, r *rig) error {
-		return r.scenario(ctx, alone, healthy())
+		return r.scenario(ctx, row{Key: rowTenantQuiet, Title: fmt.Sprintf("a tenant at %d/s, alone", neighborRate)}, healthy())
+	}}, {rowTenantSQL, true, func(ctx context.Context, r *rig) error {
+		s := healthy()
+		s.sql = true
+		return r.scenario(ctx, row{Key: rowTenantSQL, Title: fmt.Sprintf("a tenant at %d/s with SQL, alone", neighborRate)}, s)
 	}}}
 	for _, d := range []din{
-		{row{Key: rowTenantFlood, Title: fmt.Sprintf("the same beside a tenant at %d/s", floodTimes*neighborRate)}, flooding, true},
-		{row{Key: rowTenantCrowd, Title: fmt.Sprintf("the same beside %d publishers of another tenant", concurrency)}, crowding, true},
-		{row{Key: rowTenantHanging, Title: fmt.Sprintf("the same beside an event to %d endpoints that hang, every %s", hangingEndpoints, hangingEvery)}, hanging, false},
-		{row{Key: rowTenantRecovery, Title: fmt.Sprintf("the same beside %d recoveries, and %d/s that fail twice", recoveredEndpoints, retriedRate)}, recovering, false},
-		{row{Key: rowTenantFanOut, Title: fmt.Sprintf("the same beside an event to %d endpoints, every %s", fanOutEndpoints, fanOutEvery)}, wideTenants{}.fanningOut, false},
+		{row: row{Key: rowTenantFlood, Title: fmt.Sprintf("the same beside a tenant at %d/s", floodTimes*neighborRate)}, prepare: flooding, fills: true},
+		{row: row{Key: rowTenantCrowd, Title: fmt.Sprintf("the same beside %d publishers of another tenant", concurrency)}, prepare: crowding, fills: true},
+		{row: row{Key: rowTenantHanging, Title: fmt.Sprintf("the same beside an event to %d endpoints that hang, every %s", hangingEndpoints, hangingEvery)}, prepare: hanging},
+		{row: row{Key: rowTenantRecovery, Title: fmt.Sprintf("the same beside %d recoveries, and %d/s that fail twice", recoveredEndpoints, retriedRate)}, prepare: recovering},
+		{row: row{Key: rowTenantFanOut, Title: fmt.Sprintf("the same beside an event to %d endpoints, every %s", fanOutEndpoints, fanOutEvery)}, prepare: wideTenants{}.fanningOut},
+		{row: row{Key: rowTenantImport, Title: fmt.Sprintf("the same beside %d events of a transaction", importedEvents)}, prepare: importing, sql: true},
 	} {
 		cases = append(cases, benchCase{d.Key, true, func(ctx context.Context, r *rig) error { return r.amid(ctx, d) }})
 	}
@@ -115,7 +123,9 @@ func (r *rig) playAmid(ctx context.Context, d din, share float64) (figures, erro
 		defer close(over)
 		noisy.run(making)
 	}()
-	f, err := r.play(ctx, healthy(), share)
+	s := healthy()
+	s.sql = d.sql
+	f, err := r.play(ctx, s, share)
 	stop()
 	<-over
 	if err != nil {
