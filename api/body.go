@@ -34,7 +34,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	for {
 		if len(body) == cap(body) {
 			size := min(max(int64(cap(body))*growthFactor, firstBytes), most)
-			if err := held.grow(r.Context(), size-int64(cap(body))); err != nil {
+			if err := held.hold(r.Context(), size); err != nil {
 				return nil, err
 			}
 			body = slices.Grow(body, int(size)-len(body))[:len(body):size]

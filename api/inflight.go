@@ -10,16 +10,25 @@ import (
 	"waybill/webhook"
 )
 
-// inflightWait is how long a request waits for room before it gets CodeOverloaded.
-const inflightWait = 2 * time.Second
+const (
+	// inflightWait is how long a request waits for room before it gets CodeOverloaded.
+	inflightWait = 2 * time.Second
+	// requestBytes is the least that a request counts: with its connection, goroutines and headers it takes several times as much, however
+	// small its body is.
+	requestBytes = 8 << 10
+	// fewestWaiting is how many requests may wait for room, however small the bound is. Otherwise as many may as fit into the bound.
+	fewestWaiting = 256
+)
 
 // inflight bounds the bytes of request bodies that the process holds, from their arrival until the answer. One tenant
 // holds at most three quarters of them, so that its stalled requests shut out nobody else. One request at a
 // time may exceed the bound, up to the limit of its own body. So one request can always finish, and a body that is larger
-// than the bound is possible.
+// than the bound is possible. The requests that wait for room are bounded, too, and one tenant's are three quarters of them.
 type inflight struct {
 	most int64
 	wait time.Duration
+	// mostWaiting is how many may wait.
+	mostWaiting int
 
 	mu      sync.Mutex
 	held    int64
@@ -46,7 +55,7 @@ type waiter struct {
 }
 
 func newInflight(most int64) *inflight {
-	return &inflight{most: most, wait: inflightWait, ofOwner: map[string]int64{}}
+	return &inflight{most: most, wait: inflightWait, mostWaiting: max(int(most/requestBytes), fewestWaiting), ofOwner: map[string]int64{}}
 }
 
 // bytes returns how many bytes are held.
@@ -56,20 +65,29 @@ func (f *inflight) bytes() int64 {
 	return f.held
 }
 
-// grow adds bytes to the share, or waits for room and answers CodeOverloaded when none comes. Older requests go first.
-func (s *share) grow(ctx context.Context, bytes int64) error {
+// hold makes the share so many bytes, at least requestBytes, or waits for room and answers CodeOverloaded when none comes, or when too many
+// wait. Older requests go first.
+func (s *share) hold(ctx context.Context, bytes int64) error {
 	f := s.of
 	f.mu.Lock()
+	if bytes = max(bytes, requestBytes); bytes <= s.held {
+		f.mu.Unlock()
+		return nil
+	}
 	if s.ticket == 0 {
 		f.tickets++
 		s.ticket = f.tickets
 	}
-	w := &waiter{share: s, bytes: bytes, ready: make(chan struct{})}
+	w := &waiter{share: s, bytes: bytes - s.held, ready: make(chan struct{})}
 	at, _ := slices.BinarySearchFunc(f.waiting, w, func(a, b *waiter) int { return cmp.Compare(a.share.ticket, b.share.ticket) })
 	overtaken := slices.ContainsFunc(f.waiting[:at], func(older *waiter) bool { return !f.capped(older) })
 	if (!overtaken || f.beyond == s) && f.take(w) {
 		f.mu.Unlock()
 		return nil
+	}
+	if s.held == 0 && f.crowded(s.owner) {
+		defer f.mu.Unlock()
+		return f.overloaded()
 	}
 	f.waiting = slices.Insert(f.waiting, at, w)
 	f.mu.Unlock()
@@ -98,7 +116,25 @@ func (f *inflight) giveUp(ctx context.Context, w *waiter) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	return f.overloaded()
+}
+
+func (f *inflight) overloaded() error {
 	return webhook.Errorf(webhook.CodeOverloaded, "requests of %d bytes are in flight; nothing was stored, send it again", f.held)
+}
+
+// crowded reports whether so many requests wait that no other of the owner's may. Who holds bytes already may always wait.
+func (f *inflight) crowded(owner string) bool {
+	if len(f.waiting) < f.mostWaiting/4*3 {
+		return false
+	}
+	own := 0
+	for _, w := range f.waiting {
+		if w.share.owner == owner {
+			own++
+		}
+	}
+	return len(f.waiting) >= f.mostWaiting || own >= f.mostWaiting/4*3
 }
 
 // take gives a waiter its bytes if there is room. The one request that may exceed the bound, which has begun to read its

@@ -41,8 +41,8 @@ func TestInflight_AnnouncedIsNotHeld(t *testing.T) {
 			"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n{", key, api.DefaultMaxBatchBytes)
 		require.NoError(t, err)
 	}
-	require.Eventually(t, func() bool { return b.server.InflightBytes() == connections*4<<10 }, 20*time.Second, 5*time.Millisecond,
-		"each holds its first 4 KiB")
+	require.Eventually(t, func() bool { return b.server.InflightBytes() == connections*8<<10 }, 20*time.Second, 5*time.Millisecond,
+		"each holds its first 4 KiB, and counts twice that")
 	runtime.ReadMemStats(&after)
 	require.Less(t, int64(after.HeapInuse)-int64(before.HeapInuse), int64(100<<20), "of the 800 MiB announced")
 }
@@ -130,6 +130,57 @@ func TestInflight_OneTenantStalls(t *testing.T) {
 	b.admin("POST", "/v1/tenants/quiet/events", `{"type":"a.b","data":1}`).want(202)
 	hangUp()
 	stalled.Wait()
+	require.Zero(t, b.server.InflightBytes())
+}
+
+// However small requests are, a process holds so many at a time, and so many wait. What else comes is refused at once, and a tenant's crowd
+// leaves room for another's.
+func TestInflight_Many(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *api.Options) { o.MaxInflightBytes = 64 << 10 })
+	b.tenant("acme", "standard")
+	b.tenant("quiet", "standard")
+	b.server.SetInflightWait(time.Minute)
+	holding, release := make(chan struct{}, 1000), make(chan struct{})
+	b.store.fail = func(call string) error {
+		if call == "Accept" {
+			holding <- struct{}{}
+			<-release
+		}
+		return nil
+	}
+	codes := make(chan int, 1000)
+	var crowd sync.WaitGroup
+	publish := func(tenant string, n int) {
+		for range n {
+			crowd.Go(func() { codes <- b.admin("POST", "/v1/tenants/"+tenant+"/events", `{"type":"a.b","data":1}`).status })
+		}
+	}
+	publish("acme", 6)
+	for range 6 {
+		<-holding
+	}
+	require.EqualValues(t, 48<<10, b.server.InflightBytes(), "each counts 8 KiB, and a tenant has three quarters")
+	publish("acme", 200)
+	for range 8 {
+		require.Equal(t, 429, <-codes, "of acme 192 may wait")
+	}
+	publish("quiet", 2)
+	for range 2 {
+		<-holding
+	}
+	require.EqualValues(t, 64<<10, b.server.InflightBytes())
+	publish("quiet", 70)
+	for range 6 {
+		require.Equal(t, 429, <-codes, "256 may wait")
+	}
+	require.Empty(t, codes)
+	close(release)
+	crowd.Wait()
+	close(codes)
+	for code := range codes {
+		require.Equal(t, 202, code)
+	}
 	require.Zero(t, b.server.InflightBytes())
 }
 
