@@ -113,7 +113,10 @@ func checkTemporal(ctx context.Context, s *settings) []finding {
 	}
 	server := "server " + cmp.Or(info.GetServerVersion(), "of an unknown version")
 	out := []finding{{"temporal", fine, server + " at " + where, ""}}
-	if silent := silentFrontends(ctx, s); len(silent) > 0 {
+	switch silent, clusters := askFrontends(ctx, s); {
+	case len(clusters) > 1:
+		out[0] = finding{"temporal", fails, "frontends of several clusters: " + strings.Join(clusters, "; "), "Events would be delivered by either, and found in one. Name those of one cluster in WAYBILL_TEMPORAL_ADDRESS."}
+	case len(silent) > 0:
 		out[0] = finding{"temporal", doubts, server + "; no answer at " + strings.Join(silent, ", "), "Waybill calls the other frontends meanwhile. Are they up, and named right in WAYBILL_TEMPORAL_ADDRESS?"}
 	}
 	ns, err := c.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: s.TemporalNamespace})
@@ -136,34 +139,57 @@ func checkTemporal(ctx context.Context, s *settings) []finding {
 	return append(out, namespace, attributes)
 }
 
-// silentFrontends returns which of several frontends do not answer. A client passes over them, so that it does not tell.
-func silentFrontends(ctx context.Context, s *settings) (silent []string) {
+// askFrontends returns which of several frontends do not answer, as a client passes over them and does not tell, and the cluster of each that
+// does, once.
+func askFrontends(ctx context.Context, s *settings) (silent, clusters []string) {
 	if len(s.TemporalAddress) == 1 {
-		return nil
+		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout/2) // what is left is for the other checks
 	defer cancel()
 	var asking sync.WaitGroup
 	var mu sync.Mutex
+	members := map[string][]string{}
 	for _, address := range s.TemporalAddress {
 		asking.Go(func() {
-			one := *s
-			one.TemporalAddress = []string{address}
-			c, err := dialTemporal(&one, quiet(), nil, nil)
-			if err == nil {
-				defer c.Close()
-				_, err = c.WorkflowService().GetSystemInfo(ctx, &workflowservice.GetSystemInfoRequest{})
-			}
-			if err != nil {
-				mu.Lock()
-				defer mu.Unlock()
+			cluster, err := clusterOf(ctx, s, address)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err != nil:
 				silent = append(silent, address)
+			case cluster != "":
+				members[cluster] = append(members[cluster], address)
 			}
 		})
 	}
 	asking.Wait()
 	slices.Sort(silent)
-	return silent
+	for cluster, addresses := range members {
+		slices.Sort(addresses)
+		clusters = append(clusters, strings.Join(addresses, ", ")+" of "+cluster)
+	}
+	slices.Sort(clusters)
+	return silent, clusters
+}
+
+// clusterOf returns the id of the cluster of a frontend; "": it does not tell. The error says that it does not answer.
+func clusterOf(ctx context.Context, s *settings, address string) (string, error) {
+	one := *s
+	one.TemporalAddress = []string{address}
+	c, err := dialTemporal(&one, quiet(), nil, nil)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	if _, err := c.WorkflowService().GetSystemInfo(ctx, &workflowservice.GetSystemInfoRequest{}); err != nil {
+		return "", err
+	}
+	info, err := c.WorkflowService().GetClusterInfo(ctx, &workflowservice.GetClusterInfoRequest{})
+	if err != nil {
+		return "", nil //nolint:nilerr // who may not ask that may still start workflows
+	}
+	return info.GetClusterId(), nil
 }
 
 // checkCalls shows what deliveries may call, and calls a receiver if one is given.

@@ -26,11 +26,20 @@ type fakeFrontend struct {
 	asked   atomic.Int64
 	address string
 	server  *grpc.Server
+	// cluster is the id of its cluster; "": nobody may ask for it.
+	cluster string
 }
 
 func (f *fakeFrontend) GetSystemInfo(context.Context, *workflowservice.GetSystemInfoRequest) (*workflowservice.GetSystemInfoResponse, error) {
 	f.asked.Add(1)
 	return &workflowservice.GetSystemInfoResponse{}, nil
+}
+
+func (f *fakeFrontend) GetClusterInfo(ctx context.Context, in *workflowservice.GetClusterInfoRequest) (*workflowservice.GetClusterInfoResponse, error) {
+	if f.cluster == "" {
+		return f.UnimplementedWorkflowServiceServer.GetClusterInfo(ctx, in)
+	}
+	return &workflowservice.GetClusterInfoResponse{ClusterId: f.cluster}, nil
 }
 
 func newFakeFrontend(t *testing.T, certificate *tls.Certificate) *fakeFrontend {
@@ -105,6 +114,23 @@ func TestCheckTemporal_FrontendDown(t *testing.T) {
 	require.Equal(t, doubts, found.Verdict)
 	require.Contains(t, found.Says, "no answer at "+down.address)
 	require.NotContains(t, found.Says, up.address)
+}
+
+// Frontends of two clusters would share the events between two Temporals.
+func TestCheckTemporal_FrontendsOfTwoClusters(t *testing.T) {
+	t.Parallel()
+	first, second, third := newFakeFrontend(t, nil), newFakeFrontend(t, nil), newFakeFrontend(t, nil)
+	s, err := parse(nil, good("WAYBILL_TEMPORAL_ADDRESS="+first.address+","+second.address+","+third.address))
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*checkTimeout)
+	defer cancel()
+	first.cluster, second.cluster = "here", "here"
+	require.Equal(t, fine, checkTemporal(ctx, s)[0].Verdict, "of one nobody knows")
+	third.cluster = "there"
+	found := checkTemporal(ctx, s)[0]
+	require.Equal(t, fails, found.Verdict)
+	require.Contains(t, found.Says, third.address+" of there")
+	require.Contains(t, found.Says, " of here")
 }
 
 // With TLS each is held to the name that the list has for it.
