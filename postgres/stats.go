@@ -33,11 +33,15 @@ const (
 	countedMost = 10_000
 	mostText    = `10000`
 
+	// unswept are the deliveries that the last sweep has not come to. What is pending of the others has an indexed status and is due, so that
+	// no count reads what an endpoint got weeks ago.
+	unswept = `id > (SELECT position FROM reconciler_sweeps WHERE behind = '` + lastSweep + `')`
+
 	// selectUnsettled reads deliveries_by_indexed_status, and what is pending and was not swept yet among the tenant's newest deliveries.
 	selectUnsettled = `
 		SELECT
 			(SELECT count(*) FILTER (WHERE status = 'pending' AND indexed_status IS NULL) FROM (SELECT status, indexed_status FROM deliveries
-				WHERE tenant_id = $1 ORDER BY id DESC LIMIT ` + mostText + `) AS d) +
+				WHERE tenant_id = $1 AND ` + unswept + ` ORDER BY id DESC LIMIT ` + mostText + `) AS d) +
 			(SELECT count(*) FROM (SELECT FROM deliveries WHERE tenant_id = $1 AND indexed_status = 'pending'
 				ORDER BY id DESC LIMIT ` + mostText + `) AS d) AS pending,
 			(SELECT count(*) FROM (SELECT FROM deliveries WHERE tenant_id = $1 AND indexed_status = 'retrying'
@@ -52,7 +56,7 @@ const (
 			coalesce(sum(held.held), 0)::bigint AS held
 		FROM unnest($2::uuid[]) AS of (id),
 			LATERAL (SELECT count(*) FILTER (WHERE tenant_id = $1 AND status = 'pending' AND next_attempt_at IS NULL) AS pending FROM (
-				SELECT tenant_id, status, next_attempt_at FROM deliveries WHERE endpoint_id = of.id ORDER BY id DESC LIMIT $3) AS d) AS new,
+				SELECT tenant_id, status, next_attempt_at FROM deliveries WHERE endpoint_id = of.id AND ` + unswept + ` ORDER BY id DESC LIMIT $3) AS d) AS new,
 			LATERAL (SELECT count(*) FILTER (WHERE status = 'pending') AS pending, count(*) FILTER (WHERE status = 'retrying') AS retrying FROM (
 				SELECT status FROM deliveries WHERE endpoint_id = of.id AND tenant_id || '' = $1 AND next_attempt_at IS NOT NULL
 				ORDER BY id DESC LIMIT $3) AS d) AS waiting,

@@ -274,6 +274,11 @@ func TestCountUnsettled(t *testing.T) {
 		query, args := postgres.UnsettledQuery(endpoint)
 		require.Less(t, postgres.Buffers(t, b.Store, query, args), 2*mostPages, "of what is delivered it reads the newest 10,000\n%s", fmt.Sprint(query))
 	}
+	b.exec(`UPDATE reconciler_sweeps SET position = (SELECT id FROM deliveries ORDER BY id DESC LIMIT 1)`)
+	for _, endpoint := range []webhook.EndpointID{{}, one.ID} {
+		query, args := postgres.UnsettledQuery(endpoint)
+		require.Less(t, postgres.Buffers(t, b.Store, query, args), mostPages/4, "and only as far as the sweep has not come\n%s", fmt.Sprint(query))
+	}
 	b.exec(`UPDATE deliveries SET status = 'held', indexed_status = 'held', held_at = now() WHERE id IN (SELECT id FROM deliveries WHERE status = 'delivered' AND endpoint_id = $1 LIMIT 10001)`, one.ID)
 	got, err := b.CountUnsettled(t.Context(), store.StatsOf{TenantID: "acme", EndpointID: one.ID})
 	require.NoError(t, err)
