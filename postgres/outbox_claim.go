@@ -54,11 +54,11 @@ func (g *ingestion) claim(ctx context.Context, tx hotTx) error {
 	}
 	tenants, most := []string(nil), min(g.Rows, claimedTenants)
 	err := tx.selectHot(ctx, &tenants, selectOutboxTenants, g.After, most, textsOf(g.Dialects), textsOf(g.without))
+	if g.out.Next = ""; len(tenants) == most {
+		g.out.Next = tenants[most-1]
+	}
 	if err != nil || len(tenants) == 0 {
 		return err
-	}
-	if len(tenants) == most {
-		g.out.Next = tenants[most-1]
 	}
 	return tx.selectHot(ctx, &g.rows, claimOutbox, g.rowBytes(), textsOf(tenants), g.Rows/len(tenants), maxAcceptBytes)
 }
