@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/lib/pq"
@@ -125,8 +126,8 @@ type ingestion struct {
 	// without are tenants whose rows are left alone. only is the position of the row to take; 0: those whose turn it is.
 	without []string
 	only    int64
-	// prepared are the rows of the publications of the acceptance, in its order.
-	prepared []*outboxRow
+	// prepared are the rows of the publications of the acceptance, in its order, as indexes of rows.
+	prepared []int
 
 	done     arrayBuilder // positions of the rows that are events now
 	rejected rejections
@@ -141,6 +142,12 @@ type outboxRow struct {
 	Note           *string `db:"note"`
 	DataText       []byte  `db:"data"`
 	AttributesText []byte  `db:"attributes"`
+
+	// Tenant is whose turn the row belongs to, and Turn its number among the rows of that tenant in the step, from 1. Where all after it had
+	// no room, FirstFollows says that the next is a tenant's first.
+	Tenant       string `db:"tenant"`
+	Turn         int    `db:"turn"`
+	FirstFollows bool   `db:"first_follows"`
 }
 
 // maxOutboxBytes is what publish() stores of a row at most.
@@ -198,17 +205,20 @@ func (g *ingestion) accept(ctx context.Context, a *acceptance) error {
 	end := time.Now().Add(g.store.opts.Timeout / 4)
 	for i := range g.rows {
 		if i > 0 && time.Now().After(end) {
+			g.leaveFrom(i)
 			break
 		}
-		g.prepare(a, &g.rows[i], own[g.rows[i].Position])
+		g.prepare(a, i, own[g.rows[i].Position])
 	}
 	a.results = make([]result[*webhook.Receipt], len(a.in))
 	if err := a.accept(ctx); err != nil {
 		return err
 	}
-	for i, row := range g.prepared {
+	for i, at := range slices.Backward(g.prepared) { // of those without room the first is the last to say where the next step begins
+		row := &g.rows[at]
 		switch r := a.results[i]; {
-		case r.again: // it must follow another row with the same id: the next step takes it
+		case r.again: // there is no room, or it must follow another row with the same id: a later step takes it
+			g.leaveFrom(at)
 			g.left(row, nil)
 		case r.err != nil:
 			g.reject(row, r.err)
@@ -251,15 +261,16 @@ func (g *ingestion) tenants() []string {
 	return out
 }
 
-func (g *ingestion) prepare(a *acceptance, row *outboxRow, own *webhook.OwnType) {
+func (g *ingestion) prepare(a *acceptance, at int, own *webhook.OwnType) {
 	var p *webhook.Publication
+	row := &g.rows[at]
 	err := safely(func() (err error) {
 		p, err = g.publication(a, row, own)
 		return err
 	})
 	switch {
 	case err == nil:
-		a.in, g.prepared = append(a.in, p), append(g.prepared, row)
+		a.in, g.prepared = append(a.in, p), append(g.prepared, at)
 	case webhook.ErrorCode(err) != webhook.CodeUnavailable:
 		g.reject(row, err)
 	}

@@ -21,18 +21,21 @@ const (
 
 	// claimOutbox takes $3 rows of each tenant, in the order of publication, and skips those that another process is ingesting. It does not
 	// read the texts of rows above $1 bytes, and reads about $4 bytes of the others: the first row of each tenant, then the second of each.
+	// The last row tells whether those bytes left no room for the first row of another tenant.
 	claimOutbox = `
 		WITH waiting AS MATERIALIZED (
-			SELECT t.tenant, r.position, r.bytes FROM unnest($2::text[]) AS t (tenant) CROSS JOIN LATERAL (
+			SELECT t.tenant, t.place, r.position, r.bytes FROM unnest($2::text[]) WITH ORDINALITY AS t (tenant, place) CROSS JOIN LATERAL (
 				SELECT position, CASE WHEN bytes > $1::bigint THEN 0 ELSE bytes END AS bytes FROM outbox
 				WHERE ` + outboxTenant + ` = t.tenant ORDER BY position LIMIT $3 FOR UPDATE SKIP LOCKED
 			) AS r
 		), taking AS (
-			SELECT position, bytes, row_number() OVER (PARTITION BY tenant ORDER BY position) AS turn FROM waiting
+			SELECT *, row_number() OVER (PARTITION BY place ORDER BY position) AS turn FROM waiting
 		), measured AS (
-			SELECT position, turn, sum(bytes) OVER (ORDER BY turn, position) - bytes AS before FROM taking
+			SELECT *, sum(bytes) OVER turns - bytes AS before, coalesce(lead(turn) OVER turns = 1, false) AS first_follows
+			FROM taking WINDOW turns AS (ORDER BY turn, place)
 		)
-		SELECT ` + outboxColumns + ` FROM measured m JOIN outbox o ON o.position = m.position WHERE m.before < $4::bigint ORDER BY m.turn, m.position`
+		SELECT ` + outboxColumns + `, m.tenant, m.turn, m.first_follows
+		FROM measured m JOIN outbox o ON o.position = m.position WHERE m.before < $4::bigint ORDER BY m.turn, m.place`
 
 	// claimOutboxRow takes one row, unless another process is ingesting it or has.
 	claimOutboxRow = `SELECT ` + outboxColumns + ` FROM outbox o WHERE o.position = $2 FOR UPDATE SKIP LOCKED`
@@ -54,11 +57,23 @@ func (g *ingestion) claim(ctx context.Context, tx hotTx) error {
 	}
 	tenants, most := []string(nil), min(g.Rows, claimedTenants)
 	err := tx.selectHot(ctx, &tenants, selectOutboxTenants, g.After, most, textsOf(g.Dialects), textsOf(g.without))
-	if g.out.Next = ""; len(tenants) == most {
-		g.out.Next = tenants[most-1]
-	}
 	if err != nil || len(tenants) == 0 {
 		return err
 	}
-	return tx.selectHot(ctx, &g.rows, claimOutbox, g.rowBytes(), textsOf(tenants), g.Rows/len(tenants), maxAcceptBytes)
+	if len(tenants) == most {
+		g.out.Next = tenants[most-1]
+	}
+	err = tx.selectHot(ctx, &g.rows, claimOutbox, g.rowBytes(), textsOf(tenants), g.Rows/len(tenants), maxAcceptBytes)
+	if last := len(g.rows) - 1; err == nil && last >= 0 && g.rows[last].FirstFollows {
+		g.out.Next = g.rows[last].Tenant
+	}
+	return err
+}
+
+// leaveFrom makes the next step begin with the tenant of a row for which this one has no room, where the step takes nothing of it. So none
+// waits for the same others in each round. The first row always has room.
+func (g *ingestion) leaveFrom(row int) {
+	if row > 0 && g.rows[row].Turn == 1 {
+		g.out.Next = g.rows[row-1].Tenant
+	}
 }

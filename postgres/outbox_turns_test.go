@@ -2,10 +2,14 @@ package postgres_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"waybill/postgres"
 	"waybill/store"
 	"waybill/webhook"
 )
@@ -113,4 +117,62 @@ func TestIngest_TurnsOfNoTenant(t *testing.T) {
 	b.call(`'acme', 'a', '1'`)
 	require.Equal(t, store.Ingested{Published: 1, Quarantined: 10}, b.drain())
 	require.Zero(t, b.count(`SELECT count(*) FROM outbox`))
+}
+
+// served returns which tenants have events after a number of steps.
+func (b *bundle) served(steps int, change ...func(*store.Ingestion)) []string {
+	b.t.Helper()
+	in := step(b.t, change...)
+	for range steps {
+		out, err := b.IngestOutbox(b.t.Context(), in)
+		require.NoError(b.t, err)
+		in.After = out.Next
+	}
+	return slices.Sorted(maps.Keys(b.ingested()))
+}
+
+// Where a step has no room for a row of each tenant, the next goes on with those that it left out, however early the rows of the others are.
+func TestIngest_TurnsWithoutRoom(t *testing.T) {
+	t.Parallel()
+	all := []string{"t1", "t2", "t3", "t4", "t5", "t6", "zeta"}
+	publish := func(b *bundle, data string) {
+		for _, id := range all {
+			b.tenant(id)
+		}
+		b.exec(`SELECT publish('t' || t, 'a', ` + data + `) FROM generate_series(1, 6) t, generate_series(1, 4)`)
+		b.call(`'zeta', 'a', '1'`)
+	}
+	t.Run("for their bytes", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		publish(b, `to_json(repeat('x', 1000000))`)
+		require.Equal(t, all, b.served(2, func(in *store.Ingestion) { in.RowBytes = 1_500_000 }))
+	})
+	t.Run("for their deliveries", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, func(o *postgres.Options) { o.MaxDeliveries = 6 })
+		publish(b, `'1'`)
+		for _, id := range append(slices.Repeat(all[:6], 2), all...) {
+			b.endpoint(id)
+		}
+		require.Equal(t, all[:2], b.served(1))
+		require.Equal(t, all, b.served(4))
+		require.Equal(t, 1, b.count(`SELECT count(*) FROM events WHERE tenant_id = 'zeta'`))
+		b.drain()
+		require.Zero(t, b.count(`SELECT count(*) FROM outbox`))
+	})
+	t.Run("for their checks", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, func(o *postgres.Options) { o.Timeout = 2 * time.Second })
+		publish(b, `'1'`)
+		require.Equal(t, all, b.served(7, func(in *store.Ingestion) {
+			prepare := in.Prepare
+			in.Prepare = func(row *webhook.OutboxRow, tenant *webhook.Tenant, own *webhook.OwnType) (*webhook.Publication, error) {
+				if tenant.ID != "zeta" {
+					time.Sleep(300 * time.Millisecond) // the check: a step has time for two
+				}
+				return prepare(row, tenant, own)
+			}
+		}))
+	})
 }
