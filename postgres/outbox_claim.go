@@ -22,11 +22,14 @@ const (
 	// claimOutbox takes $3 rows of each tenant, in the order of publication, and skips those that another process is ingesting. It does not
 	// read the texts of rows above $1 bytes, and reads about $4 bytes of the others: the first row of each tenant, then the second of each.
 	// The last row tells whether those bytes left no room for the first row of another tenant.
+	//
+	// The range of one value leaves outbox_by_tenant as the only index in the wanted order. For an equal value the primary key would do as well,
+	// and where the statistics know few tenants, the planner would read past all rows of these to find those of another.
 	claimOutbox = `
 		WITH waiting AS MATERIALIZED (
 			SELECT t.tenant, t.place, r.position, r.bytes FROM unnest($2::text[]) WITH ORDINALITY AS t (tenant, place) CROSS JOIN LATERAL (
 				SELECT position, CASE WHEN bytes > $1::bigint THEN 0 ELSE bytes END AS bytes FROM outbox
-				WHERE ` + outboxTenant + ` = t.tenant ORDER BY position LIMIT $3 FOR UPDATE SKIP LOCKED
+				WHERE ` + outboxTenant + ` BETWEEN t.tenant AND t.tenant ORDER BY ` + outboxTenant + `, position LIMIT $3 FOR UPDATE SKIP LOCKED
 			) AS r
 		), taking AS (
 			SELECT *, row_number() OVER (PARTITION BY place ORDER BY position) AS turn FROM waiting

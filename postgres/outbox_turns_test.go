@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -175,4 +176,16 @@ func TestIngest_TurnsWithoutRoom(t *testing.T) {
 			}
 		}))
 	})
+}
+
+// The statistics may be of a moment when few tenants had rows waiting. The rows of others are found without reading past all of theirs.
+func TestClaimOutbox_PlanWhereStatisticsKnowFewTenants(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *postgres.Options) { o.URL += "&random_page_cost=4" }) // as Postgres has it
+	b.exec(`SELECT publish(CASE WHEN random() < 0.5 THEN 'flood' ELSE 'wave' END, 'a', '1') FROM generate_series(1, 20000)`)
+	b.exec(`ANALYZE outbox`)
+	for name, scans := range map[string]int{"claim outbox": 1, "outbox tenants": 2} {
+		plan := postgres.ExplainGeneric(t, b.Store, postgres.HotStatements[name])
+		require.Equal(t, scans, strings.Count(plan, "using outbox_by_tenant"), "%s\n%s", name, plan)
+	}
 }
