@@ -253,7 +253,7 @@ func (g *ingestion) tenants() []string {
 	seen := map[string]bool{}
 	var out []string
 	for i := range g.rows {
-		if id := g.rows[i].TenantID; !seen[id] {
+		if id := g.rows[i].TenantID; g.rows[i].Note == nil && !seen[id] {
 			seen[id] = true
 			out = append(out, id)
 		}

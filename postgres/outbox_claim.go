@@ -3,8 +3,9 @@ package postgres
 import "context"
 
 const (
-	// outboxTenant is by what outbox_by_tenant sorts: the tenant of a row, or what the producer gave in its place.
-	outboxTenant = `left(coalesce(nullif(tenant_id, ''), '?'), 100)`
+	// outboxTenant is by what outbox_by_tenant sorts: the tenant of a row, or what the producer gave in its place. Rows with a note, which
+	// become no event and which a role may write under any tenant's name, have a turn of their own.
+	outboxTenant = `(CASE WHEN note IS NULL THEN left(coalesce(nullif(tenant_id, ''), '?'), 100) ELSE '?' END)`
 
 	// selectOutboxTenants goes from tenant to tenant in the index, whatever waits of each. It leaves out those whose dialect is not among $3,
 	// which are left to other processes, and those of $4.

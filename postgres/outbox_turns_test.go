@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lib/pq"
 	"github.com/stretchr/testify/require"
 
 	"waybill/postgres"
@@ -176,6 +177,26 @@ func TestIngest_TurnsWithoutRoom(t *testing.T) {
 			}
 		}))
 	})
+}
+
+// A role can write rows with a note under the name of any tenant. They end in quarantine, and do not stand in that tenant's line.
+func TestIngest_NotesTakeNoTurns(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.tenant("bad")
+	b.exec(`UPDATE tenants SET retry = '"never"' WHERE id = 'bad'`)
+	name, conn := b.login("app")
+	b.exec(`SELECT grant_publish($1, 'other')`, name)
+	for _, rows := range []string{`'acme', 'a', '1') FROM generate_series(1, 1000)`, `'bad', 'a', '1')`} {
+		_, err := conn.ExecContext(t.Context(), `SET waybill.note = 'mine'; SELECT `+pq.QuoteIdentifier(b.Schema())+`.publish(`+rows)
+		require.NoError(t, err)
+	}
+	b.call(`'acme', 'a', '1'`)
+	out, err := b.IngestOutbox(t.Context(), step(t))
+	require.NoError(t, err)
+	require.Equal(t, store.Ingested{Published: 1, Quarantined: 128}, out)
+	require.Equal(t, store.Ingested{Quarantined: 873}, b.drain(), "whether the tenant can be read makes no difference")
 }
 
 // The statistics may be of a moment when few tenants had rows waiting. The rows of others are found without reading past all of theirs.
