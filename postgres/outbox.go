@@ -41,7 +41,7 @@ var ingestQueries = append([]string{selectOutboxTenants, claimOutbox, claimOutbo
 func (s *Store) IngestOutbox(ctx context.Context, in store.Ingestion) (store.Ingested, error) {
 	var without damagedTenants
 	step, err := s.ingest(ctx, in, &without)
-	if !blamesRow(err) {
+	if !blamesRow(err) || len(step.rows) == 0 {
 		return step.out, err
 	}
 	out := store.Ingested{Next: step.out.Next}

@@ -199,6 +199,16 @@ func TestIngest_NotesTakeNoTurns(t *testing.T) {
 	require.Equal(t, store.Ingested{Quarantined: 873}, b.drain(), "whether the tenant can be read makes no difference")
 }
 
+// A failure that is no row's is told, also when it is one of those that a row may cause.
+func TestIngest_ClaimFails(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.call(`'acme', 'a', '1'`)
+	_, err := b.IngestOutbox(t.Context(), step(t, func(in *store.Ingestion) { in.After = "no \xff UTF-8" }))
+	require.Error(t, err)
+}
+
 // The statistics may be of a moment when few tenants had rows waiting. The rows of others are found without reading past all of theirs.
 func TestClaimOutbox_PlanWhereStatisticsKnowFewTenants(t *testing.T) {
 	t.Parallel()
