@@ -121,9 +121,20 @@ func (i *Ingester) drainAfterNotification(ctx context.Context) {
 }
 
 // drain ingests until no row is left that this process can ingest: until in a round of all tenants nothing left the outbox. The error is
-// that of the last round.
-func (i *Ingester) drain(ctx context.Context) (failure error) {
-	settled := 0
+// that of the last round. Where rows keep coming, it returns one after a while all the same, because nobody else would report it.
+func (i *Ingester) drain(ctx context.Context) error {
+	until := time.Now().Add(pollInterval)
+	for ctx.Err() == nil {
+		settled, err := i.round(ctx)
+		if settled == 0 || err != nil && time.Now().After(until) {
+			return err
+		}
+	}
+	return nil
+}
+
+// round ingests a step of each tenant, past those that fail, and returns how many rows left the outbox and the first failure.
+func (i *Ingester) round(ctx context.Context) (settled int, failure error) {
 	for i.step.After = ""; ctx.Err() == nil; {
 		done, err := i.opts.Outbox.IngestOutbox(ctx, i.step)
 		i.endSpans(err)
@@ -131,16 +142,12 @@ func (i *Ingester) drain(ctx context.Context) (failure error) {
 		if done.Quarantined > 0 {
 			i.opts.Logger.Warn("rows of the outbox are in quarantine: see GET /v1/quarantine", "rows", done.Quarantined)
 		}
-		i.step.After, failure, settled = done.Next, cmp.Or(failure, err), settled+done.Settled()
-		if i.step.After != "" {
-			continue
+		settled, failure = settled+done.Settled(), cmp.Or(failure, err)
+		if i.step.After = done.Next; i.step.After == "" {
+			break
 		}
-		if settled == 0 {
-			return failure
-		}
-		failure, settled = nil, 0
 	}
-	return nil
+	return settled, failure
 }
 
 func (i *Ingester) count(done store.Ingested) {

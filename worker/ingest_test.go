@@ -164,6 +164,28 @@ func TestIngester_Rounds(t *testing.T) {
 	require.Equal(t, "", m.after()[6])
 }
 
+// busyOutbox has rows without an end, and a step that fails.
+type busyOutbox struct{ memOutbox }
+
+func (b *busyOutbox) IngestOutbox(_ context.Context, in store.Ingestion) (store.Ingested, error) {
+	time.Sleep(time.Millisecond)
+	if in.After == "" {
+		return store.Ingested{Published: 1, Next: "b"}, nil
+	}
+	return store.Ingested{}, errDown
+}
+
+// A failure is reported once, although other tenants' rows keep coming.
+func TestIngester_ReportsWhileBusy(t *testing.T) {
+	t.Parallel()
+	log := &lines{}
+	background(t, worker.NewIngester(worker.IngesterOptions{Outbox: &busyOutbox{}, Schemas: anyData{}, Logger: log.logger()}).Run)
+	reported := func() bool { return strings.Contains(log.String(), "the outbox cannot be read") }
+	eventually(t, reported)
+	time.Sleep(10 * time.Millisecond)
+	require.Equal(t, 1, strings.Count(log.String(), "level="))
+}
+
 func TestIngester_SurvivesTheDatabase(t *testing.T) {
 	t.Parallel()
 	m := &memOutbox{fail: errDown}
