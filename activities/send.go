@@ -27,7 +27,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	if !ok {
 		return nil, webhook.Errorf(webhook.CodeInternal, "the dialect %q is not loaded", s.Tenant.Dialect)
 	}
-	began := a.now()
+	began, clock := a.now(), time.Now()
 	body := s.Body.For(in.DeliveryID)
 	signed := webhook.Request{
 		EventID: s.Delivery.EventID, EventType: s.Delivery.EventType, DeliveryID: in.DeliveryID,
@@ -49,7 +49,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 		return nil, webhook.Errorf(webhook.CodeUnavailable, "%s", answer.Fault).WithCause(answer.Fault)
 	}
 	// On a busy machine the request may begin much later than its signature. The next delay counts from the end of the request.
-	started := began.Add(max(a.now().Sub(began)-answer.Duration, 0)).UTC().Truncate(time.Microsecond) // the precision of the database
+	started := began.Add(max(answer.Started.Sub(clock), 0)).UTC().Truncate(time.Microsecond) // the precision of the database
 	taken.answered(&answer)
 	plan := planOf(in, s, d)
 	verdict := d.Judge(plan.policy, in.DeliveryID, plan.position, answer.reply())
