@@ -56,9 +56,10 @@ type acceptance struct {
 }
 
 func (s *Store) acceptGroup(ctx context.Context, in []*webhook.Publication) ([]result[*webhook.Receipt], error) {
-	a := &acceptance{store: s, in: in, results: make([]result[*webhook.Receipt], len(in))}
+	a := new(acceptance)
 	err := s.transactHot(ctx, "accept events", acceptQueries, func(tx hotTx) error {
-		a.tx = tx
+		// It may run twice, when the first connection breaks.
+		*a = acceptance{store: s, tx: tx, in: in, results: make([]result[*webhook.Receipt], len(in))}
 		err := a.work(ctx)
 		s.opts.Failpoint("before-commit")
 		return err

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -143,6 +144,7 @@ func (b *bundle) monthsCases(endpoint webhook.EndpointID, event webhook.EventKey
 		"test secret":            one(log["test secret"], event, "x"),
 		"retry a dispatch":       one(log["retry a dispatch"], event),
 		"lost dispatches":        one(log["lost dispatches"]),
+		"waiting":                one(log["waiting"], 10),
 
 		"advance a recovery":  one(advance, advanceArgs...),
 		"count of a recovery": one(count, countArgs...),
@@ -230,7 +232,8 @@ func TestStatements_LookIntoTheirMonth(t *testing.T) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(cases)) {
 		c := cases[name]
-		require.Regexp(t, logPartition, postgres.ExplainGeneric(t, b.Store, c.query), "%s does not read the log, so its case could not fail", name)
+		generic := postgres.ExplainGeneric(t, b.Store, c.query)
+		require.True(t, logPartition.MatchString(generic) || strings.Contains(generic, "Subplans Removed"), "%s does not read the log, so its case could not fail\n%s", name, generic)
 		plan := postgres.Tried(t, b.Store, c.query, c.args)
 		if c.all == "" {
 			for table, n := range monthsOf(plan) {

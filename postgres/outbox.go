@@ -158,9 +158,11 @@ func (g *ingestion) rowBytes() int64 { return min(g.RowBytes, maxOutboxBytes) }
 func (g *ingestion) run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, g.store.opts.Timeout)
 	defer cancel()
-	a := &acceptance{store: g.store}
+	a := new(acceptance)
 	err := g.store.transactHot(ctx, "ingest the outbox", ingestQueries, func(tx hotTx) error {
-		a.tx = tx
+		// It may run twice, when the first connection breaks.
+		*g = ingestion{Ingestion: g.Ingestion, store: g.store, without: g.without, only: g.only}
+		*a = acceptance{store: g.store, tx: tx}
 		if err := g.claim(ctx, tx); err != nil || len(g.rows) == 0 {
 			return err
 		}
