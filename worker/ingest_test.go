@@ -161,7 +161,7 @@ func TestIngester_Rounds(t *testing.T) {
 	require.Equal(t, []string{"", "b", "d", "", "b", "d"}, m.after()[:6])
 	m.wake()
 	eventually(t, rows(r, 3, 0, 0))
-	require.Equal(t, "", m.after()[6])
+	require.Empty(t, m.after()[6])
 }
 
 // busyOutbox has rows without an end, and a step that fails.
