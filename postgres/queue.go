@@ -20,13 +20,15 @@ const (
 				WHERE d.endpoint_id = e.id AND d.queue_due_at > clock_timestamp() AND d.held_at IS NULL AND d.queue_lease IS NOT NULL) AS leased
 		FROM endpoints e WHERE e.id = $1 AND e.tenant_id || '' = $2`
 
+	// queueDeliveries tells the index of statuses what is pending, because the sweep passes over what is queued.
 	queueDeliveries = `
 		WITH locked AS MATERIALIZED (
 			SELECT d.id, q.after_ms FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS q (id, tenant_id, after_ms) JOIN deliveries d ON d.id = q.id
 			WHERE d.tenant_id || '' = q.tenant_id AND d.status || '' = 'pending' AND d.attempts = 0 AND d.queue_due_at IS NULL AND NOT d.test
 			ORDER BY d.id FOR UPDATE OF d
 		)
-		UPDATE deliveries d SET queue_due_at = now() + locked.after_ms * interval '1 millisecond', queue_lease = NULL FROM locked WHERE d.id = locked.id
+		UPDATE deliveries d SET queue_due_at = now() + locked.after_ms * interval '1 millisecond', queue_lease = NULL, indexed_status = 'pending'
+		FROM locked WHERE d.id = locked.id
 		RETURNING d.id`
 
 	selectQueuesToWake = `SELECT tenant_id, id FROM endpoints WHERE wake_due AND id > $1 ORDER BY id LIMIT $2`

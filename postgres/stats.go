@@ -33,8 +33,8 @@ const (
 	countedMost = 10_000
 	mostText    = `10000`
 
-	// unswept are the deliveries that the last sweep has not come to. What is pending of the others has an indexed status and is due, so that
-	// no count reads what an endpoint got weeks ago.
+	// unswept are the deliveries that the last sweep has not come to. What is pending of the others has an indexed status, and is due or queued,
+	// so that no count reads what an endpoint got weeks ago.
 	unswept = `id > (SELECT position FROM reconciler_sweeps WHERE behind = '` + lastSweep + `')`
 
 	// selectUnsettled reads deliveries_by_indexed_status, and what is pending and was not swept yet among the tenant's newest deliveries.
@@ -49,14 +49,19 @@ const (
 			(SELECT count(*) FROM (SELECT FROM deliveries WHERE tenant_id = $1 AND indexed_status = 'held'
 				ORDER BY id DESC LIMIT ` + mostText + `) AS d) AS held`
 
-	// selectUnsettledOfEndpoints reads deliveries_by_endpoint, deliveries_waiting and deliveries_held, $3 rows of each endpoint at most. What
-	// waits for its next attempt and is pending was swept, or opened again.
+	// selectUnsettledOfEndpoints reads deliveries_by_endpoint, deliveries_queued_active, deliveries_waiting and deliveries_held, $3 rows of each
+	// endpoint at most. What waits for its next attempt and is pending was swept, opened again, or claimed by the queue; before that the queue's
+	// has no next attempt.
 	selectUnsettledOfEndpoints = `
-		SELECT coalesce(sum(new.pending + waiting.pending), 0)::bigint AS pending, coalesce(sum(waiting.retrying), 0)::bigint AS retrying,
+		SELECT coalesce(sum(new.pending + queued.pending + waiting.pending), 0)::bigint AS pending, coalesce(sum(waiting.retrying), 0)::bigint AS retrying,
 			coalesce(sum(held.held), 0)::bigint AS held
 		FROM unnest($2::uuid[]) AS of (id),
-			LATERAL (SELECT count(*) FILTER (WHERE tenant_id = $1 AND status = 'pending' AND next_attempt_at IS NULL) AS pending FROM (
-				SELECT tenant_id, status, next_attempt_at FROM deliveries WHERE endpoint_id = of.id AND ` + unswept + ` ORDER BY id DESC LIMIT $3) AS d) AS new,
+			LATERAL (SELECT count(*) FILTER (WHERE tenant_id = $1 AND status = 'pending' AND next_attempt_at IS NULL AND queue_due_at IS NULL) AS pending FROM (
+				SELECT tenant_id, status, next_attempt_at, queue_due_at FROM deliveries
+				WHERE endpoint_id = of.id AND ` + unswept + ` ORDER BY id DESC LIMIT $3) AS d) AS new,
+			LATERAL (SELECT count(*) FILTER (WHERE status = 'pending' AND next_attempt_at IS NULL) AS pending FROM (
+				SELECT status, next_attempt_at FROM deliveries WHERE endpoint_id = of.id AND tenant_id || '' = $1 AND queue_due_at IS NOT NULL AND held_at IS NULL
+				ORDER BY queue_due_at DESC LIMIT $3) AS d) AS queued,
 			LATERAL (SELECT count(*) FILTER (WHERE status = 'pending') AS pending, count(*) FILTER (WHERE status = 'retrying') AS retrying FROM (
 				SELECT status FROM deliveries WHERE endpoint_id = of.id AND tenant_id || '' = $1 AND next_attempt_at IS NOT NULL
 				ORDER BY id DESC LIMIT $3) AS d) AS waiting,

@@ -232,6 +232,37 @@ func TestEndpointStats_ReadsAPage(t *testing.T) {
 	require.Len(t, found, 200)
 }
 
+// What waits in the queue of an endpoint, which may take days, is counted and listed wherever the sweep is.
+func TestCountUnsettled_queued(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	one := b.endpoint("acme")
+	for range 3 {
+		id := b.publish(publication("acme", "")).Deliveries[0].ID
+		queued, err := b.QueueDelivery(t.Context(), "acme", id, time.Hour)
+		require.NoError(t, err)
+		require.True(t, queued)
+	}
+	b.publish(publication("acme", ""))
+	b.exec(`UPDATE deliveries SET next_attempt_at = now() WHERE id = (SELECT min(id::text)::uuid FROM deliveries)`) // as a claim does
+	for _, sweep := range []func(){func() {}, func() {
+		more, err := b.SweepDeliveries(t.Context(), -2*time.Hour, 100) // as if it was hours later
+		require.NoError(t, err)
+		require.False(t, more)
+	}} {
+		sweep()
+		for _, endpoint := range []webhook.EndpointID{{}, one.ID} {
+			got, err := b.CountUnsettled(t.Context(), store.StatsOf{TenantID: "acme", EndpointID: endpoint})
+			require.NoError(t, err)
+			require.Equal(t, store.Unsettled{Pending: 4}, got, endpoint)
+			list, err := b.Deliveries(t.Context(), "acme", store.DeliveryFilter{EndpointID: endpoint, Statuses: []webhook.Status{webhook.StatusPending}, Page: store.Page{Limit: 10}})
+			require.NoError(t, err)
+			require.Len(t, list.Items, 4, endpoint)
+		}
+	}
+}
+
 func TestCountUnsettled(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
