@@ -20,10 +20,10 @@ const (
 	fewestWaiting = 256
 )
 
-// inflight bounds the bytes of request bodies that the process holds, from their arrival until the answer. One tenant
+// inflight bounds the requests that the process holds, in bytes of their bodies, from their arrival until the answer. One tenant
 // holds at most three quarters of them, so that its stalled requests shut out nobody else. One request at a
-// time may exceed the bound, up to the limit of its own body. So one request can always finish, and a body that is larger
-// than the bound is possible. The requests that wait for room are bounded, too, and one tenant's are three quarters of them.
+// time may exceed the bound, up to the limit of its own body, and takes no room from another tenant's. So one request can always finish, and a
+// body that is larger than the bound is possible. The requests that wait for room are bounded, too, and one tenant's are three quarters of them.
 type inflight struct {
 	most int64
 	wait time.Duration
@@ -41,7 +41,7 @@ type inflight struct {
 // share is the number of bytes that one request holds.
 type share struct {
 	of *inflight
-	// owner is the tenant that the request is about; "" before it is known.
+	// owner is the tenant that the request is about, or whose key it has; "" before it is known, and where there is none.
 	owner string
 	held  int64
 	// ticket orders requests by age; 0 before the first byte.
@@ -82,6 +82,9 @@ func (s *share) hold(ctx context.Context, bytes int64) error {
 	at, _ := slices.BinarySearchFunc(f.waiting, w, func(a, b *waiter) int { return cmp.Compare(a.share.ticket, b.share.ticket) })
 	overtaken := slices.ContainsFunc(f.waiting[:at], func(older *waiter) bool { return !f.capped(older) })
 	if (!overtaken || f.beyond == s) && f.take(w) {
+		if f.beyond == s {
+			f.admit() // what it held is room for others
+		}
 		f.mu.Unlock()
 		return nil
 	}
@@ -140,7 +143,11 @@ func (f *inflight) crowded(owner string) bool {
 // take gives a waiter its bytes if there is room. The one request that may exceed the bound, which has begun to read its
 // body, always gets them.
 func (f *inflight) take(w *waiter) bool {
-	fits := f.held+w.bytes <= f.most && !f.capped(w)
+	within := f.held
+	if f.beyond != nil {
+		within -= f.beyond.held
+	}
+	fits := within+w.bytes <= f.most && !f.capped(w)
 	if !fits && (w.share.held == 0 || f.beyond != nil && f.beyond != w.share) {
 		return false
 	}

@@ -133,6 +133,18 @@ func TestInflight_OneTenantStalls(t *testing.T) {
 	require.Zero(t, b.server.InflightBytes())
 }
 
+// One body that is larger than the bound, and stalls, keeps its own tenant waiting and nobody else.
+func TestInflight_OneBodyStalls(t *testing.T) {
+	t.Parallel()
+	b, end := full(t)
+	b.tenant("quiet", "standard")
+	b.server.SetInflightWait(10 * time.Millisecond)
+	b.admin("POST", "/v1/tenants/quiet/events", `{"type":"a.b","data":1}`).want(202)
+	b.admin("POST", "/v1/tenants/acme/events", `{"type":"a.b","data":1}`).problem(429, webhook.CodeOverloaded)
+	require.Equal(t, 200, end("]}"))
+	require.Zero(t, b.server.InflightBytes())
+}
+
 // However small requests are, a process holds so many at a time, and so many wait. What else comes is refused at once, and a tenant's crowd
 // leaves room for another's.
 func TestInflight_Many(t *testing.T) {
