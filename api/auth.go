@@ -55,6 +55,10 @@ func (c caller) tenantID() string {
 	}
 }
 
+// counted reports whether a request takes room among those in flight also where it has no body: each does but the administrator's, who must
+// see what is going on, and those that anybody may send.
+func (c caller) counted() bool { return c.tenantID() != "" }
+
 // scopes are what the caller may do; for the admin, all.
 func (c caller) scopes() []webhook.Scope {
 	switch {
@@ -115,6 +119,7 @@ func (s *Server) admit(r *http.Request, needed access) (*call, error) {
 	if err := who.authorize(needed, id); err != nil {
 		return nil, err
 	}
+	infoOf(r).body.owner = who.tenantID()
 	if !ofTenant {
 		return &call{caller: who}, nil
 	}

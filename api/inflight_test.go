@@ -196,6 +196,44 @@ func TestInflight_Many(t *testing.T) {
 	require.Zero(t, b.server.InflightBytes())
 }
 
+// Requests without a body count too, but for the administrator's, who must see what is going on.
+func TestInflight_Lists(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *api.Options) { o.MaxInflightBytes = 64 << 10 })
+	b.tenant("acme", "standard")
+	b.tenant("quiet", "standard")
+	acme, quiet := b.key("acme", webhook.ScopeRead), b.key("quiet", webhook.ScopeRead)
+	b.server.SetInflightWait(10 * time.Millisecond)
+	holding, release := make(chan struct{}, 10), make(chan struct{})
+	b.store.fail = func(call string) error {
+		if call == "Endpoints" {
+			holding <- struct{}{}
+			<-release
+		}
+		return nil
+	}
+	var crowd sync.WaitGroup
+	codes := make(chan int, 10)
+	list := func(key, tenant string) {
+		crowd.Go(func() { codes <- b.call(key, "GET", "/v1/tenants/"+tenant+"/endpoints", "").status })
+		<-holding
+	}
+	for range 6 {
+		list(acme, "acme")
+	}
+	require.EqualValues(t, 48<<10, b.server.InflightBytes())
+	b.call(acme, "GET", "/v1/tenants/acme/endpoints", "").problem(429, webhook.CodeOverloaded)
+	list(quiet, "quiet")
+	list(adminKey, "acme")
+	require.EqualValues(t, 56<<10, b.server.InflightBytes())
+	close(release)
+	crowd.Wait()
+	for range 8 {
+		require.Equal(t, 200, <-codes)
+	}
+	require.Zero(t, b.server.InflightBytes())
+}
+
 // A request that finds no room gets it as soon as another is answered.
 func TestInflight_WaitsForRoom(t *testing.T) {
 	t.Parallel()

@@ -78,7 +78,7 @@ func newMetrics(r prometheus.Registerer, bodies *inflight) *metrics {
 	}, []string{"code"})
 	if r != nil {
 		r.MustRegister(requests, duration, problems, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "waybill_api_inflight_bytes", Help: "Bytes of request bodies that are held until their answer.",
+			Name: "waybill_api_inflight_bytes", Help: "Bytes of requests that are held until their answer, at least 8 KiB each.",
 		}, func() float64 { return float64(bodies.bytes()) }))
 	}
 	m := &metrics{of: map[kind]*kindMetrics{}, problems: map[webhook.Code]prometheus.Counter{}}
