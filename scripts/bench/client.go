@@ -106,8 +106,12 @@ func (c *apiClient) createEndpointFor(ctx context.Context, tenant, url, eventTyp
 
 // eventBody returns the request that publishes one event.
 func eventBody(eventType string) []byte {
-	data := `{"text":"` + strings.Repeat("x", dataSize-len(`{"text":""}`)) + `"}`
-	return fmt.Appendf(nil, `{"type":%q,"data":%s}`, eventType, data)
+	return fmt.Appendf(nil, `{"type":%q,"data":%s}`, eventType, eventData())
+}
+
+// eventData returns the data of every event, of dataSize bytes.
+func eventData() string {
+	return `{"text":"` + strings.Repeat("x", dataSize-len(`{"text":""}`)) + `"}`
 }
 
 // publisher returns a call that publishes one event.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 )
 
@@ -14,16 +13,6 @@ const (
 	publishOne  = `SELECT %s.publish($1, $2, $3)`
 	publishMany = `SELECT count(%s.publish($1, $2, $3)) FROM generate_series(1, $4)`
 )
-
-func eventData() string {
-	var event struct {
-		Data json.RawMessage `json:"data"`
-	}
-	if err := json.Unmarshal(eventBody(eventType), &event); err != nil {
-		panic(err) // it is ours
-	}
-	return string(event.Data)
-}
 
 // publishingSQL returns a call that publishes one event in a transaction of its own.
 func (r *rig) publishingSQL(tenant string) publish {
