@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -70,7 +72,9 @@ func (r *rig) deliver(ctx context.Context, t traffic, call publish, sinks []*sin
 	if err != nil {
 		return nil, nil, err
 	}
+	call, stop := r.telling(ctx, t, call)
 	out, err := t.drive(ctx, call)
+	stop()
 	if err == nil {
 		err = r.awaitAccepted(ctx, sinks, len(out.events))
 	}
@@ -89,6 +93,27 @@ func (r *rig) deliver(ctx context.Context, t traffic, call publish, sinks []*sin
 	after, err := r.counter.read(ctx)
 	after.addTo(f, before, len(out.events)*len(sinks))
 	return f, out, err
+}
+
+// telling returns the call, and says every sayEvery how many of them were answered, until it is stopped.
+func (r *rig) telling(ctx context.Context, t traffic, call publish) (counted publish, stop func()) {
+	var answered atomic.Int64
+	ctx, cancel := context.WithCancel(ctx)
+	var saying sync.WaitGroup
+	saying.Go(func() {
+		for began := time.Now(); pause(ctx, sayEvery) == nil; {
+			n := int(answered.Load())
+			r.out.Say("%s: %d of %d calls answered, %.0f/s", r.mode, n, t.calls, perSecond(n, time.Since(began)))
+		}
+	})
+	counted = func(ctx context.Context) ([]eventID, int, error) {
+		defer answered.Add(1)
+		return call(ctx)
+	}
+	return counted, func() {
+		cancel()
+		saying.Wait()
+	}
 }
 
 // accept publishes and waits for nothing but the answers.

@@ -29,6 +29,8 @@ type options struct {
 	fanOut int
 	// logAttempts and logMonths are how long the stored log is.
 	logAttempts, logMonths int
+	// outageRate is how many events a second each of the two endpoints of the outage case gets; 0: as usual in the mode.
+	outageRate float64
 	// settle is left after the last arrival for what follows it: the record, the end of the workflow.
 	settle   time.Duration
 	jsonFile string
@@ -76,6 +78,7 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	set.IntVar(&o.fanOut, "backlog-fan-out", usualFanOut, "endpoints of each waiting event; 1: each waiting delivery has a workflow of its own")
 	set.IntVar(&o.logAttempts, "log-attempts", 1_000_000, "attempts of the log in the history, log and size cases; with its indexes, some 1.5 KB each")
 	set.IntVar(&o.logMonths, "log-months", 3, "months that this log covers")
+	set.Float64Var(&o.outageRate, "outage-rate", 0, fmt.Sprintf("events a second to each of the two endpoints of the outage case; 0: %d in express mode, %d in workflow mode", outageExpress, outageWorkflow))
 	quick := set.Bool("quick", false, fmt.Sprintf("the same as -runs 1 -events %v: to see that it works, the figures mean nothing", quickScale))
 	set.StringVar(&o.jsonFile, "json", "", "write the figures of every run to this `file`")
 	set.StringVar(&o.pprofDir, "pprof", "", "write a CPU profile of waybill in each case to this `folder`")
@@ -106,6 +109,7 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 		refuse(!(o.scale > 0 && o.scale <= 100), "-events is above 0 and at most 100, not %v", o.scale),
 		refuse(o.logAttempts < 1000 || o.logAttempts > 100_000_000, "-log-attempts is from 1000 to 100,000,000, not %d", o.logAttempts),
 		refuse(o.logMonths < 2 || o.logMonths > 120, "-log-months is from 2 to 120, not %d", o.logMonths),
+		refuse(!(o.outageRate >= 0 && o.outageRate <= 100_000), "-outage-rate is from 0 to 100,000, not %v", o.outageRate),
 		refuse(o.fanOut < 1 || o.fanOut > 200, "-backlog-fan-out is from 1 to 200, not %d", o.fanOut),
 	)
 }

@@ -15,26 +15,32 @@ import (
 const (
 	outageSeconds = 60
 	outageDelay   = 30 * time.Second
+	// Events a second to each of the two endpoints: half of what two cores can carry where one of them fails.
+	outageExpress, outageWorkflow = 1000, 25
 	// outageRetries are as many as a policy may have: enough for ten times the usual length.
 	outageRetries = webhook.MaxRetries
 )
 
-// outageRate is how many events a second each of the two endpoints gets: half of what two cores can carry where one of them fails.
+// outageRate is how many events a second each of the two endpoints gets.
 func (r *rig) outageRate() float64 {
-	if r.mode == modeExpress {
-		return 1000
+	switch {
+	case r.opts.outageRate > 0:
+		return r.opts.outageRate
+	case r.mode == modeExpress:
+		return outageExpress
+	default:
+		return outageWorkflow
 	}
-	return 25
 }
 
 // outageCase compares a healthy endpoint alone with the same while another tenant's, which gets as much, is down.
 func outageCase(ctx context.Context, r *rig) error {
 	rate := r.outageRate()
 	healthy := scenario{events: int(outageSeconds * rate), endpoints: 1, perSecond: rate}
-	if err := r.scenario(ctx, row{Key: rowOutageQuiet, Title: fmt.Sprintf("healthy endpoint, %.0f/s, alone", rate)}, healthy); err != nil {
+	if err := r.scenario(ctx, row{Key: rowOutageQuiet, Title: fmt.Sprintf("healthy endpoint, %g/s, alone", rate)}, healthy); err != nil {
 		return err
 	}
-	info := row{Key: rowOutage, Title: fmt.Sprintf("the same beside %.0f/s to one that is down", rate)}
+	info := row{Key: rowOutage, Title: fmt.Sprintf("the same beside %g/s to one that is down", rate)}
 	return r.measure(ctx, info, func(ctx context.Context, share float64) (figures, error) {
 		return r.playBeside(ctx, outage(healthy), healthy, share)
 	})

@@ -3,10 +3,16 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 )
+
+// mostOpen is how many calls made at a rate may be open at once. Each has a connection, and a process has so many files.
+const mostOpen = 4096
+
+var errTooManyOpen = fmt.Errorf("the call was not made: %d were open already, so that what is measured is overloaded", mostOpen)
 
 // publish is one call that publishes: it returns the events that were accepted, how many were refused, and why.
 type publish func(ctx context.Context) (ids []eventID, refused int, err error)
@@ -43,6 +49,12 @@ type sent struct {
 func (t traffic) drive(ctx context.Context, call publish) (*sent, error) {
 	out := &sent{began: time.Now()}
 	var mu sync.Mutex
+	refuse := func(n int, why error) {
+		out.refused += n
+		if why != nil && out.refusal == nil {
+			out.refusal = why
+		}
+	}
 	one := func() {
 		if t.wait != nil && t.wait(ctx) != nil {
 			return // the context is done
@@ -55,13 +67,14 @@ func (t traffic) drive(ctx context.Context, call publish) (*sent, error) {
 		for _, id := range ids {
 			out.events = append(out.events, published{event: id, called: called, answered: answered})
 		}
-		out.refused += refused
-		if err != nil && out.refusal == nil {
-			out.refusal = err
-		}
+		refuse(refused, err)
 	}
 	if t.perSecond > 0 {
-		t.atRate(ctx, one)
+		t.atRate(ctx, one, func() {
+			mu.Lock()
+			defer mu.Unlock()
+			refuse(1, errTooManyOpen)
+		})
 	} else {
 		t.inLoop(ctx, one)
 	}
@@ -112,7 +125,9 @@ func (t traffic) goesOn(since time.Duration, n int64) bool {
 	return n <= int64(t.calls)
 }
 
-func (t traffic) atRate(ctx context.Context, one func()) {
+// atRate makes the calls at their times, and refuses those for which too many are open.
+func (t traffic) atRate(ctx context.Context, one, refuse func()) {
+	open := make(chan struct{}, mostOpen)
 	var calls sync.WaitGroup
 	defer calls.Wait()
 	interval := time.Duration(float64(time.Second) / t.perSecond)
@@ -125,7 +140,15 @@ func (t traffic) atRate(ctx context.Context, one func()) {
 		case <-ctx.Done():
 			return
 		}
-		calls.Go(one)
+		select {
+		case open <- struct{}{}:
+			calls.Go(func() {
+				defer func() { <-open }()
+				one()
+			})
+		default:
+			refuse()
+		}
 		// Calls start at planned times, so that a late call does not delay those after it.
 		due = due.Add(interval)
 		timer.Reset(time.Until(due))

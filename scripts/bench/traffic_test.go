@@ -56,6 +56,24 @@ func TestTraffic_FixedRate(t *testing.T) {
 	})
 }
 
+func TestTraffic_FixedRateOverloaded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const more = 10
+		release := make(chan struct{})
+		time.AfterFunc(time.Minute, func() { close(release) })
+		call := func(context.Context) ([]eventID, int, error) {
+			<-release
+			return []eventID{{}}, 0, nil
+		}
+		out, err := traffic{calls: mostOpen + more, perSecond: 1000}.drive(t.Context(), call)
+		require.NoError(t, err)
+		require.Len(t, out.events, mostOpen, "no more are open at once")
+		require.Equal(t, more, out.refused)
+		require.ErrorIs(t, out.refusal, errTooManyOpen)
+	})
+}
+
 func TestTraffic_Refused(t *testing.T) {
 	t.Parallel()
 	down := errors.New("down")
