@@ -19,6 +19,15 @@ const (
 // nobody has no lease: what the queue has leased meanwhile, because the attempt took long, stays as it is.
 const nobody = "00000000-0000-0000-0000-000000000000"
 
+// sent is a request, and how it was answered.
+type sent struct {
+	request Request
+	signed  webhook.Request
+	answer  Response
+	// started is when the request began, by the clock of attempts, in UTC and in the precision of the database.
+	started time.Time
+}
+
 // send makes the attempt, judges the answer and records both.
 func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sending, taken *slot) (out *AttemptResult, err error) {
 	ctx, span := a.trace(ctx, in, s)
@@ -27,49 +36,17 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	if !ok {
 		return nil, webhook.Errorf(webhook.CodeInternal, "the dialect %q is not loaded", s.Tenant.Dialect)
 	}
-	began, clock := a.now(), time.Now()
-	body := s.Body.For(in.DeliveryID)
-	signed := webhook.Request{
-		EventID: s.Delivery.EventID, EventType: s.Delivery.EventType, DeliveryID: in.DeliveryID,
-		Body: body, At: began.UTC(), Keys: s.Keys, Custom: s.Endpoint.Headers, URL: s.Endpoint.URL, Traceparent: span.Traceparent(),
-	}
-	headers, err := a.sign(&signed, s.Endpoint, d)
+	made, err := a.post(ctx, in, s, d, span.Traceparent(), taken)
 	if err != nil {
-		return nil, fmt.Errorf("sign: %w", err)
+		return nil, err
 	}
-	headers = s.Endpoint.Verification.WithOrigin(headers)
-	taken.sending()
-	a.failpoint("before-post")
-	request := Request{
-		Tenant: in.Tenant, URL: s.Endpoint.URL, Headers: headers, Body: body, Timeout: s.Endpoint.RequestTimeout(d),
-		HeadersSuffice: d.Response == webhook.ResponseHeaders,
-	}
-	answer := a.deliver(ctx, s.Endpoint, &request)
-	if answer.Fault != nil {
-		return nil, webhook.Errorf(webhook.CodeUnavailable, "%s", answer.Fault).WithCause(answer.Fault)
-	}
-	// On a busy machine the request may begin much later than its signature. The next delay counts from the end of the request.
-	started := began.Add(max(answer.Started.Sub(clock), 0)).UTC().Truncate(time.Microsecond) // the precision of the database
-	taken.answered(&answer)
 	plan := planOf(in, s, d)
-	verdict := d.Judge(plan.policy, in.DeliveryID, plan.position, answer.reply())
-	a.metrics.attempt(in.Lane, in.Queue != nil, &answer, verdict)
-	span.Answered(answer.StatusCode, verdict.ErrorClass, verdict.Status)
-
+	verdict := d.Judge(plan.policy, in.DeliveryID, plan.position, made.answer.reply())
+	a.metrics.attempt(in.Lane, in.Queue != nil, &made.answer, verdict)
+	span.Answered(made.answer.StatusCode, verdict.ErrorClass, verdict.Status)
 	a.failpoint("after-response")
-	r := a.recordOf(in, verdict, &answer, started)
-	if plan.uncounted {
-		leaveSchedule(r, verdict, s.Delivery.NextAttemptAt)
-	}
-	r.Queued, r.Uncounted, r.AutoDisable = in.Queue != nil || in.QueueRetries && verdict.Status == webhook.StatusRetrying, plan.uncounted, plan.autoDisable
-	switch {
-	case in.Queue != nil:
-		r.Holder = in.Queue.Holder
-	case r.Queued:
-		r.Holder = nobody
-	}
-	r.Attempt.URL, r.Attempt.RequestHeaders = s.Endpoint.URL, recordedRequest(request.Headers, s.Endpoint)
-	r.Attempt.SignedWith = d.SignedWith(&signed)
+	r := a.recordOf(in, s, made, verdict, plan)
+	r.Attempt.SignedWith = d.SignedWith(&made.signed)
 	after, err := a.record(ctx, r)
 	if err != nil {
 		return nil, err
@@ -92,6 +69,36 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 		out.Host = s.Endpoint.Host()
 	}
 	return out, nil
+}
+
+// post signs the request and makes it. Whatever the receiver does is an answer; an error is a fault of our own.
+func (a *Activities) post(
+	ctx context.Context, in *AttemptInput, s *store.Sending, d *webhook.Dialect, traceparent webhook.Traceparent, taken *slot,
+) (*sent, error) {
+	began, clock := a.now(), time.Now()
+	made := new(sent)
+	made.signed = webhook.Request{
+		EventID: s.Delivery.EventID, EventType: s.Delivery.EventType, DeliveryID: in.DeliveryID, Body: s.Body.For(in.DeliveryID),
+		At: began.UTC(), Keys: s.Keys, Custom: s.Endpoint.Headers, URL: s.Endpoint.URL, Traceparent: traceparent,
+	}
+	headers, err := a.sign(&made.signed, s.Endpoint, d)
+	if err != nil {
+		return nil, fmt.Errorf("sign: %w", err)
+	}
+	made.request = Request{
+		Tenant: in.Tenant, URL: s.Endpoint.URL, Headers: s.Endpoint.Verification.WithOrigin(headers), Body: made.signed.Body,
+		Timeout: s.Endpoint.RequestTimeout(d), HeadersSuffice: d.Response == webhook.ResponseHeaders,
+	}
+	taken.sending()
+	a.failpoint("before-post")
+	made.answer = a.deliver(ctx, s.Endpoint, &made.request)
+	if fault := made.answer.Fault; fault != nil {
+		return nil, webhook.Errorf(webhook.CodeUnavailable, "%s", fault).WithCause(fault)
+	}
+	taken.answered(&made.answer)
+	// On a busy machine the request may begin much later than its signature. The next delay counts from the end of the request.
+	made.started = began.Add(max(made.answer.Started.Sub(clock), 0)).UTC().Truncate(time.Microsecond)
+	return made, nil
 }
 
 // trace starts the span of an attempt, where its event is in a trace.
@@ -132,8 +139,9 @@ func (r *Response) reply() webhook.Reply {
 	return webhook.Reply{StatusCode: r.StatusCode, RetryAfter: r.RetryAfter}
 }
 
-func (a *Activities) recordOf(in *AttemptInput, v webhook.Verdict, answer *Response, started time.Time) *store.Record {
-	end := started.Add(answer.Duration)
+// recordOf returns what the log keeps of the attempt, and what follows from it.
+func (a *Activities) recordOf(in *AttemptInput, s *store.Sending, made *sent, v webhook.Verdict, plan plan) *store.Record {
+	answer, end := &made.answer, made.started.Add(made.answer.Duration)
 	r := &store.Record{
 		TenantID: in.Tenant,
 		Attempt: webhook.Attempt{
@@ -141,19 +149,33 @@ func (a *Activities) recordOf(in *AttemptInput, v webhook.Verdict, answer *Respo
 			ID:         webhook.NewIDAt[webhook.AttemptID](a.newUUID(), end),
 			DeliveryID: in.DeliveryID,
 			AttemptSummary: webhook.AttemptSummary{
-				Number: in.Number, StartedAt: started, DurationMS: answer.Duration.Milliseconds(), StatusCode: answer.StatusCode,
+				Number: in.Number, StartedAt: made.started, DurationMS: answer.Duration.Milliseconds(), StatusCode: answer.StatusCode,
 				Outcome: v.Outcome, ErrorClass: v.ErrorClass, Error: webhook.CleanLine(v.Error, maxErrorBytes), Manual: in.Manual,
 			},
+			URL:               s.Endpoint.URL,
+			RequestHeaders:    recordedRequest(made.request.Headers, s.Endpoint),
 			ResponseHeaders:   recordedResponse(answer.Headers),
 			ResponseBody:      answer.Body,
 			ResponseTruncated: answer.Truncated,
 		},
-		Status: v.Status,
-		At:     end,
+		Status:      v.Status,
+		At:          end,
+		Queued:      in.Queue != nil || in.QueueRetries && v.Status == webhook.StatusRetrying,
+		Uncounted:   plan.uncounted,
+		AutoDisable: plan.autoDisable,
 	}
 	if v.Status == webhook.StatusRetrying {
 		next := end.Add(v.Delay)
 		r.NextAttemptAt = &next
+	}
+	if plan.uncounted {
+		leaveSchedule(r, v, s.Delivery.NextAttemptAt)
+	}
+	switch {
+	case in.Queue != nil:
+		r.Holder = in.Queue.Holder
+	case r.Queued:
+		r.Holder = nobody
 	}
 	return r
 }

@@ -119,7 +119,7 @@ func (s *Server) admit(r *http.Request, needed access) (*call, error) {
 	if err := who.authorize(needed, id); err != nil {
 		return nil, err
 	}
-	infoOf(r).body.owner = who.tenantID()
+	infoOf(r).inflight.owner = who.tenantID()
 	if !ofTenant {
 		return &call{caller: who}, nil
 	}
@@ -127,7 +127,7 @@ func (s *Server) admit(r *http.Request, needed access) (*call, error) {
 	if err != nil {
 		return nil, err
 	}
-	infoOf(r).body.owner = t.ID
+	infoOf(r).inflight.owner = t.ID
 	c := &call{caller: who, tenant: t, dialect: d}
 	return c, s.confine(r, c)
 }

@@ -28,7 +28,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	if r.ContentLength >= 0 {
 		most = r.ContentLength + 1
 	}
-	held := &infoOf(r).body
+	held := &infoOf(r).inflight
 	source := http.MaxBytesReader(w, r.Body, limit)
 	var body []byte
 	for {

@@ -20,10 +20,13 @@ const (
 	fewestWaiting = 256
 )
 
+// ofOne is how much of a bound one tenant may take, so that what it holds up shuts out nobody else.
+func ofOne[N int | int64](bound N) N { return bound / 4 * 3 }
+
 // inflight bounds the requests that the process holds, in bytes of their bodies, from their arrival until the answer. One tenant
-// holds at most three quarters of them, so that its stalled requests shut out nobody else. One request at a
-// time may exceed the bound, up to the limit of its own body, and takes no room from another tenant's. So one request can always finish, and a
-// body that is larger than the bound is possible. The requests that wait for room are bounded, too, and one tenant's are three quarters of them.
+// holds at most its share of them (ofOne). One request at a time may exceed the bound, up to the limit of its own body, and takes no room from
+// another tenant's. So one request can always finish, and a body that is larger than the bound is possible. The requests that wait for room are
+// bounded and shared in the same way.
 type inflight struct {
 	most int64
 	wait time.Duration
@@ -128,7 +131,7 @@ func (f *inflight) overloaded() error {
 
 // crowded reports whether so many requests wait that no other of the owner's may. Who holds bytes already may always wait.
 func (f *inflight) crowded(owner string) bool {
-	if len(f.waiting) < f.mostWaiting/4*3 {
+	if len(f.waiting) < ofOne(f.mostWaiting) {
 		return false
 	}
 	own := 0
@@ -137,7 +140,7 @@ func (f *inflight) crowded(owner string) bool {
 			own++
 		}
 	}
-	return len(f.waiting) >= f.mostWaiting || own >= f.mostWaiting/4*3
+	return len(f.waiting) >= f.mostWaiting || own >= ofOne(f.mostWaiting)
 }
 
 // take gives a waiter its bytes if there is room. The one request that may exceed the bound, which has begun to read its
@@ -161,7 +164,7 @@ func (f *inflight) take(w *waiter) bool {
 }
 
 // capped reports whether the waiter's owner would hold more than one owner may. Such a waiter does not keep others waiting.
-func (f *inflight) capped(w *waiter) bool { return f.ofOwner[w.share.owner]+w.bytes > f.most/4*3 }
+func (f *inflight) capped(w *waiter) bool { return f.ofOwner[w.share.owner]+w.bytes > ofOne(f.most) }
 
 // admit wakes the waiters for which there is room now, the oldest first.
 func (f *inflight) admit() {

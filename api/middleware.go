@@ -16,8 +16,8 @@ type requestInfo struct {
 	id string
 	// route is the path template that matched.
 	route string
-	// body is the request's share of the bytes in flight.
-	body share
+	// inflight is the request's share of the bytes in flight.
+	inflight share
 	// limited says how many requests the caller's key has left; nil: the caller is not limited.
 	limited *keyUse
 }
@@ -51,8 +51,8 @@ func (s *Server) requestID(r *http.Request) string {
 func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		info := &requestInfo{id: s.requestID(r), route: unmatched, body: share{of: s.inflight}}
-		defer info.body.release()
+		info := &requestInfo{id: s.requestID(r), route: unmatched, inflight: share{of: s.inflight}}
+		defer info.inflight.release()
 		r = r.WithContext(context.WithValue(r.Context(), infoKey{}, info))
 		out := &statusWriter{ResponseWriter: w}
 		out.Header().Set("X-Request-Id", info.id)

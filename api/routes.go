@@ -220,7 +220,7 @@ func (s *Server) serve(rt route) http.Handler {
 			err = rt.checkQuery(r)
 		}
 		if err == nil && c.counted() {
-			err = infoOf(r).body.hold(r.Context(), requestBytes) // more, once the body is read
+			err = infoOf(r).inflight.hold(r.Context(), requestBytes) // more, once the body is read
 		}
 		if err == nil {
 			err = rt.handle(w, s.asActor(r, c, rt), c)

@@ -23,8 +23,8 @@ const (
 	DefaultMaxBatchBytes = 8 << 20
 )
 
-// DefaultMaxInflightBytes bounds the request bodies that are held at one time. The values decoded from a body take several
-// times its size. 64 publishers of batches of 500 reached 22,000 events/s with this bound, 12,000 with 16 MiB and 4,000
+// DefaultMaxInflightBytes bounds the requests that are held at one time, by the bytes of their bodies. The values decoded from a body take
+// several times its size. 64 publishers of batches of 500 reached 22,000 events/s with this bound, 12,000 with 16 MiB and 4,000
 // without one, because the garbage collector worked against its memory limit.
 const DefaultMaxInflightBytes = 8 << 20
 
@@ -66,8 +66,8 @@ type Options struct {
 	// MaxBatchBytes bounds the body of a batch; 0: DefaultMaxBatchBytes.
 	MaxBatchBytes int64
 
-	// MaxInflightBytes bounds the bytes of request bodies held at one time, from their arrival until the answer; one body
-	// may exceed it. A request that finds no room gets CodeOverloaded. 0: DefaultMaxInflightBytes.
+	// MaxInflightBytes bounds the requests held at one time, from their arrival until the answer, by the bytes of their bodies and at least
+	// 8 KiB each; one body may exceed it. A request that finds no room gets CodeOverloaded. 0: DefaultMaxInflightBytes.
 	MaxInflightBytes int64
 
 	// PublicURL is where people reach this Waybill, without a slash at its end; "": links begin with what the request that makes them

@@ -89,7 +89,7 @@ type config struct {
 
 	MaxBodyBytes  int64 `env:"WAYBILL_MAX_BODY_BYTES" envDefault:"262144" group:"Limits" help:"largest event, 1 KiB to 1 MiB"`
 	MaxBatchBytes int64 `env:"WAYBILL_MAX_BATCH_BYTES" envDefault:"8388608" help:"largest batch, up to 64 MiB"`
-	// MaxInflightBytes bounds the request bodies that the process holds at one time; a request that finds no room gets 429.
+	// MaxInflightBytes bounds the requests that the process holds at one time, by the bytes of their bodies; a request that finds no room gets 429.
 	MaxInflightBytes int64 `env:"WAYBILL_MAX_INFLIGHT_BYTES" envDefault:"8388608" help:"request bodies that a process holds at one time, at least 8 KiB for each request, 1 MiB to 16 GiB. Raise it together with 'GOMEMLIMIT', because a body takes several times its size while it is worked on" see:"operating.md#overload"`
 	// MaxBacklog lasts by default for an hour without Temporal at about 280 events a second, and is about 2 GB of events of 1 KiB.
 	MaxBacklog int `env:"WAYBILL_MAX_BACKLOG" envDefault:"1000000" help:"events that are accepted and not dispatched, over which the API answers 429 'backlog_full', at most 10,000,000; tenants that all have much waiting share twice as many, and who has little waiting is not refused because of others; '0' is no limit"`
