@@ -216,21 +216,18 @@ func judgeArrivals(v *verdict, p pair, d *row, b *behavior, arrived []arrival) {
 
 // timeline prints the arrivals beside the log's attempts, in the order of their times.
 func timeline(d *row, arrived []arrival) string {
-	lines := map[time.Time]string{}
+	happened := map[time.Time][]string{}
 	for _, a := range arrived {
-		lines[a.At] += fmt.Sprintf("; arrival %d, answered %d", a.Number, a.Status)
+		happened[a.At] = append(happened[a.At], fmt.Sprintf("arrival %d, answered %d", a.Number, a.Status))
 	}
 	for _, a := range d.made {
-		lines[a.started] += fmt.Sprintf("; attempt %d begins, takes %s, status %d", a.number, a.duration, a.status)
+		happened[a.started] = append(happened[a.started], fmt.Sprintf("attempt %d begins, takes %s, status %d", a.number, a.duration, a.status))
 	}
-	var out strings.Builder
-	for i, at := range slices.SortedFunc(maps.Keys(lines), time.Time.Compare) {
-		if i > 0 {
-			out.WriteString(", ")
-		}
-		out.WriteString(at.UTC().Format("15:04:05.000000") + strings.TrimPrefix(lines[at], ";"))
+	var lines []string
+	for _, at := range slices.SortedFunc(maps.Keys(happened), time.Time.Compare) {
+		lines = append(lines, at.UTC().Format("15:04:05.000000 ")+strings.Join(happened[at], "; "))
 	}
-	return out.String()
+	return strings.Join(lines, ", ")
 }
 
 // compare looks for rows without arrival and arrivals without row.
