@@ -93,6 +93,7 @@ func (r *rig) playBeside(ctx context.Context, n *noise, own scenario, share floa
 	if other.err != nil {
 		return nil, fmt.Errorf("publish to the endpoint in trouble: %w", other.err)
 	}
+	r.out.Say("%s: %d requests to the endpoint in trouble meanwhile, for %d events", r.mode, troubled[0].requested(), len(other.sent.events))
 	f.dropCosts()
 	// Requests that still hang would disturb the next run, and the deliveries of the slow endpoint must all arrive too.
 	troubled[0].releaseHung()
