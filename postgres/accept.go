@@ -56,20 +56,29 @@ type acceptance struct {
 }
 
 func (s *Store) acceptGroup(ctx context.Context, in []*webhook.Publication) ([]result[*webhook.Receipt], error) {
-	a := new(acceptance)
-	err := s.transactHot(ctx, "accept events", acceptQueries, func(tx hotTx) error {
-		// It may run twice, when the first connection breaks.
-		*a = acceptance{store: s, tx: tx, in: in, results: make([]result[*webhook.Receipt], len(in))}
-		err := a.work(ctx)
-		s.opts.Failpoint("before-commit")
-		return err
-	})
+	a, err := s.acceptAtOnce(ctx, in)
+	if a == nil && err == nil {
+		a, err = s.acceptInSteps(ctx, in)
+	}
 	if err != nil {
 		return nil, err
 	}
 	s.opts.Failpoint("after-commit")
 	a.committed()
 	return a.results, nil
+}
+
+// acceptInSteps reads the tenants before it writes.
+func (s *Store) acceptInSteps(ctx context.Context, in []*webhook.Publication) (*acceptance, error) {
+	a := new(acceptance)
+	err := s.transactHot(ctx, "accept events", acceptQueries, func(tx hotTx) error {
+		// It may run twice, when the first connection breaks.
+		*a = acceptance{store: s, tx: tx, in: in, results: make([]result[*webhook.Receipt], len(in))}
+		err := a.work(ctx)
+		s.opts.Failpoint("before-commit")
+		return storedBefore(err)
+	})
+	return a, err
 }
 
 var acceptQueries = []string{selectTenantVersions, claimEventIDs, selectClaimedIDs, selectReceipts, confirmStored, insertEvents}

@@ -9,9 +9,8 @@ import (
 	"waybill/webhook"
 )
 
-// insertEvents stores events, deliveries and dispatches in one round trip.
-const insertEvents = `
-	WITH stored_events AS (
+const (
+	newEventRows = `
 		INSERT INTO events (id, tenant_id, event_id, event_type, occurred_at, created_at, attributes, metadata, test, body,
 			delivery_id_at, data_from, data_to, traceparent)
 		SELECT id, tenant_id, event_id, event_type, occurred_at, created_at, attributes::json, metadata::json, test, body,
@@ -19,22 +18,50 @@ const insertEvents = `
 		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::text[],
 			$9::boolean[], $10::bytea[], $11::integer[], $12::integer[], $13::integer[], $14::text[])
 			AS e (id, tenant_id, event_id, event_type, occurred_at, created_at, attributes, metadata, test, body, delivery_id_at, data_from,
-				data_to, traceparent)
-	), stored_deliveries AS (
+				data_to, traceparent)`
+
+	newDeliveryRows = `
 		INSERT INTO deliveries (id, tenant_id, event_key, event_id, event_type, endpoint_id, created_at, updated_at, test)
 		SELECT id, tenant_id, event_key, event_id, event_type, endpoint_id, created_at, created_at, test
 		FROM unnest($15::uuid[], $16::text[], $17::uuid[], $18::text[], $19::text[], $20::uuid[], $21::timestamptz[], $22::boolean[])
-			AS d (id, tenant_id, event_key, event_id, event_type, endpoint_id, created_at, test)
-	)
-	INSERT INTO dispatches (event_key, tenant_id, lease_until)
-	SELECT event_key, tenant_id, clock_timestamp() + lease * interval '1 millisecond'
-	FROM unnest($23::uuid[], $24::text[], $25::bigint[]) AS s (event_key, tenant_id, lease)`
+			AS d (id, tenant_id, event_key, event_id, event_type, endpoint_id, created_at, test)`
 
-// write stores the publications whose ids are free. An event without recipients needs no workflow.
+	newDispatchRows = `
+		INSERT INTO dispatches (event_key, tenant_id, lease_until)
+		SELECT event_key, tenant_id, clock_timestamp() + lease * interval '1 millisecond'
+		FROM unnest($23::uuid[], $24::text[], $25::bigint[]) AS s (event_key, tenant_id, lease)`
+
+	// insertEvents stores events, deliveries and dispatches in one round trip.
+	insertEvents = `
+		WITH stored_events AS (` + newEventRows + `), stored_deliveries AS (` + newDeliveryRows + `)` + newDispatchRows
+
+	// insertEventsAtOnce does the same where the tenants $26 have the versions $27, and tells whether they have.
+	insertEventsAtOnce = `
+		WITH current AS MATERIALIZED (
+			SELECT count(*) = cardinality($26::text[]) AS all_of_them FROM unnest($26::text[], $27::bigint[]) AS known (id, version)
+			JOIN tenants t ON t.id = known.id AND t.version = known.version AND t.erased_at IS NULL
+		),
+		stored_events AS (` + newEventRows + ifCurrent + `), stored_deliveries AS (` + newDeliveryRows + ifCurrent + `),
+		stored_dispatches AS (` + newDispatchRows + ifCurrent + `)
+		SELECT all_of_them FROM current`
+
+	ifCurrent = ` WHERE (SELECT all_of_them FROM current)`
+)
+
+// write stores the publications whose ids are free.
 func (a *acceptance) write(ctx context.Context) error {
 	if len(a.stored) == 0 {
 		return nil
 	}
+	if err := a.tx.execHot(ctx, insertEvents, a.rows()...); err != nil {
+		return err
+	}
+	return a.writeTests(ctx)
+}
+
+// rows returns the rows of the publications that are stored, and fills in their receipts. An event without recipients needs no workflow.
+func (a *acceptance) rows() []any {
+	a.dispatches = nil
 	var events newEvents
 	var deliveries newDeliveries
 	var starts newDispatches
@@ -55,11 +82,7 @@ func (a *acceptance) write(ctx context.Context) error {
 		}
 		starts.add(&dispatch, lease)
 	}
-	args := slices.Concat(events.args(), deliveries.args(), starts.args())
-	if err := a.tx.execHot(ctx, insertEvents, args...); err != nil {
-		return err
-	}
-	return a.writeTests(ctx)
+	return slices.Concat(events.args(), deliveries.args(), starts.args())
 }
 
 const setTestSecret = `UPDATE deliveries d SET test_secret = $2 FROM (SELECT id FROM ` + storedDeliveries + ` WHERE stored.key = $1) AS made WHERE d.id = made.id`

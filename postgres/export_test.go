@@ -65,7 +65,7 @@ var HotStatements = map[string]string{
 	"failing": selectFailing, "record delivered": recordDelivered, "record": recordAny, "record and tell": recordAnyTelling, "sendings": selectSendings, "bodies": selectBodies, "senders": selectSenders, "receivers": selectReceivers,
 	"waiting tenants": selectWaitingTenants, "count by tenant": countDispatchesByTenant,
 	"claim": claimDispatches, "unclaim": unclaimDispatches, "dispatches": selectDispatches, "deliveries": selectDispatchDeliveries, "delete dispatches": deleteDispatches,
-	"count": countDispatches, "set aside": selectSetAside, "count set aside": countSetAside, "release": releaseDispatches, "versions": selectTenantVersions, "claimed ids": selectClaimedIDs, "receipts": selectReceipts,
+	"count": countDispatches, "set aside": selectSetAside, "count set aside": countSetAside, "release": releaseDispatches, "versions": selectTenantVersions, "insert at once": insertEventsAtOnce, "claimed ids": selectClaimedIDs, "receipts": selectReceipts,
 	"generated": selectGenerated, "outbox tenants": selectOutboxTenants, "claim outbox": claimOutbox, "claim outbox row": claimOutboxRow, "delete outbox": deleteOutbox, "quarantine outbox": quarantineOutbox, "trim": trimQuarantine,
 	"delivery": selectDelivery, "cancel": cancelDelivery, "hold": holdDelivery,
 	"to reopen": selectToReopen, "reopen": reopenDelivery, "hasten": hastenDelivery, "release queued": releaseQueued, "postpone queued": postponeQueued, "renew queued": renewQueued,

@@ -22,6 +22,22 @@ func (b *bundle) tenantOf(dialect, id string) {
 	require.NoError(b.t, b.CreateTenant(b.t.Context(), tenant, webhook.Secret{}, nil))
 }
 
+// A row that somebody copied has the key of another event. It goes aside alone, too.
+func TestIngest_CopiedRow(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.tenant("other")
+	b.call(`'acme', 'a', '1', 'one'`)
+	b.exec(`INSERT INTO outbox (event_key, tenant_id, event_id, event_type, data, bytes, created_at)
+		SELECT event_key, tenant_id, 'copy', event_type, data, bytes, created_at FROM outbox`)
+	b.call(`'other', 'a', '1', 'two'`)
+	require.Equal(t, store.Ingested{Published: 2, Quarantined: 1}, b.drain())
+	require.Equal(t, 2, b.count(`SELECT count(*) FROM events`))
+	require.Zero(t, b.count(`SELECT count(*) FROM outbox`))
+	require.Len(t, b.quarantine(), 1)
+}
+
 // Rows that cannot become events are put aside with the reason, and hold up no other.
 func TestIngest_Quarantine(t *testing.T) {
 	t.Parallel()
