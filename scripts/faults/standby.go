@@ -8,10 +8,12 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"time"
 
+	"waybill/scripts/debian"
 	"waybill/scripts/stack"
 )
 
@@ -42,7 +44,7 @@ func standbyScenarios() []scenario {
 		},
 		{
 			name: "standby-silent", what: "the primary of Waybill's database vanishes from the network without closing a connection, and its standby is promoted",
-			impossible: func() error { return stack.SilencePossible(context.Background()) },
+			impossible: func() error { return silencePossible(context.Background()) },
 			in:         func(ctx context.Context, w *world) (*world, error) { return w.onStandby(ctx, waybillFailsOver) },
 			faults: func(ctx context.Context, r *run) error {
 				// Calls wait for the primary until they are given up.
@@ -255,4 +257,17 @@ func (w *world) bringUp(ctx context.Context, which failsOver) error {
 		w.databaseURL = s.DatabaseURL(database)
 	}
 	return stack.EnsureNamespace(ctx, w.temporalAddress, w.temporalNS)
+}
+
+// silencePossible returns why no server can fall silent here. It takes Debian's package with iptables where the user is root.
+func silencePossible(ctx context.Context) error {
+	if _, err := exec.LookPath("iptables"); err != nil {
+		if !debian.MayInstall() {
+			return errors.New("no iptables found, which loses the packets of a server: install it with `sudo apt-get install iptables`, then run this again as root")
+		}
+		if err := debian.Install(ctx, "iptables"); err != nil {
+			return fmt.Errorf("install iptables (try it by hand: apt-get install iptables): %w", err)
+		}
+	}
+	return stack.SilencePossible(ctx)
 }
