@@ -98,8 +98,9 @@ func newProvider(db *sqlx.DB, schema string) (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Of two migrations that were made side by side, the later number may have come first. A database that has only that one gets the other.
 	return goose.NewProvider(goose.DialectPostgres, db.DB, schemas.Migrations(),
-		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
+		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true), goose.WithAllowOutofOrder(true))
 }
 
 // lockID depends on the schema, because advisory locks are shared by the whole database.

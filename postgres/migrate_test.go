@@ -35,6 +35,22 @@ func TestMigrate_TwiceAndAtOnce(t *testing.T) {
 	require.IsIncreasing(t, versions, "each was applied once")
 }
 
+// Two migrations that were made side by side may come in either order: a database can have the later one alone.
+func TestMigrate_OneThatCameLater(t *testing.T) {
+	t.Parallel()
+	schema, log := postgrestest.Schema(t), slog.New(slog.DiscardHandler)
+	require.NoError(t, postgres.Migrate(t.Context(), postgrestest.URL(t), schema, log))
+	db := rawDB(t, schema)
+	_, err := db.Exec(`DELETE FROM goose_db_version WHERE version_id = 45`) // it replaces a function
+	require.NoError(t, err)
+	_, err = db.Exec(`DROP FUNCTION uuid_floor`)
+	require.NoError(t, err)
+	require.NoError(t, postgres.Migrate(t.Context(), postgrestest.URL(t), schema, log))
+	var floor string
+	require.NoError(t, db.Get(&floor, `SELECT uuid_floor('1970-01-01 00:00:00.016Z')`))
+	require.Equal(t, "00000000-0010-0000-0000-000000000000", floor)
+}
+
 func TestMigrate_CreatesTheSchema(t *testing.T) {
 	t.Parallel()
 	schema := postgrestest.Schema(t) + "_New"
