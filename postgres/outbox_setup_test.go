@@ -80,6 +80,9 @@ func keywords(t *testing.T, text string) string {
 		u.Hostname(), u.Port(), u.User.Username(), password, strings.TrimPrefix(u.Path, "/"))
 }
 
+// unhurried gives a step of large rows the time that a busy machine takes: a step ends after a quarter of a call's.
+func unhurried(o *postgres.Options) { o.Timeout = 2 * time.Minute }
+
 // step returns what the ingester asks for in each step; change may alter it.
 func step(t testing.TB, change ...func(*store.Ingestion)) store.Ingestion {
 	t.Helper()

@@ -328,7 +328,7 @@ func TestIngest_UnknownDialect(t *testing.T) {
 // A step reads few rows at once when they are large.
 func TestIngest_BoundedByBytes(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := setup(t, unhurried)
 	b.tenant("acme")
 	b.exec(`SELECT publish('acme', 'a', to_json(repeat('x', 1000000))) FROM generate_series(1, 12)`)
 	b.exec(`SELECT publish('acme', 'a', to_json(repeat('y', 2000000)))`)

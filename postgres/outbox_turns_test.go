@@ -73,7 +73,7 @@ func TestIngest_TurnsOfManyTenants(t *testing.T) {
 // Large rows of one tenant leave room in the step for the first row of each other.
 func TestIngest_TurnsOfLargeRows(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := setup(t, unhurried)
 	b.tenant("large")
 	b.tenant("small")
 	b.exec(`SELECT publish('large', 'a', to_json(repeat('x', 1000000))) FROM generate_series(1, 12)`)
