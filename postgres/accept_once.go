@@ -2,7 +2,7 @@ package postgres
 
 import (
 	"context"
-	"log/slog"
+	"slices"
 
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
@@ -25,32 +25,21 @@ func (s *Store) acceptAtOnce(ctx context.Context, in []*webhook.Publication) (*a
 	if a == nil {
 		return nil, nil
 	}
-	a.stored = a.withinTransaction(a.ofKnownTenants(a.distinct()))
+	a.stored = a.withinTransaction(a.distinct())
 	var tenants, versions arrayBuilder
 	for id, t := range a.tenants {
 		tenants.addText(id)
 		versions.addInt(t.tenant.Version)
 	}
-	args := append(a.rows(), &tenants, &versions)
 	s.opts.Failpoint("before-commit")
-	ctx, cancel := s.bounded(ctx)
-	defer cancel()
-	stmt, err := s.hot.get(ctx, insertEventsAtOnce)
+	current, err := hotRows[bool](ctx, s, insertEventsAtOnce, append(a.rows(), &tenants, &versions)...)
 	if err != nil {
-		return nil, failed("accept events", err)
-	}
-	var current []bool
-	switch err := stmt.SelectContext(ctx, &current, args...); {
-	case err == nil && len(current) == 1 && current[0]:
-		return a, nil
-	case err == nil:
-		return nil, nil
-	case s.stale(ctx, err):
-		s.log.Debug("a connection broke while events were accepted; they are accepted in steps", slog.Any("error", err))
-		return nil, nil
-	default:
 		return nil, failed("accept events", storedBefore(err))
 	}
+	if !slices.Equal(current, []bool{true}) {
+		return nil, nil
+	}
+	return a, nil
 }
 
 // knownAcceptance returns an acceptance with the cached tenants, or nil if a statement is needed to answer one of the publications.
@@ -70,7 +59,7 @@ func (s *Store) knownAcceptance(in []*webhook.Publication) *acceptance {
 }
 
 // storedBefore tells a caller that an event may be stored, where its own id is taken. Ids are new for each publication, so it was stored by a
-// first run of the statement, whose connection broke before the answer came: database/sql then runs it again.
+// first run of the statement, whose connection broke before the answer came: hotRows, or database/sql, then runs it again.
 func storedBefore(err error) error {
 	if pq.As(err, pqerror.UniqueViolation) != nil {
 		return webhook.Errorf(webhook.CodeUnavailable, "the connection to the database broke; the event may be stored").WithCause(err)

@@ -2,7 +2,6 @@ package postgres_test
 
 import (
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -55,24 +54,10 @@ func TestAcceptAtOnce_OneOfTheTenantsChanged(t *testing.T) {
 	}
 	second := b.endpoint("acme")
 
-	lock := b.beginBlocking(`LOCK TABLE events IN ACCESS EXCLUSIVE MODE`)
-	var all sync.WaitGroup
-	for i := range 2 { // both runs are busy, with events of their own
-		all.Go(func() { _, _ = elsewhere.Accept(t.Context(), publication("other", "")) })
-		b.waitBlocked(i + 1)
-	}
-	got := make([][]webhook.EndpointID, 2)
-	for i, tenant := range []string{"acme", "other"} {
-		all.Go(func() {
-			r, err := elsewhere.Accept(t.Context(), publication(tenant, ""))
-			require.NoError(t, err)
-			got[i] = endpointsOf(r)
-		})
-	}
-	postgres.WaitAccepting(t, elsewhere, 2)
-	require.NoError(t, lock.Rollback())
-	all.Wait()
-	require.Equal(t, [][]webhook.EndpointID{{first.ID, second.ID}, {others.ID}}, got)
+	receipts, errs := b.crowdOf(elsewhere, "other", []*webhook.Publication{publication("acme", ""), publication("other", "")})
+	require.Equal(t, []error{nil, nil}, errs)
+	require.Equal(t, []webhook.EndpointID{first.ID, second.ID}, endpointsOf(receipts[0]))
+	require.Equal(t, []webhook.EndpointID{others.ID}, endpointsOf(receipts[1]))
 	require.Equal(t, 6, b.count(`SELECT count(*) FROM events`), "nothing was stored twice")
 	require.Equal(t, 7, b.count(`SELECT count(*) FROM deliveries`))
 }

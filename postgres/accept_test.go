@@ -250,18 +250,24 @@ func TestAccept_ConcurrentDuplicatesAreOneEvent(t *testing.T) {
 // crowd accepts the publications at the same time, held back until all have arrived, and returns what became of each.
 func (b *bundle) crowd(ps []*webhook.Publication) ([]*webhook.Receipt, []error) {
 	b.t.Helper()
+	return b.crowdOf(b.Store, "acme", ps)
+}
+
+// crowdOf is crowd at a store, which two events of the tenant hold back.
+func (b *bundle) crowdOf(s *postgres.Store, tenant string, ps []*webhook.Publication) ([]*webhook.Receipt, []error) {
+	b.t.Helper()
 	// The two runs that may be under way at once wait for this lock.
 	lock := b.beginBlocking(`LOCK TABLE events IN ACCESS EXCLUSIVE MODE`)
 	var wg sync.WaitGroup
 	for i := range 2 {
-		wg.Go(func() { _, _ = b.Accept(b.t.Context(), publication("acme", "")) })
+		wg.Go(func() { _, _ = s.Accept(b.t.Context(), publication(tenant, "")) })
 		b.waitBlocked(i + 1)
 	}
 	receipts, errs := make([]*webhook.Receipt, len(ps)), make([]error, len(ps))
 	for i, p := range ps {
-		wg.Go(func() { receipts[i], errs[i] = b.Accept(b.t.Context(), p) })
+		wg.Go(func() { receipts[i], errs[i] = s.Accept(b.t.Context(), p) })
 	}
-	postgres.WaitAccepting(b.t, b.Store, len(ps))
+	postgres.WaitAccepting(b.t, s, len(ps))
 	require.NoError(b.t, lock.Rollback())
 	wg.Wait()
 	return receipts, errs

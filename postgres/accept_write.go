@@ -61,7 +61,6 @@ func (a *acceptance) write(ctx context.Context) error {
 
 // rows returns the rows of the publications that are stored, and fills in their receipts. An event without recipients needs no workflow.
 func (a *acceptance) rows() []any {
-	a.dispatches = nil
 	var events newEvents
 	var deliveries newDeliveries
 	var starts newDispatches

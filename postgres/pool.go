@@ -193,16 +193,11 @@ func (s *Store) execHot(ctx context.Context, query string, args ...any) error {
 func (s *Store) overStale(ctx context.Context, do func() error) error {
 	for tries := s.opts.MaxConns; ; tries-- {
 		err := do()
-		if tries == 0 || !s.stale(ctx, err) {
+		var broken *net.OpError
+		if tries == 0 || ctx.Err() != nil || errors.Is(err, errNoConnection) || !errors.As(err, &broken) || broken.Timeout() {
 			return err
 		}
 	}
-}
-
-// stale reports whether a call failed because its connection had broken, so that another connection may serve it.
-func (s *Store) stale(ctx context.Context, err error) bool {
-	var broken *net.OpError
-	return ctx.Err() == nil && !errors.Is(err, errNoConnection) && errors.As(err, &broken) && !broken.Timeout()
 }
 
 // hotTx is a transaction that can run the hot statements given at its beginning.

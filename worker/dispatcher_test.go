@@ -191,17 +191,14 @@ func TestDispatcher_TenantsTakeTurns(t *testing.T) {
 	for n := range 5 {
 		b.dispatcher.Offer([]store.Dispatch{of("quiet", event(1000+n, 1))})
 	}
-	const passed = 2 + 10 + 4 // two were under way before
-	for range passed {
+	const underWay = 2 // at the gate, as many as there are starts at once
+	for passed := range 10 {
+		eventually(t, func() bool { return len(b.starter.beginnings()) == passed+underWay })
 		b.starter.gate <- struct{}{}
 	}
-	eventually(t, func() bool { return len(b.starter.all()) >= passed })
-	var turns []string
-	for _, in := range b.starter.all() {
-		turns = append(turns, in.Tenant)
-	}
-	// Of two starts at once one may be late at the gate, however long.
-	require.GreaterOrEqual(t, count(turns, "quiet"), 5-1, "one of each, by turns: %v", turns)
+	eventually(t, func() bool { return len(b.starter.beginnings()) == 10+underWay })
+	turns := b.starter.beginnings()
+	require.Equal(t, 5, count(turns, "quiet"), "one of each, by turns: %v", turns)
 	b.starter.open()
 	eventually(t, func() bool { return !b.dispatcher.Full(&noisy) })
 }

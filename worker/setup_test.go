@@ -222,6 +222,7 @@ type fakeStarter struct {
 	erasing []string
 	down    bool
 	gate    chan struct{} // when set, a start waits for it
+	begun   []string      // the tenant of each start, before the gate
 	open    func()        // lets all starts pass the gate
 	// fault, when set, is asked for the error of each start, and wakeFault for that of each wake. It may panic.
 	fault     func(*workflows.EventDeliveryInput) error
@@ -234,6 +235,9 @@ var (
 )
 
 func (f *fakeStarter) Start(_ context.Context, in *workflows.EventDeliveryInput) error {
+	f.mu.Lock()
+	f.begun = append(f.begun, in.Tenant)
+	f.mu.Unlock()
 	if f.fault != nil {
 		if err := f.fault(in); err != nil {
 			return err
@@ -289,6 +293,13 @@ func (f *fakeStarter) block(t *testing.T) {
 	f.gate = make(chan struct{})
 	f.open = sync.OnceFunc(func() { close(f.gate) })
 	t.Cleanup(f.open)
+}
+
+// beginnings returns the tenants of the starts in the order in which they begin.
+func (f *fakeStarter) beginnings() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.begun)
 }
 
 func (f *fakeStarter) setDown(down bool) {

@@ -28,6 +28,17 @@ func Install(ctx context.Context, packages ...string) error {
 	return aptGet(ctx, append([]string{"install", "--yes", "--no-install-recommends"}, packages...)...)
 }
 
+// Program finds a program on PATH, or installs the package that has it where the user may.
+func Program(ctx context.Context, program, pkg string) error {
+	if _, err := exec.LookPath(program); err == nil {
+		return nil
+	}
+	if !MayInstall() {
+		return fmt.Errorf("no %s found: install it with `sudo apt-get install %s`, then run this again", program, pkg)
+	}
+	return Install(ctx, pkg)
+}
+
 func aptGet(ctx context.Context, args ...string) error {
 	cmd := exec.CommandContext(ctx, "apt-get", append([]string{"-o", lockTimeout}, args...)...)
 	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"time"
@@ -261,13 +260,8 @@ func (w *world) bringUp(ctx context.Context, which failsOver) error {
 
 // silencePossible returns why no server can fall silent here. It takes Debian's package with iptables where the user is root.
 func silencePossible(ctx context.Context) error {
-	if _, err := exec.LookPath("iptables"); err != nil {
-		if !debian.MayInstall() {
-			return errors.New("no iptables found, which loses the packets of a server: install it with `sudo apt-get install iptables`, then run this again as root")
-		}
-		if err := debian.Install(ctx, "iptables"); err != nil {
-			return fmt.Errorf("install iptables (try it by hand: apt-get install iptables): %w", err)
-		}
+	if err := debian.Program(ctx, "iptables", "iptables"); err != nil {
+		return err
 	}
 	return stack.SilencePossible(ctx)
 }

@@ -120,13 +120,10 @@ func prepare(ctx context.Context, root string, out *stack.Printer) error {
 // findSystemd looks for the command that checks units, and takes Debian's package where the user is root. Elsewhere than on Linux no test
 // uses it.
 func findSystemd(ctx context.Context) error {
-	if _, err := exec.LookPath("systemd-analyze"); err == nil || runtime.GOOS != "linux" {
+	if runtime.GOOS != "linux" {
 		return nil
 	}
-	if !debian.MayInstall() {
-		return errors.New("no systemd-analyze found: install it with `sudo apt-get install systemd`, then run this again")
-	}
-	return debian.Install(ctx, "systemd")
+	return debian.Program(ctx, "systemd-analyze", "systemd")
 }
 
 // keepUp writes the variables for a shell to source, and waits.
