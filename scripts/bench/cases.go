@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Keys of the rows, in the JSON output too.
@@ -19,6 +20,7 @@ const (
 	rowOne          = "one"
 	rowTen          = "ten"
 	rowRate         = "rate"
+	rowRest         = "rest"
 	rowBatch        = "batch"
 	rowRetry        = "retry"
 	rowQuiet        = "neighbor/quiet"
@@ -73,6 +75,9 @@ func allCases() []benchCase {
 		}},
 		{"rate", false, func(ctx context.Context, r *rig) error {
 			return r.scenario(ctx, row{Key: rowRate, Title: "20 events/s for 20 s"}, scenario{events: 400, endpoints: 1, perSecond: 20})
+		}},
+		{"rest", false, func(ctx context.Context, r *rig) error {
+			return r.series(ctx, row{Key: rowRest, Title: "nothing to do, of each second"}, r.rest)
 		}},
 		{"batch", false, func(ctx context.Context, r *rig) error {
 			return r.scenario(ctx, row{Key: rowBatch, Title: "batches of 500", Floor: floorOne}, scenario{events: 2500, endpoints: 1, batch: batchSize})
@@ -165,6 +170,33 @@ func (r *rig) play(ctx context.Context, s scenario, share float64) (figures, err
 	}
 	r.played = append(r.played, played{out, sinks})
 	return f, nil
+}
+
+// restSeconds is how long nothing happens, which has to be long beside what is done every few seconds.
+const restSeconds = 30
+
+// rest measures what everything takes while there is nothing to do, for each second.
+func (r *rig) rest(ctx context.Context, share float64) (figures, error) {
+	seconds := max(1, int(restSeconds*r.opts.scale*share))
+	before, err := r.counter.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m, err := startMeter(ctx, r.processes())
+	if err != nil {
+		return nil, err
+	}
+	if err := pause(ctx, time.Duration(seconds)*time.Second); err != nil {
+		m.abandon()
+		return nil, err
+	}
+	f := figures{}
+	if err := m.stop(f, seconds); err != nil {
+		return nil, err
+	}
+	after, err := r.counter.read(ctx)
+	after.addTo(f, before, seconds)
+	return f, err
 }
 
 // acceptCase measures the way of an event up to its 202, in a process that delivers nothing.

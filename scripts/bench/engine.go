@@ -40,10 +40,7 @@ func openEngine(ctx context.Context, o *options, tag string, out *stack.Printer)
 		return openGiven(o, tag)
 	}
 	return openStack(ctx, out, func(s *stack.Options) {
-		s.Without = o.without
-		if o.shape == shapeCluster {
-			s.Shape = stack.Cluster()
-		}
+		s.Without, s.Shape = o.without, shapeOf(o.shape)
 		if slices.Contains(o.cases, caseRetention) {
 			s.DynamicConfig = retentionConfig
 		}

@@ -41,7 +41,7 @@ type options struct {
 
 	// floor is what the floor runs on: floorFrozen, floorShipped or floorNone.
 	floor string
-	// shape is shapeCluster, or "" for one process of each kind.
+	// shape is one of shapeNames, or "" for one process of each kind.
 	shape string
 	// without are the shipped settings that the stack is brought up without.
 	without []stack.Setting
@@ -85,7 +85,8 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	set.StringVar(&o.versus, "versus", "", "measure one, ten, rate, batch, retry, neighbor, outage and the tenants' cases with the waybill of this git `revision` too, the two in turns")
 	floor := set.String("floor", "", fmt.Sprintf("what the floor runs on: the settings of %s, the %s ones, or %s for no floor; "+
 		"with -without, -stock or a given Temporal %s, otherwise %s", floorFrozen, floorShipped, floorNone, floorShipped, floorFrozen))
-	set.StringVar(&o.shape, "shape", "", "cluster: measure three Temporal nodes, two Postgres servers, two api and four worker; otherwise one of each")
+	set.StringVar(&o.shape, "shape", "", shapeShards+": 16 history shards in place of 4; "+shapeNodes+": and three Temporal nodes; "+
+		shapeCluster+": and two Postgres servers, two api and four worker; otherwise one of each")
 	without := set.String("without", "", "leave out these `settings` of the stack: "+joined(stack.Settings()))
 	stock := set.Bool("stock", false, "leave out all of them")
 	o.givenFlags(set)

@@ -54,7 +54,7 @@ func TestParseOptions_Given(t *testing.T) {
 	o, err = parseOptions([]string{running, "-api-key=k"}, io.Discard)
 	require.NoError(t, err)
 	require.Equal(t, "http://127.0.0.1:1", o.url)
-	require.Equal(t, []string{"one", "ten", "rate", "batch", "retry", "neighbor", "outage"}, o.cases, "what leaves that Waybill as it is")
+	require.Equal(t, []string{"one", "ten", "rate", "rest", "batch", "retry", "neighbor", "outage"}, o.cases, "what leaves that Waybill as it is")
 	o, err = parseOptions([]string{running, "-api-key=k", address}, io.Discard)
 	require.NoError(t, err)
 	require.Contains(t, o.cases, caseFloor)

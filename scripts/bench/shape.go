@@ -11,15 +11,41 @@ import (
 	"waybill/scripts/stack"
 )
 
-// shapeCluster is of as many processes as several machines would have (stack.Cluster). Publishers ask the first `api`.
-const shapeCluster = "cluster"
+// The shapes. Each has what the one before it has, so that the steps between them tell what costs what.
+const (
+	// shapeShards is one process of each kind, and as many history shards as a cluster has.
+	shapeShards = "shards"
+	// shapeNodes has Temporal of three nodes, beside one Postgres and one `waybill serve`.
+	shapeNodes = "nodes"
+	// shapeCluster is of as many processes as several machines would have (stack.Cluster). Publishers ask the first `api`.
+	shapeCluster = "cluster"
+)
 
-// checkShape refuses what cannot be measured in a cluster.
+func shapeNames() []string { return []string{shapeShards, shapeNodes, shapeCluster} }
+
+// shapeOf returns what a stack is made of. An unknown name is one process of each kind, as "" is.
+func shapeOf(name string) (s stack.Shape) {
+	cluster := stack.Cluster()
+	switch name {
+	case shapeShards:
+		s.Shards = cluster.Shards
+	case shapeNodes:
+		s.Shards, s.Nodes = cluster.Shards, cluster.Nodes
+	case shapeCluster:
+		s = cluster
+	}
+	return s
+}
+
+// checkShape refuses what cannot be measured in another shape.
 func (o *options) checkShape() error {
-	given := o.given() || len(o.without) > 0 || o.pprofDir != ""
+	if o.shape == "" {
+		return nil
+	}
 	return errors.Join(
-		refuse(o.shape != "" && o.shape != shapeCluster, "-shape: there is no %q, there is %s", o.shape, shapeCluster),
-		refuse(o.shape == shapeCluster && given, "-shape cluster needs a stack that is brought up here, with all settings, and makes no profiles"),
+		refuseUnknown("shape", []string{o.shape}, shapeNames()),
+		refuse(o.given() || len(o.without) > 0, "-shape needs a stack that is brought up here, with all settings"),
+		refuse(o.shape == shapeCluster && o.pprofDir != "", "-shape %s makes no profiles", shapeCluster),
 	)
 }
 
