@@ -60,6 +60,7 @@ const (
 	// caseFloor is measured before all others, by measureMode.
 	caseFloor     = "floor"
 	caseRetention = "retention"
+	caseRest      = "rest"
 )
 
 // allCases lists the cases in the order in which they run. Those that leave much behind in Postgres or Temporal come
@@ -76,8 +77,8 @@ func allCases() []benchCase {
 		{"rate", false, func(ctx context.Context, r *rig) error {
 			return r.scenario(ctx, row{Key: rowRate, Title: "20 events/s for 20 s"}, scenario{events: 400, endpoints: 1, perSecond: 20})
 		}},
-		{"rest", false, func(ctx context.Context, r *rig) error {
-			return r.series(ctx, row{Key: rowRest, Title: "nothing to do, of each second"}, r.rest)
+		{caseRest, false, func(ctx context.Context, r *rig) error {
+			return r.series(ctx, row{Key: rowRest, Title: "at rest, each second"}, r.rest)
 		}},
 		{"batch", false, func(ctx context.Context, r *rig) error {
 			return r.scenario(ctx, row{Key: rowBatch, Title: "batches of 500", Floor: floorOne}, scenario{events: 2500, endpoints: 1, batch: batchSize})
@@ -178,25 +179,9 @@ const restSeconds = 30
 // rest measures what everything takes while there is nothing to do, for each second.
 func (r *rig) rest(ctx context.Context, share float64) (figures, error) {
 	seconds := max(1, int(restSeconds*r.opts.scale*share))
-	before, err := r.counter.read(ctx)
-	if err != nil {
-		return nil, err
-	}
-	m, err := startMeter(ctx, r.processes())
-	if err != nil {
-		return nil, err
-	}
-	if err := pause(ctx, time.Duration(seconds)*time.Second); err != nil {
-		m.abandon()
-		return nil, err
-	}
-	f := figures{}
-	if err := m.stop(f, seconds); err != nil {
-		return nil, err
-	}
-	after, err := r.counter.read(ctx)
-	after.addTo(f, before, seconds)
-	return f, err
+	return r.costing(ctx, func() (figures, int, error) {
+		return figures{}, seconds, pause(ctx, time.Duration(seconds)*time.Second)
+	})
 }
 
 // acceptCase measures the way of an event up to its 202, in a process that delivers nothing.

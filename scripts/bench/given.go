@@ -60,6 +60,7 @@ func checkURL(name, text string, schemes ...string) error {
 // cannot says why a case cannot be measured on the given services.
 func (o *options) cannot(c benchCase) error {
 	return errors.Join(
+		refuse(o.url != "" && c.name == caseRest, "-cases: %s measures processes that are started here: leave -url out", c.name),
 		refuse(o.url != "" && c.own, "-cases: %s restarts Waybill or writes its tables: leave -url out", c.name),
 		refuse(o.given() && c.name == caseRetention, "-cases: %s has Temporal keep closed workflows for a minute, which a given one refuses", c.name),
 		refuse(o.url != "" && o.temporal == "" && c.name == caseFloor, "-cases: the floor needs -temporal-address"),

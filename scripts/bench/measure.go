@@ -53,7 +53,7 @@ func (f figures) String() string {
 		format string
 	}{
 		{accepted, "%.0f accepted/s"}, {delivered, "%.0f delivered/s"}, {latencyP50, "p50 %.1f ms"}, {latencyP99, "p99 %.1f ms"},
-		{logP95, "log p95 %.1f ms"}, {logWorst, "slowest kind %.1f ms"}, {lost, "%.0f lost"},
+		{cpuOf("waybill"), "%.2f ms of Waybill's CPU each"}, {logP95, "log p95 %.1f ms"}, {logWorst, "slowest kind %.1f ms"}, {lost, "%.0f lost"},
 	} {
 		if v, ok := f[m.metric]; ok {
 			parts = append(parts, fmt.Sprintf(m.format, v))
@@ -64,35 +64,53 @@ func (f figures) String() string {
 
 // deliver publishes and waits until every event has arrived at every sink. It returns what was published, too.
 func (r *rig) deliver(ctx context.Context, t traffic, call publish, sinks []*sink) (figures, *sent, error) {
-	before, err := r.counter.read(ctx)
+	var out *sent
+	f, err := r.costing(ctx, func() (f figures, n int, err error) {
+		call, stop := r.telling(ctx, t, call)
+		out, err = t.drive(ctx, call)
+		stop()
+		if err == nil {
+			err = r.awaitAccepted(ctx, sinks, len(out.events))
+		}
+		if err == nil {
+			err = pause(ctx, r.opts.settle)
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+		r.sayRefusal(out)
+		return out.delivering(sinks), len(out.events) * len(sinks), nil
+	})
 	if err != nil {
 		return nil, nil, err
+	}
+	return f, out, nil
+}
+
+// costing adds to the figures of the work what each of its n cost: CPU, statements and commits.
+func (r *rig) costing(ctx context.Context, work func() (f figures, n int, err error)) (figures, error) {
+	before, err := r.counter.read(ctx)
+	if err != nil {
+		return nil, err
 	}
 	m, err := startMeter(ctx, r.processes())
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	call, stop := r.telling(ctx, t, call)
-	out, err := t.drive(ctx, call)
-	stop()
-	if err == nil {
-		err = r.awaitAccepted(ctx, sinks, len(out.events))
-	}
-	if err == nil {
-		err = pause(ctx, r.opts.settle)
-	}
+	f, n, err := work()
 	if err != nil {
 		m.abandon()
-		return nil, nil, err
+		return nil, err
 	}
-	r.sayRefusal(out)
-	f := out.delivering(sinks)
-	if err := m.stop(f, len(out.events)*len(sinks)); err != nil {
-		return nil, nil, err
+	if err := m.stop(f, n); err != nil {
+		return nil, err
 	}
 	after, err := r.counter.read(ctx)
-	after.addTo(f, before, len(out.events)*len(sinks))
-	return f, out, err
+	if err != nil {
+		return nil, err
+	}
+	after.addTo(f, before, n)
+	return f, nil
 }
 
 // telling returns the call, and says every sayEvery how many of them were answered, until it is stopped.

@@ -85,8 +85,8 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	set.StringVar(&o.versus, "versus", "", "measure one, ten, rate, batch, retry, neighbor, outage and the tenants' cases with the waybill of this git `revision` too, the two in turns")
 	floor := set.String("floor", "", fmt.Sprintf("what the floor runs on: the settings of %s, the %s ones, or %s for no floor; "+
 		"with -without, -stock or a given Temporal %s, otherwise %s", floorFrozen, floorShipped, floorNone, floorShipped, floorFrozen))
-	set.StringVar(&o.shape, "shape", "", shapeShards+": 16 history shards in place of 4; "+shapeNodes+": and three Temporal nodes; "+
-		shapeCluster+": and two Postgres servers, two api and four worker; otherwise one of each")
+	set.StringVar(&o.shape, "shape", "", shapeShards+": measure 16 history shards in place of 4; "+shapeNodes+": three Temporal nodes with them; "+
+		shapeCluster+": two Postgres servers, two api and four worker besides; otherwise one of each")
 	without := set.String("without", "", "leave out these `settings` of the stack: "+joined(stack.Settings()))
 	stock := set.Bool("stock", false, "leave out all of them")
 	o.givenFlags(set)

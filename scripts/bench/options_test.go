@@ -23,7 +23,7 @@ func TestParseOptions(t *testing.T) {
 	require.Equal(t, &options{cases: []string{"one", "rate"}, modes: []string{"workflow", "express"}, runs: 1, scale: quickScale, fanOut: 10, logAttempts: 1_000_000, logMonths: 3, jsonFile: "x.json", settle: 200 * time.Millisecond, floor: "2026-11"}, o)
 
 	for _, bad := range [][]string{
-		{"-cases", "one,none"}, {"-backlog-fan-out", "0"}, {"-log-attempts", "0"}, {"-log-months", "1"}, {"-without", "pgx,none"}, {"-modes", "fast"}, {"-floor", "2026-10"}, {"-floor", "none", "-cases", "floor"}, {"-runs", "0"}, {"-events", "0"}, {"-events", "NaN"}, {"-events", "x"}, {"one"}, {"-shape", "flat"}, {"-shape", "cluster", "-stock"},
+		{"-cases", "one,none"}, {"-backlog-fan-out", "0"}, {"-log-attempts", "0"}, {"-log-months", "1"}, {"-without", "pgx,none"}, {"-modes", "fast"}, {"-floor", "2026-10"}, {"-floor", "none", "-cases", "floor"}, {"-runs", "0"}, {"-events", "0"}, {"-events", "NaN"}, {"-events", "x"}, {"one"}, {"-shape", "flat"}, {"-shape", "cluster", "-stock"}, {"-shape", "nodes", "-stock"}, {"-shape", "cluster", "-pprof", "x"}, {"-cases", "rest", "-url", "http://127.0.0.1:1", "-api-key", "k"},
 	} {
 		_, err := parseOptions(bad, io.Discard)
 		require.Error(t, err, bad)
@@ -54,7 +54,7 @@ func TestParseOptions_Given(t *testing.T) {
 	o, err = parseOptions([]string{running, "-api-key=k"}, io.Discard)
 	require.NoError(t, err)
 	require.Equal(t, "http://127.0.0.1:1", o.url)
-	require.Equal(t, []string{"one", "ten", "rate", "rest", "batch", "retry", "neighbor", "outage"}, o.cases, "what leaves that Waybill as it is")
+	require.Equal(t, []string{"one", "ten", "rate", "batch", "retry", "neighbor", "outage"}, o.cases, "what leaves that Waybill as it is")
 	o, err = parseOptions([]string{running, "-api-key=k", address}, io.Discard)
 	require.NoError(t, err)
 	require.Contains(t, o.cases, caseFloor)
@@ -78,4 +78,18 @@ func TestOptions_Scaled(t *testing.T) {
 	require.Equal(t, 50, quick.scaled(5000, 1))
 	require.Equal(t, 20, quick.scaled(1000, 1), "never fewer than a few")
 	require.Equal(t, 10, quick.scaled(10, 1), "nor more than there were")
+}
+
+// Each shape is a step to the cluster.
+func TestShapeOf(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, stack.Shape{}, shapeOf(""))
+	require.Equal(t, stack.Shape{Shards: 16}, shapeOf(shapeShards))
+	require.Equal(t, stack.Shape{Shards: 16, Nodes: 3}, shapeOf(shapeNodes))
+	require.Equal(t, stack.Cluster(), shapeOf(shapeCluster))
+	for _, name := range shapeNames() {
+		o, err := parseOptions([]string{"-shape", name}, io.Discard)
+		require.NoError(t, err)
+		require.Equal(t, name, o.shape)
+	}
 }

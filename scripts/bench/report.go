@@ -31,6 +31,8 @@ type report struct {
 	Settings []string `json:"settings,omitempty"`
 	// Without are the shipped settings of the stack that were left out.
 	Without []stack.Setting `json:"without,omitempty"`
+	// Shape is of what the stack is made, "" of one process of each kind. The floor of November 2026 always is.
+	Shape string `json:"shape,omitempty"`
 	// Given says that Postgres and Temporal, or Waybill as a whole, were there already.
 	Given bool `json:"given,omitempty"`
 	Runs  int  `json:"runs"`
@@ -54,7 +56,7 @@ func newReport(o *options) *report {
 	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease") // unknown is said by its absence
 	r := &report{
 		Machine: machine{CPUs: runtime.NumCPU(), Kernel: strings.TrimSpace(string(kernel)), Go: runtime.Version()},
-		Runs:    o.runs, Events: o.scale, PeakRSS: map[string]float64{}, Without: o.without, Given: o.given(),
+		Runs:    o.runs, Events: o.scale, PeakRSS: map[string]float64{}, Without: o.without, Shape: o.shape, Given: o.given(),
 	}
 	for _, variable := range os.Environ() {
 		name, _, _ := strings.Cut(variable, "=")
@@ -91,6 +93,9 @@ func (r *report) print(out io.Writer) error {
 	}
 	if len(r.Without) > 0 {
 		fmt.Fprintf(out, "WITHOUT %s\n", joined(r.Without))
+	}
+	if r.Shape != "" {
+		fmt.Fprintf(out, "in the shape %s\n", r.Shape)
 	}
 	if r.Given {
 		fmt.Fprintln(out, "on what was given: the cost of processes that were not started here is not known")

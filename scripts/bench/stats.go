@@ -42,8 +42,8 @@ func summarize(runs []float64) summary {
 // metric names a figure, in the JSON output too.
 type metric string
 
-// The metrics. Rates are per second, durations in milliseconds, memory in MiB; CPU is in milliseconds per delivery, or
-// per accepted event where nothing is delivered.
+// The metrics. Rates are per second, durations in milliseconds, memory in MiB; CPU is in milliseconds per delivery, per
+// accepted event where nothing is delivered, or per second where nothing is published.
 const (
 	accepted   metric = "accepted_per_s"
 	delivered  metric = "delivered_per_s"
