@@ -93,6 +93,7 @@ type Activities struct {
 	patience       time.Duration
 	inFlight       *inFlight
 	shortDelays    chan struct{}
+	wide           place
 	wakes          *wakes
 	recordTimeout  time.Duration
 	heartbeatEvery time.Duration
@@ -124,6 +125,7 @@ func New(o Options) *Activities {
 		patience:       o.Patience,
 		inFlight:       newInFlight(),
 		shortDelays:    make(chan struct{}, o.ShortDelays),
+		wide:           make(place, widePlaces),
 		wakes:          newWakes(o.Engine, o.Now),
 		recordTimeout:  o.RecordTimeout,
 		heartbeatEvery: o.HeartbeatEvery,

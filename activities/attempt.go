@@ -95,6 +95,9 @@ func (a *Activities) attempt(ctx context.Context, in *AttemptInput) (*AttemptRes
 		return nil, err
 	}
 	defer taken.leave()
+	working := a.placeOf(in)
+	working.take()
+	defer working.leave()
 	target := store.Target{Tenant: in.Tenant, EventKey: in.EventKey, DeliveryID: in.DeliveryID, EndpointID: in.EndpointID}
 	for range looks {
 		s, err := a.store.Sending(ctx, target)

@@ -9,4 +9,5 @@ const (
 	MaxRecordedHeaders = maxRecordedHeaders
 	MaxRecordedBytes   = maxRecordedBytes
 	LeastCut           = leastCut
+	WidePlaces         = widePlaces
 )

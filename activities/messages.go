@@ -28,6 +28,8 @@ type AttemptInput struct {
 	Manual bool `json:"manual,omitempty"`
 	// Signaled: they asked the workflow itself, so that nobody has written who did.
 	Signaled bool `json:"signaled,omitempty"`
+	// Wide: the attempt is of an event that has many at once. In the fast lane it waits for one of widePlaces.
+	Wide bool `json:"wide,omitempty"`
 	// Scheduled is how many of the attempts before this one the retry policy counts; 0: all, that is Number-1.
 	Scheduled int `json:"scheduled,omitempty"`
 	// Queue is set where the endpoint's queue makes the attempt, in this process, under a lease. Policy and Scheduled are then

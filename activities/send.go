@@ -91,7 +91,7 @@ func (a *Activities) post(
 	}
 	taken.sending()
 	a.failpoint("before-post")
-	made.answer = a.deliver(ctx, s.Endpoint, &made.request)
+	a.placeOf(in).without(func() { made.answer = a.deliver(ctx, s.Endpoint, &made.request) })
 	if fault := made.answer.Fault; fault != nil {
 		return nil, webhook.Errorf(webhook.CodeUnavailable, "%s", fault).WithCause(fault)
 	}

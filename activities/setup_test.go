@@ -41,6 +41,8 @@ type fakeStore struct {
 	noted    []string // who asked for which attempt of which delivery
 	reads    int
 
+	// whileReading is called by several at the same time, before onSending.
+	whileReading      func()
 	onSending         func() (*store.Sending, error)
 	onRecord          func(ctx context.Context, r *store.Record) (*webhook.Delivery, error)
 	onRecorded        func(from int) ([]webhook.AttemptSummary, error)
@@ -53,6 +55,9 @@ type fakeStore struct {
 }
 
 func (s *fakeStore) Sending(_ context.Context, in store.Target) (*store.Sending, error) {
+	if s.whileReading != nil {
+		s.whileReading()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reads++

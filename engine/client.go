@@ -30,8 +30,9 @@ type Client struct {
 // Options are the settings of a Client.
 type Options struct {
 	Namespace string
-	// TaskQueue is where workflows are started; "": workflows.TaskQueue.
-	TaskQueue string
+	// TaskQueue is where workflows of events are started, and WideQueue where those of wide events are; "": workflows.TaskQueue and
+	// workflows.WideQueue.
+	TaskQueue, WideQueue string
 	// Endpoints is where DisableEndpoint, DisableFailing, EnableEndpoint and DeleteEndpoint write.
 	Endpoints Endpoints
 	// Failpoint is called at "after-disable", when the database has the change and the workflows have not, for tests that
@@ -42,6 +43,7 @@ type Options struct {
 
 func (o *Options) setDefaults() {
 	o.TaskQueue = cmp.Or(o.TaskQueue, workflows.TaskQueue)
+	o.WideQueue = cmp.Or(o.WideQueue, workflows.WideQueue)
 	if o.Failpoint == nil {
 		o.Failpoint = func(string) {}
 	}
@@ -64,7 +66,7 @@ func (c *Client) Start(ctx context.Context, in *workflows.EventDeliveryInput) er
 }
 
 func (c *Client) start(ctx context.Context, in *workflows.EventDeliveryInput, reuse enumspb.WorkflowIdReusePolicy) error {
-	_, err := c.temporal.ExecuteWorkflow(carrying(ctx), client.StartWorkflowOptions{
+	o := client.StartWorkflowOptions{
 		ID:                    workflows.EventDeliveryID(in.Tenant, in.EventID),
 		TaskQueue:             c.opts.TaskQueue,
 		WorkflowIDReusePolicy: reuse,
@@ -73,7 +75,12 @@ func (c *Client) start(ctx context.Context, in *workflows.EventDeliveryInput, re
 		EnableEagerStart:                         true,
 		TypedSearchAttributes:                    temporal.NewSearchAttributes(in.SearchAttributes()...),
 		StaticSummary:                            fmt.Sprintf("%s, endpoints: %d", in.EventType, len(in.Deliveries)),
-	}, workflows.EventDeliveryType, in)
+	}
+	if len(in.Deliveries) > workflows.WideDeliveries {
+		// Its parts inherit both. Not eager: that would be a worker's place for each, however many the tenant has.
+		o.TaskQueue, o.EnableEagerStart, o.Priority = c.opts.WideQueue, false, temporal.Priority{FairnessKey: in.Tenant}
+	}
+	_, err := c.temporal.ExecuteWorkflow(carrying(ctx), o, workflows.EventDeliveryType, in)
 	if refused(err) {
 		// A namespace that lacks something refuses every event. No event is to blame for that.
 		if lack := c.CheckNamespace(ctx); lack != nil {

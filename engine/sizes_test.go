@@ -43,11 +43,16 @@ func TestStart_LargestEvent(t *testing.T) {
 	require.NoError(t, w.Start())
 	t.Cleanup(w.Stop)
 
-	engineClient := engine.NewClient(c, engine.Options{Namespace: namespace, TaskQueue: queue, Logger: slog.New(slog.DiscardHandler)})
+	engineClient := engine.NewClient(c, engine.Options{Namespace: namespace, TaskQueue: "nobody-" + queue, WideQueue: queue, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, engineClient.Start(t.Context(), in))
 	var result workflows.EventDeliveryResult
 	require.NoError(t, c.GetWorkflow(t.Context(), workflows.EventDeliveryID(e.TenantID, e.EventID), "").Get(t.Context(), &result))
 	require.Equal(t, workflows.EventDeliveryResult{Delivered: recipients}, result)
+
+	part, err := c.DescribeWorkflowExecution(t.Context(), workflows.EventDeliveryID(e.TenantID, e.EventID)+"/part/1", "")
+	require.NoError(t, err)
+	require.Equal(t, queue, part.GetWorkflowExecutionInfo().GetTaskQueue())
+	require.Equal(t, e.TenantID, part.GetWorkflowExecutionInfo().GetPriority().GetFairnessKey())
 }
 
 func largestEvent(recipients, distinct int) *store.Dispatch {

@@ -8,6 +8,7 @@ import (
 
 	"waybill/store"
 	"waybill/webhook"
+	"waybill/workflows"
 )
 
 const (
@@ -16,8 +17,9 @@ const (
 	// roomWait is how long an event waits for room before it goes back to dispatches. Those behind it in its tenant's line wait as long for
 	// their turn, and as long again for room, all within a lease. Otherwise the relay would bring events that wait here once more.
 	roomWait = claimLease / 3
-	// roomEndpoints bounds the work to look for room, during which nobody's events can be queued. An event to more endpoints does not wait.
-	roomEndpoints = 32
+	// roomEndpoints bounds the work to look for room, during which nobody's events can be queued. An event to more endpoints is wide: it does
+	// not wait here, but for a worker that has few of them at a time.
+	roomEndpoints = workflows.WideDeliveries
 )
 
 // noRoom makes an event wait while none of its endpoints has room for another that is started. It then waits for the endpoint for which the

@@ -83,11 +83,13 @@ func NewSDKMetrics(r prometheus.Registerer) *SDKMetrics {
 	m.timer(r, "activity_schedule_to_start_latency", "Time that an activity waited for a worker, by task queue.", alone(workflows.IsolatedQueue, other), tagQueue)
 	m.gauge(r, "worker_task_slots_available", "Free slots of this process, by task queue and type of worker.", [][2]string{
 		{workflows.TaskQueue, "WorkflowWorker"}, {workflows.TaskQueue, "LocalActivityWorker"}, {workflows.EndpointsQueue, "WorkflowWorker"},
+		{workflows.WideQueue, "WorkflowWorker"}, {workflows.WideQueue, "LocalActivityWorker"},
 		{workflows.IsolatedQueue, "ActivityWorker"}, {workflows.MailQueue, "ActivityWorker"},
 	}, tagQueue, tagWorker)
 	m.gauge(r, "num_pollers", "Polls of this process for tasks, by task queue and type of poller.", [][2]string{
 		{workflows.TaskQueue, "workflow_task"}, {workflows.TaskQueue, "workflow_sticky_task"}, {workflows.EndpointsQueue, "workflow_task"},
 		{workflows.EndpointsQueue, "workflow_sticky_task"}, {workflows.IsolatedQueue, "activity_task"}, {workflows.MailQueue, "activity_task"},
+		{workflows.WideQueue, "workflow_task"}, {workflows.WideQueue, "workflow_sticky_task"},
 	}, tagQueue, tagPoller)
 	m.gauge(r, "sticky_cache_size", "Workflows in the cache.", alone(""))
 	return m

@@ -58,6 +58,8 @@ temporal_worker_task_slots_available{task_queue="waybill",worker_type="WorkflowW
 temporal_worker_task_slots_available{task_queue="waybill-endpoints",worker_type="WorkflowWorker"} 0
 temporal_worker_task_slots_available{task_queue="waybill-isolated",worker_type="ActivityWorker"} 0
 temporal_worker_task_slots_available{task_queue="waybill-mail",worker_type="ActivityWorker"} 0
+temporal_worker_task_slots_available{task_queue="waybill-wide",worker_type="LocalActivityWorker"} 0
+temporal_worker_task_slots_available{task_queue="waybill-wide",worker_type="WorkflowWorker"} 0
 `), "temporal_request_failure_total", "temporal_workflow_task_execution_failed_total", "temporal_worker_task_slots_available"))
 	problems, err := testutil.GatherAndLint(r)
 	require.NoError(t, err)

@@ -23,7 +23,7 @@ type Options struct {
 	Queue string
 	// Notices sends mail; nil: this process leaves that to others.
 	Notices *activities.Notices
-	// FastLaneOnly leaves the isolated lane to other processes: the worker beside an API that starts workflows.
+	// FastLaneOnly leaves the isolated lane and wide events to other processes: the worker beside an API that starts workflows.
 	FastLaneOnly bool
 	// Check returns why workflows could not run, such as a namespace that lacks something. The worker starts once Check
 	// returns nil. A nil Check checks nothing.
@@ -41,9 +41,13 @@ const (
 	workflowTasks    = 256 + activities.DefaultShortDelays
 	fastAttempts     = 1024
 	isolatedAttempts = 1024
-	mailsAtOnce      = 4
-	workflowPollers  = 4
-	isolatedPollers  = 4
+	// Wide events have many attempts, so few of them, which are in memory at the same time, have tasks at once.
+	wideTasks       = 8
+	wideAttempts    = 128
+	widePollers     = 2
+	mailsAtOnce     = 4
+	workflowPollers = 4
+	isolatedPollers = 4
 	// endpointTasks and endpointPollers are for workflows whose tasks are short: activities do their work.
 	endpointTasks   = 64
 	endpointPollers = 2
@@ -53,8 +57,8 @@ const (
 	cachedWorkflows = 500
 )
 
-// Worker runs the workflows of events and the fast lane on one task queue, the isolated lane and housekeeping on another, and the
-// workflows of endpoints on a third.
+// Worker runs the workflows of events and the fast lane on one task queue, those of wide events on another, the isolated lane and
+// housekeeping on a third, and the workflows of endpoints on a fourth.
 type Worker struct {
 	opts Options
 	up   prometheus.Gauge
@@ -101,9 +105,10 @@ func (w *Worker) runOnce(ctx context.Context) error {
 	}
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	lanes := []sdkworker.Worker{w.fastLane(fail), w.activityQueue(w.opts.Queue, 1, fail)}
+	lanes := []sdkworker.Worker{w.events(workflows.TaskQueue, workflowTasks, fastAttempts, workflowPollers, fail), w.activityQueue(w.opts.Queue, 1, fail)}
 	if !w.opts.FastLaneOnly {
-		lanes = append(lanes, w.activityQueue(workflows.IsolatedQueue, isolatedPollers, fail), w.endpoints(fail))
+		lanes = append(lanes, w.activityQueue(workflows.IsolatedQueue, isolatedPollers, fail), w.endpoints(fail),
+			w.events(workflows.WideQueue, wideTasks, wideAttempts, widePollers, fail))
 	}
 	if w.opts.Notices != nil {
 		lanes = append(lanes, w.mailQueue(fail))
@@ -132,12 +137,13 @@ func (w *Worker) runOnce(ctx context.Context) error {
 	return nil
 }
 
-func (w *Worker) fastLane(fail func(error)) sdkworker.Worker {
-	v := sdkworker.New(w.opts.Client, workflows.TaskQueue, sdkworker.Options{
+// events runs the workflows of events, and the fast lane inside of their tasks.
+func (w *Worker) events(queue string, tasks, attempts, pollers int, fail func(error)) sdkworker.Worker {
+	v := sdkworker.New(w.opts.Client, queue, sdkworker.Options{
 		LocalActivityWorkerOnly:                 true,
-		MaxConcurrentWorkflowTaskExecutionSize:  workflowTasks,
-		MaxConcurrentLocalActivityExecutionSize: fastAttempts,
-		MaxConcurrentWorkflowTaskPollers:        workflowPollers,
+		MaxConcurrentWorkflowTaskExecutionSize:  tasks,
+		MaxConcurrentLocalActivityExecutionSize: attempts,
+		MaxConcurrentWorkflowTaskPollers:        pollers,
 		WorkerStopTimeout:                       w.opts.StopTimeout,
 		OnFatalError:                            fail,
 	})

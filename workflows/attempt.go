@@ -29,14 +29,7 @@ func (d *delivery) isManual(asked bool) bool {
 func (d *delivery) attempt(ctx workflow.Context, c *command) error {
 	queue := d.state.FollowOn
 	d.state.FollowOn = ""
-	in := activities.AttemptInput{
-		Tenant: d.event.in.Tenant, EventKey: d.event.in.EventKey, DeliveryID: d.state.ID, EndpointID: d.state.EndpointID,
-		Number: d.number(), Lane: d.state.Lane, Policy: d.event.in.Policies[d.state.Policy],
-		Manual: d.isManual(c.manual), Signaled: c.manual && !c.informed,
-	}
-	if manual := d.state.manual(); manual > 0 {
-		in.Scheduled = d.state.made() - manual
-	}
+	in := d.attemptInput(c)
 	var out *activities.AttemptResult
 	var err error
 	switch {
@@ -62,6 +55,18 @@ func (d *delivery) attempt(ctx workflow.Context, c *command) error {
 	return nil
 }
 
+func (d *delivery) attemptInput(c *command) activities.AttemptInput {
+	in := activities.AttemptInput{
+		Tenant: d.event.in.Tenant, EventKey: d.event.in.EventKey, DeliveryID: d.state.ID, EndpointID: d.state.EndpointID,
+		Number: d.number(), Lane: d.state.Lane, Policy: d.event.in.Policies[d.state.Policy],
+		Manual: d.isManual(c.manual), Signaled: c.manual && !c.informed,
+	}
+	if manual := d.state.manual(); manual > 0 {
+		in.Scheduled = d.state.made() - manual
+	}
+	return in
+}
+
 // putOff delays the attempt until the endpoint should have a free slot in the isolated lane, where it is then made.
 func (d *delivery) putOff(ctx workflow.Context, out *activities.AttemptResult, manual bool) {
 	if manual {
@@ -77,9 +82,8 @@ func (d *delivery) putOff(ctx workflow.Context, out *activities.AttemptResult, m
 // attemptFast makes the attempt inside the workflow task. It returns nil when the attempt has to be made in the isolated
 // lane at once: only that lane has a free slot, or an internal fault occurred, which the isolated lane retries.
 func (d *delivery) attemptFast(ctx workflow.Context, in activities.AttemptInput) (*activities.AttemptResult, error) {
-	var a *activities.Activities
 	var out activities.AttemptResult
-	err := workflow.ExecuteLocalActivity(fastLane(ctx, d.attemptSummary()), a.Attempt, in).Get(ctx, &out)
+	err := d.beginFast(ctx, in).Get(ctx, &out)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -91,6 +95,12 @@ func (d *delivery) attemptFast(ctx workflow.Context, in activities.AttemptInput)
 	default:
 		return &out, nil
 	}
+}
+
+func (d *delivery) beginFast(ctx workflow.Context, in activities.AttemptInput) workflow.Future {
+	in.Wide = len(d.event.deliveries) > WideDeliveries
+	var a *activities.Activities
+	return workflow.ExecuteLocalActivity(fastLane(ctx, d.attemptSummary()), a.Attempt, in)
 }
 
 // follow waits for an attempt that takes longer than a workflow task may. It returns nil when the process that makes it is

@@ -70,7 +70,7 @@ func TestEventDelivery_ManualAttemptPutOff(t *testing.T) {
 	s.answer = failing(2)
 	s.at(10*time.Second, func() {
 		s.mu.Lock()
-		s.refuse = func() (*activities.AttemptResult, error) {
+		s.refuse = func(activities.AttemptInput) (*activities.AttemptResult, error) {
 			return &activities.AttemptResult{Spilled: true, Delay: 5 * time.Second}, nil
 		}
 		s.mu.Unlock()

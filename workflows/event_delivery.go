@@ -76,6 +76,7 @@ func (e *event) setup(ctx workflow.Context) error {
 // run drives the deliveries until all have ended. When the history has grown long, it hands what is left to a new run
 // of the same workflow.
 func (e *event) run(ctx workflow.Context) (*EventDeliveryResult, error) {
+	e.attemptFirst(ctx)
 	for {
 		e.drive(ctx)
 		e.awaitHandlers(ctx)

@@ -33,9 +33,13 @@ func TestEventDelivery_Lanes(t *testing.T) {
 
 func TestEventDelivery_Spilled(t *testing.T) {
 	t.Parallel()
-	for name, refuse := range map[string]func() (*activities.AttemptResult, error){
-		"no room in the fast lane": func() (*activities.AttemptResult, error) { return &activities.AttemptResult{Spilled: true}, nil },
-		"a fault of ours":          func() (*activities.AttemptResult, error) { return nil, errors.New("the database is down") },
+	for name, refuse := range map[string]func(activities.AttemptInput) (*activities.AttemptResult, error){
+		"no room in the fast lane": func(activities.AttemptInput) (*activities.AttemptResult, error) {
+			return &activities.AttemptResult{Spilled: true}, nil
+		},
+		"a fault of ours": func(activities.AttemptInput) (*activities.AttemptResult, error) {
+			return nil, errors.New("the database is down")
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -57,7 +61,7 @@ func TestEventDelivery_PutOff(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStory(t, "rheo")
-			s.refuse = func() (*activities.AttemptResult, error) {
+			s.refuse = func(activities.AttemptInput) (*activities.AttemptResult, error) {
 				return &activities.AttemptResult{Spilled: true, Delay: 10 * time.Second}, nil
 			}
 			s.at(3*time.Second, func() {
@@ -86,7 +90,9 @@ func TestEventDelivery_Follows(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStory(t, "rheo")
-			s.refuse = func() (*activities.AttemptResult, error) { return &activities.AttemptResult{FollowOn: queue}, nil }
+			s.refuse = func(activities.AttemptInput) (*activities.AttemptResult, error) {
+				return &activities.AttemptResult{FollowOn: queue}, nil
+			}
 			var a *activities.Activities
 			s.env.OnActivity(a.Follow, mock.Anything, mock.Anything).Return(func(ctx context.Context, in activities.AttemptInput) (*activities.AttemptResult, error) {
 				require.Equal(t, queue, activity.GetInfo(ctx).TaskQueue)

@@ -61,7 +61,7 @@ func TestEventDelivery_HandedOverWhileRetrying(t *testing.T) {
 func TestEventDelivery_FindsTheQueueAtWork(t *testing.T) {
 	t.Parallel()
 	s := newStory(t, "auction-excellence")
-	s.refuse = func() (*activities.AttemptResult, error) {
+	s.refuse = func(activities.AttemptInput) (*activities.AttemptResult, error) {
 		return &activities.AttemptResult{Status: webhook.StatusRetrying, Queued: true, Delay: time.Hour}, nil
 	}
 	require.Equal(t, workflows.EventDeliveryResult{Held: 1}, s.deliver(s.event(1)))

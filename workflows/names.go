@@ -13,6 +13,9 @@ import (
 const (
 	// TaskQueue carries workflow tasks; fast-lane attempts run inside them.
 	TaskQueue = "waybill"
+	// WideQueue is TaskQueue for the events to more than WideDeliveries endpoints, and their parts. On the same queue the attempts of one
+	// such event would take the places of those of other tenants. Its fairness key is the tenant.
+	WideQueue = "waybill-wide"
 	// EndpointsQueue carries the workflow tasks of EndpointQueue and EndpointNotices. They are few and short. On the queue of events
 	// they would wait behind thousands of retries, just when an endpoint is in trouble.
 	EndpointsQueue = "waybill-endpoints"

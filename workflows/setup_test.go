@@ -48,8 +48,8 @@ type story struct {
 	mu sync.Mutex
 	// answer says what a receiver answers to an attempt; nil: 200.
 	answer func(in activities.AttemptInput) int
-	// refuse answers for the fast lane when it does not attempt.
-	refuse func() (*activities.AttemptResult, error)
+	// refuse answers for the fast lane when it does not attempt; nil and nil: it does.
+	refuse func(in activities.AttemptInput) (*activities.AttemptResult, error)
 	// fault fails an attempt, or setting an endpoint enabled, for a fault of ours.
 	fault func(endpoint webhook.EndpointID) error
 	// before runs at the beginning of each attempt.
@@ -161,7 +161,9 @@ func (s *story) attempt(_ context.Context, in activities.AttemptInput) (*activit
 		}
 	}
 	if s.refuse != nil && in.Lane == activities.LaneFast {
-		return s.refuse()
+		if out, err := s.refuse(in); out != nil || err != nil {
+			return out, err
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

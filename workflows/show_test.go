@@ -80,7 +80,7 @@ func TestEventDelivery_TakesOverTheLog(t *testing.T) {
 			t.Parallel()
 			s := newStory(t, "auction-excellence")
 			first := failed(1)
-			s.refuse = func() (*activities.AttemptResult, error) {
+			s.refuse = func(activities.AttemptInput) (*activities.AttemptResult, error) {
 				s.refuse = nil
 				return &activities.AttemptResult{
 					Status: test.status, Delay: 20 * time.Second, Attempt: &first, Missing: []webhook.AttemptSummary{failed(2), failed(3)},

@@ -55,6 +55,7 @@ func changedStories() []*story {
 			return r.signalTo(ctx, workflows.SignalRetryNow, webhook.NewID[webhook.EndpointID](fixed(workflows.MaxDeliveries+1)).String())
 		}},
 		faulty("fault-waited"),
+		{name: "first-together", deliveries: workflows.WideDeliveries + 1, attempt: firstFails()},
 		{name: "disabled-each", deliveries: 2, attempt: failing(1, hour), setEnabled: firstIsGone(), then: steps(waitFor(webhook.StatusRetrying),
 			func(ctx context.Context, r *running) error {
 				return r.signalTo(ctx, workflows.SignalDisableEndpoint, workflows.AllEndpoints)
@@ -130,6 +131,17 @@ func lastFails() script {
 	return func(in activities.AttemptInput) (activities.AttemptResult, error) {
 		if in.EndpointID == last && in.Number == 1 {
 			return result(in, 503, webhook.StatusRetrying, 5*time.Second), nil
+		}
+		return result(in, 200, webhook.StatusDelivered, 0), nil
+	}
+}
+
+// firstFails has the first delivery fail once.
+func firstFails() script {
+	first := webhook.NewID[webhook.EndpointID](fixed(1))
+	return func(in activities.AttemptInput) (activities.AttemptResult, error) {
+		if in.EndpointID == first && in.Number == 1 {
+			return result(in, 503, webhook.StatusRetrying, time.Second), nil
 		}
 		return result(in, 200, webhook.StatusDelivered, 0), nil
 	}
