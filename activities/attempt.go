@@ -95,9 +95,8 @@ func (a *Activities) attempt(ctx context.Context, in *AttemptInput) (*AttemptRes
 		return nil, err
 	}
 	defer taken.leave()
-	working := a.placeOf(in)
-	working.take()
-	defer working.leave()
+	taken.place = a.placeOf(in)
+	taken.work()
 	target := store.Target{Tenant: in.Tenant, EventKey: in.EventKey, DeliveryID: in.DeliveryID, EndpointID: in.EndpointID}
 	for range looks {
 		s, err := a.store.Sending(ctx, target)

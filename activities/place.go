@@ -4,27 +4,8 @@ package activities
 // More of them would hardly be faster, and the attempts of other events would wait for the processor.
 const widePlaces = 16
 
-// place bounds how many work at the same time, by its capacity. A nil place bounds nothing.
+// place bounds how many attempts work at the same time, by its capacity.
 type place chan struct{}
-
-func (p place) take() {
-	if p != nil {
-		p <- struct{}{}
-	}
-}
-
-func (p place) leave() {
-	if p != nil {
-		<-p
-	}
-}
-
-// without calls f, and leaves the place to another meanwhile.
-func (p place) without(f func()) {
-	p.leave()
-	defer p.take()
-	f()
-}
 
 // placeOf returns where an attempt works; nil: it need not wait for others.
 func (a *Activities) placeOf(in *AttemptInput) place {
@@ -32,4 +13,19 @@ func (a *Activities) placeOf(in *AttemptInput) place {
 		return a.wide
 	}
 	return nil
+}
+
+// work waits for its turn to work; rest ends it, as does leave.
+func (s *slot) work() {
+	if s.place != nil {
+		s.place <- struct{}{}
+		s.working = true
+	}
+}
+
+func (s *slot) rest() {
+	if s.working {
+		<-s.place
+		s.working = false
+	}
 }

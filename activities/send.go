@@ -91,7 +91,9 @@ func (a *Activities) post(
 	}
 	taken.sending()
 	a.failpoint("before-post")
-	a.placeOf(in).without(func() { made.answer = a.deliver(ctx, s.Endpoint, &made.request) })
+	taken.rest()
+	made.answer = a.deliver(ctx, s.Endpoint, &made.request)
+	taken.work()
 	if fault := made.answer.Fault; fault != nil {
 		return nil, webhook.Errorf(webhook.CodeUnavailable, "%s", fault).WithCause(fault)
 	}

@@ -22,6 +22,9 @@ type slot struct {
 	// ready is closed when a waiting attempt gets its slot.
 	ready chan struct{}
 	sent  time.Time // zero until the request begins
+	// place is where the attempt works; nil: it waits for no others. working: it has a place there.
+	place   place
+	working bool
 }
 
 // compartment is one endpoint's part of the bulkhead.
@@ -64,6 +67,7 @@ func (s *slot) answered(r *Response) {
 
 // leave gives the slot back, to a waiting attempt if there is one.
 func (s *slot) leave() {
+	s.rest()
 	b := s.b
 	b.mu.Lock()
 	defer b.mu.Unlock()
