@@ -76,7 +76,7 @@ func (c *Client) start(ctx context.Context, in *workflows.EventDeliveryInput, re
 		TypedSearchAttributes:                    temporal.NewSearchAttributes(in.SearchAttributes()...),
 		StaticSummary:                            fmt.Sprintf("%s, endpoints: %d", in.EventType, len(in.Deliveries)),
 	}
-	if len(in.Deliveries) > workflows.WideDeliveries {
+	if in.IsWide() {
 		// Its parts inherit both. Not eager: that would be a worker's place for each, however many the tenant has.
 		o.TaskQueue, o.EnableEagerStart, o.Priority = c.opts.WideQueue, false, temporal.Priority{FairnessKey: in.Tenant}
 	}

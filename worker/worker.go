@@ -41,17 +41,18 @@ const (
 	workflowTasks    = 256 + activities.DefaultShortDelays
 	fastAttempts     = 1024
 	isolatedAttempts = 1024
-	// Wide events have many attempts, so few of them, which are in memory at the same time, have tasks at once.
-	wideTasks       = 8
-	wideAttempts    = 128
-	widePollers     = 2
-	mailsAtOnce     = 4
-	workflowPollers = 4
-	isolatedPollers = 4
+	mailsAtOnce      = 4
+	workflowPollers  = 4
+	isolatedPollers  = 4
 	// endpointTasks and endpointPollers are for workflows whose tasks are short: activities do their work.
 	endpointTasks   = 64
 	endpointPollers = 2
-	retryStart      = time.Second
+	// wideTasks is low, because all attempts of a task are in memory, and wide events have many.
+	wideTasks    = 8
+	wideAttempts = 128
+	widePollers  = 2
+
+	retryStart = time.Second
 	// cachedWorkflows bounds the memory of waiting workflows, which take about 25 KiB for each delivery. A workflow that is
 	// not cached is replayed when its timer fires.
 	cachedWorkflows = 500

@@ -98,7 +98,7 @@ func (d *delivery) attemptFast(ctx workflow.Context, in activities.AttemptInput)
 }
 
 func (d *delivery) beginFast(ctx workflow.Context, in activities.AttemptInput) workflow.Future {
-	in.Wide = len(d.event.deliveries) > WideDeliveries
+	in.Wide = d.event.in.IsWide()
 	var a *activities.Activities
 	return workflow.ExecuteLocalActivity(fastLane(ctx, d.attemptSummary()), a.Attempt, in)
 }

@@ -8,8 +8,12 @@ import (
 )
 
 // attemptFirst makes the first attempts of a wide event, before its deliveries have coroutines. For each result the SDK resumes every
-// coroutine, so 200 of them, each with an attempt, are resumed 40,000 times. What a first attempt does not settle has a coroutine afterwards.
+// coroutine, so those of 200 deliveries are resumed 40,000 times, and as often the ones that it has for the attempts. What a first attempt
+// does not settle has a coroutine afterwards.
 func (e *event) attemptFirst(ctx workflow.Context) {
+	if !e.in.IsWide() {
+		return
+	}
 	var first []*delivery
 	for _, d := range e.deliveries {
 		if d.isNew() {

@@ -88,6 +88,9 @@ func (in *EventDeliveryInput) UnderWay() bool {
 	return slices.ContainsFunc(in.Deliveries, func(d DeliveryState) bool { return d.FollowOn != "" })
 }
 
+// IsWide reports whether the event has more than WideDeliveries, so that its workflow runs on WideQueue.
+func (in *EventDeliveryInput) IsWide() bool { return len(in.Deliveries) > WideDeliveries }
+
 // SearchAttributes returns the search attributes of the event's workflow.
 func (in *EventDeliveryInput) SearchAttributes() []temporal.SearchAttributeUpdate {
 	endpoints := make([]string, 0, min(len(in.Deliveries), maxShownEndpoints))

@@ -11,7 +11,7 @@ import (
 // history gets near Temporal's limits (design, section 2).
 const MaxDeliveries = 200
 
-// WideDeliveries is how many deliveries an event may have whose workflow runs on TaskQueue. That of a larger one runs on WideQueue.
+// WideDeliveries is how many deliveries an event may have without being wide.
 const WideDeliveries = 32
 
 // EventDeliveryInput starts EventDelivery. It carries ids and policies, never bodies, secrets or URLs.

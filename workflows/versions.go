@@ -4,7 +4,7 @@ import "go.temporal.io/sdk/workflow"
 
 // Change ids. A workflow that began before a change keeps its behavior, so an id stays for as long as a history from before
 // it may be replayed. The version is read where the two behaviors differ, and never on the happy path, where it would cost
-// two history events.
+// two history events; a wide event has so many that two more do not count.
 const (
 	changeStrictSignals   = "strict-signals"
 	changeHeldRetry       = "held-retry"
@@ -42,7 +42,7 @@ func Changes() []Change {
 		{changeSignalsToPart, "each signal to a large event went to all of its parts, so that some hundred of them exceeded its history"},
 		{changeEachEndpoint, "a disable_endpoint or enable_endpoint of every endpoint ended at the first that failed"},
 		{changeHeldToQueue, "each held delivery kept its workflow open, for days or for good; it belongs to its endpoint's queue now"},
-		{changeFirstTogether, "a coroutine of its own for each first attempt of a wide event took five times the processor of the attempt"},
+		{changeFirstTogether, "the coroutines of the deliveries of a wide event took most of the processor during their first attempts"},
 	}
 }
 

@@ -51,11 +51,11 @@ func changedStories() []*story {
 			after(webhook.StatusHeld, workflows.SignalRetryNow, false), after(webhook.StatusHeld, workflows.SignalEnableEndpoint, true))},
 		held("held-rather-than-retried"),
 		{name: "in-waves", deliveries: workflows.MaxDeliveries + 1, attempt: unequalAtLast()},
-		{name: "signals-to-part", deliveries: workflows.MaxDeliveries + 1, attempt: lastFails(), then: func(ctx context.Context, r *running) error {
+		{name: "signals-to-part", deliveries: workflows.MaxDeliveries + 1, attempt: oneFails(workflows.MaxDeliveries+1, 5*time.Second), then: func(ctx context.Context, r *running) error {
 			return r.signalTo(ctx, workflows.SignalRetryNow, webhook.NewID[webhook.EndpointID](fixed(workflows.MaxDeliveries+1)).String())
 		}},
 		faulty("fault-waited"),
-		{name: "first-together", deliveries: workflows.WideDeliveries + 1, attempt: firstFails()},
+		{name: "first-together", deliveries: workflows.WideDeliveries + 1, attempt: oneFails(1, time.Second)},
 		{name: "disabled-each", deliveries: 2, attempt: failing(1, hour), setEnabled: firstIsGone(), then: steps(waitFor(webhook.StatusRetrying),
 			func(ctx context.Context, r *running) error {
 				return r.signalTo(ctx, workflows.SignalDisableEndpoint, workflows.AllEndpoints)
@@ -125,23 +125,12 @@ func unequalAtLast() script {
 	}
 }
 
-// lastFails has the last delivery of a part beyond the first fail once, for long.
-func lastFails() script {
-	last := webhook.NewID[webhook.EndpointID](fixed(workflows.MaxDeliveries + 1))
+// oneFails has the delivery n (from 1) fail once, and its retry wait.
+func oneFails(n int, wait time.Duration) script {
+	failing := webhook.NewID[webhook.EndpointID](fixed(n))
 	return func(in activities.AttemptInput) (activities.AttemptResult, error) {
-		if in.EndpointID == last && in.Number == 1 {
-			return result(in, 503, webhook.StatusRetrying, 5*time.Second), nil
-		}
-		return result(in, 200, webhook.StatusDelivered, 0), nil
-	}
-}
-
-// firstFails has the first delivery fail once.
-func firstFails() script {
-	first := webhook.NewID[webhook.EndpointID](fixed(1))
-	return func(in activities.AttemptInput) (activities.AttemptResult, error) {
-		if in.EndpointID == first && in.Number == 1 {
-			return result(in, 503, webhook.StatusRetrying, time.Second), nil
+		if in.EndpointID == failing && in.Number == 1 {
+			return result(in, 503, webhook.StatusRetrying, wait), nil
 		}
 		return result(in, 200, webhook.StatusDelivered, 0), nil
 	}
