@@ -38,7 +38,9 @@ func TestStart_LargestEvent(t *testing.T) {
 
 	// A task queue of the test's own: the shared one has other tests' workers.
 	queue := "largest-" + e.EventID
-	w := worker.New(c, queue, worker.Options{LocalActivityWorkerOnly: true})
+	// On a busy machine the race detector may need more than the SDK's second to decode so large an input. The SDK then abandons the
+	// workflow's goroutine and reads what that still writes.
+	w := worker.New(c, queue, worker.Options{LocalActivityWorkerOnly: true, DeadlockDetectionTimeout: time.Hour})
 	workflows.Register(w)
 	require.NoError(t, w.Start())
 	t.Cleanup(w.Stop)
