@@ -36,7 +36,7 @@ func (d *delivery) attempt(ctx workflow.Context, c *command) error {
 	case queue != "":
 		out, err = d.follow(ctx, in, queue)
 	case in.Lane == activities.LaneFast:
-		out, err = d.attemptFast(ctx, in)
+		out, err = d.attemptFast(ctx, c, in)
 	}
 	if err != nil {
 		return err
@@ -81,9 +81,12 @@ func (d *delivery) putOff(ctx workflow.Context, out *activities.AttemptResult, m
 
 // attemptFast makes the attempt inside the workflow task. It returns nil when the attempt has to be made in the isolated
 // lane at once: only that lane has a free slot, or an internal fault occurred, which the isolated lane retries.
-func (d *delivery) attemptFast(ctx workflow.Context, in activities.AttemptInput) (*activities.AttemptResult, error) {
+func (d *delivery) attemptFast(ctx workflow.Context, c *command, in activities.AttemptInput) (*activities.AttemptResult, error) {
+	if c.begun == nil {
+		c.begun = d.beginFast(ctx, in)
+	}
 	var out activities.AttemptResult
-	err := d.beginFast(ctx, in).Get(ctx, &out)
+	err := c.begun.Get(ctx, &out)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}

@@ -36,6 +36,8 @@ type command struct {
 	ifHeld bool
 	// thenAttempt: a retry was asked for as well (before change one-command).
 	thenAttempt bool
+	// begun is the result of the attempt in the fast lane that was begun for the command already; nil: none was.
+	begun workflow.Future
 
 	// done says that the command was obeyed, or never will be; then err says why. An attempt that takes long counts as
 	// obeyed once it has begun.

@@ -20,7 +20,7 @@ type delivery struct {
 	state DeliveryState
 	// pending is the one command that the delivery has not yet obeyed; nil: none.
 	pending *command
-	// current is the command that is being obeyed; nil: none.
+	// current is the command that is being obeyed; nil: none. The coroutine begins with it when there is one.
 	current *command
 	// shown is the delivery's line in Current Details.
 	shown string
@@ -40,19 +40,14 @@ func (d *delivery) hasEnded() bool {
 
 // step waits for the next command and obeys it. It returns false when the coroutine must stop.
 func (d *delivery) step(ctx workflow.Context) bool {
-	due, err := d.wait(ctx)
-	if err != nil {
-		return false // the workflow was canceled
+	if d.current == nil {
+		d.current = d.next(ctx)
 	}
-	c := d.pending
-	if d.pending = nil; c == nil {
-		if !due {
-			return false // draining
-		}
-		c = d.due()
+	c := d.current
+	if c == nil {
+		return false
 	}
-	d.current = c
-	err = d.obey(ctx, c)
+	err := d.obey(ctx, c)
 	d.obeyed(err)
 	if err == nil {
 		return true
@@ -66,6 +61,19 @@ func (d *delivery) step(ctx workflow.Context) bool {
 	}
 	d.postpone(ctx, c)
 	return true
+}
+
+// next waits for the next command; nil: the coroutine must stop, because the workflow was canceled or the event is draining.
+func (d *delivery) next(ctx workflow.Context) *command {
+	due, err := d.wait(ctx)
+	if err != nil {
+		return nil
+	}
+	c := d.pending
+	if d.pending = nil; c == nil && due {
+		c = d.due()
+	}
+	return c
 }
 
 // postpone repeats after a pause what an internal fault prevented, which commands and the draining of the event interrupt

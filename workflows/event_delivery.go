@@ -159,13 +159,33 @@ func (e *event) boundAttempts() [][]webhook.AttemptSummary {
 func (e *event) cancelRest(ctx workflow.Context) error {
 	reason := ctx.Err()
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	var rest []*delivery
 	for _, d := range e.deliveries {
-		if d.hasEnded() {
-			continue
-		}
-		if err := d.setStatus(ctx, webhook.StatusCanceled, "the workflow was canceled", false); err != nil {
-			return err
+		if !d.hasEnded() {
+			rest = append(rest, d)
 		}
 	}
+	cancel := func(ctx workflow.Context, d *delivery) error {
+		return d.setStatus(ctx, webhook.StatusCanceled, "the workflow was canceled", false)
+	}
+	if len(rest) <= 1 || !changed(ctx, changeCanceledTogether) {
+		for _, d := range rest {
+			if err := cancel(ctx, d); err != nil {
+				return err
+			}
+		}
+		return reason
+	}
+	wg := workflow.NewWaitGroup(ctx)
+	for _, d := range rest {
+		wg.Add(1)
+		workflow.GoNamed(ctx, "cancel "+d.state.ID.String(), func(ctx workflow.Context) {
+			defer wg.Done()
+			if err := cancel(ctx, d); err != nil {
+				reason = err
+			}
+		})
+	}
+	wg.Wait(ctx)
 	return reason
 }

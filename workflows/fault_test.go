@@ -103,3 +103,24 @@ func TestEventDelivery_DisablesEach(t *testing.T) {
 	require.Len(t, s.enabling, 2)
 	require.Equal(t, endpointID(3), s.enabling[1].EndpointID)
 }
+
+// A delivery that cannot be canceled does not keep the others of a canceled workflow from it.
+func TestEventDelivery_CancelsEach(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, "auction-excellence")
+	s.answer = alwaysDown
+	gone := false
+	s.fault = func(endpoint webhook.EndpointID) error {
+		if gone && endpoint == endpointID(1) {
+			return ours()
+		}
+		return nil
+	}
+	s.at(10*time.Second, func() {
+		gone = true
+		s.env.CancelWorkflow()
+	})
+	s.env.ExecuteWorkflow(workflows.EventDeliveryType, s.event(3))
+	require.ErrorContains(t, s.env.GetWorkflowError(), "not stored")
+	require.Len(t, s.set, 2)
+}

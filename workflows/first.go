@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"slices"
+
 	"go.temporal.io/sdk/workflow"
 
 	"waybill/activities"
@@ -11,27 +13,56 @@ import (
 // coroutine, so those of 200 deliveries are resumed 40,000 times, and as often the ones that it has for the attempts. What a first attempt
 // does not settle has a coroutine afterwards.
 func (e *event) attemptFirst(ctx workflow.Context) {
-	if !e.in.IsWide() {
+	if !e.in.IsWide() || len(e.newDeliveries()) <= WideDeliveries {
 		return
 	}
-	var first []*delivery
-	for _, d := range e.deliveries {
-		if d.isNew() {
-			first = append(first, d)
-		}
-	}
-	if len(first) <= WideDeliveries || !changed(ctx, changeFirstTogether) {
+	if !changed(ctx, changeSignalsFirst) {
+		e.attemptFirstAsBefore(ctx)
 		return
 	}
-	results := make([]workflow.Future, len(first))
-	for i, d := range first {
+	wg := workflow.NewWaitGroup(ctx)
+	wg.Add(1)
+	workflow.GoNamed(ctx, "first attempts", func(ctx workflow.Context) { // runs after the signals that have waited were read
+		defer wg.Done()
+		e.attemptTogether(ctx)
+	})
+	wg.Wait(ctx)
+}
+
+// attemptTogether makes the first attempts, and takes over each result as it comes, because the delay of a retry begins then.
+func (e *event) attemptTogether(ctx workflow.Context) {
+	first := e.newDeliveries()
+	for _, d := range first {
 		d.current = &command{kind: commandAttempt}
-		results[i] = d.beginFast(ctx, d.attemptInput(d.current))
+		d.current.begun = d.beginFast(ctx, d.attemptInput(d.current))
 	}
-	for i, d := range first {
-		d.obeyed(d.takeFirst(ctx, results[i]))
+	for open := first; len(open) > 0; {
+		// When the workflow is canceled, the attempts end too.
+		_ = workflow.Await(ctx, func() bool { return slices.ContainsFunc(open, (*delivery).hasResult) })
+		if ctx.Err() != nil {
+			return
+		}
+		var rest []*delivery
+		for _, d := range open {
+			if d.hasResult() {
+				d.takeFirst(ctx)
+			} else {
+				rest = append(rest, d)
+			}
+		}
+		open = rest
 	}
 	e.show(ctx, first...)
+}
+
+func (e *event) newDeliveries() []*delivery {
+	var out []*delivery
+	for _, d := range e.deliveries {
+		if d.isNew() {
+			out = append(out, d)
+		}
+	}
+	return out
 }
 
 // isNew reports whether the first attempt is due in the fast lane, and nobody has asked for anything else.
@@ -40,18 +71,43 @@ func (d *delivery) isNew() bool {
 		d.state.NextAttemptAt.IsZero() && !d.state.Queued && !d.isAsked()
 }
 
-// takeFirst takes over how a delivery stands after its first attempt. An attempt that was not made, or goes on, is left to its coroutine.
-func (d *delivery) takeFirst(ctx workflow.Context, result workflow.Future) error {
+func (d *delivery) hasResult() bool { return d.current.begun.IsReady() }
+
+// takeFirst takes over how a delivery stands after its first attempt. One that the fast lane has not made, or that goes on, remains the
+// current command, with which the delivery's coroutine begins.
+func (d *delivery) takeFirst(ctx workflow.Context) {
 	var out activities.AttemptResult
-	switch err := result.Get(ctx, &out); {
-	case err != nil:
-		return err
-	case out.Spilled:
-		d.putOff(ctx, &out, false)
-	case out.FollowOn != "":
-		d.state.FollowOn = out.FollowOn
-	default:
-		d.take(ctx, &out)
+	if err := d.current.begun.Get(ctx, &out); err != nil || out.Spilled || out.FollowOn != "" {
+		return
 	}
-	return nil
+	d.take(ctx, &out)
+	d.obeyed(nil)
+}
+
+// attemptFirstAsBefore is attemptFirst before change signals-first: signals that had waited were read after it, results were taken in
+// order, and a command could come before an attempt that went on.
+func (e *event) attemptFirstAsBefore(ctx workflow.Context) {
+	if !changed(ctx, changeFirstTogether) {
+		return
+	}
+	first := e.newDeliveries()
+	for _, d := range first {
+		d.current = &command{kind: commandAttempt}
+		d.current.begun = d.beginFast(ctx, d.attemptInput(d.current))
+	}
+	for _, d := range first {
+		var out activities.AttemptResult
+		err := d.current.begun.Get(ctx, &out)
+		switch {
+		case err != nil:
+		case out.Spilled:
+			d.putOff(ctx, &out, false)
+		case out.FollowOn != "":
+			d.state.FollowOn = out.FollowOn
+		default:
+			d.take(ctx, &out)
+		}
+		d.obeyed(err)
+	}
+	e.show(ctx, first...)
 }

@@ -50,7 +50,7 @@ type story struct {
 	answer func(in activities.AttemptInput) int
 	// refuse answers for the fast lane when it does not attempt; nil and nil: it does.
 	refuse func(in activities.AttemptInput) (*activities.AttemptResult, error)
-	// fault fails an attempt, or setting an endpoint enabled, for a fault of ours.
+	// fault fails an attempt, or setting a status or an endpoint enabled, for a fault of ours.
 	fault func(endpoint webhook.EndpointID) error
 	// before runs at the beginning of each attempt.
 	before   func(in activities.AttemptInput)
@@ -200,6 +200,11 @@ func (s *story) attempt(_ context.Context, in activities.AttemptInput) (*activit
 func (s *story) setStatus(_ context.Context, in activities.SetStatusInput) (*activities.SetStatusResult, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.fault != nil {
+		if err := s.fault(s.inputs[in.DeliveryID].EndpointID); err != nil {
+			return nil, err
+		}
+	}
 	s.set = append(s.set, in)
 	if in.UnlessQueued && s.adopted {
 		return &activities.SetStatusResult{Status: webhook.StatusHeld, Queued: true}, nil

@@ -6,19 +6,21 @@ import "go.temporal.io/sdk/workflow"
 // it may be replayed. The version is read where the two behaviors differ, and never on the happy path, where it would cost
 // two history events; a wide event has so many that two more do not count.
 const (
-	changeStrictSignals   = "strict-signals"
-	changeHeldRetry       = "held-retry"
-	changeOneCommand      = "one-command"
-	changeCanceledTimers  = "canceled-timers"
-	changeStatusList      = "status-list"
-	changeExhaustedFails  = "exhausted-fails"
-	changeRejectsBadInput = "rejects-bad-input"
-	changePartsInWaves    = "parts-in-waves"
-	changeFaultsWait      = "faults-wait"
-	changeSignalsToPart   = "signals-to-part"
-	changeEachEndpoint    = "each-endpoint"
-	changeHeldToQueue     = "held-to-queue"
-	changeFirstTogether   = "first-together"
+	changeStrictSignals    = "strict-signals"
+	changeHeldRetry        = "held-retry"
+	changeOneCommand       = "one-command"
+	changeCanceledTimers   = "canceled-timers"
+	changeStatusList       = "status-list"
+	changeExhaustedFails   = "exhausted-fails"
+	changeRejectsBadInput  = "rejects-bad-input"
+	changePartsInWaves     = "parts-in-waves"
+	changeFaultsWait       = "faults-wait"
+	changeSignalsToPart    = "signals-to-part"
+	changeEachEndpoint     = "each-endpoint"
+	changeHeldToQueue      = "held-to-queue"
+	changeFirstTogether    = "first-together"
+	changeSignalsFirst     = "signals-first"
+	changeCanceledTogether = "canceled-together"
 )
 
 // Change is a change of what a workflow does.
@@ -43,6 +45,8 @@ func Changes() []Change {
 		{changeEachEndpoint, "a disable_endpoint or enable_endpoint of every endpoint ended at the first that failed"},
 		{changeHeldToQueue, "each held delivery kept its workflow open, for days or for good; it belongs to its endpoint's queue now"},
 		{changeFirstTogether, "the coroutines of the deliveries of a wide event took most of the processor during their first attempts"},
+		{changeSignalsFirst, "a signal that had waited for the first task of a wide event came after its first attempts, and others before the end of one that took long"},
+		{changeCanceledTogether, "a canceled workflow canceled its deliveries one after the other, which took 20 seconds for 200"},
 	}
 }
 

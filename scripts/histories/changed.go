@@ -56,6 +56,10 @@ func changedStories() []*story {
 		}},
 		faulty("fault-waited"),
 		{name: "first-together", deliveries: workflows.WideDeliveries + 1, attempt: oneFails(1, time.Second)},
+		{name: "signaled-before-first", deliveries: workflows.WideDeliveries + 1, attempt: failing(1, time.Second), waiting: workflows.SignalCancelDelivery},
+		{name: "canceled-together", deliveries: 2, attempt: failing(1, hour), then: steps(waitFor(webhook.StatusRetrying), func(ctx context.Context, r *running) error {
+			return r.client.CancelWorkflow(ctx, r.id, "")
+		})},
 		{name: "disabled-each", deliveries: 2, attempt: failing(1, hour), setEnabled: firstIsGone(), then: steps(waitFor(webhook.StatusRetrying),
 			func(ctx context.Context, r *running) error {
 				return r.signalTo(ctx, workflows.SignalDisableEndpoint, workflows.AllEndpoints)

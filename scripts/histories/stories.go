@@ -26,6 +26,8 @@ type story struct {
 	attempt func(in activities.AttemptInput) (activities.AttemptResult, error)
 	// setEnabled answers who disables or enables an endpoint; nil: it is done.
 	setEnabled func(in activities.SetEnabledInput) error
+	// waiting is a signal, for the first delivery, that waits for the workflow's first task; "": none.
+	waiting string
 	// then is what happens after the start.
 	then func(ctx context.Context, r *running) error
 	// open records the workflow while it runs; continues means that it does not end with its first run.
@@ -72,8 +74,11 @@ func (r *running) waitUntil(ctx context.Context, is func(webhook.DeliveryHistory
 }
 
 func (r *running) signal(ctx context.Context, name string, informed bool) error {
-	s := workflows.EndpointSignal{EndpointID: webhook.NewID[webhook.EndpointID](fixed(1)).String(), Reason: "recorded", Informed: informed}
-	return r.client.SignalWorkflow(ctx, r.id, "", name, s)
+	return r.client.SignalWorkflow(ctx, r.id, "", name, signalToFirst(informed))
+}
+
+func signalToFirst(informed bool) workflows.EndpointSignal {
+	return workflows.EndpointSignal{EndpointID: webhook.NewID[webhook.EndpointID](fixed(1)).String(), Reason: "recorded", Informed: informed}
 }
 
 // signalTo signals as a person does, to the endpoint or to all.
@@ -111,6 +116,9 @@ func (s *story) start(ctx context.Context, c client.Client, workflowID string) (
 	}
 	if s.forge != nil {
 		s.forge(in)
+	}
+	if s.waiting != "" {
+		return c.SignalWithStartWorkflow(ctx, workflowID, s.waiting, signalToFirst(false), options, workflows.EventDeliveryType, in)
 	}
 	return c.ExecuteWorkflow(ctx, options, workflows.EventDeliveryType, in)
 }
