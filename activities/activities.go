@@ -93,7 +93,8 @@ type Activities struct {
 	patience       time.Duration
 	inFlight       *inFlight
 	shortDelays    chan struct{}
-	wide           place
+	wideBegins     place
+	wideEnds       place
 	wakes          *wakes
 	recordTimeout  time.Duration
 	heartbeatEvery time.Duration
@@ -125,7 +126,8 @@ func New(o Options) *Activities {
 		patience:       o.Patience,
 		inFlight:       newInFlight(),
 		shortDelays:    make(chan struct{}, o.ShortDelays),
-		wide:           make(place, widePlaces),
+		wideBegins:     make(place, wideBegins),
+		wideEnds:       make(place, wideEnds),
 		wakes:          newWakes(o.Engine, o.Now),
 		recordTimeout:  o.RecordTimeout,
 		heartbeatEvery: o.HeartbeatEvery,

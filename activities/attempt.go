@@ -88,15 +88,17 @@ func (a *Activities) beat(ctx context.Context, details func() []any) (stop func(
 	}
 }
 
-// attempt is Attempt without Temporal. errFull: there is no slot in the lane.
-func (a *Activities) attempt(ctx context.Context, in *AttemptInput) (*AttemptResult, error) {
+// attempt is Attempt without Temporal; at is what it is for others. errFull: there is no slot in the lane.
+func (a *Activities) attempt(ctx context.Context, in *AttemptInput, at *inFlightAttempt) (*AttemptResult, error) {
 	taken, err := a.bulkhead.enter(ctx, in.EndpointID, in.Lane)
 	if err != nil {
 		return nil, err
 	}
 	defer taken.leave()
-	taken.place = a.placeOf(in)
-	taken.work()
+	if in.waits() {
+		taken.work(a.wideBegins)
+		at.begins()
+	}
 	target := store.Target{Tenant: in.Tenant, EventKey: in.EventKey, DeliveryID: in.DeliveryID, EndpointID: in.EndpointID}
 	for range looks {
 		s, err := a.store.Sending(ctx, target)

@@ -9,5 +9,6 @@ const (
 	MaxRecordedHeaders = maxRecordedHeaders
 	MaxRecordedBytes   = maxRecordedBytes
 	LeastCut           = leastCut
-	WidePlaces         = widePlaces
+	WideBegins         = wideBegins
+	WideEnds           = wideEnds
 )

@@ -15,9 +15,9 @@ const DefaultPatience = time.Second
 // Otherwise the receiver would have seen an attempt that was never recorded.
 func (a *Activities) begin(ctx context.Context, in *AttemptInput) *inFlightAttempt {
 	ctx = context.WithoutCancel(ctx)
-	return a.inFlight.join(keyOf(in), func() (out *AttemptResult, err error) {
+	return a.inFlight.join(keyOf(in), in.waits(), func(at *inFlightAttempt) (out *AttemptResult, err error) {
 		err = safely(func() error {
-			out, err = a.attempt(ctx, in)
+			out, err = a.attempt(ctx, in, at)
 			return err
 		})
 		if p := (*panicError)(nil); errors.As(err, &p) {
@@ -31,11 +31,20 @@ func (a *Activities) begin(ctx context.Context, in *AttemptInput) *inFlightAttem
 }
 
 // await waits for an attempt. In the fast lane it waits for Patience at most, and then returns the task queue that will
-// have the result.
+// have the result. Patience does not begin before the attempt's turn: what waits for one keeps the caller's place, which bounds how
+// many do.
 func (a *Activities) await(ctx context.Context, in *AttemptInput, at *inFlightAttempt) (*AttemptResult, error) {
 	if in.Lane != LaneFast || a.queue == "" {
 		<-at.done
 		return at.out, at.err
+	}
+	if at.begun != nil {
+		select {
+		case <-at.begun:
+		case <-at.done:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 	patience := time.NewTimer(a.patience)
 	defer patience.Stop()

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -14,45 +16,174 @@ import (
 	"waybill/webhook"
 )
 
-// Attempts of wide events work a few at a time. One whose receiver is awaited takes no place from those that could work.
+// Attempts of wide events work a few at a time. One whose receiver is awaited takes no turn from those that could work.
 func TestActivities_Attempt_wideTakeTurns(t *testing.T) {
 	t.Parallel()
-	const attempts = 3 * activities.WidePlaces
+	const attempts = 3 * activities.WideBegins
+	var beginning, ending, tooMany atomic.Int64
+	begun, reads, ended, records := make(chan struct{}, attempts), make(chan struct{}), make(chan struct{}, attempts), make(chan struct{})
 	entered, release := make(chan struct{}), make(chan struct{})
 	b := setup(t, func(http.ResponseWriter, *http.Request) {
 		entered <- struct{}{}
 		<-release
-	}, func(o *activities.Options) { o.FastLimit = attempts })
-	var reading, tooMany atomic.Int64
-	begun, reads := make(chan struct{}, attempts), make(chan struct{})
+	}, func(o *activities.Options) {
+		o.FastLimit = attempts
+		o.Failpoint = func(name string) {
+			if name != "after-response" {
+				return
+			}
+			if ending.Add(1) > activities.WideEnds {
+				tooMany.Add(1)
+			}
+			ended <- struct{}{}
+			<-records
+			ending.Add(-1)
+		}
+	})
 	b.store.whileReading = func() {
-		if reading.Add(1) > activities.WidePlaces {
+		if beginning.Add(1) > activities.WideBegins {
 			tooMany.Add(1)
 		}
 		begun <- struct{}{}
 		<-reads
-		reading.Add(-1)
+		beginning.Add(-1)
 	}
 	var all sync.WaitGroup
 	for n := range attempts {
-		all.Go(func() {
-			in := input()
-			in.Number, in.Wide = n+1, true
-			out, err := b.acts.Attempt(context.Background(), in)
-			if err != nil || out.Status != webhook.StatusDelivered {
-				t.Errorf("attempt %d: %v, %v", n+1, out, err)
-			}
-		})
+		all.Go(func() { requireWideDelivered(t, b, n+1) })
 	}
-	for range activities.WidePlaces {
+	for range activities.WideBegins {
 		<-begun
 	}
 	close(reads)
 	for range attempts {
 		<-entered // all of them hang at the receiver at the same time
 	}
-	require.Zero(t, tooMany.Load())
 	close(release)
+	for range activities.WideEnds {
+		<-ended
+	}
+	close(records)
+	all.Wait()
+	require.Zero(t, tooMany.Load())
+}
+
+func requireWideDelivered(t *testing.T, b *bundle, number int) {
+	in := input()
+	in.Number, in.Wide = number, true
+	out, err := b.acts.Attempt(context.Background(), in)
+	if err != nil || out.Status != webhook.StatusDelivered {
+		t.Errorf("attempt %d: %v, %v", number, out, err)
+	}
+}
+
+// What was answered is recorded while others wait for their turn to begin.
+func TestActivities_Attempt_wideRecordBeforeOthersBegin(t *testing.T) {
+	t.Parallel()
+	entered, release := make(chan struct{}), make(chan struct{})
+	b := setup(t, func(http.ResponseWriter, *http.Request) {
+		entered <- struct{}{}
+		<-release
+	})
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		requireWideDelivered(t, b, 1)
+	}()
+	<-entered
+	begun, reads := make(chan struct{}, activities.WideBegins+1), make(chan struct{})
+	b.store.whileReading = func() {
+		begun <- struct{}{}
+		<-reads
+	}
+	var rest sync.WaitGroup
+	for n := range activities.WideBegins + 1 {
+		rest.Go(func() { requireWideDelivered(t, b, n+2) })
+	}
+	for range activities.WideBegins {
+		<-begun
+	}
+	close(release)
+	<-answered
+	close(reads)
+	for range activities.WideBegins + 1 {
+		<-entered
+	}
+	rest.Wait()
+}
+
+// An attempt that waits for its turn keeps the place of its caller, because that is what bounds how many wait.
+func TestActivities_Attempt_wideWaitForTheirTurn(t *testing.T) {
+	t.Parallel()
+	b := setupInBubble(t, answer(204))
+	b.options.Queue, b.options.Patience, b.options.Registerer = "own-queue", time.Second, nil
+	synctest.Test(t, func(t *testing.T) {
+		defer b.options.Transport.CloseIdle()
+		acts := activities.New(b.options)
+		reads := make(chan struct{})
+		b.store.whileReading = func() { <-reads }
+		results := make(chan *activities.AttemptResult)
+		attempt := func(ctx context.Context, number int) {
+			in := input()
+			in.Number, in.Wide = number, true
+			out, err := acts.Attempt(ctx, in)
+			if err != nil {
+				require.ErrorIs(t, err, context.Canceled)
+			}
+			results <- out
+		}
+		for n := range activities.WideBegins {
+			go attempt(t.Context(), n+1)
+		}
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		go attempt(t.Context(), 100)
+		go attempt(ctx, 101)
+		for range activities.WideBegins {
+			require.Equal(t, "own-queue", (<-results).FollowOn, "it has begun, and takes long")
+		}
+		time.Sleep(time.Minute)
+		select {
+		case out := <-results:
+			t.Fatalf("%+v before its turn", out)
+		default:
+		}
+		cancel()
+		require.Nil(t, <-results)
+		close(reads)
+		require.Equal(t, webhook.StatusDelivered, (<-results).Status)
+	})
+}
+
+// A receiver that has answered is not slow because its attempt waits for its turn to be recorded.
+func TestActivities_Attempt_wideAnswerIsQuick(t *testing.T) {
+	t.Parallel()
+	var now, passes atomic.Int64
+	now.Store(time.Now().UnixNano())
+	answers, records := make(chan struct{}, 100), make(chan struct{})
+	b := setup(t, func(http.ResponseWriter, *http.Request) { answers <- struct{}{} }, func(o *activities.Options) {
+		o.Now = func() time.Time { return time.Unix(0, now.Load()) }
+		o.Failpoint = func(name string) {
+			if name == "after-response" && passes.Add(1) <= activities.WideEnds {
+				<-records
+			}
+		}
+	})
+	var all sync.WaitGroup
+	for n := range activities.WideEnds + 1 {
+		all.Go(func() { requireWideDelivered(t, b, n+1) })
+	}
+	for range activities.WideEnds + 1 {
+		<-answers
+	}
+	now.Add(int64(time.Second))
+	require.Eventually(t, func() bool {
+		in := input()
+		in.Number = 100
+		out, err := b.acts.Attempt(context.Background(), in)
+		return err == nil && !out.Spilled
+	}, 10*time.Second, 10*time.Millisecond)
+	close(records)
 	all.Wait()
 }
 
@@ -64,7 +195,7 @@ func TestActivities_Attempt_wideGiveTheirPlacesBack(t *testing.T) {
 		func() (*store.Sending, error) { return nil, errDown }, func() (*store.Sending, error) { panic("a bug") },
 	} {
 		b.store.onSending = fail
-		for range activities.WidePlaces + 1 {
+		for range activities.WideBegins + 1 {
 			in := input()
 			in.Wide = true
 			_, err := b.attempt(t, in)

@@ -22,9 +22,8 @@ type slot struct {
 	// ready is closed when a waiting attempt gets its slot.
 	ready chan struct{}
 	sent  time.Time // zero until the request begins
-	// place is where the attempt works; nil: it waits for no others. working: it has a place there.
-	place   place
-	working bool
+	// place is where the attempt is at work; nil: nowhere that others wait for.
+	place place
 }
 
 // compartment is one endpoint's part of the bulkhead.
