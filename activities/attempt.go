@@ -95,10 +95,7 @@ func (a *Activities) attempt(ctx context.Context, in *AttemptInput, at *inFlight
 		return nil, err
 	}
 	defer taken.leave()
-	if in.waits() {
-		taken.work(a.wideBegins)
-		at.begins()
-	}
+	taken.begin(at.turn, a.wideBegins)
 	target := store.Target{Tenant: in.Tenant, EventKey: in.EventKey, DeliveryID: in.DeliveryID, EndpointID: in.EndpointID}
 	for range looks {
 		s, err := a.store.Sending(ctx, target)

@@ -15,7 +15,7 @@ const DefaultPatience = time.Second
 // Otherwise the receiver would have seen an attempt that was never recorded.
 func (a *Activities) begin(ctx context.Context, in *AttemptInput) *inFlightAttempt {
 	ctx = context.WithoutCancel(ctx)
-	return a.inFlight.join(keyOf(in), in.waits(), func(at *inFlightAttempt) (out *AttemptResult, err error) {
+	return a.inFlight.join(keyOf(in), turnOf(in), func(at *inFlightAttempt) (out *AttemptResult, err error) {
 		err = safely(func() error {
 			out, err = a.attempt(ctx, in, at)
 			return err
@@ -31,16 +31,15 @@ func (a *Activities) begin(ctx context.Context, in *AttemptInput) *inFlightAttem
 }
 
 // await waits for an attempt. In the fast lane it waits for Patience at most, and then returns the task queue that will
-// have the result. Patience does not begin before the attempt's turn: what waits for one keeps the caller's place, which bounds how
-// many do.
+// have the result. An attempt that waits for its turn keeps the caller, because that bounds how many wait: patience is for its receiver.
 func (a *Activities) await(ctx context.Context, in *AttemptInput, at *inFlightAttempt) (*AttemptResult, error) {
 	if in.Lane != LaneFast || a.queue == "" {
 		<-at.done
 		return at.out, at.err
 	}
-	if at.begun != nil {
+	if at.turn != nil {
 		select {
-		case <-at.begun:
+		case <-at.turn.begun:
 		case <-at.done:
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -55,6 +54,11 @@ func (a *Activities) await(ctx context.Context, in *AttemptInput, at *inFlightAt
 		if a.inFlight.follow(at) {
 			return &AttemptResult{FollowOn: a.queue}, nil
 		}
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case <-at.done:
 		return at.out, at.err
 	case <-ctx.Done():
 		return nil, ctx.Err()

@@ -48,16 +48,13 @@ func keyOf(in *AttemptInput) attemptKey { return attemptKey{in.DeliveryID, in.Nu
 // inFlightAttempt is one attempt; out and err are set once done is closed.
 type inFlightAttempt struct {
 	done chan struct{}
-	// begun is closed when the attempt's turn has come; nil: it waits for none.
-	begun chan struct{}
-	out   *AttemptResult
-	err   error
+	// turn is nil when the attempt waits for none.
+	turn *turn
+	out  *AttemptResult
+	err  error
 	// followed says that a caller was told to fetch the result with Follow.
 	followed bool
 }
-
-// begins says that the attempt's turn has come.
-func (at *inFlightAttempt) begins() { close(at.begun) }
 
 // ended reports whether the attempt is not under way any more.
 func (at *inFlightAttempt) ended() bool {
@@ -69,19 +66,16 @@ func (at *inFlightAttempt) ended() bool {
 	}
 }
 
-// join returns the attempt that is under way under the key, and begins it when there is none; waits says that it first waits for a
-// turn. The result of one that has ended is
-// kept for Follow alone: whoever asks for the attempt anew gets what the database says now, such as that the endpoint is enabled.
-func (f *inFlight) join(key attemptKey, waits bool, attempt func(*inFlightAttempt) (*AttemptResult, error)) *inFlightAttempt {
+// join returns the attempt that is under way under the key, and begins it, with its turn, when there is none. The result of one that
+// has ended is kept for Follow alone: whoever asks for the attempt anew gets what the database says now, such as that the endpoint is
+// enabled.
+func (f *inFlight) join(key attemptKey, t *turn, attempt func(*inFlightAttempt) (*AttemptResult, error)) *inFlightAttempt {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if at, ok := f.attempts[key]; ok && !at.ended() {
 		return at
 	}
-	at := &inFlightAttempt{done: make(chan struct{})}
-	if waits {
-		at.begun = make(chan struct{})
-	}
+	at := &inFlightAttempt{done: make(chan struct{}), turn: t}
 	f.attempts[key] = at
 	f.running++
 	go func() {
@@ -119,11 +113,11 @@ func (f *inFlight) drop(key attemptKey, at *inFlightAttempt) {
 	}
 }
 
-// follow reports whether the attempt is still in flight. If so, its result will be kept.
+// follow reports whether the attempt still waits for its receiver. If so, its result will be kept.
 func (f *inFlight) follow(at *inFlightAttempt) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if at.ended() {
+	if at.ended() || at.turn != nil && at.turn.answered.Load() {
 		return false
 	}
 	at.followed = true

@@ -1,20 +1,53 @@
 package activities
 
+import "sync/atomic"
+
 // Attempts of wide events work a few at the same time in this process: wideBegins before their requests, and wideEnds after. Those
 // whose request is under way do not count. More of them would hardly be faster, and the attempts of other events would wait for the
-// processor. What was answered does not wait for what has not begun, because a process that dies would have it made again.
+// processor. Records take longer, and share transactions. What was answered does not wait for what has not begun, because a process
+// that dies would have it made again.
 const (
-	wideBegins = 8
-	wideEnds   = 8
+	wideBegins = 4
+	wideEnds   = 16
 )
 
 // place bounds how many attempts work at the same time, by its capacity.
 type place chan struct{}
 
-// waits reports whether an attempt takes turns with others.
-func (in *AttemptInput) waits() bool { return in.Wide && in.Lane == LaneFast }
+// turn is how far an attempt is that takes turns with others.
+type turn struct {
+	// begun is closed when its turn has come.
+	begun chan struct{}
+	// answered says that it waits for its turn to be recorded, or has had it.
+	answered atomic.Bool
+}
 
-// work waits for its turn to work at a place; rest ends it, as does leave.
+// turnOf returns the turn of an attempt; nil: it takes none.
+func turnOf(in *AttemptInput) *turn {
+	if in.Wide && in.Lane == LaneFast {
+		return &turn{begun: make(chan struct{})}
+	}
+	return nil
+}
+
+// begin waits for the turn of an attempt to begin.
+func (s *slot) begin(t *turn, at place) {
+	if t != nil {
+		s.turn = t
+		s.work(at)
+		close(t.begun)
+	}
+}
+
+// end waits for the turn of an attempt that was answered.
+func (s *slot) end(at place) {
+	if s.turn != nil {
+		s.turn.answered.Store(true)
+		s.work(at)
+	}
+}
+
+// work waits for a place to work at; rest gives it back, as does leave.
 func (s *slot) work(at place) {
 	at <- struct{}{}
 	s.place = at

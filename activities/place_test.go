@@ -155,6 +155,45 @@ func TestActivities_Attempt_wideWaitForTheirTurn(t *testing.T) {
 	})
 }
 
+// An attempt that was answered keeps its caller until it is recorded: a database that hangs has no more attempts begin meanwhile.
+func TestActivities_Attempt_wideWaitForTheirRecord(t *testing.T) {
+	t.Parallel()
+	b := setupInBubble(t, answer(204))
+	b.options.Queue, b.options.Patience, b.options.Registerer = "own-queue", time.Second, nil
+	synctest.Test(t, func(t *testing.T) {
+		defer b.options.Transport.CloseIdle()
+		answered, records := make(chan struct{}), make(chan struct{})
+		b.options.Failpoint = func(name string) {
+			if name == "after-response" {
+				answered <- struct{}{}
+				<-records
+			}
+		}
+		acts := activities.New(b.options)
+		results := make(chan *activities.AttemptResult)
+		for n := range activities.WideEnds {
+			go func() {
+				in := input()
+				in.Number, in.Wide = n+1, true
+				out, err := acts.Attempt(t.Context(), in)
+				if err != nil {
+					t.Error(err)
+				}
+				results <- out
+			}()
+		}
+		for range activities.WideEnds {
+			<-answered
+		}
+		b.options.Transport.CloseIdle()
+		time.Sleep(time.Minute)
+		close(records)
+		for range activities.WideEnds {
+			require.Equal(t, webhook.StatusDelivered, (<-results).Status)
+		}
+	})
+}
+
 // A receiver that has answered is not slow because its attempt waits for its turn to be recorded.
 func TestActivities_Attempt_wideAnswerIsQuick(t *testing.T) {
 	t.Parallel()

@@ -97,9 +97,7 @@ func (a *Activities) post(
 		return nil, webhook.Errorf(webhook.CodeUnavailable, "%s", fault).WithCause(fault)
 	}
 	taken.answered(&made.answer)
-	if in.waits() {
-		taken.work(a.wideEnds)
-	}
+	taken.end(a.wideEnds)
 	// On a busy machine the request may begin much later than its signature. The next delay counts from the end of the request.
 	made.started = began.Add(max(made.answer.Started.Sub(clock), 0)).UTC().Truncate(time.Microsecond)
 	return made, nil

@@ -22,7 +22,8 @@ type slot struct {
 	// ready is closed when a waiting attempt gets its slot.
 	ready chan struct{}
 	sent  time.Time // zero until the request begins
-	// place is where the attempt is at work; nil: nowhere that others wait for.
+	// turn is that of the attempt; nil: it takes none. place is where it is at work; nil: nowhere that others wait for.
+	turn  *turn
 	place place
 }
 

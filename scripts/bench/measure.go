@@ -53,7 +53,8 @@ func (f figures) String() string {
 		format string
 	}{
 		{accepted, "%.0f accepted/s"}, {delivered, "%.0f delivered/s"}, {latencyP50, "p50 %.1f ms"}, {latencyP99, "p99 %.1f ms"},
-		{cpuOf("waybill"), "%.2f ms of Waybill's CPU each"}, {logP95, "log p95 %.1f ms"}, {logWorst, "slowest kind %.1f ms"}, {lost, "%.0f lost"},
+		{cpuOf("waybill"), "%.2f ms of Waybill's CPU each"}, {logP95, "log p95 %.1f ms"}, {logWorst, "slowest kind %.1f ms"},
+		{noisyRequests, "%.0f/s of the noisy tenant"}, {lost, "%.0f lost"},
 	} {
 		if v, ok := f[m.metric]; ok {
 			parts = append(parts, fmt.Sprintf(m.format, v))

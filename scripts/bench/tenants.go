@@ -110,6 +110,9 @@ func (r *rig) serveWith(ctx context.Context, env ...string) error {
 	return r.serve(ctx)
 }
 
+// noisyRequests is how many requests of the noisy tenant come in meanwhile.
+const noisyRequests metric = "noisy_requests_per_s"
+
 // playAmid returns the figures of the tenant that is not noisy.
 func (r *rig) playAmid(ctx context.Context, d din, share float64) (figures, error) {
 	noisy, err := d.prepare(ctx, r, share)
@@ -125,13 +128,17 @@ func (r *rig) playAmid(ctx context.Context, d din, share float64) (figures, erro
 	}()
 	s := healthy()
 	s.sql = d.sql
+	began, before := time.Now(), requested(noisy.sinks)
 	f, err := r.play(ctx, s, share)
+	if err == nil {
+		f[noisyRequests] = perSecond(requested(noisy.sinks)-before, time.Since(began))
+		f.dropCosts()
+	}
 	stop()
 	<-over
 	if err != nil {
 		return nil, err
 	}
-	f.dropCosts()
 	return f, r.silence(ctx, noisy)
 }
 
