@@ -19,7 +19,7 @@ import (
 // Attempts of wide events work a few at a time. One whose receiver is awaited takes no turn from those that could work.
 func TestActivities_Attempt_wideTakeTurns(t *testing.T) {
 	t.Parallel()
-	const attempts = 3 * activities.WideBegins
+	const attempts = activities.WideBegins + 2*activities.WideEnds
 	var beginning, ending, tooMany atomic.Int64
 	begun, reads, ended, records := make(chan struct{}, attempts), make(chan struct{}), make(chan struct{}, attempts), make(chan struct{})
 	entered, release := make(chan struct{}), make(chan struct{})
