@@ -88,14 +88,14 @@ func (a *Activities) beat(ctx context.Context, details func() []any) (stop func(
 	}
 }
 
-// attempt is Attempt without Temporal; at is what it is for others. errFull: there is no slot in the lane.
-func (a *Activities) attempt(ctx context.Context, in *AttemptInput, at *inFlightAttempt) (*AttemptResult, error) {
+// attempt is Attempt without Temporal, in its turn (nil: it takes none). errFull: there is no slot in the lane.
+func (a *Activities) attempt(ctx context.Context, in *AttemptInput, t *turn) (*AttemptResult, error) {
 	taken, err := a.bulkhead.enter(ctx, in.EndpointID, in.Lane)
 	if err != nil {
 		return nil, err
 	}
 	defer taken.leave()
-	taken.begin(at.turn, a.wideBegins)
+	taken.begin(t, a.wideBegins)
 	target := store.Target{Tenant: in.Tenant, EventKey: in.EventKey, DeliveryID: in.DeliveryID, EndpointID: in.EndpointID}
 	for range looks {
 		s, err := a.store.Sending(ctx, target)

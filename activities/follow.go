@@ -15,9 +15,10 @@ const DefaultPatience = time.Second
 // Otherwise the receiver would have seen an attempt that was never recorded.
 func (a *Activities) begin(ctx context.Context, in *AttemptInput) *inFlightAttempt {
 	ctx = context.WithoutCancel(ctx)
-	return a.inFlight.join(keyOf(in), turnOf(in), func(at *inFlightAttempt) (out *AttemptResult, err error) {
+	t := turnOf(in)
+	return a.inFlight.join(keyOf(in), t, func() (out *AttemptResult, err error) {
 		err = safely(func() error {
-			out, err = a.attempt(ctx, in, at)
+			out, err = a.attempt(ctx, in, t)
 			return err
 		})
 		if p := (*panicError)(nil); errors.As(err, &p) {
@@ -31,7 +32,7 @@ func (a *Activities) begin(ctx context.Context, in *AttemptInput) *inFlightAttem
 }
 
 // await waits for an attempt. In the fast lane it waits for Patience at most, and then returns the task queue that will
-// have the result. An attempt that waits for its turn keeps the caller, because that bounds how many wait: patience is for its receiver.
+// have the result. An attempt that waits for its turn keeps the caller, because that bounds how many wait: patience begins with its turn and ends with its answer.
 func (a *Activities) await(ctx context.Context, in *AttemptInput, at *inFlightAttempt) (*AttemptResult, error) {
 	if in.Lane != LaneFast || a.queue == "" {
 		<-at.done

@@ -69,7 +69,7 @@ func (at *inFlightAttempt) ended() bool {
 // join returns the attempt that is under way under the key, and begins it, with its turn, when there is none. The result of one that
 // has ended is kept for Follow alone: whoever asks for the attempt anew gets what the database says now, such as that the endpoint is
 // enabled.
-func (f *inFlight) join(key attemptKey, t *turn, attempt func(*inFlightAttempt) (*AttemptResult, error)) *inFlightAttempt {
+func (f *inFlight) join(key attemptKey, t *turn, attempt func() (*AttemptResult, error)) *inFlightAttempt {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if at, ok := f.attempts[key]; ok && !at.ended() {
@@ -80,7 +80,7 @@ func (f *inFlight) join(key attemptKey, t *turn, attempt func(*inFlightAttempt) 
 	f.running++
 	go func() {
 		defer f.end(key, at)
-		at.out, at.err = attempt(at)
+		at.out, at.err = attempt()
 	}()
 	return at
 }
@@ -113,7 +113,7 @@ func (f *inFlight) drop(key attemptKey, at *inFlightAttempt) {
 	}
 }
 
-// follow reports whether the attempt still waits for its receiver. If so, its result will be kept.
+// follow reports whether the attempt is in flight and was not answered in its turn. If so, its result will be kept.
 func (f *inFlight) follow(at *inFlightAttempt) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

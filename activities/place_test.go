@@ -68,10 +68,14 @@ func TestActivities_Attempt_wideTakeTurns(t *testing.T) {
 	require.Zero(t, tooMany.Load())
 }
 
-func requireWideDelivered(t *testing.T, b *bundle, number int) {
+func wideInput(number int) activities.AttemptInput {
 	in := input()
 	in.Number, in.Wide = number, true
-	out, err := b.acts.Attempt(context.Background(), in)
+	return in
+}
+
+func requireWideDelivered(t *testing.T, b *bundle, number int) {
+	out, err := b.acts.Attempt(context.Background(), wideInput(number))
 	if err != nil || out.Status != webhook.StatusDelivered {
 		t.Errorf("attempt %d: %v, %v", number, out, err)
 	}
@@ -112,11 +116,17 @@ func TestActivities_Attempt_wideRecordBeforeOthersBegin(t *testing.T) {
 	rest.Wait()
 }
 
+// setupPatient is setupInBubble with a second of patience.
+func setupPatient(t *testing.T) *bundle {
+	b := setupInBubble(t, answer(204))
+	b.options.Queue, b.options.Patience, b.options.Registerer = "own-queue", time.Second, nil
+	return b
+}
+
 // An attempt that waits for its turn keeps the place of its caller, because that is what bounds how many wait.
 func TestActivities_Attempt_wideWaitForTheirTurn(t *testing.T) {
 	t.Parallel()
-	b := setupInBubble(t, answer(204))
-	b.options.Queue, b.options.Patience, b.options.Registerer = "own-queue", time.Second, nil
+	b := setupPatient(t)
 	synctest.Test(t, func(t *testing.T) {
 		defer b.options.Transport.CloseIdle()
 		acts := activities.New(b.options)
@@ -124,9 +134,7 @@ func TestActivities_Attempt_wideWaitForTheirTurn(t *testing.T) {
 		b.store.whileReading = func() { <-reads }
 		results := make(chan *activities.AttemptResult)
 		attempt := func(ctx context.Context, number int) {
-			in := input()
-			in.Number, in.Wide = number, true
-			out, err := acts.Attempt(ctx, in)
+			out, err := acts.Attempt(ctx, wideInput(number))
 			if err != nil {
 				require.ErrorIs(t, err, context.Canceled)
 			}
@@ -158,8 +166,7 @@ func TestActivities_Attempt_wideWaitForTheirTurn(t *testing.T) {
 // An attempt that was answered keeps its caller until it is recorded: a database that hangs has no more attempts begin meanwhile.
 func TestActivities_Attempt_wideWaitForTheirRecord(t *testing.T) {
 	t.Parallel()
-	b := setupInBubble(t, answer(204))
-	b.options.Queue, b.options.Patience, b.options.Registerer = "own-queue", time.Second, nil
+	b := setupPatient(t)
 	synctest.Test(t, func(t *testing.T) {
 		defer b.options.Transport.CloseIdle()
 		answered, records := make(chan struct{}), make(chan struct{})
@@ -173,9 +180,7 @@ func TestActivities_Attempt_wideWaitForTheirRecord(t *testing.T) {
 		results := make(chan *activities.AttemptResult)
 		for n := range activities.WideEnds {
 			go func() {
-				in := input()
-				in.Number, in.Wide = n+1, true
-				out, err := acts.Attempt(t.Context(), in)
+				out, err := acts.Attempt(t.Context(), wideInput(n+1))
 				if err != nil {
 					t.Error(err)
 				}
@@ -235,16 +240,12 @@ func TestActivities_Attempt_wideGiveTheirPlacesBack(t *testing.T) {
 	} {
 		b.store.onSending = fail
 		for range activities.WideBegins + 1 {
-			in := input()
-			in.Wide = true
-			_, err := b.attempt(t, in)
+			_, err := b.attempt(t, wideInput(1))
 			require.Error(t, err)
 		}
 	}
 	b.store.onSending = nil
-	in := input()
-	in.Wide = true
-	out, err := b.attempt(t, in)
+	out, err := b.attempt(t, wideInput(1))
 	require.NoError(t, err)
 	require.Equal(t, webhook.StatusDelivered, out.Status)
 }

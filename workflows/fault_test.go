@@ -15,17 +15,24 @@ import (
 // ours is a fault that time does not cure.
 func ours() error { return temporal.NewNonRetryableApplicationError("not stored", "not_found", nil) }
 
+// mayBeGone fails whatever is done to an endpoint, for as long as the result is true.
+func (s *story) mayBeGone(endpoint webhook.EndpointID) *bool {
+	gone := new(bool)
+	s.fault = func(id webhook.EndpointID) error {
+		if *gone && id == endpoint {
+			return ours()
+		}
+		return nil
+	}
+	return gone
+}
+
 // A delivery that cannot go on does not keep the others of its event, nor the history, from going on.
 func TestEventDelivery_FaultLetsTheEventContinue(t *testing.T) {
 	t.Parallel()
 	s := newStory(t, "auction-excellence")
 	s.answer = alwaysDown
-	s.fault = func(endpoint webhook.EndpointID) error {
-		if endpoint == endpointID(1) {
-			return ours()
-		}
-		return nil
-	}
+	*s.mayBeGone(endpointID(1)) = true
 	s.at(30*time.Second, func() { s.env.SetContinueAsNewSuggested(true) })
 	s.env.ExecuteWorkflow(workflows.EventDeliveryType, s.event(2))
 	var anew *workflow.ContinueAsNewError
@@ -85,19 +92,13 @@ func TestEventDelivery_DisablesEach(t *testing.T) {
 	t.Parallel()
 	s := newStory(t, "auction-excellence")
 	s.answer = alwaysDown
-	gone := false
-	s.fault = func(endpoint webhook.EndpointID) error {
-		if gone && endpoint == endpointID(1) {
-			return ours()
-		}
-		return nil
-	}
+	gone := s.mayBeGone(endpointID(1))
 	var u *updated
 	s.at(10*time.Second, func() {
-		gone = true
+		*gone = true
 		u = s.update(workflows.SignalDisableEndpoint, workflows.AllEndpoints)
 	})
-	s.at(20*time.Second, func() { gone = false })
+	s.at(20*time.Second, func() { *gone = false })
 	s.deliver(s.event(3))
 	require.Error(t, u.err, "the caller is told")
 	require.Len(t, s.enabling, 2)
@@ -109,15 +110,9 @@ func TestEventDelivery_CancelsEach(t *testing.T) {
 	t.Parallel()
 	s := newStory(t, "auction-excellence")
 	s.answer = alwaysDown
-	gone := false
-	s.fault = func(endpoint webhook.EndpointID) error {
-		if gone && endpoint == endpointID(1) {
-			return ours()
-		}
-		return nil
-	}
+	gone := s.mayBeGone(endpointID(1))
 	s.at(10*time.Second, func() {
-		gone = true
+		*gone = true
 		s.env.CancelWorkflow()
 	})
 	s.env.ExecuteWorkflow(workflows.EventDeliveryType, s.event(3))

@@ -31,11 +31,7 @@ func (e *event) attemptFirst(ctx workflow.Context) {
 
 // attemptTogether makes the first attempts, and takes over each result as it comes, because the delay of a retry begins then.
 func (e *event) attemptTogether(ctx workflow.Context) {
-	first := e.newDeliveries()
-	for _, d := range first {
-		d.current = &command{kind: commandAttempt}
-		d.current.begun = d.beginFast(ctx, d.attemptInput(d.current))
-	}
+	first := e.beginFirst(ctx)
 	for open := first; len(open) > 0; {
 		// When the workflow is canceled, the attempts end too.
 		_ = workflow.Await(ctx, func() bool { return slices.ContainsFunc(open, (*delivery).hasResult) })
@@ -53,6 +49,16 @@ func (e *event) attemptTogether(ctx workflow.Context) {
 		open = rest
 	}
 	e.show(ctx, first...)
+}
+
+// beginFirst begins the first attempts and returns whose they are.
+func (e *event) beginFirst(ctx workflow.Context) []*delivery {
+	first := e.newDeliveries()
+	for _, d := range first {
+		d.current = &command{kind: commandAttempt}
+		d.current.begun = d.beginFast(ctx, d.attemptInput(d.current))
+	}
+	return first
 }
 
 func (e *event) newDeliveries() []*delivery {
@@ -90,11 +96,7 @@ func (e *event) attemptFirstAsBefore(ctx workflow.Context) {
 	if !changed(ctx, changeFirstTogether) {
 		return
 	}
-	first := e.newDeliveries()
-	for _, d := range first {
-		d.current = &command{kind: commandAttempt}
-		d.current.begun = d.beginFast(ctx, d.attemptInput(d.current))
-	}
+	first := e.beginFirst(ctx)
 	for _, d := range first {
 		var out activities.AttemptResult
 		err := d.current.begun.Get(ctx, &out)
