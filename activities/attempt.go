@@ -95,7 +95,9 @@ func (a *Activities) attempt(ctx context.Context, in *AttemptInput, t *turn) (*A
 		return nil, err
 	}
 	defer taken.leave()
-	taken.begin(t, a.wideBegins)
+	if err := taken.begin(t, a.wideBegins); err != nil {
+		return nil, err
+	}
 	target := store.Target{Tenant: in.Tenant, EventKey: in.EventKey, DeliveryID: in.DeliveryID, EndpointID: in.EndpointID}
 	for range looks {
 		s, err := a.store.Sending(ctx, target)

@@ -31,13 +31,11 @@ func (a *Activities) begin(ctx context.Context, in *AttemptInput) *inFlightAttem
 	})
 }
 
-// await waits for an attempt. In the fast lane it waits for Patience at most, and then returns the task queue that will
-// have the result. An attempt that waits for its turn keeps the caller, because that bounds how many wait: patience begins with its turn and ends with its answer.
+// await waits for an attempt that was joined. In the fast lane it waits for Patience at most, and then returns the task queue that will
+// have the result. An attempt that waits for its turn keeps the caller, because that bounds how many wait: patience begins with its turn
+// and ends with its answer.
 func (a *Activities) await(ctx context.Context, in *AttemptInput, at *inFlightAttempt) (*AttemptResult, error) {
-	if in.Lane != LaneFast || a.queue == "" {
-		<-at.done
-		return at.out, at.err
-	}
+	defer a.inFlight.leave(at)
 	if at.turn != nil {
 		select {
 		case <-at.turn.begun:
@@ -45,6 +43,10 @@ func (a *Activities) await(ctx context.Context, in *AttemptInput, at *inFlightAt
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
+	}
+	if in.Lane != LaneFast || a.queue == "" {
+		<-at.done
+		return at.out, at.err
 	}
 	patience := time.NewTimer(a.patience)
 	defer patience.Stop()

@@ -52,6 +52,8 @@ type inFlightAttempt struct {
 	turn *turn
 	out  *AttemptResult
 	err  error
+	// callers is how many wait for it.
+	callers int
 	// followed says that a caller was told to fetch the result with Follow.
 	followed bool
 }
@@ -66,16 +68,17 @@ func (at *inFlightAttempt) ended() bool {
 	}
 }
 
-// join returns the attempt that is under way under the key, and begins it, with its turn, when there is none. The result of one that
+// join returns the attempt that is under way under the key, and begins it, with its turn, when there is none. Whoever has joined leaves. The result of one that
 // has ended is kept for Follow alone: whoever asks for the attempt anew gets what the database says now, such as that the endpoint is
 // enabled.
 func (f *inFlight) join(key attemptKey, t *turn, attempt func() (*AttemptResult, error)) *inFlightAttempt {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if at, ok := f.attempts[key]; ok && !at.ended() {
+	if at, ok := f.attempts[key]; ok && !at.ended() && !at.turn.isGivenUp() {
+		at.callers++
 		return at
 	}
-	at := &inFlightAttempt{done: make(chan struct{}), turn: t}
+	at := &inFlightAttempt{done: make(chan struct{}), turn: t, callers: 1}
 	f.attempts[key] = at
 	f.running++
 	go func() {
@@ -83,6 +86,15 @@ func (f *inFlight) join(key attemptKey, t *turn, attempt func() (*AttemptResult,
 		at.out, at.err = attempt()
 	}()
 	return at
+}
+
+// leave ends the wait of a caller. An attempt whose turn has not come is given up with its last.
+func (f *inFlight) leave(at *inFlightAttempt) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if at.callers--; at.callers == 0 {
+		at.turn.giveUp()
+	}
 }
 
 // end ends an attempt. Its result is kept for resultKept when a caller was told to fetch it.

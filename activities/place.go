@@ -1,6 +1,10 @@
 package activities
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"waybill/webhook"
+)
 
 // Attempts of wide events work a few at the same time in this process: wideBegins before their requests, and wideEnds after. Those
 // whose request is under way do not count. More of them would hardly be faster, and the attempts of other events would wait for the
@@ -16,27 +20,53 @@ type place chan struct{}
 
 // turn is how far an attempt is that takes turns with others.
 type turn struct {
-	// begun is closed when its turn has come.
-	begun chan struct{}
+	// state is one of turnAwaited, turnBegun and turnGivenUp.
+	state atomic.Int32
+	// begun is closed when its turn has come, and givenUp when it never will.
+	begun, givenUp chan struct{}
 	// answered says that it waits for its turn to be recorded, or has had it.
 	answered atomic.Bool
 }
 
+const (
+	turnAwaited = iota
+	turnBegun
+	turnGivenUp
+)
+
 // turnOf returns the turn of an attempt; nil: it takes none.
 func turnOf(in *AttemptInput) *turn {
 	if in.Wide && in.Lane == LaneFast {
-		return &turn{begun: make(chan struct{})}
+		return &turn{begun: make(chan struct{}), givenUp: make(chan struct{})}
 	}
 	return nil
 }
 
-// begin waits for the turn of an attempt to begin.
-func (s *slot) begin(t *turn, at place) {
-	if t != nil {
-		s.turn = t
-		s.work(at)
-		close(t.begun)
+// giveUp ends an attempt whose turn has not come. By the time it comes, another process may have made the attempt.
+func (t *turn) giveUp() {
+	if t != nil && t.state.CompareAndSwap(turnAwaited, turnGivenUp) {
+		close(t.givenUp)
 	}
+}
+
+func (t *turn) isGivenUp() bool { return t != nil && t.state.Load() == turnGivenUp }
+
+// begin waits for the turn of an attempt to begin. Any error: it was given up.
+func (s *slot) begin(t *turn, at place) error {
+	if t == nil {
+		return nil
+	}
+	select {
+	case at <- struct{}{}:
+		s.place = at // leave gives it back
+	case <-t.givenUp:
+	}
+	if !t.state.CompareAndSwap(turnAwaited, turnBegun) {
+		return webhook.Errorf(webhook.CodeUnavailable, "nobody waits for the attempt any more")
+	}
+	s.turn = t
+	close(t.begun)
+	return nil
 }
 
 // end waits for the turn of an attempt that was answered.

@@ -249,3 +249,58 @@ func TestActivities_Attempt_wideGiveTheirPlacesBack(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, webhook.StatusDelivered, out.Status)
 }
+
+// When an attempt's turn comes after its last caller has ended, another process may have made it: it is given up, and asked for anew.
+func TestActivities_Attempt_wideWithoutACaller(t *testing.T) {
+	t.Parallel()
+	b := setupPatient(t)
+	for name, joined := range map[string]bool{"nobody": false, "another": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				defer b.options.Transport.CloseIdle()
+				var posts atomic.Int64
+				b.options.Failpoint = func(name string) {
+					if name == "before-post" {
+						posts.Add(1)
+					}
+				}
+				acts := activities.New(b.options)
+				reads := make(chan struct{})
+				b.store.whileReading = func() { <-reads }
+				var all sync.WaitGroup
+				for n := range activities.WideBegins {
+					all.Go(func() { _, _ = acts.Attempt(t.Context(), wideInput(n+1)) })
+				}
+				synctest.Wait()
+				ctx, cancel := context.WithCancel(t.Context())
+				all.Go(func() {
+					_, err := acts.Attempt(ctx, wideInput(100))
+					require.ErrorIs(t, err, context.Canceled)
+				})
+				later := wideInput(100)
+				later.Lane = activities.LaneIsolated
+				attempt := func() {
+					out, err := acts.Attempt(t.Context(), later)
+					require.NoError(t, err)
+					require.Equal(t, webhook.StatusDelivered, out.Status)
+				}
+				synctest.Wait()
+				if joined {
+					all.Go(attempt)
+				}
+				synctest.Wait()
+				cancel()
+				synctest.Wait()
+				close(reads)
+				all.Wait()
+				require.NoError(t, activities.Drain(t.Context(), acts))
+				made := int64(activities.WideBegins)
+				if joined {
+					made++
+				}
+				require.Equal(t, made, posts.Load())
+				attempt()
+			})
+		})
+	}
+}
