@@ -22,6 +22,8 @@ type delivery struct {
 	pending *command
 	// current is the command that is being obeyed; nil: none. The coroutine begins with it when there is one.
 	current *command
+	// driven says that its coroutine runs.
+	driven bool
 	// shown is the delivery's line in Current Details.
 	shown string
 }
@@ -218,7 +220,7 @@ func (d *delivery) setStatus(ctx workflow.Context, status webhook.Status, reason
 		UnlessQueued: unlessQueued,
 	}
 	var out activities.SetStatusResult
-	ctx = housekeeping(ctx, fmt.Sprintf("set %s %s", d.name(), status))
+	ctx = housekeeping(ctx, d.event.in.Tenant, fmt.Sprintf("set %s %s", d.name(), status))
 	if err := workflow.ExecuteActivity(ctx, activities.NameSetStatus, in).Get(ctx, &out); err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func (q *queue) obeySwitches(ctx workflow.Context) error {
 			change := activities.SetEnabledInput{
 				Tenant: q.in.Tenant, EndpointID: q.in.EndpointID, Enabled: s.name == SignalEnableEndpoint, Reason: cleanReason(in.Reason),
 			}
-			ctx := housekeeping(ctx, s.name+" "+q.name())
+			ctx := housekeeping(ctx, q.in.Tenant, s.name+" "+q.name())
 			if err := workflow.ExecuteActivity(ctx, activities.NameSetEnabled, change).Get(ctx, nil); err != nil {
 				if ctx.Err() != nil {
 					return ctx.Err()

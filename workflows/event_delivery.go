@@ -21,7 +21,7 @@ func EventDelivery(ctx workflow.Context, in *EventDeliveryInput) (*EventDelivery
 	if len(in.Deliveries) > MaxDeliveries {
 		return runParts(ctx, in)
 	}
-	e := newEvent(in)
+	e := newEvent(ctx, in)
 	if err := e.setup(ctx); err != nil {
 		return nil, err
 	}
@@ -36,13 +36,15 @@ type event struct {
 	shown []webhook.Status
 	// draining makes every delivery stop at its next wait, because the history is long and a new run must begin.
 	draining bool
+	// driven counts the coroutines that drive deliveries.
+	driven workflow.WaitGroup
 	// settingEnabled counts the running coroutines that disable or enable endpoints, or cancel what was handed over, for a person's
 	// signal.
 	settingEnabled int
 }
 
-func newEvent(in *EventDeliveryInput) *event {
-	e := &event{in: in, shown: in.ShownStatuses}
+func newEvent(ctx workflow.Context, in *EventDeliveryInput) *event {
+	e := &event{in: in, shown: in.ShownStatuses, driven: workflow.NewWaitGroup(ctx)}
 	if len(e.shown) == 0 && in.Shown != "" {
 		e.shown = []webhook.Status{in.Shown}
 	}
@@ -95,18 +97,24 @@ func (e *event) run(ctx workflow.Context) (*EventDeliveryResult, error) {
 
 // drive runs a coroutine for each delivery and returns when all have stopped.
 func (e *event) drive(ctx workflow.Context) {
-	wg := workflow.NewWaitGroup(ctx)
 	for _, d := range e.deliveries {
-		if d.hasEnded() {
-			continue
-		}
-		wg.Add(1)
-		workflow.GoNamed(ctx, d.state.ID.String(), func(ctx workflow.Context) {
-			defer wg.Done()
-			d.run(ctx)
-		})
+		e.begin(ctx, d)
 	}
-	wg.Wait(ctx)
+	e.driven.Wait(ctx)
+}
+
+// begin runs the coroutine of a delivery, unless it runs already or has nothing to do.
+func (e *event) begin(ctx workflow.Context, d *delivery) {
+	if d.driven || d.hasEnded() {
+		return
+	}
+	d.driven = true
+	e.driven.Add(1)
+	workflow.GoNamed(ctx, d.state.ID.String(), func(ctx workflow.Context) {
+		defer e.driven.Done()
+		defer func() { d.driven = false }()
+		d.run(ctx)
+	})
 }
 
 // awaitHandlers waits until the handlers of signals and updates have ended. An update may itself wait for a delivery to
@@ -165,15 +173,19 @@ func (e *event) cancelRest(ctx workflow.Context) error {
 			rest = append(rest, d)
 		}
 	}
+	if len(rest) == 0 {
+		return reason
+	}
 	cancel := func(ctx workflow.Context, d *delivery) error {
 		return d.setStatus(ctx, webhook.StatusCanceled, "the workflow was canceled", false)
 	}
-	if len(rest) <= 1 || !changed(ctx, changeCanceledTogether) {
+	if len(rest) == 1 || !changed(ctx, changeCanceledTogether) {
 		for _, d := range rest {
 			if err := cancel(ctx, d); err != nil {
 				return err
 			}
 		}
+		e.showCanceled(ctx, rest)
 		return reason
 	}
 	wg := workflow.NewWaitGroup(ctx)
@@ -187,5 +199,12 @@ func (e *event) cancelRest(ctx workflow.Context) error {
 		})
 	}
 	wg.Wait(ctx)
+	e.showCanceled(ctx, rest)
 	return reason
+}
+
+func (e *event) showCanceled(ctx workflow.Context, rest []*delivery) {
+	if changed(ctx, changeCanceledShown) {
+		e.show(ctx, rest...)
+	}
 }

@@ -170,19 +170,39 @@ func TestEventDelivery_StatusAttribute(t *testing.T) {
 			t.Parallel()
 			s := newStory(t, "rheo")
 			test.play(s)
-			var shown [][]string
-			s.env.OnUpsertTypedSearchAttributes(mock.MatchedBy(func(upserted temporal.SearchAttributes) bool {
-				if statuses, ok := upserted.GetKeywordList(workflows.AttributeStatus); ok {
-					shown = append(shown, statuses)
-				}
-				return true
-			})).Return(nil).Maybe()
+			shown := s.shown()
 			s.deliver(s.event(test.deliveries))
 			if test.deliveries > 1 && test.want != nil {
-				shown = shown[1:] // which of the two was first
+				*shown = (*shown)[1:] // which of the two was first
 			}
-			require.Equal(t, test.want, shown)
+			require.Equal(t, test.want, *shown)
 		})
+	}
+}
+
+// shown collects the values of the status attribute.
+func (s *story) shown() *[][]string {
+	var shown [][]string
+	s.env.OnUpsertTypedSearchAttributes(mock.MatchedBy(func(upserted temporal.SearchAttributes) bool {
+		if statuses, ok := upserted.GetKeywordList(workflows.AttributeStatus); ok {
+			shown = append(shown, statuses)
+		}
+		return true
+	})).Return(nil).Maybe()
+	return &shown
+}
+
+// Who looks for what still retries does not find a workflow that was canceled.
+func TestEventDelivery_CanceledIsShown(t *testing.T) {
+	t.Parallel()
+	for _, deliveries := range []int{1, 3} {
+		s := newStory(t, "auction-excellence")
+		s.answer = alwaysDown
+		shown := s.shown()
+		s.at(10*time.Second, s.env.CancelWorkflow)
+		s.env.ExecuteWorkflow(workflows.EventDeliveryType, s.event(deliveries))
+		require.Equal(t, []string{"canceled"}, (*shown)[len(*shown)-1])
+		require.Equal(t, deliveries, strings.Count(s.details(), "**canceled**, `the workflow was canceled`"))
 	}
 }
 

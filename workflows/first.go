@@ -29,9 +29,15 @@ func (e *event) attemptFirst(ctx workflow.Context) {
 	wg.Wait(ctx)
 }
 
-// attemptTogether makes the first attempts, and takes over each result as it comes, because the delay of a retry begins then.
+// attemptTogether makes the first attempts and takes over each result as it comes. A delivery that it does not settle, or that has no
+// first attempt due, goes on at once, whatever the others do.
 func (e *event) attemptTogether(ctx workflow.Context) {
 	first := e.beginFirst(ctx)
+	for _, d := range e.deliveries {
+		if d.current == nil {
+			e.goOn(ctx, d)
+		}
+	}
 	for open := first; len(open) > 0; {
 		// When the workflow is canceled, the attempts end too.
 		_ = workflow.Await(ctx, func() bool { return slices.ContainsFunc(open, (*delivery).hasResult) })
@@ -42,6 +48,7 @@ func (e *event) attemptTogether(ctx workflow.Context) {
 		for _, d := range open {
 			if d.hasResult() {
 				d.takeFirst(ctx)
+				e.goOn(ctx, d)
 			} else {
 				rest = append(rest, d)
 			}
@@ -49,6 +56,13 @@ func (e *event) attemptTogether(ctx workflow.Context) {
 		open = rest
 	}
 	e.show(ctx, first...)
+}
+
+// goOn runs the coroutine of a delivery that is not settled, while the first attempts of others are under way.
+func (e *event) goOn(ctx workflow.Context, d *delivery) {
+	if !d.hasEnded() && changed(ctx, changeEachGoesOn) {
+		e.begin(ctx, d)
+	}
 }
 
 // beginFirst begins the first attempts and returns whose they are.

@@ -65,12 +65,14 @@ func following(ctx workflow.Context, queue, summary string) workflow.Context {
 	})
 }
 
-// housekeeping is for short database work on behalf of a workflow.
-func housekeeping(ctx workflow.Context, summary string) workflow.Context {
+// housekeeping is for short database work on behalf of a workflow. It is fair among tenants, because whoever cancels a large event has
+// thousands of statuses set at once.
+func housekeeping(ctx workflow.Context, tenant, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:           IsolatedQueue,
 		StartToCloseTimeout: time.Minute,
 		RetryPolicy:         infrastructureRetries(),
+		Priority:            temporal.Priority{FairnessKey: tenant},
 		Summary:             summary,
 	})
 }

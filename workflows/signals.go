@@ -128,7 +128,7 @@ func (e *event) setEnabled(ctx workflow.Context, name, reason string, meant []*d
 		in := activities.SetEnabledInput{
 			Tenant: e.in.Tenant, EndpointID: id, Enabled: name == SignalEnableEndpoint, Reason: cleanReason(reason),
 		}
-		ctx := housekeeping(ctx, name+" "+d.name())
+		ctx := housekeeping(ctx, e.in.Tenant, name+" "+d.name())
 		if err := workflow.ExecuteActivity(ctx, activities.NameSetEnabled, in).Get(ctx, nil); err != nil {
 			if failed == nil {
 				failed = err

@@ -21,6 +21,8 @@ const (
 	changeFirstTogether    = "first-together"
 	changeSignalsFirst     = "signals-first"
 	changeCanceledTogether = "canceled-together"
+	changeEachGoesOn       = "each-goes-on"
+	changeCanceledShown    = "canceled-shown"
 )
 
 // Change is a change of what a workflow does.
@@ -45,8 +47,10 @@ func Changes() []Change {
 		{changeEachEndpoint, "a disable_endpoint or enable_endpoint of every endpoint ended at the first that failed"},
 		{changeHeldToQueue, "each held delivery kept its workflow open, for days or for good; it belongs to its endpoint's queue now"},
 		{changeFirstTogether, "the coroutines of the deliveries of a wide event took most of the processor during their first attempts"},
-		{changeSignalsFirst, "a signal that had waited for the first task of a wide event came after its first attempts, and others before the end of one that took long"},
+		{changeSignalsFirst, "a retry_now or cancel_delivery that had waited for the first task of a wide event came after its first attempts, and others before the end of one that took long"},
 		{changeCanceledTogether, "a canceled workflow canceled its deliveries one after the other, which took 20 seconds for 200"},
+		{changeEachGoesOn, "what the first attempt of a wide event's delivery did not settle waited for the slowest of them, as did commands and free slots"},
+		{changeCanceledShown, "a canceled workflow was still shown, and found by WaybillStatus, as it stood before"},
 	}
 }
 

@@ -60,6 +60,10 @@ func changedStories() []*story {
 		{name: "canceled-together", deliveries: 2, attempt: failing(1, hour), then: steps(waitFor(webhook.StatusRetrying), func(ctx context.Context, r *running) error {
 			return r.client.CancelWorkflow(ctx, r.id, "")
 		})},
+		{name: "each-goes-on", deliveries: workflows.WideDeliveries + 1, attempt: unsettled()},
+		{name: "canceled-shown", deliveries: 2, attempt: failing(1, hour), then: steps(waitFor(webhook.StatusRetrying), func(ctx context.Context, r *running) error {
+			return r.client.CancelWorkflow(ctx, r.id, "")
+		})},
 		{name: "disabled-each", deliveries: 2, attempt: failing(1, hour), setEnabled: firstIsGone(), then: steps(waitFor(webhook.StatusRetrying),
 			func(ctx context.Context, r *running) error {
 				return r.signalTo(ctx, workflows.SignalDisableEndpoint, workflows.AllEndpoints)
@@ -137,6 +141,20 @@ func oneFails(n int, wait time.Duration) script {
 			return result(in, 503, webhook.StatusRetrying, wait), nil
 		}
 		return result(in, 200, webhook.StatusDelivered, 0), nil
+	}
+}
+
+// unsettled fails the first delivery once, has no slot in the fast lane for the second, and none for a second for the third.
+func unsettled() script {
+	failing := oneFails(1, time.Second)
+	return func(in activities.AttemptInput) (activities.AttemptResult, error) {
+		switch fast := in.Lane == activities.LaneFast; {
+		case fast && in.EndpointID == webhook.NewID[webhook.EndpointID](fixed(2)):
+			return activities.AttemptResult{Spilled: true}, nil
+		case fast && in.EndpointID == webhook.NewID[webhook.EndpointID](fixed(3)):
+			return activities.AttemptResult{Spilled: true, Delay: time.Second}, nil
+		}
+		return failing(in)
 	}
 }
 
