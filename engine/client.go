@@ -25,6 +25,7 @@ type Client struct {
 	temporal client.Client
 	opts     Options
 	log      *slog.Logger
+	wide     wideWorkers
 }
 
 // Options are the settings of a Client.
@@ -78,7 +79,7 @@ func (c *Client) start(ctx context.Context, in *workflows.EventDeliveryInput, re
 	}
 	if in.IsWide() {
 		// Its parts inherit both. Not eager: that would be a worker's place for each, however many the tenant has.
-		o.TaskQueue, o.EnableEagerStart, o.Priority = c.opts.WideQueue, false, temporal.Priority{FairnessKey: in.Tenant}
+		o.TaskQueue, o.EnableEagerStart, o.Priority = c.wideQueue(ctx), false, temporal.Priority{FairnessKey: in.Tenant}
 	}
 	_, err := c.temporal.ExecuteWorkflow(carrying(ctx), o, workflows.EventDeliveryType, in)
 	if refused(err) {

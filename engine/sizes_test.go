@@ -3,14 +3,11 @@ package engine_test
 import (
 	"encoding/binary"
 	"log/slog"
-	"os"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/worker"
 
 	"waybill/engine"
 	"waybill/store"
@@ -22,11 +19,7 @@ import (
 // a tenant's endpoints may have, each as long as a policy can be.
 func TestStart_LargestEvent(t *testing.T) {
 	t.Parallel()
-	address, namespace := os.Getenv("WAYBILL_TEST_TEMPORAL_ADDRESS"), os.Getenv("WAYBILL_TEST_TEMPORAL_NAMESPACE")
-	require.NotEmpty(t, address, "WAYBILL_TEST_TEMPORAL_ADDRESS is not set: run the tests with make test")
-	c, err := client.Dial(client.Options{HostPort: address, Namespace: namespace})
-	require.NoError(t, err)
-	t.Cleanup(c.Close)
+	c, namespace := dial(t)
 	const recipients, distinct = 10_000, 1000
 	e := largestEvent(recipients, distinct)
 	in := engine.NewEventDeliveryInput(e, &webhook.Dialect{Name: "standard", Retry: webhook.RetryPolicy{Policy: "exponential-5"}})
@@ -38,14 +31,8 @@ func TestStart_LargestEvent(t *testing.T) {
 
 	// A task queue of the test's own: the shared one has other tests' workers.
 	queue := "largest-" + e.EventID
-	// On a busy machine the race detector may need more than the SDK's second to decode so large an input. The SDK then abandons the
-	// workflow's goroutine and reads what that still writes.
-	w := worker.New(c, queue, worker.Options{LocalActivityWorkerOnly: true, DeadlockDetectionTimeout: time.Hour})
-	workflows.Register(w)
-	require.NoError(t, w.Start())
-	t.Cleanup(w.Stop)
-
 	engineClient := engine.NewClient(c, engine.Options{Namespace: namespace, TaskQueue: "nobody-" + queue, WideQueue: queue, Logger: slog.New(slog.DiscardHandler)})
+	work(t, c, engineClient, queue)
 	require.NoError(t, engineClient.Start(t.Context(), in))
 	var result workflows.EventDeliveryResult
 	require.NoError(t, c.GetWorkflow(t.Context(), workflows.EventDeliveryID(e.TenantID, e.EventID), "").Get(t.Context(), &result))

@@ -78,7 +78,7 @@ func NewSDKMetrics(r prometheus.Registerer) *SDKMetrics {
 	m.counter(r, "sticky_cache_hit", "Workflow tasks whose workflow was in the cache.", alone(""))
 	m.counter(r, "sticky_cache_miss", "Workflow tasks whose workflow was not in the cache, and was replayed.", alone(""))
 	m.timer(r, "request_latency", "Time of a call to Temporal, by operation.", calls, tagOperation)
-	m.timer(r, "workflow_task_schedule_to_start_latency", "Time that a workflow task waited for a worker.", alone(""))
+	m.timer(r, "workflow_task_schedule_to_start_latency", "Time that a workflow task waited for a worker, by task queue.", alone(workflows.TaskQueue, workflows.WideQueue, other), tagQueue)
 	m.timer(r, "workflow_task_execution_latency", "Time of a workflow task, with its attempts in the fast lane.", alone(""))
 	m.timer(r, "activity_schedule_to_start_latency", "Time that an activity waited for a worker, by task queue.", alone(workflows.IsolatedQueue, other), tagQueue)
 	m.gauge(r, "worker_task_slots_available", "Free slots of this process, by task queue and type of worker.", [][2]string{

@@ -31,6 +31,7 @@ func TestSDKMetrics(t *testing.T) {
 	}
 	worked := h.WithTags(map[string]string{"task_queue": workflows.TaskQueue}).WithTags(map[string]string{"worker_type": "LocalActivityWorker"})
 	worked.Gauge("temporal_worker_task_slots_available").Update(7)
+	h.WithTags(map[string]string{"task_queue": workflows.WideQueue}).Timer("temporal_workflow_task_schedule_to_start_latency").Record(time.Second)
 	own := h.WithTags(map[string]string{"task_queue": workflows.ProcessQueue("some-uuid"), "activity_type": "Follow"})
 	own.Timer("temporal_activity_schedule_to_start_latency").Record(time.Second)
 	own.WithTags(map[string]string{"worker_type": "ActivityWorker"}).Gauge("temporal_worker_task_slots_available").Update(3)

@@ -43,7 +43,7 @@ func newDoctor(i invocation) *cobra.Command {
 		Use:   "doctor",
 		Short: "Check all that Waybill needs, and say what to do",
 		Long: "Checks the configuration, the database (reachable, version, migrations, rights of the role, encryption keys, clock), Temporal (reachable, " +
-			"namespace and its retention, search attributes), what may be called, and the mail server. Each line is ok, warn or FAIL with what to do. " +
+			"namespace and its retention, search attributes, task queues that nobody works on), what may be called, and the mail server. Each line is ok, warn or FAIL with what to do. " +
 			"It changes nothing, takes a few seconds, and exits with 1 when something fails.\n\n" +
 			"With --receiver it calls that URL as a delivery would, by GET, with the rules that deliveries have. " + settingsText,
 		Example: "  waybill doctor\n  waybill doctor --receiver https://example.com/hooks\n  waybill doctor -o json",

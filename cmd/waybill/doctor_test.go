@@ -57,6 +57,24 @@ func TestDoctor(t *testing.T) {
 	require.Equal(t, "Run: waybill migrate", found["migrations"].Do)
 }
 
+// A task queue without a worker is told: before the first start of Waybill, and when the workers do not know it.
+func TestDoctor_Workers(t *testing.T) {
+	t.Parallel()
+	_, found := diagnosed(t, []string{
+		"WAYBILL_DATABASE_URL=" + postgrestest.URL(t), "WAYBILL_ENCRYPTION_KEYS=" + testKey,
+		"WAYBILL_TEMPORAL_ADDRESS=" + os.Getenv("WAYBILL_TEST_TEMPORAL_ADDRESS"), "WAYBILL_TEMPORAL_NAMESPACE=" + os.Getenv("WAYBILL_TEST_TEMPORAL_NAMESPACE"),
+	})
+	require.NotEmpty(t, found["workers"].Says, "other tests have workers, or have none")
+	require.NotContains(t, found["workers"].Says, "not checked")
+
+	require.Equal(t, fine, findWorkers(nil, 4).Verdict)
+	require.Equal(t, doubts, findWorkers([]string{"a", "b"}, 2).Verdict, "it is not started yet")
+	some := findWorkers([]string{"waybill-wide"}, 4)
+	require.Equal(t, fails, some.Verdict)
+	require.Contains(t, some.Says, "waybill-wide")
+	require.Contains(t, some.Do, "of this version")
+}
+
 // What is down is told within the time, and no secret with it.
 func TestDoctor_Down(t *testing.T) {
 	t.Parallel()

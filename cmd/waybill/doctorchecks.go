@@ -133,10 +133,28 @@ func checkTemporal(ctx context.Context, s *settings) []finding {
 		namespace.Verdict, namespace.Do = doubts, "Closed workflows are gone from the Web UI within a day. Raise the retention of the namespace; Waybill's own log is not touched by it."
 	}
 	attributes := finding{"search attributes", fine, "all are there", ""}
-	if err := engine.NewClient(c, engine.Options{Namespace: s.TemporalNamespace, Logger: quiet()}).CheckNamespace(ctx); err != nil {
+	e := engine.NewClient(c, engine.Options{Namespace: s.TemporalNamespace, Logger: quiet()})
+	if err := e.CheckNamespace(ctx); err != nil {
 		attributes.Verdict, attributes.Says, attributes.Do = fails, err.Error(), "Without them no workflow starts."
 	}
-	return append(out, namespace, attributes)
+	unattended, of, err := e.Unattended(ctx)
+	if err != nil {
+		return append(out, namespace, attributes, finding{"workers", doubts, "not checked: " + inTime(ctx, err), "The API key of Temporal Cloud may not have the right to look at task queues."})
+	}
+	return append(out, namespace, attributes, findWorkers(unattended, of))
+}
+
+// findWorkers tells of the task queues, of so many, that nobody works on. Before the first start that is all of them.
+func findWorkers(unattended []string, of int) finding {
+	const check = "workers"
+	names := strings.Join(unattended, ", ")
+	switch {
+	case len(unattended) == of:
+		return finding{check, doubts, "none has asked for tasks within 75 s", "Start waybill serve or waybill worker; until then events are accepted and wait."}
+	case len(unattended) > 0:
+		return finding{check, fails, "none has asked for tasks of " + names + " within 75 s", "What is on these task queues waits. Start a waybill serve or waybill worker of this version."}
+	}
+	return finding{check, fine, fmt.Sprintf("all %d task queues have some", of), ""}
 }
 
 // askFrontends returns which of several frontends do not answer, as a client passes over them and does not tell, and the cluster of each that

@@ -1,0 +1,89 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+
+	"waybill/workflows"
+)
+
+const (
+	// pollAge is how old the last poll of a worker that is there may be: Temporal answers one after a minute at the latest.
+	pollAge = 75 * time.Second
+	// widePolled is how long it is believed that a worker takes wide events, and wideUnpolled that none does.
+	widePolled, wideUnpolled = 10 * time.Second, time.Second
+	// describeTimeout keeps the start of an event from waiting for an answer that it can do without.
+	describeTimeout = 2 * time.Second
+)
+
+// wideWorkers remembers whether a worker takes wide events.
+type wideWorkers struct {
+	mu    sync.Mutex
+	until time.Time
+	there bool
+}
+
+// wideQueue returns the task queue for a wide event. Workers of a version from before that queue do not poll it: then such an event is
+// started like any other.
+func (c *Client) wideQueue(ctx context.Context) string {
+	w := &c.wide
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if now := time.Now(); now.After(w.until) {
+		ctx, cancel := context.WithTimeout(ctx, describeTimeout)
+		defer cancel()
+		polled, err := c.isPolled(ctx, c.opts.WideQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+		if err != nil {
+			c.log.Debug("the workers of wide events cannot be looked for", "error", err)
+		}
+		w.there, w.until = polled || err != nil, time.Now().Add(wideUnpolled)
+		if polled {
+			w.until = now.Add(widePolled)
+		}
+	}
+	if w.there {
+		return c.opts.WideQueue
+	}
+	return c.opts.TaskQueue
+}
+
+// Unattended returns the task queues that no worker has polled for 75 seconds, and how many there are that have to be. The queue of mails
+// is not among them.
+func (c *Client) Unattended(ctx context.Context) (unattended []string, of int, err error) {
+	queues := []struct {
+		name string
+		kind enumspb.TaskQueueType
+	}{
+		{c.opts.TaskQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW},
+		{c.opts.WideQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW},
+		{workflows.EndpointsQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW},
+		{workflows.IsolatedQueue, enumspb.TASK_QUEUE_TYPE_ACTIVITY},
+	}
+	for _, q := range queues {
+		polled, err := c.isPolled(ctx, q.name, q.kind)
+		if err != nil {
+			return nil, 0, translate("describe the task queue "+q.name, err)
+		}
+		if !polled {
+			unattended = append(unattended, q.name)
+		}
+	}
+	return unattended, len(queues), nil
+}
+
+func (c *Client) isPolled(ctx context.Context, queue string, kind enumspb.TaskQueueType) (bool, error) {
+	described, err := c.temporal.DescribeTaskQueue(ctx, queue, kind)
+	if err != nil {
+		return false, err
+	}
+	oldest := time.Now().Add(-pollAge)
+	for _, p := range described.GetPollers() {
+		if p.GetLastAccessTime().AsTime().After(oldest) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
