@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"slices"
+
 	"waybill/scripts/receiver"
 )
 
@@ -50,6 +53,20 @@ var (
 
 // usual are the endpoints of most scenarios.
 var usual = []behavior{healthy, flaky, dead}
+
+// widePerSecond keeps events to so many endpoints from filling the machine.
+const widePerSecond = 5
+
+// many are the usual endpoints, and healthy ones up to n.
+func many(n int) []behavior {
+	all := slices.Clone(usual)
+	for len(all) < n {
+		one := healthy
+		one.name = fmt.Sprintf("healthy-%d", len(all))
+		all = append(all, one)
+	}
+	return all
+}
 
 // hostile are misbehaving receivers.
 var hostile = []behavior{
