@@ -11,6 +11,9 @@ import (
 // DefaultPatience is how long a workflow task waits for an attempt of the fast lane.
 const DefaultPatience = time.Second
 
+// toTell is how long before the end of its time a caller of the fast lane must be told where the result will be.
+const toTell = time.Second
+
 // begin begins an attempt, or joins the one in flight. A canceled context stops neither the request nor its record.
 // Otherwise the receiver would have seen an attempt that was never recorded.
 func (a *Activities) begin(ctx context.Context, in *AttemptInput) *inFlightAttempt {
@@ -33,16 +36,13 @@ func (a *Activities) begin(ctx context.Context, in *AttemptInput) *inFlightAttem
 
 // await waits for an attempt that was joined. In the fast lane it waits for Patience at most, and then returns the task queue that will
 // have the result. An attempt that waits for its turn keeps the caller, because that bounds how many wait: patience begins with its turn
-// and ends with its answer.
+// and ends with its answer, or with the caller's time.
 func (a *Activities) await(ctx context.Context, in *AttemptInput, at *inFlightAttempt) (*AttemptResult, error) {
 	defer a.inFlight.leave(at)
-	if at.turn != nil {
-		select {
-		case <-at.turn.begun:
-		case <-at.done:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
+	inTime, cancel := a.inTime(ctx, in)
+	defer cancel()
+	if err := at.turn.await(ctx, inTime, at); err != nil {
+		return nil, err
 	}
 	if in.Lane != LaneFast || a.queue == "" {
 		<-at.done
@@ -54,18 +54,32 @@ func (a *Activities) await(ctx context.Context, in *AttemptInput, at *inFlightAt
 	case <-at.done:
 		return at.out, at.err
 	case <-patience.C:
-		if a.inFlight.follow(at) {
+		if !at.turn.isAnswered() && a.inFlight.follow(at) {
 			return &AttemptResult{FollowOn: a.queue}, nil
 		}
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	case <-inTime.Done():
 	}
 	select {
 	case <-at.done:
-		return at.out, at.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	case <-inTime.Done():
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case a.inFlight.follow(at):
+			return &AttemptResult{FollowOn: a.queue}, nil
+		}
+		<-at.done
 	}
+	return at.out, at.err
+}
+
+// inTime returns a context that ends just before the caller's time does. A caller that still waits at the end of its time is not told where
+// the result will be, so another process would make the attempt while it is under way here.
+func (a *Activities) inTime(ctx context.Context, in *AttemptInput) (context.Context, context.CancelFunc) {
+	if deadline, ok := ctx.Deadline(); ok && in.Lane == LaneFast && a.queue != "" {
+		return context.WithDeadline(ctx, deadline.Add(-toTell))
+	}
+	return ctx, func() {}
 }
 
 // Follow waits for an attempt in flight in this process and returns its result. CodeNotFound: this process does not know

@@ -68,9 +68,9 @@ func (at *inFlightAttempt) ended() bool {
 	}
 }
 
-// join returns the attempt that is under way under the key, and begins it, with its turn, when there is none. Whoever has joined leaves. The result of one that
-// has ended is kept for Follow alone: whoever asks for the attempt anew gets what the database says now, such as that the endpoint is
-// enabled.
+// join returns the attempt that is under way under the key, and begins it, with its turn, when there is none. Whoever has joined leaves.
+// The result of one that has ended is kept for Follow alone: whoever asks for the attempt anew gets what the database says now, such as
+// that the endpoint is enabled.
 func (f *inFlight) join(key attemptKey, t *turn, attempt func() (*AttemptResult, error)) *inFlightAttempt {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -125,11 +125,11 @@ func (f *inFlight) drop(key attemptKey, at *inFlightAttempt) {
 	}
 }
 
-// follow reports whether the attempt is in flight and was not answered in its turn. If so, its result will be kept.
+// follow reports whether the attempt is in flight. If so, its result will be kept.
 func (f *inFlight) follow(at *inFlightAttempt) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if at.ended() || at.turn != nil && at.turn.answered.Load() {
+	if at.ended() {
 		return false
 	}
 	at.followed = true

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"context"
 	"sync/atomic"
 
 	"waybill/webhook"
@@ -50,6 +51,28 @@ func (t *turn) giveUp() {
 }
 
 func (t *turn) isGivenUp() bool { return t != nil && t.state.Load() == turnGivenUp }
+
+func (t *turn) isAnswered() bool { return t != nil && t.answered.Load() }
+
+// await waits until the turn of an attempt has come, or the attempt has ended. An error: the caller has ended, or has too little time left
+// to wait for the request as well.
+func (t *turn) await(ctx, inTime context.Context, at *inFlightAttempt) error {
+	if t == nil {
+		return nil
+	}
+	select {
+	case <-t.begun:
+	case <-at.done:
+	case <-inTime.Done():
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case t.state.Load() != turnBegun:
+			return webhook.Errorf(webhook.CodeUnavailable, "the attempt's turn has not come in time")
+		}
+	}
+	return nil
+}
 
 // begin waits for the turn of an attempt to begin. Any error: it was given up.
 func (s *slot) begin(t *turn, at place) error {

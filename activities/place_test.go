@@ -304,3 +304,69 @@ func TestActivities_Attempt_wideWithoutACaller(t *testing.T) {
 		})
 	}
 }
+
+// A caller whose time ends says where the result will be, and nothing begins of which it could not: another process would make the attempt
+// as well.
+func TestActivities_Attempt_wideUntilTheCallersTimeEnds(t *testing.T) {
+	t.Parallel()
+	const left = time.Minute
+	b := setupPatient(t)
+	for name, test := range map[string]struct {
+		// turn is when the attempt's turn comes, and post and record are how long its request and its record take.
+		turn, post, record time.Duration
+		status             webhook.Status
+		followOn           string
+		posts              int
+	}{
+		"its turn comes":                   {left - 10*time.Second, 0, 0, webhook.StatusDelivered, "", 1},
+		"its turn comes just in time":      {left - 1500*time.Millisecond, left, 0, "", "own-queue", 1},
+		"its turn comes at the end":        {left - 500*time.Millisecond, 0, 0, "", "", 0},
+		"its turn comes too late":          {2 * left, 0, 0, "", "", 0},
+		"its record is written":            {0, 0, left - 10*time.Second, webhook.StatusDelivered, "", 1},
+		"its record is written at the end": {0, 0, left - 500*time.Millisecond, "", "own-queue", 1},
+		"its record is written too late":   {0, 0, 2 * left, "", "own-queue", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				defer b.options.Transport.CloseIdle()
+				var reads, posts atomic.Int64
+				b.options.Failpoint = func(name string) {
+					switch name {
+					case "before-post":
+						posts.Add(1)
+						time.Sleep(test.post)
+					case "after-response":
+						b.options.Transport.CloseIdle()
+						time.Sleep(test.record)
+					}
+				}
+				acts := activities.New(b.options)
+				b.store.whileReading = func() {
+					if reads.Add(1) <= activities.WideBegins {
+						time.Sleep(test.turn)
+						panic("one that keeps the attempt from its turn is not made")
+					}
+				}
+				var all sync.WaitGroup
+				for n := range activities.WideBegins {
+					all.Go(func() { _, _ = acts.Attempt(t.Context(), wideInput(n+1)) })
+				}
+				synctest.Wait()
+				ctx, cancel := context.WithTimeout(t.Context(), left)
+				defer cancel()
+				out, err := acts.Attempt(ctx, wideInput(100))
+				require.NoError(t, ctx.Err(), "it is answered in time")
+				if test.posts == 0 {
+					require.Error(t, err)
+				} else {
+					require.NoError(t, err)
+					require.Equal(t, test.status, out.Status)
+					require.Equal(t, test.followOn, out.FollowOn)
+				}
+				all.Wait()
+				require.NoError(t, activities.Drain(t.Context(), acts))
+				require.EqualValues(t, test.posts, posts.Load())
+			})
+		})
+	}
+}
