@@ -34,6 +34,8 @@ type Options struct {
 	// TaskQueue is where workflows of events are started, and WideQueue where those of wide events are; "": workflows.TaskQueue and
 	// workflows.WideQueue.
 	TaskQueue, WideQueue string
+	// WorksWide: this process works on WideQueue, so that nobody need look whether any does. Just after its start none may have yet.
+	WorksWide bool
 	// Endpoints is where DisableEndpoint, DisableFailing, EnableEndpoint and DeleteEndpoint write.
 	Endpoints Endpoints
 	// Failpoint is called at "after-disable", when the database has the change and the workflows have not, for tests that

@@ -21,14 +21,17 @@ const (
 
 // wideWorkers remembers whether a worker takes wide events.
 type wideWorkers struct {
-	mu    sync.Mutex
-	until time.Time
-	there bool
+	mu     sync.Mutex
+	until  time.Time
+	absent bool
 }
 
 // wideQueue returns the task queue for a wide event. Workers of a version from before that queue do not poll it: then such an event is
-// started like any other.
+// started like any other. When Temporal does not say, it is as it was.
 func (c *Client) wideQueue(ctx context.Context) string {
+	if c.opts.WorksWide {
+		return c.opts.WideQueue
+	}
 	w := &c.wide
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -36,18 +39,19 @@ func (c *Client) wideQueue(ctx context.Context) string {
 		ctx, cancel := context.WithTimeout(ctx, describeTimeout)
 		defer cancel()
 		polled, err := c.isPolled(ctx, c.opts.WideQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
-		if err != nil {
+		switch w.until = time.Now().Add(wideUnpolled); {
+		case err != nil:
 			c.log.Debug("the workers of wide events cannot be looked for", "error", err)
-		}
-		w.there, w.until = polled || err != nil, time.Now().Add(wideUnpolled)
-		if polled {
-			w.until = now.Add(widePolled)
+		case polled:
+			w.absent, w.until = false, now.Add(widePolled)
+		default:
+			w.absent = true
 		}
 	}
-	if w.there {
-		return c.opts.WideQueue
+	if w.absent {
+		return c.opts.TaskQueue
 	}
-	return c.opts.TaskQueue
+	return c.opts.WideQueue
 }
 
 // Unattended returns the task queues that no worker has polled for 75 seconds, and how many there are that have to be. The queue of mails

@@ -5,12 +5,20 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/taskqueue/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/mocks"
 	"go.temporal.io/sdk/worker"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"waybill/engine"
 	"waybill/webhook"
@@ -62,6 +70,59 @@ func TestStart_WideEventsNeedAWorker(t *testing.T) {
 	work(t, c, e, wide)
 	require.NotContains(t, unattended(t, e), usual)
 	require.Eventually(t, func() bool { return deliver(t, c, e) == wide }, time.Minute, 100*time.Millisecond)
+}
+
+// started is a Temporal that remembers on which task queue a workflow was started last.
+func started(t *testing.T, queue *string) *mocks.Client {
+	t.Helper()
+	server := mocks.NewClient(t)
+	server.On("ExecuteWorkflow", mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(nil, nil).Run(func(args mock.Arguments) {
+		*queue = args.Get(1).(client.StartWorkflowOptions).TaskQueue
+	})
+	return server
+}
+
+// While Temporal does not say whether a worker takes wide events, it is as it was: they would wait for one that is not there.
+func TestStart_WideWorkersUnknown(t *testing.T) {
+	t.Parallel()
+	unknown := serviceerror.NewPermissionDenied("the key has no right to it", "")
+	polled := &workflowservice.DescribeTaskQueueResponse{Pollers: []*taskqueue.PollerInfo{{}}}
+	none := &workflowservice.DescribeTaskQueueResponse{}
+	for name, test := range map[string]struct {
+		before *workflowservice.DescribeTaskQueueResponse
+		want   string
+	}{
+		"nothing was known": {nil, workflows.WideQueue}, "there was one": {polled, workflows.WideQueue}, "there was none": {none, workflows.TaskQueue},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var queue string
+				server := started(t, &queue)
+				c := engine.NewClient(server, engine.Options{})
+				wide := &workflows.EventDeliveryInput{Tenant: "acme", EventID: "order-1", Deliveries: make([]workflows.DeliveryState, workflows.WideDeliveries+1)}
+				if test.before != nil {
+					polled.Pollers[0].LastAccessTime = timestamppb.Now()
+					server.On("DescribeTaskQueue", mock.Anything, workflows.WideQueue, enums.TASK_QUEUE_TYPE_WORKFLOW).Return(test.before, nil).Once()
+					require.NoError(t, c.Start(t.Context(), wide))
+					require.Equal(t, test.want, queue)
+					time.Sleep(time.Minute)
+				}
+				server.On("DescribeTaskQueue", mock.Anything, workflows.WideQueue, enums.TASK_QUEUE_TYPE_WORKFLOW).Return(nil, unknown).Once()
+				require.NoError(t, c.Start(t.Context(), wide))
+				require.Equal(t, test.want, queue)
+			})
+		})
+	}
+}
+
+// A process that takes wide events itself does not look for another: just after a start none has polled yet.
+func TestStart_WideWorkerItself(t *testing.T) {
+	t.Parallel()
+	var queue string
+	c := engine.NewClient(started(t, &queue), engine.Options{WorksWide: true})
+	wide := &workflows.EventDeliveryInput{Tenant: "acme", EventID: "order-1", Deliveries: make([]workflows.DeliveryState, workflows.WideDeliveries+1)}
+	require.NoError(t, c.Start(t.Context(), wide))
+	require.Equal(t, workflows.WideQueue, queue)
 }
 
 // deliver starts a wide event and returns the task queue on which it was delivered.

@@ -79,7 +79,7 @@ func serve(ctx context.Context, s *settings, log *slog.Logger, what parts) (err 
 		return p.closeStore()
 	}
 	p.engine = engine.NewClient(temporal, engine.Options{
-		Namespace: s.TemporalNamespace, Endpoints: p.store, Failpoint: p.failpoint, Logger: log,
+		Namespace: s.TemporalNamespace, WorksWide: what.isolated, Endpoints: p.store, Failpoint: p.failpoint, Logger: log,
 	})
 	var background sync.WaitGroup
 	// The signal does not stop the work at once, because the last requests must be answered first.
