@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -72,9 +73,18 @@ func housekeeping(ctx workflow.Context, tenant, summary string) workflow.Context
 		TaskQueue:           IsolatedQueue,
 		StartToCloseTimeout: time.Minute,
 		RetryPolicy:         infrastructureRetries(),
-		Priority:            temporal.Priority{FairnessKey: tenant},
+		Priority:            temporal.Priority{FairnessKey: fairnessOf(tenant)},
 		Summary:             summary,
 	})
+}
+
+// maxFairnessKey is the longest that a Temporal server takes.
+const maxFairnessKey = 64
+
+// fairnessOf returns the fairness key of a tenant. No tenant's id is too long for it, but that of a forged input may be, and the server
+// would refuse the workflow's tasks without end.
+func fairnessOf(tenant string) string {
+	return strings.ToValidUTF8(tenant[:min(len(tenant), maxFairnessKey)], "")
 }
 
 func infrastructureRetries() *temporal.RetryPolicy {
