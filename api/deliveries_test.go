@@ -184,6 +184,27 @@ func TestDeliveries_RetryFollowsTheOwner(t *testing.T) {
 	require.Contains(t, b.engine.told[len(b.engine.told)-1], "retry acme e1")
 }
 
+// The attempt that is under way when somebody asks for one may deliver. The receiver does not get it again.
+func TestDeliveries_RetryDeliveredMeanwhile(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme", "standard")
+	b.endpoint("acme")
+	text := b.publish("acme", `{"type":"a.b","data":1,"id":"e1"}`)
+	id := parseID[webhook.DeliveryID](t, text)
+	path := "/v1/tenants/acme/deliveries/" + text
+	for _, code := range []webhook.Code{webhook.CodeConflict, webhook.CodeNotFound} {
+		b.store.settle(id, webhook.StatusRetrying)
+		b.store.queue(id, false)
+		b.engine.retry = func() error {
+			b.store.settle(id, webhook.StatusDelivered)
+			return webhook.Errorf(code, "not here any more")
+		}
+		require.Contains(t, b.admin("POST", path+"/retry", "").problem(409, webhook.CodeConflict).Detail, "delivered already")
+		require.Equal(t, "delivered", into[object](b.admin("GET", path, "").want(200))["status"])
+	}
+}
+
 func TestDeliveries_Cancel(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -50,6 +50,10 @@ func (s *Server) retry(r *http.Request, c *call, d *webhook.Delivery, reason str
 	if err != nil {
 		return nil, err
 	}
+	if now.Status == webhook.StatusDelivered && !d.Status.Settled() {
+		// The attempt that was under way when the person asked has delivered it. Nobody wants it sent again.
+		return nil, webhook.Errorf(webhook.CodeConflict, "%s", now.Status.SettledText()).WithCause(told)
+	}
 	if !ownedByWorkflow(now) {
 		again, err := s.reopen(r, c, now)
 		if !errors.Is(err, store.ErrOwnedByWorkflow) {
