@@ -23,8 +23,11 @@ func runParts(ctx workflow.Context, in *EventDeliveryInput) (*EventDeliveryResul
 	if err := redirectUpdates(ctx, p.partOf); err != nil {
 		return nil, err
 	}
-	if err := p.startAll(ctx); err != nil {
+	if err := p.startAll(ctx); err != nil && !changed(ctx, changeCanceledBeforeParts) {
 		return nil, err
+	}
+	if ctx.Err() != nil && changed(ctx, changeCanceledBeforeParts) {
+		return nil, p.cancelUnstarted(ctx)
 	}
 	p.passOnSignals(ctx)
 	sum := &EventDeliveryResult{}
@@ -77,6 +80,27 @@ func (p *parts) awaitStarted(ctx workflow.Context) error {
 		}
 	}
 	return nil
+}
+
+// cancelUnstarted cancels the deliveries of the parts that have not started, because somebody canceled the workflow before. Those that
+// have started are canceled with it, and awaited. The deliveries of one part are canceled at a time, as a part itself would do.
+func (p *parts) cancelUnstarted(ctx workflow.Context) error {
+	reason := ctx.Err()
+	for i := range p.ids {
+		if i < len(p.children) && p.children[i].GetChildWorkflowExecution().Get(ctx, nil) == nil {
+			continue
+		}
+		from := i * MaxDeliveries
+		unstarted := newEvent(ctx, p.in.part(p.in.Deliveries[from:min(from+MaxDeliveries, len(p.in.Deliveries))]))
+		if err := unstarted.cancelRest(ctx); err != nil && !temporal.IsCanceledError(err) {
+			return err
+		}
+	}
+	// A part that is still at it would be late, and the reconciler would find no workflow of its event.
+	for _, part := range p.children {
+		_ = part.Get(ctx, nil)
+	}
+	return reason
 }
 
 // parts is the state of an EventDelivery that is split.

@@ -1,12 +1,14 @@
 package workflows_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -94,4 +96,37 @@ func TestEventDelivery_PartsAreKnownFromTheBeginning(t *testing.T) {
 	part, ok := workflows.InPart(asked.err)
 	require.True(t, ok)
 	require.Equal(t, "default-test-workflow-id/part/9", part)
+}
+
+// Whoever cancels a large event before its parts have started cancels every delivery all the same: the reconciler would otherwise
+// begin the event anew, and send what was canceled.
+func TestEventDelivery_CanceledBeforeItsParts(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, "auction-excellence")
+	s.at(0, s.env.CancelWorkflow)
+	s.env.ExecuteWorkflow(workflows.EventDeliveryType, s.event(workflows.MaxDeliveries+1))
+	var canceled *temporal.CanceledError
+	require.ErrorAs(t, s.env.GetWorkflowError(), &canceled)
+	require.Empty(t, s.made)
+	require.Len(t, s.set, workflows.MaxDeliveries+1)
+}
+
+// Those parts that have started are canceled as parts; the others, in later waves, by the event.
+func TestEventDelivery_CanceledBetweenWaves(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, "auction-excellence")
+	var once atomic.Bool
+	s.env.SetOnChildWorkflowStartedListener(func(*workflow.Info, workflow.Context, converter.EncodedValues) {
+		if once.CompareAndSwap(false, true) {
+			s.env.CancelWorkflow()
+		}
+	})
+	in := s.event(8*workflows.MaxDeliveries + 1)
+	for i := range in.Deliveries[:8*workflows.MaxDeliveries] {
+		in.Deliveries[i].Status = webhook.StatusDelivered // the test environment stops at more than a thousand results at a time
+	}
+	s.env.ExecuteWorkflow(workflows.EventDeliveryType, in)
+	require.ErrorAs(t, s.env.GetWorkflowError(), new(*temporal.CanceledError))
+	require.Empty(t, s.made)
+	require.Len(t, s.set, 1)
 }

@@ -23,6 +23,8 @@ const (
 	changeCanceledTogether = "canceled-together"
 	changeEachGoesOn       = "each-goes-on"
 	changeCanceledShown    = "canceled-shown"
+
+	changeCanceledBeforeParts = "canceled-before-parts"
 )
 
 // Change is a change of what a workflow does.
@@ -51,6 +53,7 @@ func Changes() []Change {
 		{changeCanceledTogether, "a canceled workflow canceled its deliveries one after the other, which took 20 seconds for 200"},
 		{changeEachGoesOn, "what the first attempt of a wide event's delivery did not settle waited for the slowest of them, as did commands and free slots"},
 		{changeCanceledShown, "a canceled workflow was still shown, and found by WaybillStatus, as it stood before"},
+		{changeCanceledBeforeParts, "a large event that was canceled before all of its parts had started left their deliveries pending, and the reconciler sent them"},
 	}
 }
 

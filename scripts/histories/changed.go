@@ -64,6 +64,7 @@ func changedStories() []*story {
 		{name: "canceled-shown", deliveries: 2, attempt: failing(1, hour), then: steps(waitFor(webhook.StatusRetrying), func(ctx context.Context, r *running) error {
 			return r.client.CancelWorkflow(ctx, r.id, "")
 		})},
+		{name: "canceled-before-parts", deliveries: workflows.MaxDeliveries + 1, attempt: failing(0, 0), canceled: true},
 		{name: "disabled-each", deliveries: 2, attempt: failing(1, hour), setEnabled: firstIsGone(), then: steps(waitFor(webhook.StatusRetrying),
 			func(ctx context.Context, r *running) error {
 				return r.signalTo(ctx, workflows.SignalDisableEndpoint, workflows.AllEndpoints)

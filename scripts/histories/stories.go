@@ -28,6 +28,8 @@ type story struct {
 	setEnabled func(in activities.SetEnabledInput) error
 	// waiting is a signal, for the first delivery, that waits for the workflow's first task; "": none.
 	waiting string
+	// canceled says that the workflow is canceled before its first task.
+	canceled bool
 	// then is what happens after the start.
 	then func(ctx context.Context, r *running) error
 	// open records the workflow while it runs; continues means that it does not end with its first run.
@@ -120,7 +122,14 @@ func (s *story) start(ctx context.Context, c client.Client, workflowID string) (
 	if s.waiting != "" {
 		return c.SignalWithStartWorkflow(ctx, workflowID, s.waiting, signalToFirst(false), options, workflows.EventDeliveryType, in)
 	}
-	return c.ExecuteWorkflow(ctx, options, workflows.EventDeliveryType, in)
+	if s.canceled {
+		options.StartDelay = time.Second
+	}
+	run, err := c.ExecuteWorkflow(ctx, options, workflows.EventDeliveryType, in)
+	if err == nil && s.canceled {
+		err = c.CancelWorkflow(ctx, run.GetID(), run.GetRunID())
+	}
+	return run, err
 }
 
 // register puts the script in place of the real activities.
