@@ -100,8 +100,10 @@ func (a *Activities) Follow(ctx context.Context, in AttemptInput) (*AttemptResul
 	}
 }
 
-// Drain waits until the attempts in flight are recorded, or the context is done.
+// Drain waits until the attempts in flight are recorded, or the context is done. What waits for its turn does not begin any more: nobody
+// would be told, and another process makes it.
 func Drain(ctx context.Context, a *Activities) error {
+	a.inFlight.giveUp()
 	done := make(chan struct{})
 	go func() {
 		a.inFlight.wait()

@@ -97,6 +97,15 @@ func (f *inFlight) leave(at *inFlightAttempt) {
 	}
 }
 
+// giveUp gives up the attempts whose turn has not come.
+func (f *inFlight) giveUp() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, at := range f.attempts {
+		at.turn.giveUp()
+	}
+}
+
 // end ends an attempt. Its result is kept for resultKept when a caller was told to fetch it.
 func (f *inFlight) end(key attemptKey, at *inFlightAttempt) {
 	f.mu.Lock()

@@ -370,3 +370,58 @@ func TestActivities_Attempt_wideUntilTheCallersTimeEnds(t *testing.T) {
 		})
 	}
 }
+
+// What waits for its turn when the process stops does not begin any more.
+func TestDrain_wideDoNotBegin(t *testing.T) {
+	t.Parallel()
+	b := setupPatient(t)
+	synctest.Test(t, func(t *testing.T) {
+		defer b.options.Transport.CloseIdle()
+		var posts atomic.Int64
+		b.options.Failpoint = func(name string) {
+			if name == "before-post" {
+				posts.Add(1)
+			}
+		}
+		acts := activities.New(b.options)
+		reads := make(chan struct{})
+		b.store.whileReading = func() { <-reads }
+		for n := range 2 * activities.WideBegins {
+			go func() { _, _ = acts.Attempt(t.Context(), wideInput(n+1)) }()
+		}
+		synctest.Wait()
+		drained := make(chan error)
+		go func() { drained <- activities.Drain(t.Context(), acts) }()
+		synctest.Wait()
+		close(reads)
+		require.NoError(t, <-drained)
+		require.EqualValues(t, activities.WideBegins, posts.Load())
+	})
+}
+
+// Receivers that are gone keep no record of others waiting while their endpoints are being disabled.
+func TestActivities_Attempt_wideDisablingTakesNoPlace(t *testing.T) {
+	t.Parallel()
+	var gone atomic.Int64
+	b := setup(t, func(w http.ResponseWriter, _ *http.Request) {
+		if gone.Add(1) <= activities.WideEnds {
+			w.WriteHeader(http.StatusGone)
+		}
+	})
+	disabling, release := make(chan struct{}), make(chan struct{})
+	b.engine.onDisable = func() error {
+		disabling <- struct{}{}
+		<-release
+		return nil
+	}
+	var all sync.WaitGroup
+	for n := range activities.WideEnds {
+		all.Go(func() { _, _ = b.acts.Attempt(context.Background(), wideInput(n+1)) })
+	}
+	for range activities.WideEnds {
+		<-disabling
+	}
+	requireWideDelivered(t, b, 100)
+	close(release)
+	all.Wait()
+}

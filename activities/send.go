@@ -51,6 +51,7 @@ func (a *Activities) send(ctx context.Context, in *AttemptInput, s *store.Sendin
 	if err != nil {
 		return nil, err
 	}
+	taken.rest() // what is told to Temporal now keeps no record of others waiting
 	a.failpoint("after-record")
 	a.logAttempt(ctx, in, r, after)
 	switch {

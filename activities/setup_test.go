@@ -162,7 +162,9 @@ func (e *fakeEngine) WakeQueue(_ context.Context, tenant string, id webhook.Endp
 
 func (e *fakeEngine) DisableEndpoint(_ context.Context, _ string, _ webhook.EndpointID, change webhook.Change) (*webhook.Endpoint, error) {
 	e.tell("disable: " + change.Reason)
+	e.mu.Lock()
 	e.gone = change.URL
+	e.mu.Unlock()
 	if e.onDisable != nil {
 		return nil, e.onDisable()
 	}

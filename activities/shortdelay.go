@@ -54,9 +54,10 @@ func (a *Activities) retrySoon(ctx context.Context, in *AttemptInput, first *Att
 	return first.then(second)
 }
 
-// isDueSoon reports whether a workflow task waits for the attempt, and may wait for the next.
+// isDueSoon reports whether a workflow task waits for the attempt, and may wait for the next. One of a wide event may not, because it would
+// keep its place from other attempts of wide events.
 func isDueSoon(ctx context.Context, in *AttemptInput, out *AttemptResult) bool {
-	return in.Lane == LaneFast && in.Queue == nil && !in.QueueRetries && !in.Manual &&
+	return in.Lane == LaneFast && !in.Wide && in.Queue == nil && !in.QueueRetries && !in.Manual &&
 		out.Status == webhook.StatusRetrying && !out.Queued && out.Attempt != nil && len(out.Missing) == 0 &&
 		out.Delay > 0 && out.Delay <= shortDelay &&
 		activity.IsActivity(ctx) && activity.GetInfo(ctx).IsLocalActivity

@@ -57,6 +57,10 @@ func TestActivities_Attempt_retriesSoon(t *testing.T) {
 			in: func() activities.AttemptInput { in := soon(quarter); in.Lane = activities.LaneIsolated; return in }(), fails: 1,
 			status: webhook.StatusRetrying, attempts: []int{1}, delay: quarter,
 		},
+		"a wide event's": {
+			in: func() activities.AttemptInput { in := soon(quarter); in.Wide = true; return in }(), fails: 1,
+			status: webhook.StatusRetrying, attempts: []int{1}, delay: quarter,
+		},
 		"after others": {
 			in: func() activities.AttemptInput {
 				in := soon(time.Hour, quarter)

@@ -21,7 +21,8 @@ const (
 
 // wideWorkers remembers whether a worker takes wide events.
 type wideWorkers struct {
-	mu     sync.Mutex
+	mu sync.Mutex
+	// until is when somebody looks again.
 	until  time.Time
 	absent bool
 }
@@ -32,26 +33,51 @@ func (c *Client) wideQueue(ctx context.Context) string {
 	if c.opts.WorksWide {
 		return c.opts.WideQueue
 	}
-	w := &c.wide
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if now := time.Now(); now.After(w.until) {
-		ctx, cancel := context.WithTimeout(ctx, describeTimeout)
-		defer cancel()
-		polled, err := c.isPolled(ctx, c.opts.WideQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
-		switch w.until = time.Now().Add(wideUnpolled); {
-		case err != nil:
-			c.log.Debug("the workers of wide events cannot be looked for", "error", err)
-		case polled:
-			w.absent, w.until = false, now.Add(widePolled)
-		default:
-			w.absent = true
-		}
+	if c.wide.mustLook() {
+		c.lookForWideWorkers(ctx)
 	}
-	if w.absent {
+	if c.wide.areAbsent() {
 		return c.opts.TaskQueue
 	}
 	return c.opts.WideQueue
+}
+
+func (c *Client) lookForWideWorkers(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, describeTimeout)
+	defer cancel()
+	polled, err := c.isPolled(ctx, c.opts.WideQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+	if err != nil {
+		c.log.Debug("the workers of wide events cannot be looked for", "error", err)
+		return
+	}
+	c.wide.know(polled)
+}
+
+// mustLook reports whether the caller must look whether there is a worker. Others go by what is known meanwhile.
+func (w *wideWorkers) mustLook() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	if now.Before(w.until) {
+		return false
+	}
+	w.until = now.Add(describeTimeout + wideUnpolled)
+	return true
+}
+
+func (w *wideWorkers) know(polled bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.absent, w.until = !polled, time.Now().Add(wideUnpolled)
+	if polled {
+		w.until = time.Now().Add(widePolled)
+	}
+}
+
+func (w *wideWorkers) areAbsent() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.absent
 }
 
 // Unattended returns the task queues that no worker has polled for 75 seconds, and how many there are that have to be. The queue of mails

@@ -30,7 +30,8 @@ func (e *event) attemptFirst(ctx workflow.Context) {
 }
 
 // attemptTogether makes the first attempts and takes over each result as it comes. A delivery that it does not settle, or that has no
-// first attempt due, goes on at once, whatever the others do.
+// first attempt due, goes on at once, whatever the others do: with attempts of the fast lane in this task, and with timers and activities
+// when it ends, or is renewed after some seconds.
 func (e *event) attemptTogether(ctx workflow.Context) {
 	first := e.beginFirst(ctx)
 	for _, d := range e.deliveries {
