@@ -3,6 +3,7 @@ package activities
 import (
 	"cmp"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/google/uuid"
@@ -63,6 +64,9 @@ type Options struct {
 	RecordTimeout time.Duration
 	// ShortDelays is how many delays may pass inside workflow tasks at the same time; 0: DefaultShortDelays.
 	ShortDelays int
+	// WideBegins and WideEnds are how many attempts of wide events work at the same time before their requests and after; 0: 2 and 8 for
+	// each processor.
+	WideBegins, WideEnds int
 	// HeartbeatEvery is the time between heartbeats of an isolated attempt, well under the activity's heartbeat timeout; 0:
 	// DefaultHeartbeatEvery.
 	HeartbeatEvery time.Duration
@@ -126,8 +130,8 @@ func New(o Options) *Activities {
 		patience:       o.Patience,
 		inFlight:       newInFlight(),
 		shortDelays:    make(chan struct{}, o.ShortDelays),
-		wideBegins:     make(place, wideBegins),
-		wideEnds:       make(place, wideEnds),
+		wideBegins:     make(place, o.WideBegins),
+		wideEnds:       make(place, o.WideEnds),
 		wakes:          newWakes(o.Engine, o.Now),
 		recordTimeout:  o.RecordTimeout,
 		heartbeatEvery: o.HeartbeatEvery,
@@ -156,6 +160,8 @@ func (o *Options) setDefaults() {
 	o.Patience = cmp.Or(o.Patience, DefaultPatience)
 	o.RecordTimeout = cmp.Or(o.RecordTimeout, DefaultRecordTimeout)
 	o.ShortDelays = cmp.Or(o.ShortDelays, DefaultShortDelays)
+	o.WideBegins = cmp.Or(o.WideBegins, wideBeginsEach*runtime.GOMAXPROCS(0))
+	o.WideEnds = cmp.Or(o.WideEnds, wideEndsEach*runtime.GOMAXPROCS(0))
 	o.HeartbeatEvery = cmp.Or(o.HeartbeatEvery, DefaultHeartbeatEvery)
 	o.DrainTime = cmp.Or(o.DrainTime, DefaultDrainTime)
 	o.DrainPoll = cmp.Or(o.DrainPoll, DefaultDrainPoll)

@@ -9,6 +9,4 @@ const (
 	MaxRecordedHeaders = maxRecordedHeaders
 	MaxRecordedBytes   = maxRecordedBytes
 	LeastCut           = leastCut
-	WideBegins         = wideBegins
-	WideEnds           = wideEnds
 )

@@ -28,7 +28,7 @@ type AttemptInput struct {
 	Manual bool `json:"manual,omitempty"`
 	// Signaled: they asked the workflow itself, so that nobody has written who did.
 	Signaled bool `json:"signaled,omitempty"`
-	// Wide: the attempt is of an event that has many at once. In the fast lane it takes turns with others; see wideBegins.
+	// Wide: the attempt is of an event that has many at once. In the fast lane it takes turns with others; see Options.WideBegins.
 	Wide bool `json:"wide,omitempty"`
 	// Scheduled is how many of the attempts before this one the retry policy counts; 0: all, that is Number-1.
 	Scheduled int `json:"scheduled,omitempty"`

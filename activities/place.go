@@ -7,13 +7,13 @@ import (
 	"waybill/webhook"
 )
 
-// Attempts of wide events work a few at the same time in this process: wideBegins before their requests, and wideEnds after. Those
-// whose request is under way do not count. More of them would hardly be faster, and the attempts of other events would wait for the
-// processor. Records take longer, and share transactions. What was answered does not wait for what has not begun, because a process
-// that dies would have it made again.
+// Attempts of wide events work a few at the same time in this process: so many for each of its processors before their requests, and so
+// many after. Those whose request is under way do not count. More of them would hardly be faster, and the attempts of other events would
+// wait for the processor. Records take longer, and share transactions. What was answered does not wait for what has not begun, because a
+// process that dies would have it made again.
 const (
-	wideBegins = 4
-	wideEnds   = 16
+	wideBeginsEach = 2
+	wideEndsEach   = 8
 )
 
 // place bounds how many attempts work at the same time, by its capacity.

@@ -19,7 +19,7 @@ import (
 // Attempts of wide events work a few at a time. One whose receiver is awaited takes no turn from those that could work.
 func TestActivities_Attempt_wideTakeTurns(t *testing.T) {
 	t.Parallel()
-	const attempts = activities.WideBegins + 2*activities.WideEnds
+	const attempts = wideBegins + 2*wideEnds
 	var beginning, ending, tooMany atomic.Int64
 	begun, reads, ended, records := make(chan struct{}, attempts), make(chan struct{}), make(chan struct{}, attempts), make(chan struct{})
 	entered, release := make(chan struct{}), make(chan struct{})
@@ -32,7 +32,7 @@ func TestActivities_Attempt_wideTakeTurns(t *testing.T) {
 			if name != "after-response" {
 				return
 			}
-			if ending.Add(1) > activities.WideEnds {
+			if ending.Add(1) > wideEnds {
 				tooMany.Add(1)
 			}
 			ended <- struct{}{}
@@ -41,7 +41,7 @@ func TestActivities_Attempt_wideTakeTurns(t *testing.T) {
 		}
 	})
 	b.store.whileReading = func() {
-		if beginning.Add(1) > activities.WideBegins {
+		if beginning.Add(1) > wideBegins {
 			tooMany.Add(1)
 		}
 		begun <- struct{}{}
@@ -52,7 +52,7 @@ func TestActivities_Attempt_wideTakeTurns(t *testing.T) {
 	for n := range attempts {
 		all.Go(func() { requireWideDelivered(t, b, n+1) })
 	}
-	for range activities.WideBegins {
+	for range wideBegins {
 		<-begun
 	}
 	close(reads)
@@ -60,7 +60,7 @@ func TestActivities_Attempt_wideTakeTurns(t *testing.T) {
 		<-entered // all of them hang at the receiver at the same time
 	}
 	close(release)
-	for range activities.WideEnds {
+	for range wideEnds {
 		<-ended
 	}
 	close(records)
@@ -95,22 +95,22 @@ func TestActivities_Attempt_wideRecordBeforeOthersBegin(t *testing.T) {
 		requireWideDelivered(t, b, 1)
 	}()
 	<-entered
-	begun, reads := make(chan struct{}, activities.WideBegins+1), make(chan struct{})
+	begun, reads := make(chan struct{}, wideBegins+1), make(chan struct{})
 	b.store.whileReading = func() {
 		begun <- struct{}{}
 		<-reads
 	}
 	var rest sync.WaitGroup
-	for n := range activities.WideBegins + 1 {
+	for n := range wideBegins + 1 {
 		rest.Go(func() { requireWideDelivered(t, b, n+2) })
 	}
-	for range activities.WideBegins {
+	for range wideBegins {
 		<-begun
 	}
 	close(release)
 	<-answered
 	close(reads)
-	for range activities.WideBegins + 1 {
+	for range wideBegins + 1 {
 		<-entered
 	}
 	rest.Wait()
@@ -140,14 +140,14 @@ func TestActivities_Attempt_wideWaitForTheirTurn(t *testing.T) {
 			}
 			results <- out
 		}
-		for n := range activities.WideBegins {
+		for n := range wideBegins {
 			go attempt(t.Context(), n+1)
 		}
 		synctest.Wait()
 		ctx, cancel := context.WithCancel(t.Context())
 		go attempt(t.Context(), 100)
 		go attempt(ctx, 101)
-		for range activities.WideBegins {
+		for range wideBegins {
 			require.Equal(t, "own-queue", (<-results).FollowOn, "it has begun, and takes long")
 		}
 		time.Sleep(time.Minute)
@@ -178,7 +178,7 @@ func TestActivities_Attempt_wideWaitForTheirRecord(t *testing.T) {
 		}
 		acts := activities.New(b.options)
 		results := make(chan *activities.AttemptResult)
-		for n := range activities.WideEnds {
+		for n := range wideEnds {
 			go func() {
 				out, err := acts.Attempt(t.Context(), wideInput(n+1))
 				if err != nil {
@@ -187,13 +187,13 @@ func TestActivities_Attempt_wideWaitForTheirRecord(t *testing.T) {
 				results <- out
 			}()
 		}
-		for range activities.WideEnds {
+		for range wideEnds {
 			<-answered
 		}
 		b.options.Transport.CloseIdle()
 		time.Sleep(time.Minute)
 		close(records)
-		for range activities.WideEnds {
+		for range wideEnds {
 			require.Equal(t, webhook.StatusDelivered, (<-results).Status)
 		}
 	})
@@ -208,16 +208,16 @@ func TestActivities_Attempt_wideAnswerIsQuick(t *testing.T) {
 	b := setup(t, func(http.ResponseWriter, *http.Request) { answers <- struct{}{} }, func(o *activities.Options) {
 		o.Now = func() time.Time { return time.Unix(0, now.Load()) }
 		o.Failpoint = func(name string) {
-			if name == "after-response" && passes.Add(1) <= activities.WideEnds {
+			if name == "after-response" && passes.Add(1) <= wideEnds {
 				<-records
 			}
 		}
 	})
 	var all sync.WaitGroup
-	for n := range activities.WideEnds + 1 {
+	for n := range wideEnds + 1 {
 		all.Go(func() { requireWideDelivered(t, b, n+1) })
 	}
-	for range activities.WideEnds + 1 {
+	for range wideEnds + 1 {
 		<-answers
 	}
 	now.Add(int64(time.Second))
@@ -239,7 +239,7 @@ func TestActivities_Attempt_wideGiveTheirPlacesBack(t *testing.T) {
 		func() (*store.Sending, error) { return nil, errDown }, func() (*store.Sending, error) { panic("a bug") },
 	} {
 		b.store.onSending = fail
-		for range activities.WideBegins + 1 {
+		for range wideBegins + 1 {
 			_, err := b.attempt(t, wideInput(1))
 			require.Error(t, err)
 		}
@@ -268,7 +268,7 @@ func TestActivities_Attempt_wideWithoutACaller(t *testing.T) {
 				reads := make(chan struct{})
 				b.store.whileReading = func() { <-reads }
 				var all sync.WaitGroup
-				for n := range activities.WideBegins {
+				for n := range wideBegins {
 					all.Go(func() { _, _ = acts.Attempt(t.Context(), wideInput(n+1)) })
 				}
 				synctest.Wait()
@@ -294,7 +294,7 @@ func TestActivities_Attempt_wideWithoutACaller(t *testing.T) {
 				close(reads)
 				all.Wait()
 				require.NoError(t, activities.Drain(t.Context(), acts))
-				made := int64(activities.WideBegins)
+				made := int64(wideBegins)
 				if joined {
 					made++
 				}
@@ -342,13 +342,13 @@ func TestActivities_Attempt_wideUntilTheCallersTimeEnds(t *testing.T) {
 				}
 				acts := activities.New(b.options)
 				b.store.whileReading = func() {
-					if reads.Add(1) <= activities.WideBegins {
+					if reads.Add(1) <= wideBegins {
 						time.Sleep(test.turn)
 						panic("one that keeps the attempt from its turn is not made")
 					}
 				}
 				var all sync.WaitGroup
-				for n := range activities.WideBegins {
+				for n := range wideBegins {
 					all.Go(func() { _, _ = acts.Attempt(t.Context(), wideInput(n+1)) })
 				}
 				synctest.Wait()
@@ -386,7 +386,7 @@ func TestDrain_wideDoNotBegin(t *testing.T) {
 		acts := activities.New(b.options)
 		reads := make(chan struct{})
 		b.store.whileReading = func() { <-reads }
-		for n := range 2 * activities.WideBegins {
+		for n := range 2 * wideBegins {
 			go func() { _, _ = acts.Attempt(t.Context(), wideInput(n+1)) }()
 		}
 		synctest.Wait()
@@ -395,7 +395,7 @@ func TestDrain_wideDoNotBegin(t *testing.T) {
 		synctest.Wait()
 		close(reads)
 		require.NoError(t, <-drained)
-		require.EqualValues(t, activities.WideBegins, posts.Load())
+		require.EqualValues(t, wideBegins, posts.Load())
 	})
 }
 
@@ -404,7 +404,7 @@ func TestActivities_Attempt_wideDisablingTakesNoPlace(t *testing.T) {
 	t.Parallel()
 	var gone atomic.Int64
 	b := setup(t, func(w http.ResponseWriter, _ *http.Request) {
-		if gone.Add(1) <= activities.WideEnds {
+		if gone.Add(1) <= wideEnds {
 			w.WriteHeader(http.StatusGone)
 		}
 	})
@@ -415,10 +415,10 @@ func TestActivities_Attempt_wideDisablingTakesNoPlace(t *testing.T) {
 		return nil
 	}
 	var all sync.WaitGroup
-	for n := range activities.WideEnds {
+	for n := range wideEnds {
 		all.Go(func() { _, _ = b.acts.Attempt(context.Background(), wideInput(n+1)) })
 	}
-	for range activities.WideEnds {
+	for range wideEnds {
 		<-disabling
 	}
 	requireWideDelivered(t, b, 100)

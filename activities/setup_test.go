@@ -208,6 +208,9 @@ type bundle struct {
 	acts     *activities.Activities
 }
 
+// Attempts of wide events that work at the same time in tests, whatever machine they run on.
+const wideBegins, wideEnds = 4, 16
+
 // setup returns activities whose one delivery goes to a receiver with the given behavior.
 func setup(t *testing.T, receive http.HandlerFunc, adjust ...func(*activities.Options)) *bundle {
 	t.Helper()
@@ -229,7 +232,7 @@ func setup(t *testing.T, receive http.HandlerFunc, adjust ...func(*activities.Op
 	b.options = activities.Options{
 		Store: b.store, Engine: b.engine, Transport: newTransport(t, s), Dialects: map[string]*webhook.Dialect{"plain": plainDialect()},
 		Logger: slog.New(slog.NewTextHandler(b.logged, nil)), Registerer: b.registry,
-		FastWait: time.Millisecond, IsolatedWait: time.Millisecond, RecordTimeout: 5 * time.Second,
+		WideBegins: wideBegins, WideEnds: wideEnds, FastWait: time.Millisecond, IsolatedWait: time.Millisecond, RecordTimeout: 5 * time.Second,
 	}
 	for _, f := range adjust {
 		f(&b.options)

@@ -45,11 +45,11 @@ func scenarios() []scenario {
 	all := []scenario{
 		{name: "kill-serve", what: "`serve` is killed six times at random moments", endpoints: usual, faults: killServe(6)},
 		{name: "kill-serve-express", what: "the same in express mode", endpoints: usual, env: []string{"WAYBILL_EXPRESS=true"}, faults: killServe(6)},
-		{name: "kill-serve-wide", what: "the same with events to 40 endpoints", endpoints: many(40), rate: widePerSecond, faults: killServe(6)},
+		{name: "kill-serve-wide", what: "as `kill-serve`, with events to 40 endpoints", endpoints: many(40), rate: widePerSecond, faults: killServe(6)},
 		{name: "two-serve", what: "two `serve`, one of them killed at a time, six times", endpoints: usual, faults: twoServe},
 		{name: "drain", what: "SIGTERM to one of two `serve` under load, three times", endpoints: usual[:2], faults: rolling},
-		{name: "drain-wide", what: "the same with events to 40 endpoints", endpoints: many(40), rate: widePerSecond, faults: rolling},
 		{name: "drain-express", what: "the same in express mode", endpoints: usual[:2], env: []string{"WAYBILL_EXPRESS=true"}, faults: rolling},
+		{name: "drain-wide", what: "as `drain`, with events to 40 endpoints", endpoints: many(40), rate: widePerSecond, faults: rolling},
 		{name: "hostile", what: "receivers hang, reset, close, drip, half-close, answer 1xx for ever, redirect, send 16 MiB, send a gzip bomb", endpoints: append(slices.Clone(hostile), healthy), faults: calm(6 * time.Second)},
 	}
 	all = append(all, failpointScenarios()...)
