@@ -11,7 +11,7 @@ import (
 
 // attemptFirst makes the first attempts of a wide event, before its deliveries have coroutines. For each result the SDK resumes every
 // coroutine, so those of 200 deliveries are resumed 40,000 times, and as often the ones that it has for the attempts. What a first attempt
-// does not settle has a coroutine afterwards.
+// does not settle has a coroutine from then on.
 func (e *event) attemptFirst(ctx workflow.Context) {
 	if !e.in.IsWide() || len(e.newDeliveries()) <= WideDeliveries {
 		return
