@@ -2792,7 +2792,7 @@ func (c *Client) CancelDelivery(ctx context.Context, tenant TenantID, delivery D
 // A settled delivery, delivered or not, is opened again: the same bytes and ids, attempts numbered on, the whole retry policy.
 // It works for as long as the event is stored. A delivery that is open already is attempted at once, so that a second click does
 // no harm. 409 says why it cannot be, and what helps: the endpoint is disabled or was deleted, the event is no longer stored, the
-// delivery is a test, or it has 1000 attempts.
+// delivery is a test, it has 1000 attempts, or the attempt that was under way when the call came has delivered it.
 //
 // POST /v1/tenants/{tenant}/deliveries/{delivery}/retry
 func (c *Client) RetryDelivery(ctx context.Context, tenant TenantID, delivery DeliveryID, body *Reason, options ...CallOption) (*Delivery, error) {
