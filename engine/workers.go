@@ -21,7 +21,9 @@ const (
 
 // wideWorkers remembers whether a worker takes wide events.
 type wideWorkers struct {
-	mu sync.Mutex
+	// first is the first look.
+	first sync.Once
+	mu    sync.Mutex
 	// until is when somebody looks again.
 	until  time.Time
 	absent bool
@@ -33,9 +35,13 @@ func (c *Client) wideQueue(ctx context.Context) string {
 	if c.opts.WorksWide {
 		return c.opts.WideQueue
 	}
-	if c.wide.mustLook() {
-		c.lookForWideWorkers(ctx)
+	look := func() {
+		if c.wide.mustLook() {
+			c.lookForWideWorkers(ctx)
+		}
 	}
+	c.wide.first.Do(look) // everybody waits for it: nothing is known to go by
+	look()
 	if c.wide.areAbsent() {
 		return c.opts.TaskQueue
 	}

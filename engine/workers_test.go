@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -112,6 +113,31 @@ func TestStart_WideWorkersUnknown(t *testing.T) {
 				require.Equal(t, test.want, queue)
 			})
 		})
+	}
+}
+
+// A process that has just started starts nothing on a queue of which it does not know yet that nobody polls it.
+func TestStart_WideWorkersAreLookedForFirst(t *testing.T) {
+	t.Parallel()
+	queues := make(chan string, 8)
+	server := mocks.NewClient(t)
+	server.On("ExecuteWorkflow", mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(nil, nil).Run(func(args mock.Arguments) {
+		queues <- args.Get(1).(client.StartWorkflowOptions).TaskQueue
+	})
+	server.On("DescribeTaskQueue", mock.Anything, workflows.WideQueue, enums.TASK_QUEUE_TYPE_WORKFLOW).Return(&workflowservice.DescribeTaskQueueResponse{}, nil).
+		Run(func(mock.Arguments) { time.Sleep(100 * time.Millisecond) }).Once()
+	c := engine.NewClient(server, engine.Options{})
+	var all sync.WaitGroup
+	for range cap(queues) {
+		all.Go(func() {
+			_ = c.Start(t.Context(), &workflows.EventDeliveryInput{Tenant: "acme", EventID: "order-1", Deliveries: make([]workflows.DeliveryState, workflows.WideDeliveries+1)})
+		})
+	}
+	all.Wait()
+	close(queues)
+	require.Len(t, queues, cap(queues))
+	for queue := range queues {
+		require.Equal(t, workflows.TaskQueue, queue)
 	}
 }
 
