@@ -203,6 +203,17 @@ func TestDeliveries_RetryDeliveredMeanwhile(t *testing.T) {
 		require.Contains(t, b.admin("POST", path+"/retry", "").problem(409, webhook.CodeConflict).Detail, "delivered already")
 		require.Equal(t, "delivered", into[object](b.admin("GET", path, "").want(200))["status"])
 	}
+
+	b.store.settle(id, webhook.StatusRetrying)
+	b.store.queue(id, true)
+	b.store.fail = func(method string) error {
+		if method == "ReopenDelivery" {
+			b.store.settle(id, webhook.StatusDelivered)
+		}
+		return nil
+	}
+	require.Contains(t, b.admin("POST", path+"/retry", "").problem(409, webhook.CodeConflict).Detail, "delivered already", "its endpoint's queue had it")
+	require.Equal(t, "delivered", into[object](b.admin("GET", path, "").want(200))["status"])
 }
 
 func TestDeliveries_Cancel(t *testing.T) {

@@ -50,12 +50,8 @@ func (s *Server) retry(r *http.Request, c *call, d *webhook.Delivery, reason str
 	if err != nil {
 		return nil, err
 	}
-	if now.Status == webhook.StatusDelivered && !d.Status.Settled() {
-		// The attempt that was under way when the person asked has delivered it. Nobody wants it sent again.
-		return nil, webhook.Errorf(webhook.CodeConflict, "%s", now.Status.SettledText()).WithCause(told)
-	}
 	if !ownedByWorkflow(now) {
-		again, err := s.reopen(r, c, now)
+		again, err := s.reopen(r, c, d)
 		if !errors.Is(err, store.ErrOwnedByWorkflow) {
 			return again, err
 		}
@@ -73,12 +69,13 @@ func ownedByWorkflow(d *webhook.Delivery) bool {
 	return !d.Queued && !d.Status.Settled() && d.Status != webhook.StatusHeld
 }
 
-func (s *Server) reopen(r *http.Request, c *call, d *webhook.Delivery) (*webhook.Delivery, error) {
-	again, err := s.store.ReopenDelivery(r.Context(), c.tenant.ID, d.ID, s.now())
+// reopen opens a delivery that no workflow owns. One that was not delivered when the person asked, but is by now, is not sent again.
+func (s *Server) reopen(r *http.Request, c *call, asked *webhook.Delivery) (*webhook.Delivery, error) {
+	again, err := s.store.ReopenDelivery(r.Context(), c.tenant.ID, asked.ID, asked.Status, s.now())
 	if err != nil {
 		return nil, err
 	}
-	s.wakeQueue(r, c, d.EndpointID)
+	s.wakeQueue(r, c, asked.EndpointID)
 	return again, nil
 }
 

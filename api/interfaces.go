@@ -65,7 +65,7 @@ type LogStore interface {
 	Deliveries(ctx context.Context, tenant string, f store.DeliveryFilter) (*store.Part[webhook.Delivery], error)
 	Delivery(ctx context.Context, tenant string, id webhook.DeliveryID) (*webhook.Delivery, error)
 	CancelDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, reason string, at time.Time) (*webhook.Delivery, error)
-	ReopenDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, at time.Time) (*webhook.Delivery, error)
+	ReopenDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, seen webhook.Status, at time.Time) (*webhook.Delivery, error)
 	Attempts(ctx context.Context, tenant string, delivery webhook.DeliveryID, page store.Page) ([]webhook.Attempt, error)
 	Attempt(ctx context.Context, tenant string, id webhook.AttemptID) (*store.SentAttempt, error)
 }

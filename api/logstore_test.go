@@ -208,7 +208,7 @@ func (m *memStore) Attempt(_ context.Context, tenant string, id webhook.AttemptI
 	return out, err
 }
 
-func (m *memStore) ReopenDelivery(_ context.Context, tenant string, id webhook.DeliveryID, at time.Time) (*webhook.Delivery, error) {
+func (m *memStore) ReopenDelivery(_ context.Context, tenant string, id webhook.DeliveryID, seen webhook.Status, at time.Time) (*webhook.Delivery, error) {
 	leave, err := m.enter("ReopenDelivery")
 	defer leave()
 	if err != nil {
@@ -220,6 +220,8 @@ func (m *memStore) ReopenDelivery(_ context.Context, tenant string, id webhook.D
 		return nil, err
 	case m.ofWorkflow:
 		return nil, store.ErrOwnedByWorkflow
+	case d.Status == webhook.StatusDelivered && seen != webhook.StatusDelivered:
+		return nil, webhook.Errorf(webhook.CodeConflict, "%s", d.Status.SettledText())
 	case m.endpoints[d.EndpointID].DisabledAt != nil:
 		return nil, webhook.Errorf(webhook.CodeConflict, "the endpoint is disabled: enable it first")
 	}

@@ -27,7 +27,7 @@ func TestQueue_clocksDisagree(t *testing.T) {
 			}
 			reopen := func(skew time.Duration) {
 				t.Helper()
-				_, err := b.ReopenDelivery(t.Context(), "acme", id, now().Add(skew))
+				_, err := b.ReopenDelivery(t.Context(), "acme", id, webhook.StatusDelivered, now().Add(skew))
 				require.NoError(t, err)
 				require.Len(t, b.claimQueue(e.ID, 10), 1)
 			}

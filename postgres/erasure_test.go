@@ -82,7 +82,7 @@ func TestEraseEvent(t *testing.T) {
 	require.Empty(t, stored.Data)
 	postgres.ForgetBodies(b.Store)
 	for _, id := range []webhook.DeliveryID{settled, open} {
-		_, err = b.ReopenDelivery(t.Context(), "acme", id, now())
+		_, err = b.ReopenDelivery(t.Context(), "acme", id, webhook.StatusDelivered, now())
 		requireCode(t, webhook.CodeConflict, err)
 		_, err = b.Sending(t.Context(), store.Target{Tenant: "acme", DeliveryID: id, EndpointID: e.ID})
 		requireCode(t, webhook.CodeNotFound, err)

@@ -43,7 +43,7 @@ type toReopen struct {
 }
 
 // ReopenDelivery implements store.Queues.
-func (s *Store) ReopenDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, at time.Time) (*webhook.Delivery, error) {
+func (s *Store) ReopenDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, seen webhook.Status, at time.Time) (*webhook.Delivery, error) {
 	var d *webhook.Delivery
 	err := s.transact(ctx, "open a delivery again", func(tx *sqlx.Tx) (err error) {
 		if d, err = findDelivery(ctx, tx, tenant, id); err != nil {
@@ -57,7 +57,7 @@ func (s *Store) ReopenDelivery(ctx context.Context, tenant string, id webhook.De
 		if err := tx.GetContext(ctx, &now, selectToReopen, id); err != nil {
 			return orNotFound(err, "delivery", id.String())
 		}
-		if err := now.refusal(e); err != nil {
+		if err := now.refusal(e, seen); err != nil {
 			return err
 		}
 		switch {
@@ -80,8 +80,8 @@ func (s *Store) ReopenDelivery(ctx context.Context, tenant string, id webhook.De
 	return d, nil
 }
 
-// refusal says why the delivery cannot be opened again, or asked to be attempted now; nil: it can.
-func (d *toReopen) refusal(e *endpointState) error {
+// refusal says why the delivery, which somebody saw with a status, cannot be opened again, or asked to be attempted now; nil: it can.
+func (d *toReopen) refusal(e *endpointState, seen webhook.Status) error {
 	switch {
 	case d.Test:
 		return webhook.Errorf(webhook.CodeConflict, "the delivery is a test; test the endpoint again")
@@ -89,6 +89,8 @@ func (d *toReopen) refusal(e *endpointState) error {
 		return webhook.Errorf(webhook.CodeConflict, "the endpoint was deleted; make a recovery with missed for the endpoint that takes its place")
 	case !d.Status.Settled() && !d.Queued:
 		return store.ErrOwnedByWorkflow
+	case d.Status == webhook.StatusDelivered && seen != webhook.StatusDelivered:
+		return webhook.Errorf(webhook.CodeConflict, "%s", d.Status.SettledText()) // it arrived meanwhile: nobody wants it sent again
 	case e.Disabled:
 		return webhook.Errorf(webhook.CodeConflict, "the endpoint is disabled; enable it first")
 	case !d.Stored:

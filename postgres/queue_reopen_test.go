@@ -27,16 +27,16 @@ func TestReopenDelivery(t *testing.T) {
 	} {
 		at := now()
 		attempts := b.find(id).Attempts
-		_, err := b.ReopenDelivery(t.Context(), "other", id, at)
+		_, err := b.ReopenDelivery(t.Context(), "other", id, webhook.StatusDelivered, at)
 		requireCode(t, webhook.CodeNotFound, err)
-		d, err := b.ReopenDelivery(t.Context(), "acme", id, at)
+		d, err := b.ReopenDelivery(t.Context(), "acme", id, webhook.StatusDelivered, at)
 		require.NoError(t, err)
 		require.Equal(t, want, d.Status)
 		require.WithinDuration(t, at, *d.NextAttemptAt, 10*time.Second)
 		require.Empty(t, d.Reason)
 		require.True(t, d.Queued)
 
-		twice, err := b.ReopenDelivery(t.Context(), "acme", id, now())
+		twice, err := b.ReopenDelivery(t.Context(), "acme", id, webhook.StatusDelivered, now())
 		require.NoError(t, err, "a double click")
 		require.Equal(t, d.NextAttemptAt, twice.NextAttemptAt)
 		claimed := b.claimQueue(e.ID, 10)
@@ -45,7 +45,7 @@ func TestReopenDelivery(t *testing.T) {
 		require.Equal(t, attempts, claimed[0].Uncounted, "the whole policy again")
 		require.True(t, claimed[0].Asked)
 
-		_, err = b.ReopenDelivery(t.Context(), "acme", id, now())
+		_, err = b.ReopenDelivery(t.Context(), "acme", id, webhook.StatusDelivered, now())
 		require.NoError(t, err)
 		require.Empty(t, b.claimQueue(e.ID, 10), "it is being attempted: another is not begun")
 	}
@@ -58,17 +58,36 @@ func TestReopenDelivery_hastens(t *testing.T) {
 	e := b.endpoint("acme")
 	id := b.delivery().ID
 	b.record(record("acme", id, 1, webhook.StatusExhausted))
-	_, err := b.ReopenDelivery(t.Context(), "acme", id, now())
+	_, err := b.ReopenDelivery(t.Context(), "acme", id, webhook.StatusDelivered, now())
 	require.NoError(t, err)
 	due := now().Add(time.Hour)
 	b.exec(`UPDATE deliveries SET queue_due_at = $1, next_attempt_at = $1, asked = false`, due)
 	require.Empty(t, b.claimQueue(e.ID, 1))
-	d, err := b.ReopenDelivery(t.Context(), "acme", id, now())
+	d, err := b.ReopenDelivery(t.Context(), "acme", id, webhook.StatusDelivered, now())
 	require.NoError(t, err)
 	require.Equal(t, &due, d.NextAttemptAt, "the schedule goes on as if nothing had been asked")
 	claimed := b.claimQueue(e.ID, 1)
 	require.Len(t, claimed, 1)
 	require.True(t, claimed[0].Asked)
+}
+
+// The attempt that was under way when a person asked for another may deliver. The receiver does not get it again.
+func TestReopenDelivery_deliveredMeanwhile(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant("acme")
+	b.endpoint("acme")
+	id := b.delivery().ID
+	b.record(record("acme", id, 1, webhook.StatusDelivered))
+	for _, seen := range webhook.Statuses {
+		if seen == webhook.StatusDelivered {
+			continue
+		}
+		_, err := b.ReopenDelivery(t.Context(), "acme", id, seen, now())
+		requireCode(t, webhook.CodeConflict, err)
+		require.ErrorContains(t, err, "delivered already")
+		require.Equal(t, webhook.StatusDelivered, b.find(id).Status)
+	}
 }
 
 func TestReopenDelivery_refuses(t *testing.T) {
@@ -78,7 +97,7 @@ func TestReopenDelivery_refuses(t *testing.T) {
 	e := b.endpoint("acme")
 	id := b.delivery().ID
 	reopen := func() error {
-		_, err := b.ReopenDelivery(t.Context(), "acme", id, now())
+		_, err := b.ReopenDelivery(t.Context(), "acme", id, webhook.StatusDelivered, now())
 		return err
 	}
 	require.ErrorIs(t, reopen(), store.ErrOwnedByWorkflow)

@@ -26,7 +26,7 @@ func (b *bundle) reopened(e *webhook.Endpoint) webhook.DeliveryID {
 	p.Only = e.ID
 	id := b.publish(p).Deliveries[0].ID
 	b.record(record("acme", id, 1, webhook.StatusExhausted))
-	_, err := b.ReopenDelivery(b.t.Context(), "acme", id, now())
+	_, err := b.ReopenDelivery(b.t.Context(), "acme", id, webhook.StatusDelivered, now())
 	require.NoError(b.t, err)
 	require.Len(b.t, b.claimQueue(e.ID, 10), 1)
 	return id
@@ -159,7 +159,7 @@ func TestRecordAttempt_openedAgainMeanwhile(t *testing.T) {
 	before.Holder = uuid.NewString()
 	_, err := b.CancelDelivery(t.Context(), "acme", id, "enough", now())
 	require.NoError(t, err)
-	_, err = b.ReopenDelivery(t.Context(), "acme", id, now())
+	_, err = b.ReopenDelivery(t.Context(), "acme", id, webhook.StatusDelivered, now())
 	require.NoError(t, err)
 	holder := uuid.NewString()
 	claimed, err := b.ClaimQueued(t.Context(), "acme", e.ID, holder, lease, 10)
@@ -225,7 +225,7 @@ func TestRecordAttempt_besideEverythingElse(t *testing.T) {
 				report(err)
 				_, err = b.HoldDelivery(t.Context(), "acme", id, now())
 				report(err)
-				_, err = b.ReopenDelivery(t.Context(), "acme", id, now())
+				_, err = b.ReopenDelivery(t.Context(), "acme", id, webhook.StatusDelivered, now())
 				report(err)
 			}
 			_, err := b.CancelDelivery(t.Context(), "acme", id, "enough", now())

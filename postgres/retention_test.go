@@ -309,7 +309,7 @@ func TestRetain_BodiesOfTenant(t *testing.T) {
 	// An erased event stays in the log, and cannot be sent again.
 	var settled webhook.DeliveryID
 	require.NoError(t, b.db.Get(&settled, `SELECT id FROM deliveries WHERE event_key IN (SELECT id FROM events WHERE erased_at IS NOT NULL) LIMIT 1`))
-	_, err = b.ReopenDelivery(t.Context(), "acme", settled, now())
+	_, err = b.ReopenDelivery(t.Context(), "acme", settled, webhook.StatusDelivered, now())
 	requireCode(t, webhook.CodeConflict, err)
 	attempts, err := b.Attempts(t.Context(), "acme", settled, store.Page{Limit: 10})
 	require.NoError(t, err)

@@ -80,9 +80,10 @@ type Queues interface {
 
 	// ReopenDelivery opens a settled delivery again and puts it into its endpoint's queue, due at once, with the whole retry policy
 	// (design, section 3, "Settled is not final"). One that the queue owns already is due at once; one that is being attempted is
-	// left as it is. CodeConflict: the endpoint is disabled or deleted, the event is no longer stored, the delivery is a test, or it
-	// has webhook.MaxAttempts. ErrOwnedByWorkflow: it is not settled and its event's workflow owns it.
-	ReopenDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, at time.Time) (*webhook.Delivery, error)
+	// left as it is. CodeConflict: the endpoint is disabled or deleted, the event is no longer stored, the delivery is a test, it
+	// has webhook.MaxAttempts, or it was delivered since the person saw it with another status. ErrOwnedByWorkflow: it is not settled
+	// and its event's workflow owns it.
+	ReopenDelivery(ctx context.Context, tenant string, id webhook.DeliveryID, seen webhook.Status, at time.Time) (*webhook.Delivery, error)
 	// AdoptHeld gives held deliveries to the queue that a process of an earlier version left to the workflow, limit at a time, and
 	// returns them, so that their workflows can be told.
 	AdoptHeld(ctx context.Context, limit int) ([]AdoptedDelivery, error)
