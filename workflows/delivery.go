@@ -22,8 +22,6 @@ type delivery struct {
 	pending *command
 	// current is the command that is being obeyed; nil: none. The coroutine begins with it when there is one.
 	current *command
-	// driven says that its coroutine runs.
-	driven bool
 	// shown is the delivery's line in Current Details.
 	shown string
 }

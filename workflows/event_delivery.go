@@ -21,9 +21,15 @@ func EventDelivery(ctx workflow.Context, in *EventDeliveryInput) (*EventDelivery
 	if len(in.Deliveries) > MaxDeliveries {
 		return runParts(ctx, in)
 	}
-	e := newEvent(ctx, in)
+	e := newEvent(in)
 	if err := e.setup(ctx); err != nil {
 		return nil, err
+	}
+	if in.Canceled {
+		if err := e.cancelRest(ctx); err != nil {
+			return nil, err
+		}
+		return e.result().end(ctx)
 	}
 	return e.run(ctx)
 }
@@ -36,15 +42,13 @@ type event struct {
 	shown []webhook.Status
 	// draining makes every delivery stop at its next wait, because the history is long and a new run must begin.
 	draining bool
-	// driven counts the coroutines that drive deliveries.
-	driven workflow.WaitGroup
 	// settingEnabled counts the running coroutines that disable or enable endpoints, or cancel what was handed over, for a person's
 	// signal.
 	settingEnabled int
 }
 
-func newEvent(ctx workflow.Context, in *EventDeliveryInput) *event {
-	e := &event{in: in, shown: in.ShownStatuses, driven: workflow.NewWaitGroup(ctx)}
+func newEvent(in *EventDeliveryInput) *event {
+	e := &event{in: in, shown: in.ShownStatuses}
 	if len(e.shown) == 0 && in.Shown != "" {
 		e.shown = []webhook.Status{in.Shown}
 	}
@@ -97,24 +101,18 @@ func (e *event) run(ctx workflow.Context) (*EventDeliveryResult, error) {
 
 // drive runs a coroutine for each delivery and returns when all have stopped.
 func (e *event) drive(ctx workflow.Context) {
+	wg := workflow.NewWaitGroup(ctx)
 	for _, d := range e.deliveries {
-		e.begin(ctx, d)
+		if d.hasEnded() {
+			continue
+		}
+		wg.Add(1)
+		workflow.GoNamed(ctx, d.state.ID.String(), func(ctx workflow.Context) {
+			defer wg.Done()
+			d.run(ctx)
+		})
 	}
-	e.driven.Wait(ctx)
-}
-
-// begin runs the coroutine of a delivery, unless it runs already or has nothing to do.
-func (e *event) begin(ctx workflow.Context, d *delivery) {
-	if d.driven || d.hasEnded() {
-		return
-	}
-	d.driven = true
-	e.driven.Add(1)
-	workflow.GoNamed(ctx, d.state.ID.String(), func(ctx workflow.Context) {
-		defer e.driven.Done()
-		defer func() { d.driven = false }()
-		d.run(ctx)
-	})
+	wg.Wait(ctx)
 }
 
 // awaitHandlers waits until the handlers of signals and updates have ended. An update may itself wait for a delivery to

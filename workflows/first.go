@@ -11,7 +11,7 @@ import (
 
 // attemptFirst makes the first attempts of a wide event, before its deliveries have coroutines. For each result the SDK resumes every
 // coroutine, so those of 200 deliveries are resumed 40,000 times, and as often the ones that it has for the attempts. What a first attempt
-// does not settle has a coroutine from then on.
+// does not settle has a coroutine afterwards.
 func (e *event) attemptFirst(ctx workflow.Context) {
 	if !e.in.IsWide() || len(e.newDeliveries()) <= WideDeliveries {
 		return
@@ -29,16 +29,10 @@ func (e *event) attemptFirst(ctx workflow.Context) {
 	wg.Wait(ctx)
 }
 
-// attemptTogether makes the first attempts and takes over each result as it comes. A delivery that it does not settle, or that has no
-// first attempt due, goes on at once, whatever the others do: with attempts of the fast lane in this task, and with timers and activities
-// when it ends, or is renewed after some seconds.
+// attemptTogether makes the first attempts, and takes over each result as it comes, because the delay of a retry begins then. The coroutines
+// wait for the last result: Temporal gets no timer and no activity before the end of the task that all these attempts are made in.
 func (e *event) attemptTogether(ctx workflow.Context) {
 	first := e.beginFirst(ctx)
-	for _, d := range e.deliveries {
-		if d.current == nil {
-			e.goOn(ctx, d)
-		}
-	}
 	for open := first; len(open) > 0; {
 		// When the workflow is canceled, the attempts end too.
 		_ = workflow.Await(ctx, func() bool { return slices.ContainsFunc(open, (*delivery).hasResult) })
@@ -49,7 +43,6 @@ func (e *event) attemptTogether(ctx workflow.Context) {
 		for _, d := range open {
 			if d.hasResult() {
 				d.takeFirst(ctx)
-				e.goOn(ctx, d)
 			} else {
 				rest = append(rest, d)
 			}
@@ -57,13 +50,6 @@ func (e *event) attemptTogether(ctx workflow.Context) {
 		open = rest
 	}
 	e.show(ctx, first...)
-}
-
-// goOn runs the coroutine of a delivery that is not settled, while the first attempts of others are under way.
-func (e *event) goOn(ctx workflow.Context, d *delivery) {
-	if !d.hasEnded() && changed(ctx, changeEachGoesOn) {
-		e.begin(ctx, d)
-	}
 }
 
 // beginFirst begins the first attempts and returns whose they are.
@@ -98,10 +84,17 @@ func (d *delivery) hasResult() bool { return d.current.begun.IsReady() }
 // current command, with which the delivery's coroutine begins.
 func (d *delivery) takeFirst(ctx workflow.Context) {
 	var out activities.AttemptResult
-	if err := d.current.begun.Get(ctx, &out); err != nil || out.Spilled || out.FollowOn != "" {
+	err := d.current.begun.Get(ctx, &out)
+	switch {
+	case err != nil || out.FollowOn != "" || out.Spilled && out.Delay == 0:
 		return
+	case out.Spilled && !changed(ctx, changePutOffFirst):
+		return
+	case out.Spilled:
+		d.putOff(ctx, &out, false)
+	default:
+		d.take(ctx, &out)
 	}
-	d.take(ctx, &out)
 	d.obeyed(nil)
 }
 

@@ -26,6 +26,8 @@ type EventDeliveryInput struct {
 	// HoldFor is how long a held delivery is kept before it is canceled; 0: without limit.
 	HoldFor    webhook.Duration `json:"hold_for,omitempty"`
 	Deliveries []DeliveryState  `json:"deliveries"`
+	// Canceled says that somebody canceled the event before this part of it began.
+	Canceled bool `json:"canceled,omitempty"`
 	// ShownStatuses is the WaybillStatus that an earlier run of this workflow upserted, and Shown what one from before change
 	// status-list did.
 	ShownStatuses []webhook.Status `json:"shown_statuses,omitempty"`

@@ -23,11 +23,14 @@ func runParts(ctx workflow.Context, in *EventDeliveryInput) (*EventDeliveryResul
 	if err := redirectUpdates(ctx, p.partOf); err != nil {
 		return nil, err
 	}
-	if err := p.startAll(ctx); err != nil && !changed(ctx, changeCanceledBeforeParts) {
-		return nil, err
+	if ctx.Err() != nil && changed(ctx, changeCanceledInParts) {
+		return nil, p.cancel(ctx)
 	}
-	if ctx.Err() != nil && changed(ctx, changeCanceledBeforeParts) {
-		return nil, p.cancelUnstarted(ctx)
+	if err := p.startAll(ctx); err != nil {
+		if ctx.Err() != nil && changed(ctx, changeCanceledInParts) {
+			return nil, p.cancel(ctx)
+		}
+		return nil, err
 	}
 	p.passOnSignals(ctx)
 	sum := &EventDeliveryResult{}
@@ -53,13 +56,13 @@ func runParts(ctx workflow.Context, in *EventDeliveryInput) (*EventDeliveryResul
 	return sum.end(ctx)
 }
 
-// startAll starts the parts, some at a time. A signal that arrives in the meantime waits until all parts can receive it.
+// startAll starts the parts that were not, some at a time. A signal that arrives in the meantime waits until all parts can receive it.
 func (p *parts) startAll(ctx workflow.Context) error {
 	wave := len(p.in.Deliveries)
 	if changed(ctx, changePartsInWaves) {
 		wave = partsAtOnce
 	}
-	for from := 0; from < len(p.in.Deliveries); from += MaxDeliveries {
+	for from := len(p.children) * MaxDeliveries; from < len(p.in.Deliveries); from += MaxDeliveries {
 		p.start(ctx, p.in.Deliveries[from:min(from+MaxDeliveries, len(p.in.Deliveries))])
 		if len(p.children)%wave != 0 {
 			continue
@@ -82,23 +85,24 @@ func (p *parts) awaitStarted(ctx workflow.Context) error {
 	return nil
 }
 
-// cancelUnstarted cancels the deliveries of the parts that have not started, because somebody canceled the workflow before. Those that
-// have started are canceled with it, and awaited. The deliveries of one part are canceled at a time, as a part itself would do.
-func (p *parts) cancelUnstarted(ctx workflow.Context) error {
+// cancel cancels the event before all of its parts have started. Those that have are canceled with it. The others are started to cancel
+// their deliveries, because the history of this workflow could not take all of them.
+func (p *parts) cancel(ctx workflow.Context) error {
 	reason := ctx.Err()
-	for i := range p.ids {
-		if i < len(p.children) && p.children[i].GetChildWorkflowExecution().Get(ctx, nil) == nil {
-			continue
-		}
-		from := i * MaxDeliveries
-		unstarted := newEvent(ctx, p.in.part(p.in.Deliveries[from:min(from+MaxDeliveries, len(p.in.Deliveries))]))
-		if err := unstarted.cancelRest(ctx); err != nil && !temporal.IsCanceledError(err) {
-			return err
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	p.canceled = true
+	if err := p.startAll(ctx); err != nil {
+		return err
+	}
+	for i, child := range p.children {
+		if child.GetChildWorkflowExecution().Get(ctx, nil) != nil {
+			// It is a part of this event's workflow of before, which was lost, and lives still.
+			_ = workflow.RequestCancelExternalWorkflow(ctx, p.ids[i], "").Get(ctx, nil)
 		}
 	}
-	// A part that is still at it would be late, and the reconciler would find no workflow of its event.
-	for _, part := range p.children {
-		_ = part.Get(ctx, nil)
+	// The reconciler would find no workflow of the event for a part that is still at it.
+	for _, child := range p.children {
+		_ = child.Get(ctx, nil)
 	}
 	return reason
 }
@@ -109,6 +113,8 @@ type parts struct {
 	// ids are the parts' workflow ids, of those too that are not started yet.
 	ids      []string
 	children []workflow.ChildWorkflowFuture
+	// canceled says that somebody has canceled the event.
+	canceled bool
 }
 
 func partIDs(id string, deliveries int) []string {
@@ -121,6 +127,7 @@ func partIDs(id string, deliveries int) []string {
 
 func (p *parts) start(ctx workflow.Context, deliveries []DeliveryState) {
 	part := p.in.part(deliveries)
+	part.Canceled = p.canceled
 	n := len(p.children)
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID: p.ids[n],

@@ -27,7 +27,7 @@ var recorded = []string{
 	"before-hold-and-retry", "before-retry-of-held", "before-signal-to-all", "before-silenced",
 	"canceled-updated", "disabled-updated", "exhausted-failed", "forged-input", "held-not-retried", "in-waves", "held-rather-than-retried",
 	"retry-now-manual", "retry-now-updated", "several-statuses", "strange-signal", "timer-canceled", "signals-to-part", "fault-waited", "disabled-each", "first-together", "retried-within-task",
-	"signaled-before-first", "canceled-together", "each-goes-on", "canceled-shown", "canceled-before-parts",
+	"signaled-before-first", "canceled-together", "put-off-first", "canceled-shown", "canceled-in-parts",
 
 	"notices-fault", "notices-gathering", "notices-nothing", "notices-refused", "notices-sent", "notices-waited", "notices-woken",
 	"held-to-queue", "held-to-queue-and-exhausted", "held-to-queue-canceled", "held-to-queue-while-retrying",

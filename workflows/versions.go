@@ -21,10 +21,9 @@ const (
 	changeFirstTogether    = "first-together"
 	changeSignalsFirst     = "signals-first"
 	changeCanceledTogether = "canceled-together"
-	changeEachGoesOn       = "each-goes-on"
+	changePutOffFirst      = "put-off-first"
 	changeCanceledShown    = "canceled-shown"
-
-	changeCanceledBeforeParts = "canceled-before-parts"
+	changeCanceledInParts  = "canceled-in-parts"
 )
 
 // Change is a change of what a workflow does.
@@ -51,9 +50,9 @@ func Changes() []Change {
 		{changeFirstTogether, "the coroutines of the deliveries of a wide event took most of the processor during their first attempts"},
 		{changeSignalsFirst, "a retry_now or cancel_delivery that had waited for the first task of a wide event came after its first attempts, and others before the end of one that took long"},
 		{changeCanceledTogether, "a canceled workflow canceled its deliveries one after the other, which took 20 seconds for 200"},
-		{changeEachGoesOn, "what the first attempt of a wide event's delivery did not settle waited for the slowest of them, as did commands and free slots"},
+		{changePutOffFirst, "the delay of a first attempt of a wide event that had no slot began when the slowest of them had ended"},
 		{changeCanceledShown, "a canceled workflow was still shown, and found by WaybillStatus, as it stood before"},
-		{changeCanceledBeforeParts, "a large event that was canceled before all of its parts had started left their deliveries pending, and the reconciler sent them"},
+		{changeCanceledInParts, "a large event that was canceled before all of its parts had started left their deliveries pending, and the reconciler sent them"},
 	}
 }
 

@@ -60,11 +60,11 @@ func changedStories() []*story {
 		{name: "canceled-together", deliveries: 2, attempt: failing(1, hour), then: steps(waitFor(webhook.StatusRetrying), func(ctx context.Context, r *running) error {
 			return r.client.CancelWorkflow(ctx, r.id, "")
 		})},
-		{name: "each-goes-on", deliveries: workflows.WideDeliveries + 1, attempt: unsettled()},
+		{name: "put-off-first", deliveries: workflows.WideDeliveries + 1, attempt: unsettled()},
 		{name: "canceled-shown", deliveries: 2, attempt: failing(1, hour), then: steps(waitFor(webhook.StatusRetrying), func(ctx context.Context, r *running) error {
 			return r.client.CancelWorkflow(ctx, r.id, "")
 		})},
-		{name: "canceled-before-parts", deliveries: workflows.MaxDeliveries + 1, attempt: failing(0, 0), canceled: true},
+		{name: "canceled-in-parts", deliveries: workflows.MaxDeliveries + 1, attempt: failing(0, 0), canceled: true},
 		{name: "disabled-each", deliveries: 2, attempt: failing(1, hour), setEnabled: firstIsGone(), then: steps(waitFor(webhook.StatusRetrying),
 			func(ctx context.Context, r *running) error {
 				return r.signalTo(ctx, workflows.SignalDisableEndpoint, workflows.AllEndpoints)
