@@ -158,6 +158,17 @@ func TestDeliveries_RetryOpensAgain(t *testing.T) {
 	require.Contains(t, b.admin("POST", path, "").problem(409, webhook.CodeConflict).Detail, "disabled")
 }
 
+// endsMeanwhile has a delivery that its workflow retries get a status, and the workflow answer with an error, while somebody asks for an
+// attempt.
+func (b *testBundle) endsMeanwhile(id webhook.DeliveryID, status webhook.Status, code webhook.Code) {
+	b.store.settle(id, webhook.StatusRetrying)
+	b.store.queue(id, false)
+	b.engine.retry = func() error {
+		b.store.settle(id, status)
+		return webhook.Errorf(code, "not here any more")
+	}
+}
+
 // The delivery changes hands between what was read and what is asked.
 func TestDeliveries_RetryFollowsTheOwner(t *testing.T) {
 	t.Parallel()
@@ -168,12 +179,7 @@ func TestDeliveries_RetryFollowsTheOwner(t *testing.T) {
 	id := parseID[webhook.DeliveryID](t, text)
 	path := "/v1/tenants/acme/deliveries/" + text + "/retry"
 	for _, code := range []webhook.Code{webhook.CodeConflict, webhook.CodeNotFound} {
-		b.store.settle(id, webhook.StatusRetrying)
-		b.store.queue(id, false)
-		b.engine.retry = func() error {
-			b.store.settle(id, webhook.StatusExhausted)
-			return webhook.Errorf(code, "not here any more")
-		}
+		b.endsMeanwhile(id, webhook.StatusExhausted, code)
 		require.Equal(t, "pending", into[object](b.admin("POST", path, "").want(202))["status"])
 	}
 	b.store.settle(id, webhook.StatusHeld)
@@ -194,12 +200,7 @@ func TestDeliveries_RetryDeliveredMeanwhile(t *testing.T) {
 	id := parseID[webhook.DeliveryID](t, text)
 	path := "/v1/tenants/acme/deliveries/" + text
 	for _, code := range []webhook.Code{webhook.CodeConflict, webhook.CodeNotFound} {
-		b.store.settle(id, webhook.StatusRetrying)
-		b.store.queue(id, false)
-		b.engine.retry = func() error {
-			b.store.settle(id, webhook.StatusDelivered)
-			return webhook.Errorf(code, "not here any more")
-		}
+		b.endsMeanwhile(id, webhook.StatusDelivered, code)
 		require.Contains(t, b.admin("POST", path+"/retry", "").problem(409, webhook.CodeConflict).Detail, "delivered already")
 		require.Equal(t, "delivered", into[object](b.admin("GET", path, "").want(200))["status"])
 	}

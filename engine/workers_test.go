@@ -83,6 +83,10 @@ func started(t *testing.T, queue *string) *mocks.Client {
 	return server
 }
 
+func wideEvent() *workflows.EventDeliveryInput {
+	return &workflows.EventDeliveryInput{Tenant: "acme", EventID: "order-1", Deliveries: make([]workflows.DeliveryState, workflows.WideDeliveries+1)}
+}
+
 // While Temporal does not say whether a worker takes wide events, it is as it was: they would wait for one that is not there.
 func TestStart_WideWorkersUnknown(t *testing.T) {
 	t.Parallel()
@@ -100,16 +104,15 @@ func TestStart_WideWorkersUnknown(t *testing.T) {
 				var queue string
 				server := started(t, &queue)
 				c := engine.NewClient(server, engine.Options{})
-				wide := &workflows.EventDeliveryInput{Tenant: "acme", EventID: "order-1", Deliveries: make([]workflows.DeliveryState, workflows.WideDeliveries+1)}
 				if test.before != nil {
 					polled.Pollers[0].LastAccessTime = timestamppb.Now()
 					server.On("DescribeTaskQueue", mock.Anything, workflows.WideQueue, enums.TASK_QUEUE_TYPE_WORKFLOW).Return(test.before, nil).Once()
-					require.NoError(t, c.Start(t.Context(), wide))
+					require.NoError(t, c.Start(t.Context(), wideEvent()))
 					require.Equal(t, test.want, queue)
 					time.Sleep(time.Minute)
 				}
 				server.On("DescribeTaskQueue", mock.Anything, workflows.WideQueue, enums.TASK_QUEUE_TYPE_WORKFLOW).Return(nil, unknown).Once()
-				require.NoError(t, c.Start(t.Context(), wide))
+				require.NoError(t, c.Start(t.Context(), wideEvent()))
 				require.Equal(t, test.want, queue)
 			})
 		})
@@ -130,7 +133,7 @@ func TestStart_WideWorkersAreLookedForFirst(t *testing.T) {
 	var all sync.WaitGroup
 	for range cap(queues) {
 		all.Go(func() {
-			_ = c.Start(t.Context(), &workflows.EventDeliveryInput{Tenant: "acme", EventID: "order-1", Deliveries: make([]workflows.DeliveryState, workflows.WideDeliveries+1)})
+			_ = c.Start(t.Context(), wideEvent())
 		})
 	}
 	all.Wait()
@@ -146,8 +149,7 @@ func TestStart_WideWorkerItself(t *testing.T) {
 	t.Parallel()
 	var queue string
 	c := engine.NewClient(started(t, &queue), engine.Options{WorksWide: true})
-	wide := &workflows.EventDeliveryInput{Tenant: "acme", EventID: "order-1", Deliveries: make([]workflows.DeliveryState, workflows.WideDeliveries+1)}
-	require.NoError(t, c.Start(t.Context(), wide))
+	require.NoError(t, c.Start(t.Context(), wideEvent()))
 	require.Equal(t, workflows.WideQueue, queue)
 }
 

@@ -111,7 +111,7 @@ func TestEventDelivery_CanceledBeforeItsParts(t *testing.T) {
 	require.Len(t, s.set, workflows.MaxDeliveries+1)
 }
 
-// Those parts that have started are canceled as parts; the others, in later waves, by the event.
+// Those parts that have started are canceled; the others, in later waves, are started to cancel their deliveries.
 func TestEventDelivery_CanceledBetweenWaves(t *testing.T) {
 	t.Parallel()
 	s := newStory(t, "auction-excellence")

@@ -29,11 +29,8 @@ func changedStories() []*story {
 			return r.update(ctx, workflows.SignalRetryNow)
 		})},
 		{name: "canceled-updated", deliveries: 2, attempt: failing(1, hour), then: steps(waitFor(webhook.StatusRetrying), func(ctx context.Context, r *running) error {
-			if err := r.update(ctx, workflows.SignalCancelDelivery); err != nil {
-				return err
-			}
-			return r.client.CancelWorkflow(ctx, r.id, "")
-		})},
+			return r.update(ctx, workflows.SignalCancelDelivery)
+		}, cancelWorkflow)},
 		{name: "disabled-updated", deliveries: 1, attempt: failing(1, hour), holdFor: hour, then: steps(waitFor(webhook.StatusRetrying), func(ctx context.Context, r *running) error {
 			return errors.Join(r.update(ctx, workflows.SignalDisableEndpoint), r.update(ctx, workflows.SignalEnableEndpoint))
 		})},
@@ -57,13 +54,9 @@ func changedStories() []*story {
 		faulty("fault-waited"),
 		{name: "first-together", deliveries: workflows.WideDeliveries + 1, attempt: oneFails(1, time.Second)},
 		{name: "signaled-before-first", deliveries: workflows.WideDeliveries + 1, attempt: failing(1, time.Second), waiting: workflows.SignalCancelDelivery},
-		{name: "canceled-together", deliveries: 2, attempt: failing(1, hour), then: steps(waitFor(webhook.StatusRetrying), func(ctx context.Context, r *running) error {
-			return r.client.CancelWorkflow(ctx, r.id, "")
-		})},
+		{name: "canceled-together", deliveries: 2, attempt: failing(1, hour), then: steps(waitFor(webhook.StatusRetrying), cancelWorkflow)},
 		{name: "put-off-first", deliveries: workflows.WideDeliveries + 1, attempt: unsettled()},
-		{name: "canceled-shown", deliveries: 2, attempt: failing(1, hour), then: steps(waitFor(webhook.StatusRetrying), func(ctx context.Context, r *running) error {
-			return r.client.CancelWorkflow(ctx, r.id, "")
-		})},
+		{name: "canceled-shown", deliveries: 2, attempt: failing(1, hour), then: steps(waitFor(webhook.StatusRetrying), cancelWorkflow)},
 		{name: "canceled-in-parts", deliveries: workflows.MaxDeliveries + 1, attempt: failing(0, 0), canceled: true},
 		{name: "disabled-each", deliveries: 2, attempt: failing(1, hour), setEnabled: firstIsGone(), then: steps(waitFor(webhook.StatusRetrying),
 			func(ctx context.Context, r *running) error {
@@ -75,6 +68,10 @@ func changedStories() []*story {
 		{name: "retried-within-task", deliveries: 2, attempt: retriedSoon()},
 		{name: "forged-input", deliveries: 1, attempt: failing(0, 0), forge: func(in *workflows.EventDeliveryInput) { in.Policies = nil }},
 	}
+}
+
+func cancelWorkflow(ctx context.Context, r *running) error {
+	return r.client.CancelWorkflow(ctx, r.id, "")
 }
 
 // steps plays one after the other.

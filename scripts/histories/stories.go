@@ -248,12 +248,7 @@ func firstStories() []*story {
 		{name: "retrying", deliveries: 1, attempt: failing(9, hour), then: waitFor(webhook.StatusRetrying), open: true},
 		{name: "retry-now", deliveries: 1, attempt: failing(1, hour), then: after(webhook.StatusRetrying, workflows.SignalRetryNow, false)},
 		{name: "canceled-delivery", deliveries: 1, attempt: failing(1, hour), then: after(webhook.StatusRetrying, workflows.SignalCancelDelivery, false)},
-		{name: "canceled-workflow", deliveries: 2, attempt: failing(1, hour), then: func(ctx context.Context, r *running) error {
-			if err := r.wait(ctx, webhook.StatusRetrying); err != nil {
-				return err
-			}
-			return r.client.CancelWorkflow(ctx, r.id, "")
-		}},
+		{name: "canceled-workflow", deliveries: 2, attempt: failing(1, hour), then: steps(waitFor(webhook.StatusRetrying), cancelWorkflow)},
 		{name: "held", deliveries: 1, attempt: heldOnce(), holdFor: hour, then: waitFor(webhook.StatusHeld), open: true},
 		{name: "held-too-long", deliveries: 1, attempt: heldOnce(), holdFor: second},
 		{name: "held-then-enabled", deliveries: 1, attempt: heldOnce(), holdFor: hour, then: after(webhook.StatusHeld, workflows.SignalEnableEndpoint, true)},
