@@ -80,8 +80,9 @@ type drain struct {
 	out    DrainResult
 	beat   drainBeat
 
-	// inFlight are the deliveries that are being attempted, and when their leases began.
-	inFlight map[webhook.DeliveryID]time.Time
+	// inFlight are the attempts whose end was not taken, and when their leases began. A delivery can have two: the next one may be due
+	// before the end of the one before is taken.
+	inFlight map[attemptKey]time.Time
 	ended    chan drained
 	// unsent are leased deliveries that were not attempted, and faulty those that cannot be for a fault of ours.
 	unsent, faulty []webhook.DeliveryID
@@ -97,7 +98,7 @@ type drain struct {
 
 // drained is how an attempt of the queue ended.
 type drained struct {
-	id         webhook.DeliveryID
+	attemptKey
 	out        *AttemptResult
 	err        error
 	generation int
@@ -108,7 +109,7 @@ func (a *Activities) newDrain(ctx context.Context, in *DrainInput) *drain {
 	most := a.bulkhead.limits[LaneIsolated].slots
 	d := &drain{
 		a: a, in: in, holder: uuid.UUID(a.newUUID()).String(), until: a.now().Add(a.drainTime),
-		window: newWindow(in.Window, most), inFlight: map[webhook.DeliveryID]time.Time{}, ended: make(chan drained, most),
+		window: newWindow(in.Window, most), inFlight: map[attemptKey]time.Time{}, ended: make(chan drained, most),
 	}
 	if activity.IsActivity(ctx) {
 		d.stop = activity.GetWorkerStopChannel(ctx)
@@ -198,12 +199,13 @@ func (d *drain) room() int { return d.window.size - len(d.inFlight) }
 
 // begin begins the next attempt of a delivery.
 func (d *drain) begin(ctx context.Context, row *store.Queued) {
-	at := d.a.begin(ctx, &AttemptInput{
+	in := AttemptInput{
 		Tenant: d.in.Tenant, EventKey: row.EventKey, DeliveryID: row.ID, EndpointID: d.in.EndpointID, Number: row.Attempts + 1,
 		Lane: LaneIsolated, Manual: row.Asked, Queue: &QueuedAttempt{Uncounted: row.Uncounted, Holder: d.holder},
-	})
-	d.inFlight[row.ID] = d.a.now()
-	ended := drained{id: row.ID, generation: d.window.generation, scheduled: row.Scheduled}
+	}
+	at := d.a.begin(ctx, &in)
+	ended := drained{attemptKey: keyOf(&in), generation: d.window.generation, scheduled: row.Scheduled}
+	d.inFlight[ended.attemptKey] = d.a.now()
 	go func() {
 		<-at.done
 		ended.out, ended.err = at.out, at.err
@@ -213,20 +215,20 @@ func (d *drain) begin(ctx context.Context, row *store.Queued) {
 
 // take learns from an attempt that has ended.
 func (d *drain) take(r drained) {
-	delete(d.inFlight, r.id)
+	delete(d.inFlight, r.attemptKey)
 	full := (*fullError)(nil)
 	switch {
 	case r.err == nil && r.out.Attempt != nil:
 		d.made(r)
 	case r.err == nil && r.out.Status.Settled(): // by somebody else
 	case r.err == nil:
-		d.unsent = append(d.unsent, r.id)
+		d.unsent = append(d.unsent, r.delivery)
 	case errors.As(r.err, &full):
 		d.a.metrics.busy.Inc()
-		d.unsent = append(d.unsent, r.id)
+		d.unsent = append(d.unsent, r.delivery)
 		d.pause(max(full.retryAfter, d.a.drainPoll))
 	case webhook.ErrorCode(r.err) == webhook.CodeUnavailable:
-		d.unsent = append(d.unsent, r.id)
+		d.unsent = append(d.unsent, r.delivery)
 		d.down = r.err
 	default:
 		d.fault(r)
@@ -242,7 +244,7 @@ func (d *drain) made(r drained) {
 		d.out.Host = r.out.Host
 	}
 	if r.out.holder != d.holder && !r.out.Status.Settled() {
-		d.unsent = append(d.unsent, r.id) // it was under way, or recorded, before this lease began, which is still to be used
+		d.unsent = append(d.unsent, r.delivery) // it was under way, or recorded, before this lease began, which is still to be used
 	}
 	if r.scheduled {
 		d.pause(d.window.takeScheduled(r.out.Attempt))
@@ -256,8 +258,8 @@ func (d *drain) made(r drained) {
 // every try. Where one follows the other, all of the queue pauses.
 func (d *drain) fault(r drained) {
 	d.a.log.Error("the queue cannot attempt a delivery; trying again later", "tenant", d.in.Tenant, "endpoint_id", d.in.EndpointID,
-		"delivery_id", r.id, "error", r.err)
-	d.faulty = append(d.faulty, r.id)
+		"delivery_id", r.delivery, "error", r.err)
+	d.faulty = append(d.faulty, r.delivery)
 	if d.faults++; d.faults >= faultsInRow {
 		d.pause(min(firstFaultPause<<min(d.faults-faultsInRow, 10), maxFaultPause))
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -189,10 +187,10 @@ func (d *drain) release(ctx context.Context) error {
 func (d *drain) renew(ctx context.Context) {
 	var old []webhook.DeliveryID
 	now := d.a.now()
-	for id, since := range d.inFlight {
+	for at, since := range d.inFlight {
 		if now.Sub(since) >= drainLease/3 {
-			old = append(old, id)
-			d.inFlight[id] = now
+			old = append(old, at.delivery)
+			d.inFlight[at] = now
 		}
 	}
 	if len(old) == 0 {
@@ -213,7 +211,11 @@ func (d *drain) giveBack(ctx context.Context) {
 	defer cancel()
 	err := d.release(ctx)
 	if len(d.inFlight) > 0 {
-		err = errors.Join(err, d.a.queues.RenewQueued(ctx, d.holder, slices.Collect(maps.Keys(d.inFlight)), lastLease))
+		var goOn []webhook.DeliveryID
+		for at := range d.inFlight {
+			goOn = append(goOn, at.delivery)
+		}
+		err = errors.Join(err, d.a.queues.RenewQueued(ctx, d.holder, goOn, lastLease))
 	}
 	if err != nil {
 		d.a.log.Warn("leases of a queue could not be given back; they end by themselves", "tenant", d.in.Tenant, "endpoint_id", d.in.EndpointID, "error", err)

@@ -35,20 +35,28 @@ func TestActivities_Attempt_joinsWhatIsUnderWay(t *testing.T) {
 	}
 }
 
-// setupInBubble is setup for activities that run in a bubble of synctest. The receiver speaks HTTP/1.1, whose connections are
-// idle as soon as the answer is there, so that CloseIdle ends all that the bubble waits for.
+// setupInBubble is setup for activities that run in a bubble of synctest.
 func setupInBubble(t *testing.T, receive http.HandlerFunc) *bundle {
 	b := setup(t, receive)
-	s, _ := serve(t, receive)
-	b.store.sending.Endpoint.URL = s.URL
+	b.store.sending.Endpoint.URL = serveBubble(t, receive)
+	b.options.Registerer = nil // for the activities that the test makes in its bubble
 	return b
 }
 
+// serveBubble returns the URL of a receiver that speaks HTTP/1.1 and closes the connection with the answer, because the clock of a bubble
+// stands while one is open.
+func serveBubble(t *testing.T, receive http.HandlerFunc) string {
+	s, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "close")
+		receive(w, r)
+	})
+	return s.URL
+}
+
 func joins(t *testing.T, b *bundle, first, second activities.Lane) {
-	defer b.options.Transport.CloseIdle()
 	release := make(chan struct{})
 	b.options.Failpoint = func(string) { <-release }
-	b.options.Queue, b.options.Patience, b.options.Registerer = "own-queue", time.Minute, nil
+	b.options.Queue, b.options.Patience = "own-queue", time.Minute
 	acts := activities.New(b.options)
 	results := make(chan *activities.AttemptResult)
 	for _, lane := range []activities.Lane{first, second, second} {
@@ -75,10 +83,9 @@ func joins(t *testing.T, b *bundle, first, second activities.Lane) {
 func TestActivities_Attempt_isolatedDoesNotSpill(t *testing.T) {
 	t.Parallel()
 	b := setupInBubble(t, answer(204))
-	b.options.FastLimit, b.options.FastWait, b.options.Registerer = 1, time.Minute, nil
+	b.options.FastLimit, b.options.FastWait = 1, time.Minute
 	b.options.Queue, b.options.Patience = "own-queue", time.Hour
 	synctest.Test(t, func(t *testing.T) {
-		defer b.options.Transport.CloseIdle()
 		release := make(chan struct{})
 		var passes atomic.Int32
 		b.options.Failpoint = func(string) {

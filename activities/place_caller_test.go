@@ -32,7 +32,6 @@ func TestActivities_Attempt_wideWithoutACaller(t *testing.T) {
 	for name, joined := range map[string]bool{"nobody": false, "another": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				defer b.options.Transport.CloseIdle()
 				posts := b.countPosts()
 				acts := activities.New(b.options)
 				reads := make(chan struct{})
@@ -98,7 +97,6 @@ func TestActivities_Attempt_wideUntilTheCallersTimeEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				defer b.options.Transport.CloseIdle()
 				var reads, posts atomic.Int64
 				b.options.Failpoint = func(name string) {
 					switch name {
@@ -106,7 +104,6 @@ func TestActivities_Attempt_wideUntilTheCallersTimeEnds(t *testing.T) {
 						posts.Add(1)
 						time.Sleep(test.post)
 					case "after-response":
-						b.options.Transport.CloseIdle()
 						time.Sleep(test.record)
 					}
 				}
@@ -146,7 +143,6 @@ func TestDrain_wideDoNotBegin(t *testing.T) {
 	t.Parallel()
 	b := setupPatient(t)
 	synctest.Test(t, func(t *testing.T) {
-		defer b.options.Transport.CloseIdle()
 		posts := b.countPosts()
 		acts := activities.New(b.options)
 		reads := make(chan struct{})

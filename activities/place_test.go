@@ -20,52 +20,60 @@ import (
 func TestActivities_Attempt_wideTakeTurns(t *testing.T) {
 	t.Parallel()
 	const attempts = wideBegins + 2*wideEnds
-	var beginning, ending, tooMany atomic.Int64
-	begun, reads, ended, records := make(chan struct{}, attempts), make(chan struct{}), make(chan struct{}, attempts), make(chan struct{})
-	entered, release := make(chan struct{}), make(chan struct{})
-	b := setup(t, func(http.ResponseWriter, *http.Request) {
-		entered <- struct{}{}
-		<-release
-	}, func(o *activities.Options) {
-		o.FastLimit = attempts
-		o.Failpoint = func(name string) {
-			if name != "after-response" {
-				return
+	b := setupInBubble(t, answer(204))
+	synctest.Test(t, func(t *testing.T) {
+		var begin, request, end held
+		b.options.Failpoint = func(name string) {
+			switch name {
+			case "before-post":
+				request.hold()
+			case "after-response":
+				end.hold()
 			}
-			if ending.Add(1) > wideEnds {
-				tooMany.Add(1)
-			}
-			ended <- struct{}{}
-			<-records
-			ending.Add(-1)
 		}
+		b.acts, b.store.whileReading = activities.New(b.options), begin.hold
+		begin.release, request.release, end.release = make(chan struct{}), make(chan struct{}), make(chan struct{})
+		var all sync.WaitGroup
+		for n := range attempts {
+			all.Go(func() { requireWideDelivered(t, b, n+1) })
+		}
+		synctest.Wait()
+		require.Equal(t, wideBegins, begin.now)
+		for range attempts - wideBegins {
+			begin.release <- struct{}{}
+			synctest.Wait()
+			require.Equal(t, wideBegins, begin.now, "one begins for each that has begun")
+		}
+		close(begin.release)
+		synctest.Wait()
+		require.Equal(t, attempts, request.now, "all wait for their receivers at the same time")
+		close(request.release)
+		synctest.Wait()
+		require.Equal(t, wideEnds, end.now)
+		close(end.release)
+		all.Wait()
+		require.Equal(t, wideEnds, end.most)
 	})
-	b.store.whileReading = func() {
-		if beginning.Add(1) > wideBegins {
-			tooMany.Add(1)
-		}
-		begun <- struct{}{}
-		<-reads
-		beginning.Add(-1)
-	}
-	var all sync.WaitGroup
-	for n := range attempts {
-		all.Go(func() { requireWideDelivered(t, b, n+1) })
-	}
-	for range wideBegins {
-		<-begun
-	}
-	close(reads)
-	for range attempts {
-		<-entered // all of them hang at the receiver at the same time
-	}
-	close(release)
-	for range wideEnds {
-		<-ended
-	}
-	close(records)
-	all.Wait()
-	require.Zero(t, tooMany.Load())
+}
+
+// held are attempts that stay where they are until they are released.
+type held struct {
+	release   chan struct{}
+	mu        sync.Mutex
+	now, most int
+}
+
+func (h *held) hold() {
+	h.add(1)
+	defer h.add(-1)
+	<-h.release
+}
+
+func (h *held) add(n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.now += n
+	h.most = max(h.most, h.now)
 }
 
 func wideInput(number int) activities.AttemptInput {
@@ -84,42 +92,38 @@ func requireWideDelivered(t *testing.T, b *bundle, number int) {
 // What was answered is recorded while others wait for their turn to begin.
 func TestActivities_Attempt_wideRecordBeforeOthersBegin(t *testing.T) {
 	t.Parallel()
-	entered, release := make(chan struct{}), make(chan struct{})
-	b := setup(t, func(http.ResponseWriter, *http.Request) {
-		entered <- struct{}{}
-		<-release
+	b := setupInBubble(t, answer(204))
+	synctest.Test(t, func(t *testing.T) {
+		request, reads := make(chan struct{}), make(chan struct{})
+		b.options.Failpoint = func(name string) {
+			if name == "before-post" {
+				<-request
+			}
+		}
+		b.acts = activities.New(b.options)
+		answered := make(chan struct{})
+		go func() {
+			defer close(answered)
+			requireWideDelivered(t, b, 1)
+		}()
+		synctest.Wait()
+		b.store.whileReading = func() { <-reads }
+		var rest sync.WaitGroup
+		for n := range wideBegins + 1 {
+			rest.Go(func() { requireWideDelivered(t, b, n+2) })
+		}
+		synctest.Wait()
+		close(request)
+		<-answered
+		close(reads)
+		rest.Wait()
 	})
-	answered := make(chan struct{})
-	go func() {
-		defer close(answered)
-		requireWideDelivered(t, b, 1)
-	}()
-	<-entered
-	begun, reads := make(chan struct{}, wideBegins+1), make(chan struct{})
-	b.store.whileReading = func() {
-		begun <- struct{}{}
-		<-reads
-	}
-	var rest sync.WaitGroup
-	for n := range wideBegins + 1 {
-		rest.Go(func() { requireWideDelivered(t, b, n+2) })
-	}
-	for range wideBegins {
-		<-begun
-	}
-	close(release)
-	<-answered
-	close(reads)
-	for range wideBegins + 1 {
-		<-entered
-	}
-	rest.Wait()
 }
 
 // setupPatient is setupInBubble with a second of patience.
 func setupPatient(t *testing.T) *bundle {
 	b := setupInBubble(t, answer(204))
-	b.options.Queue, b.options.Patience, b.options.Registerer = "own-queue", time.Second, nil
+	b.options.Queue, b.options.Patience = "own-queue", time.Second
 	return b
 }
 
@@ -128,7 +132,6 @@ func TestActivities_Attempt_wideWaitForTheirTurn(t *testing.T) {
 	t.Parallel()
 	b := setupPatient(t)
 	synctest.Test(t, func(t *testing.T) {
-		defer b.options.Transport.CloseIdle()
 		acts := activities.New(b.options)
 		reads := make(chan struct{})
 		b.store.whileReading = func() { <-reads }
@@ -168,7 +171,6 @@ func TestActivities_Attempt_wideWaitForTheirRecord(t *testing.T) {
 	t.Parallel()
 	b := setupPatient(t)
 	synctest.Test(t, func(t *testing.T) {
-		defer b.options.Transport.CloseIdle()
 		answered, records := make(chan struct{}), make(chan struct{})
 		b.options.Failpoint = func(name string) {
 			if name == "after-response" {
@@ -190,7 +192,6 @@ func TestActivities_Attempt_wideWaitForTheirRecord(t *testing.T) {
 		for range wideEnds {
 			<-answered
 		}
-		b.options.Transport.CloseIdle()
 		time.Sleep(time.Minute)
 		close(records)
 		for range wideEnds {
@@ -202,33 +203,30 @@ func TestActivities_Attempt_wideWaitForTheirRecord(t *testing.T) {
 // A receiver that has answered is not slow because its attempt waits for its turn to be recorded.
 func TestActivities_Attempt_wideAnswerIsQuick(t *testing.T) {
 	t.Parallel()
-	var now, passes atomic.Int64
-	now.Store(time.Now().UnixNano())
-	answers, records := make(chan struct{}, 100), make(chan struct{})
-	b := setup(t, func(http.ResponseWriter, *http.Request) { answers <- struct{}{} }, func(o *activities.Options) {
-		o.Now = func() time.Time { return time.Unix(0, now.Load()) }
-		o.Failpoint = func(name string) {
+	b := setupInBubble(t, answer(204))
+	synctest.Test(t, func(t *testing.T) {
+		var passes atomic.Int64
+		records := make(chan struct{})
+		b.options.Failpoint = func(name string) {
 			if name == "after-response" && passes.Add(1) <= wideEnds {
 				<-records
 			}
 		}
-	})
-	var all sync.WaitGroup
-	for n := range wideEnds + 1 {
-		all.Go(func() { requireWideDelivered(t, b, n+1) })
-	}
-	for range wideEnds + 1 {
-		<-answers
-	}
-	now.Add(int64(time.Second))
-	require.Eventually(t, func() bool {
+		b.acts = activities.New(b.options)
+		var all sync.WaitGroup
+		for n := range wideEnds + 1 {
+			all.Go(func() { requireWideDelivered(t, b, n+1) })
+		}
+		time.Sleep(time.Second)
+		require.EqualValues(t, wideEnds, passes.Load(), "the last waits")
 		in := input()
 		in.Number = 100
-		out, err := b.acts.Attempt(context.Background(), in)
-		return err == nil && !out.Spilled
-	}, 10*time.Second, 10*time.Millisecond)
-	close(records)
-	all.Wait()
+		out, err := b.acts.Attempt(t.Context(), in)
+		require.NoError(t, err)
+		require.False(t, out.Spilled)
+		close(records)
+		all.Wait()
+	})
 }
 
 // Neither a fault of the database nor a panic keeps a place.
@@ -254,25 +252,25 @@ func TestActivities_Attempt_wideGiveTheirPlacesBack(t *testing.T) {
 func TestActivities_Attempt_wideDisablingTakesNoPlace(t *testing.T) {
 	t.Parallel()
 	var gone atomic.Int64
-	b := setup(t, func(w http.ResponseWriter, _ *http.Request) {
+	b := setupInBubble(t, func(w http.ResponseWriter, _ *http.Request) {
 		if gone.Add(1) <= wideEnds {
 			w.WriteHeader(http.StatusGone)
 		}
 	})
-	disabling, release := make(chan struct{}), make(chan struct{})
-	b.engine.onDisable = func() error {
-		disabling <- struct{}{}
-		<-release
-		return nil
-	}
-	var all sync.WaitGroup
-	for n := range wideEnds {
-		all.Go(func() { _, _ = b.acts.Attempt(context.Background(), wideInput(n+1)) })
-	}
-	for range wideEnds {
-		<-disabling
-	}
-	requireWideDelivered(t, b, 100)
-	close(release)
-	all.Wait()
+	synctest.Test(t, func(t *testing.T) {
+		b.acts = activities.New(b.options)
+		release := make(chan struct{})
+		b.engine.onDisable = func() error {
+			<-release
+			return nil
+		}
+		var all sync.WaitGroup
+		for n := range wideEnds {
+			all.Go(func() { _, _ = b.acts.Attempt(t.Context(), wideInput(n+1)) })
+		}
+		synctest.Wait()
+		requireWideDelivered(t, b, 100)
+		close(release)
+		all.Wait()
+	})
 }

@@ -91,8 +91,8 @@ func (a *Activities) post(
 		Timeout: s.Endpoint.RequestTimeout(d), HeadersSuffice: d.Response == webhook.ResponseHeaders,
 	}
 	taken.sending()
-	a.failpoint("before-post")
 	taken.rest()
+	a.failpoint("before-post")
 	made.answer = a.deliver(ctx, s.Endpoint, &made.request)
 	if fault := made.answer.Fault; fault != nil {
 		return nil, webhook.Errorf(webhook.CodeUnavailable, "%s", fault).WithCause(fault)
