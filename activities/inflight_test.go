@@ -38,7 +38,7 @@ func TestActivities_Attempt_joinsWhatIsUnderWay(t *testing.T) {
 // setupInBubble is setup for activities that run in a bubble of synctest.
 func setupInBubble(t *testing.T, receive http.HandlerFunc) *bundle {
 	b := setup(t, receive)
-	b.store.sending.Endpoint.URL = serveBubble(t, receive)
+	b.store.sending.Endpoint.URL = serveBubble(t, receive) + "/hook?token=s3cret-query"
 	b.options.Registerer = nil // for the activities that the test makes in its bubble
 	return b
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -125,33 +126,36 @@ func TestActivities_Attempt_retriesSoonUnlessDisabled(t *testing.T) {
 func TestActivities_Attempt_retriesSoonAndSlowly(t *testing.T) {
 	t.Parallel()
 	var requests atomic.Int64
-	second, release := make(chan struct{}), make(chan struct{})
-	b := setup(t, func(w http.ResponseWriter, _ *http.Request) {
-		if requests.Add(1) == 1 {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
+	b := setupInBubble(t, failing(1, &requests))
+	synctest.Test(t, func(t *testing.T) {
+		var posts atomic.Int64
+		release := make(chan struct{})
+		b.options.Queue, b.options.Patience = "own", time.Second
+		b.options.Failpoint = func(name string) {
+			if name == "before-post" && posts.Add(1) == 2 {
+				<-release
+			}
 		}
-		close(second)
-		<-release
-	}, func(o *activities.Options) { o.Queue, o.Patience = "own", 100*time.Millisecond })
-	in := soon(quarter)
-	out, err := b.attempt(t, in)
-	require.NoError(t, err)
-	require.Equal(t, webhook.StatusRetrying, out.Status)
-	require.Equal(t, 1, out.Attempt.Number)
-	require.Empty(t, out.Missing)
-	require.Zero(t, out.Delay, "at once")
-	<-second
-	in.Number = 2
-	out, err = b.attempt(t, in)
-	require.NoError(t, err)
-	require.Equal(t, "own", out.FollowOn)
-	close(release)
-	value, err := b.env.ExecuteActivity(b.acts.Follow, in)
-	require.NoError(t, err)
-	require.NoError(t, value.Get(&out))
-	require.Equal(t, webhook.StatusDelivered, out.Status)
-	require.EqualValues(t, 2, requests.Load())
+		b.acts, b.env = activities.New(b.options), new(testsuite.WorkflowTestSuite).NewTestActivityEnvironment()
+		activities.Register(b.env, b.acts)
+		in := soon(quarter)
+		out, err := b.attempt(t, in)
+		require.NoError(t, err)
+		require.Equal(t, webhook.StatusRetrying, out.Status)
+		require.Equal(t, 1, out.Attempt.Number)
+		require.Empty(t, out.Missing)
+		require.Zero(t, out.Delay, "at once")
+		in.Number = 2
+		out, err = b.attempt(t, in)
+		require.NoError(t, err)
+		require.Equal(t, "own", out.FollowOn)
+		close(release)
+		value, err := b.env.ExecuteActivity(b.acts.Follow, in)
+		require.NoError(t, err)
+		require.NoError(t, value.Get(&out))
+		require.Equal(t, webhook.StatusDelivered, out.Status)
+		require.EqualValues(t, 2, requests.Load())
+	})
 }
 
 // As many delays pass in tasks as the process has room for. The others are left to timers. The end of the worker ends those that pass.
