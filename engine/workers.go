@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// pollAge is how old the last poll of a worker that is there may be: Temporal answers one after a minute at the latest.
-	pollAge = 75 * time.Second
+	// PollAge is how old the last poll of a worker that is there may be: Temporal answers one after a minute at the latest.
+	PollAge = 75 * time.Second
 	// widePolled is how long it is believed that a worker takes wide events, and wideUnpolled that none does.
 	widePolled, wideUnpolled = 10 * time.Second, time.Second
 	// describeTimeout keeps the start of an event from waiting for an answer that it can do without.
@@ -86,7 +86,7 @@ func (w *wideWorkers) areAbsent() bool {
 	return w.absent
 }
 
-// Unattended returns the task queues that no worker has polled for 75 seconds, and how many there are that have to be. The queue of mails
+// Unattended returns the task queues that no worker has polled for PollAge, and how many there are that have to be. The queue of mails
 // is not among them.
 func (c *Client) Unattended(ctx context.Context) (unattended []string, of int, err error) {
 	queues := []struct {
@@ -115,7 +115,7 @@ func (c *Client) isPolled(ctx context.Context, queue string, kind enumspb.TaskQu
 	if err != nil {
 		return false, err
 	}
-	oldest := time.Now().Add(-pollAge)
+	oldest := time.Now().Add(-PollAge)
 	for _, p := range described.GetPollers() {
 		if p.GetLastAccessTime().AsTime().After(oldest) {
 			return true, nil

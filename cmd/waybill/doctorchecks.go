@@ -150,9 +150,9 @@ func findWorkers(unattended []string, of int) finding {
 	names := strings.Join(unattended, ", ")
 	switch {
 	case len(unattended) == of:
-		return finding{check, doubts, "none has asked for tasks within 75 s", "Start waybill serve or waybill worker; until then events are accepted and wait."}
+		return finding{check, doubts, "none has asked for tasks within " + engine.PollAge.String(), "Start waybill serve or waybill worker; until then events are accepted and wait."}
 	case len(unattended) > 0:
-		return finding{check, fails, "none has asked for tasks of " + names + " within 75 s", "What is on these task queues waits, unless all their workers are busy. Start a waybill serve or waybill worker of this version."}
+		return finding{check, fails, "none has asked for tasks of " + names + " within " + engine.PollAge.String(), "What is on these task queues waits, unless all their workers are busy. Start a waybill serve or waybill worker of this version."}
 	}
 	return finding{check, fine, fmt.Sprintf("all %d task queues have some", of), ""}
 }
