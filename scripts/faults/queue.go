@@ -150,7 +150,8 @@ func terminateQueue(ctx context.Context, r *run) error {
 	if err := r.temporal(ctx, "workflow", "terminate", "--workflow-id", tenant+"/queue/"+endpoint, "--reason", "by mistake"); err != nil {
 		return err
 	}
-	return until(ctx, time.Minute, func() error {
+	// The process that reconciled may have been killed in an earlier scenario; its lease ends after five minutes.
+	return until(ctx, 7*time.Minute, func() error {
 		missed := r.server.logged("nobody works on")
 		if missed == nil {
 			return nil
