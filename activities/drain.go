@@ -80,10 +80,10 @@ type drain struct {
 	out    DrainResult
 	beat   drainBeat
 
-	// inFlight are the attempts whose end was not taken, and when their leases began. A delivery can have two: the next one may be due
-	// before the end of the one before is taken.
-	inFlight map[attemptKey]time.Time
-	ended    chan drained
+	// inFlight are the attempts whose end was not taken. A delivery can have two: the next one may be due before the end of the one before
+	// is taken, and a lease may end while its attempt is under way.
+	inFlight map[*drained]struct{}
+	ended    chan *drained
 	// unsent are leased deliveries that were not attempted, and faulty those that cannot be for a fault of ours.
 	unsent, faulty []webhook.DeliveryID
 	// faults counts those in a row. Nothing is claimed before resume.
@@ -96,9 +96,10 @@ type drain struct {
 	known bool
 }
 
-// drained is how an attempt of the queue ended.
+// drained is an attempt of the queue, and how it ended.
 type drained struct {
 	attemptKey
+	leased     time.Time // when its lease began, or was renewed
 	out        *AttemptResult
 	err        error
 	generation int
@@ -109,7 +110,7 @@ func (a *Activities) newDrain(ctx context.Context, in *DrainInput) *drain {
 	most := a.bulkhead.limits[LaneIsolated].slots
 	d := &drain{
 		a: a, in: in, holder: uuid.UUID(a.newUUID()).String(), until: a.now().Add(a.drainTime),
-		window: newWindow(in.Window, most), inFlight: map[attemptKey]time.Time{}, ended: make(chan drained, most),
+		window: newWindow(in.Window, most), inFlight: map[*drained]struct{}{}, ended: make(chan *drained, most),
 	}
 	if activity.IsActivity(ctx) {
 		d.stop = activity.GetWorkerStopChannel(ctx)
@@ -119,6 +120,14 @@ func (a *Activities) newDrain(ctx context.Context, in *DrainInput) *drain {
 
 func (d *drain) run(ctx context.Context) (*DrainResult, error) {
 	defer d.giveBack(ctx)
+	out, err := d.work(ctx)
+	if err != nil {
+		d.awaitAll(ctx) // the same fault may end attempts before their requests, which are due again then
+	}
+	return out, err
+}
+
+func (d *drain) work(ctx context.Context) (*DrainResult, error) {
 	if err := d.goOn(ctx); err != nil {
 		return nil, err
 	}
@@ -184,12 +193,13 @@ func (d *drain) fill(ctx context.Context) (full bool, err error) {
 	if room <= 0 {
 		return true, nil
 	}
+	since := d.a.now()
 	rows, err := d.a.queues.ClaimQueued(ctx, d.in.Tenant, d.in.EndpointID, d.holder, drainLease, room)
 	if err != nil {
 		return false, fmt.Errorf("claim what is due: %w", err)
 	}
 	for i := range rows {
-		d.begin(ctx, &rows[i])
+		d.begin(ctx, &rows[i], since)
 	}
 	return len(rows) == room, nil
 }
@@ -197,45 +207,62 @@ func (d *drain) fill(ctx context.Context) (full bool, err error) {
 // room is how many attempts may begin.
 func (d *drain) room() int { return d.window.size - len(d.inFlight) }
 
-// begin begins the next attempt of a delivery.
-func (d *drain) begin(ctx context.Context, row *store.Queued) {
+// begin begins the next attempt of a delivery that was leased at a time.
+func (d *drain) begin(ctx context.Context, row *store.Queued, since time.Time) {
 	in := AttemptInput{
 		Tenant: d.in.Tenant, EventKey: row.EventKey, DeliveryID: row.ID, EndpointID: d.in.EndpointID, Number: row.Attempts + 1,
 		Lane: LaneIsolated, Manual: row.Asked, Queue: &QueuedAttempt{Uncounted: row.Uncounted, Holder: d.holder},
 	}
 	at := d.a.begin(ctx, &in)
-	ended := drained{attemptKey: keyOf(&in), generation: d.window.generation, scheduled: row.Scheduled}
-	d.inFlight[ended.attemptKey] = d.a.now()
+	r := &drained{attemptKey: keyOf(&in), leased: since, generation: d.window.generation, scheduled: row.Scheduled}
+	d.inFlight[r] = struct{}{}
 	go func() {
 		<-at.done
-		ended.out, ended.err = at.out, at.err
-		d.ended <- ended
+		r.out, r.err = at.out, at.err
+		d.ended <- r
 	}()
 }
 
 // take learns from an attempt that has ended.
-func (d *drain) take(r drained) {
-	delete(d.inFlight, r.attemptKey)
+func (d *drain) take(r *drained) {
+	delete(d.inFlight, r)
 	full := (*fullError)(nil)
 	switch {
 	case r.err == nil && r.out.Attempt != nil:
 		d.made(r)
 	case r.err == nil && r.out.Status.Settled(): // by somebody else
 	case r.err == nil:
-		d.unsent = append(d.unsent, r.delivery)
+		d.notSent(r)
 	case errors.As(r.err, &full):
 		d.a.metrics.busy.Inc()
-		d.unsent = append(d.unsent, r.delivery)
+		d.notSent(r)
 		d.pause(max(full.retryAfter, d.a.drainPoll))
 	case webhook.ErrorCode(r.err) == webhook.CodeUnavailable:
-		d.unsent = append(d.unsent, r.delivery)
+		d.notSent(r)
 		d.down = r.err
 	default:
 		d.fault(r)
 	}
 }
 
-func (d *drain) made(r drained) {
+// notSent has the lease of an attempt released that was not made.
+func (d *drain) notSent(r *drained) {
+	if !d.isFollowed(r) {
+		d.unsent = append(d.unsent, r.delivery)
+	}
+}
+
+// isFollowed reports whether the delivery was claimed again since. The lease belongs to that attempt then.
+func (d *drain) isFollowed(r *drained) bool {
+	for other := range d.inFlight {
+		if other.delivery == r.delivery && other.number >= r.number {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *drain) made(r *drained) {
 	d.faults = 0
 	d.out.Attempts++
 	if r.out.Status == webhook.StatusDelivered {
@@ -244,7 +271,7 @@ func (d *drain) made(r drained) {
 		d.out.Host = r.out.Host
 	}
 	if r.out.holder != d.holder && !r.out.Status.Settled() {
-		d.unsent = append(d.unsent, r.delivery) // it was under way, or recorded, before this lease began, which is still to be used
+		d.notSent(r) // it was under way, or recorded, before this lease began, which is still to be used
 	}
 	if r.scheduled {
 		d.pause(d.window.takeScheduled(r.out.Attempt))
@@ -256,10 +283,12 @@ func (d *drain) made(r drained) {
 
 // fault gives a delivery back that cannot be attempted for a fault of ours, such as a secret that no key opens. Its pause grows with
 // every try. Where one follows the other, all of the queue pauses.
-func (d *drain) fault(r drained) {
+func (d *drain) fault(r *drained) {
 	d.a.log.Error("the queue cannot attempt a delivery; trying again later", "tenant", d.in.Tenant, "endpoint_id", d.in.EndpointID,
 		"delivery_id", r.delivery, "error", r.err)
-	d.faulty = append(d.faulty, r.delivery)
+	if !d.isFollowed(r) {
+		d.faulty = append(d.faulty, r.delivery)
+	}
 	if d.faults++; d.faults >= faultsInRow {
 		d.pause(min(firstFaultPause<<min(d.faults-faultsInRow, 10), maxFaultPause))
 	}

@@ -187,10 +187,10 @@ func (d *drain) release(ctx context.Context) error {
 func (d *drain) renew(ctx context.Context) {
 	var old []webhook.DeliveryID
 	now := d.a.now()
-	for at, since := range d.inFlight {
-		if now.Sub(since) >= drainLease/3 {
-			old = append(old, at.delivery)
-			d.inFlight[at] = now
+	for r := range d.inFlight {
+		if now.Sub(r.leased) >= drainLease/3 {
+			old = append(old, r.delivery)
+			r.leased = now
 		}
 	}
 	if len(old) == 0 {
@@ -204,6 +204,7 @@ func (d *drain) renew(ctx context.Context) {
 // giveBack releases at the end of a run, and leaves their leases to the attempts that go on. When it fails, the leases end by
 // themselves.
 func (d *drain) giveBack(ctx context.Context) {
+	d.takeEnded()
 	if len(d.unsent)+len(d.faulty)+len(d.inFlight) == 0 {
 		return
 	}
@@ -212,8 +213,8 @@ func (d *drain) giveBack(ctx context.Context) {
 	err := d.release(ctx)
 	if len(d.inFlight) > 0 {
 		var goOn []webhook.DeliveryID
-		for at := range d.inFlight {
-			goOn = append(goOn, at.delivery)
+		for r := range d.inFlight {
+			goOn = append(goOn, r.delivery)
 		}
 		err = errors.Join(err, d.a.queues.RenewQueued(ctx, d.holder, goOn, lastLease))
 	}
@@ -272,6 +273,18 @@ func (d *drain) awaitAll(ctx context.Context) {
 		case <-timer.C:
 			return
 		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// takeEnded takes what has ended, and waits for nothing.
+func (d *drain) takeEnded() {
+	for {
+		select {
+		case r := <-d.ended:
+			d.take(r)
+		default:
 			return
 		}
 	}

@@ -207,6 +207,9 @@ func (q *memQueue) CancelDeliveriesOfDeleted(context.Context, string, webhook.En
 }
 
 func (q *memQueue) Sending(_ context.Context, in store.Target) (*store.Sending, error) {
+	if q.whileReading != nil {
+		q.whileReading()
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if err, is := q.bad[in.DeliveryID]; is {
