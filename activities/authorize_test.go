@@ -71,10 +71,20 @@ func (s *tokenServer) asked() int {
 	return len(s.forms)
 }
 
-// movable is a clock that a test moves.
-type movable struct{ ahead atomic.Int64 }
+// movable is a clock that a test moves. Where stopAt is set, nothing else does.
+type movable struct {
+	ahead  atomic.Int64
+	stopAt time.Time
+}
 
-func (m *movable) now() time.Time             { return time.Now().Add(time.Duration(m.ahead.Load())) }
+func (m *movable) now() time.Time {
+	at := m.stopAt
+	if at.IsZero() {
+		at = time.Now()
+	}
+	return at.Add(time.Duration(m.ahead.Load()))
+}
+
 func (m *movable) pass(d time.Duration)       { m.ahead.Add(int64(d)) }
 func (m *movable) into(o *activities.Options) { o.Now = m.now }
 
@@ -183,7 +193,7 @@ func TestActivities_Attempt_fetchesATokenOnce(t *testing.T) {
 	b, tokens := setupOAuth(t, receive, &clock)
 	var crowd sync.WaitGroup
 	for i := range 20 {
-		in := input()
+		in := isolated()
 		in.Number = i + 1
 		crowd.Go(func() {
 			_, err := b.acts.Attempt(t.Context(), in)
@@ -197,7 +207,7 @@ func TestActivities_Attempt_fetchesATokenOnce(t *testing.T) {
 	require.Equal(t, url.Values{"grant_type": {"client_credentials"}, "scope": {"a b"}, "audience": {"https://api"}}, tokens.forms[0])
 	require.Len(t, seen, 20)
 	for range 20 {
-		require.Equal(t, "Bearer token-secret-1", <-seen)
+		require.Equal(t, "Bearer token-secret-1", received(t, seen))
 	}
 	made := b.lastAttempt(t)
 	require.Equal(t, "[redacted]", made.RequestHeaders["Authorization"])
@@ -205,20 +215,20 @@ func TestActivities_Attempt_fetchesATokenOnce(t *testing.T) {
 
 	for after, want := range []string{"token-secret-1", "token-secret-2"} { // at 58 minutes and at 59 minutes and a half
 		clock.pass([]time.Duration{58 * time.Minute, 90 * time.Second}[after])
-		in := input()
+		in := isolated()
 		in.Number = 30 + after
 		_, err := b.attempt(t, in)
 		require.NoError(t, err)
-		require.Equal(t, "Bearer "+want, <-seen)
+		require.Equal(t, "Bearer "+want, received(t, seen))
 	}
 	other := *b.store.sending.Endpoint.Auth
 	other.Scope = "c"
 	b.store.sending.Endpoint.Auth = &other
-	in := input()
+	in := isolated()
 	in.Number = 40
 	_, err := b.attempt(t, in)
 	require.NoError(t, err)
-	require.Equal(t, "Bearer token-secret-3", <-seen, "other credentials get another token")
+	require.Equal(t, "Bearer token-secret-3", received(t, seen), "other credentials get another token")
 }
 
 // A token that the receiver does not take any more is replaced once, within the attempt.
@@ -236,7 +246,7 @@ func TestActivities_Attempt_renewsATokenOn401(t *testing.T) {
 		t.Helper()
 		clock.pass(time.Millisecond)
 		number++
-		in := input()
+		in := isolated()
 		in.Number = number
 		out, err := b.attempt(t, in)
 		require.NoError(t, err)
@@ -289,15 +299,16 @@ func TestActivities_Attempt_tokenServerThatFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var clock movable
+			clock.stopAt = time.Now()
 			b, tokens := setupOAuth(t, unreachable(t), &clock)
 			tokens.change(func(s *tokenServer) { s.answer = c.answer })
 			if c.change != nil {
 				c.change(b.store.sending.Endpoint.Auth)
 			}
-			out, err := b.attempt(t, input())
+			out, err := b.attempt(t, isolated())
 			require.NoError(t, err)
 			require.Equal(t, webhook.StatusRetrying, out.Status)
-			require.InDelta(t, time.Minute, out.Delay, float64(time.Second), "retried like any failure")
+			require.InDelta(t, time.Minute, out.Delay, float64(bounded), "retried like any failure")
 			made := b.lastAttempt(t)
 			require.Equal(t, webhook.ErrorAuth, made.ErrorClass)
 			require.Contains(t, made.Error, "the token server gave no token: ")
@@ -307,7 +318,7 @@ func TestActivities_Attempt_tokenServerThatFails(t *testing.T) {
 			require.NotContains(t, made.RequestHeaders, "Authorization")
 
 			asked := tokens.asked()
-			_, err = b.attempt(t, input())
+			_, err = b.attempt(t, isolated())
 			require.NoError(t, err)
 			require.Equal(t, asked, tokens.asked(), "it is left alone for a moment")
 		})
@@ -321,23 +332,25 @@ func TestActivities_Attempt_tokenServerThatHangs(t *testing.T) {
 	var clock movable
 	b, tokens := setupOAuth(t, receive, &clock)
 	release := make(chan struct{})
+	answerAll := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(answerAll)
 	tokens.change(func(s *tokenServer) { s.answer = func(http.ResponseWriter, *http.Request) { <-release } })
 	timeout := webhook.Duration(100 * time.Millisecond)
 	b.store.sending.Endpoint.Timeout = &timeout
-	_, err := b.attempt(t, input())
+	_, err := b.attempt(t, isolated())
 	require.NoError(t, err)
 	made := b.lastAttempt(t)
 	require.Equal(t, webhook.ErrorAuth, made.ErrorClass)
 	require.Contains(t, made.Error, "within the endpoint's timeout")
 	require.Less(t, made.DurationMS, int64(10_000))
 
-	close(release) // with an empty answer, which counts for a moment
+	answerAll() // with an empty answer, which counts for a moment
 	tokens.change(func(s *tokenServer) { s.answer = nil })
 	long := webhook.Duration(10 * time.Second)
 	b.store.sending.Endpoint.Timeout = &long
 	for n := 2; ; n++ {
 		clock.pass(2 * time.Second)
-		in := input()
+		in := isolated()
 		in.Number = n
 		out, err := b.attempt(t, in)
 		require.NoError(t, err)
@@ -369,12 +382,12 @@ func TestActivities_Attempt_tokenServersOfAllKinds(t *testing.T) {
 		attempt := func() {
 			t.Helper()
 			number++
-			in := input()
+			in := isolated()
 			in.Number = number
 			out, err := b.attempt(t, in)
 			require.NoError(t, err)
 			require.Equal(t, webhook.StatusDelivered, out.Status, "expires_in %s", life)
-			<-seen
+			received(t, seen)
 		}
 		attempt()
 		require.Equal(t, 2, tokens.asked(), "the second request has the credentials in the body")

@@ -252,7 +252,10 @@ func TestActivities_Drain_resumesAPage(t *testing.T) {
 	b.env.SetOnActivityHeartbeatListener(func(_ *activity.Info, values converter.EncodedValues) {
 		var d map[string]any
 		if values.Get(&d) == nil && d["page"] != nil {
-			details <- d
+			select {
+			case details <- d:
+			default:
+			}
 		}
 	})
 	_, err := b.env.ExecuteActivity(b.acts.Drain, activities.DrainInput{Tenant: "acme", EndpointID: endpointID})
@@ -313,7 +316,8 @@ func TestActivities_Drain_badRows(t *testing.T) {
 	out := drain(t, b, 4)
 	require.Equal(t, 98, out.Delivered)
 	require.ElementsMatch(t, []webhook.DeliveryID{queuedID(1), queuedID(50)}, q.postponed)
-	require.InDelta(t, 10*time.Second, out.Next, float64(bounded))
+	require.Positive(t, out.Next)
+	require.LessOrEqual(t, out.Next, 10*time.Second, "less what passed since")
 	q.requireNoLeases(t)
 	require.Contains(t, b.logged.String(), queuedID(50).String())
 }

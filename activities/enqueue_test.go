@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -50,21 +51,24 @@ func TestActivities_Attempt_leavesRetriesToTheQueue(t *testing.T) {
 // What is delivered wakes nobody, and neither does what is held.
 func TestActivities_Attempt_wakesNoQueueForNothing(t *testing.T) {
 	t.Parallel()
-	b := setup(t, answer(204))
+	b := setupInBubble(t, answer(204))
 	queueing(b)
-	out, err := b.acts.Attempt(t.Context(), express())
-	require.NoError(t, err)
-	require.Equal(t, webhook.StatusDelivered, out.Status)
-	require.False(t, b.store.recorded[0].Queued, "it never waited in the queue")
-	b.store.onSending = func() (*store.Sending, error) {
-		s := b.store.sending
-		s.Delivery.Status, s.Delivery.Queued = webhook.StatusHeld, true
-		return &s, nil
-	}
-	out, err = b.acts.Attempt(t.Context(), express())
-	require.NoError(t, err)
-	require.Equal(t, webhook.StatusHeld, out.Status)
-	require.Empty(t, b.engine.told)
+	synctest.Test(t, func(t *testing.T) {
+		b.inBubble()
+		out, err := b.acts.Attempt(t.Context(), express())
+		require.NoError(t, err)
+		require.Equal(t, webhook.StatusDelivered, out.Status)
+		require.False(t, b.store.recorded[0].Queued, "it never waited in the queue")
+		b.store.onSending = func() (*store.Sending, error) {
+			s := b.store.sending
+			s.Delivery.Status, s.Delivery.Queued = webhook.StatusHeld, true
+			return &s, nil
+		}
+		out, err = b.acts.Attempt(t.Context(), express())
+		require.NoError(t, err)
+		require.Equal(t, webhook.StatusHeld, out.Status)
+		require.Empty(t, b.engine.told)
+	})
 }
 
 // Many failures of an endpoint wake its queue once: something is due in it, so it stays awake.
@@ -130,10 +134,10 @@ func TestActivities_Attempt_whoseQueueCannotBeWoken(t *testing.T) {
 // setupBusy has an endpoint each lane of which has one slot, and the fast one is taken until the test ends.
 func setupBusy(t *testing.T) *bundle {
 	t.Helper()
-	entered, release := make(chan struct{}), make(chan struct{})
-	b := setup(t, func(http.ResponseWriter, *http.Request) {
+	entered, release := make(chan struct{}, 1), make(chan struct{})
+	b := setup(t, func(w http.ResponseWriter, r *http.Request) {
 		entered <- struct{}{}
-		<-release
+		holding(release)(w, r)
 	}, func(o *activities.Options) { o.FastLimit, o.IsolatedLimit = 1, 1 })
 	queueing(b)
 	first := make(chan error, 1)
@@ -143,10 +147,10 @@ func setupBusy(t *testing.T) *bundle {
 		_, err := b.acts.Attempt(context.Background(), in)
 		first <- err
 	}()
-	<-entered
+	received(t, entered)
 	t.Cleanup(func() {
 		close(release)
-		require.NoError(t, <-first)
+		require.NoError(t, received(t, first))
 	})
 	return b
 }

@@ -21,9 +21,9 @@ func TestActivities_Follow(t *testing.T) {
 	t.Parallel()
 	var arrivals atomic.Int32
 	release := make(chan struct{})
-	b := setup(t, func(http.ResponseWriter, *http.Request) {
+	b := setup(t, func(w http.ResponseWriter, r *http.Request) {
 		arrivals.Add(1)
-		<-release
+		holding(release)(w, r)
 	}, func(o *activities.Options) {
 		o.Queue, o.Patience, o.HeartbeatEvery = "own-queue", time.Millisecond, time.Millisecond
 	})
@@ -45,7 +45,7 @@ func TestActivities_Follow(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, value.Get(out))
 	require.Equal(t, webhook.StatusDelivered, out.Status)
-	require.NoError(t, <-drained)
+	require.NoError(t, received(t, drained))
 	require.Equal(t, int32(1), arrivals.Load(), "the receiver met one request")
 	require.Len(t, b.store.recorded, 1)
 }
@@ -53,7 +53,7 @@ func TestActivities_Follow(t *testing.T) {
 // A Follow that comes too late, or in the wrong process, gets CodeNotFound, and Attempt then finds the record.
 func TestActivities_Follow_nothing(t *testing.T) {
 	t.Parallel()
-	b := setup(t, answer(204), func(o *activities.Options) { o.Queue = "own-queue" })
+	b := setup(t, answer(204), func(o *activities.Options) { o.Queue, o.Patience = "own-queue", time.Minute })
 	_, err := b.env.ExecuteActivity(b.acts.Follow, input())
 	requireType(t, err, "not_found", true)
 
@@ -65,7 +65,7 @@ func TestActivities_Follow_nothing(t *testing.T) {
 func TestDrain_GivesUp(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
-	b := setup(t, func(http.ResponseWriter, *http.Request) { <-release },
+	b := setup(t, holding(release),
 		func(o *activities.Options) { o.Queue, o.Patience = "own-queue", time.Millisecond })
 	_, err := b.attempt(t, input())
 	require.NoError(t, err)

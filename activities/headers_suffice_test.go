@@ -47,7 +47,7 @@ func TestActivities_Attempt_headersSuffice(t *testing.T) {
 			b.options.Dialects["plain"] = d
 			timeout := webhook.Duration(20 * time.Second)
 			if c.class == webhook.ErrorTimeout {
-				timeout = webhook.Duration(500 * time.Millisecond)
+				timeout = webhook.Duration(2 * time.Second) // for the handshake, on a busy machine
 			}
 			b.store.sending.Endpoint.Timeout = &timeout
 			out, err := b.attempt(t, input())

@@ -9,8 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/testsuite"
 
 	"waybill/activities"
 	"waybill/webhook"
@@ -41,6 +43,14 @@ func setupInBubble(t *testing.T, receive http.HandlerFunc) *bundle {
 	b.store.sending.Endpoint.URL = serveBubble(t, receive) + "/hook?token=s3cret-query"
 	b.options.Registerer = nil // for the activities that the test makes in its bubble
 	return b
+}
+
+// inBubble makes the activities anew, so that they go by the clock of the bubble that calls it.
+func (b *bundle) inBubble() {
+	b.registry = prometheus.NewRegistry()
+	b.options.Registerer = b.registry
+	b.acts, b.env = activities.New(b.options), new(testsuite.WorkflowTestSuite).NewTestActivityEnvironment()
+	activities.Register(b.env, b.acts)
 }
 
 // serveBubble returns the URL of a receiver that speaks HTTP/1.1 and closes the connection with the answer, because the clock of a bubble
@@ -133,12 +143,17 @@ func TestActivities_Attempt_survivesAPanic(t *testing.T) {
 		} {
 			t.Run(name+" "+where, func(t *testing.T) {
 				t.Parallel()
-				b := setup(t, answer(204), panics(where), func(o *activities.Options) { o.FastLimit, o.IsolatedLimit = 1, 1 })
-				_, err := ask(t, b)
-				requirePanic(t, b, err)
-				out, err := ask(t, b)
-				require.NoError(t, err, "the only slot is free")
-				require.Equal(t, webhook.StatusDelivered, out.Status)
+				b := setupInBubble(t, answer(204))
+				b.options.FastLimit, b.options.IsolatedLimit = 1, 1
+				panics(where)(&b.options)
+				synctest.Test(t, func(t *testing.T) {
+					b.inBubble()
+					_, err := ask(t, b)
+					requirePanic(t, b, err)
+					out, err := ask(t, b)
+					require.NoError(t, err, "the only slot is free")
+					require.Equal(t, webhook.StatusDelivered, out.Status)
+				})
 			})
 		}
 	}
@@ -147,7 +162,7 @@ func TestActivities_Attempt_survivesAPanic(t *testing.T) {
 func TestActivities_Follow_survivesAPanic(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
-	b := setup(t, func(http.ResponseWriter, *http.Request) { <-release }, panics("after-response"),
+	b := setup(t, holding(release), panics("after-response"),
 		func(o *activities.Options) { o.Queue, o.Patience, o.FastLimit = "own-queue", time.Millisecond, 1 })
 	out, err := b.attempt(t, input())
 	require.NoError(t, err)
@@ -165,7 +180,7 @@ func TestActivities_Follow_survivesAPanic(t *testing.T) {
 func TestActivities_Attempt_doesNotJoinAFault(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
-	b := setup(t, func(http.ResponseWriter, *http.Request) { <-release }, panics("after-response"),
+	b := setup(t, holding(release), panics("after-response"),
 		func(o *activities.Options) { o.Queue, o.Patience, o.FastLimit = "own-queue", time.Millisecond, 1 })
 	out, err := b.attempt(t, input())
 	require.NoError(t, err)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -20,10 +21,10 @@ import (
 
 func TestActivities_Attempt_spills(t *testing.T) {
 	t.Parallel()
-	entered, release := make(chan struct{}), make(chan struct{})
-	b := setup(t, func(http.ResponseWriter, *http.Request) {
+	entered, release := make(chan struct{}, 2), make(chan struct{})
+	b := setup(t, func(w http.ResponseWriter, r *http.Request) {
 		entered <- struct{}{}
-		<-release
+		holding(release)(w, r)
 	}, func(o *activities.Options) { o.FastLimit, o.IsolatedLimit = 1, 1 })
 	results := make(chan *activities.AttemptResult, 2)
 	for number, lane := range []activities.Lane{activities.LaneFast, activities.LaneIsolated} {
@@ -33,7 +34,7 @@ func TestActivities_Attempt_spills(t *testing.T) {
 			out, _ := b.acts.Attempt(context.Background(), in)
 			results <- out
 		}()
-		<-entered
+		received(t, entered)
 	}
 	reads := b.store.reads
 	out, err := b.attempt(t, input())
@@ -48,22 +49,29 @@ func TestActivities_Attempt_spills(t *testing.T) {
 	require.GreaterOrEqual(t, applicationError(t, err).NextRetryDelay(), time.Second)
 	require.Equal(t, reads, b.store.reads, "the database is left alone")
 	close(release)
-	require.Equal(t, webhook.StatusDelivered, (<-results).Status)
-	require.Equal(t, webhook.StatusDelivered, (<-results).Status)
+	for range 2 {
+		out := received(t, results)
+		require.NotNil(t, out)
+		require.Equal(t, webhook.StatusDelivered, out.Status)
+	}
 }
 
 func TestActivities_Attempt_givesItsSlotBack(t *testing.T) {
 	t.Parallel()
-	b := setup(t, answer(204), func(o *activities.Options) { o.FastLimit, o.IsolatedLimit = 1, 1 })
-	for range 3 {
-		for _, lane := range []activities.Lane{activities.LaneFast, activities.LaneIsolated} {
-			in := input()
-			in.Lane = lane
-			out, err := b.attempt(t, in)
-			require.NoError(t, err)
-			require.Equal(t, webhook.StatusDelivered, out.Status)
+	b := setupInBubble(t, answer(204))
+	b.options.FastLimit, b.options.IsolatedLimit = 1, 1
+	synctest.Test(t, func(t *testing.T) {
+		b.inBubble()
+		for range 3 {
+			for _, lane := range []activities.Lane{activities.LaneFast, activities.LaneIsolated} {
+				in := input()
+				in.Lane = lane
+				out, err := b.attempt(t, in)
+				require.NoError(t, err)
+				require.Equal(t, webhook.StatusDelivered, out.Status)
+			}
 		}
-	}
+	})
 }
 
 // How quick one answer was decides the lane of the next attempt.
@@ -89,14 +97,20 @@ func TestActivities_Attempt_spillsToASlowEndpoint(t *testing.T) {
 	require.True(t, attempt(activities.LaneFast).Spilled)
 	hangs.Store(false)
 	timeout = webhook.Duration(10 * time.Second) // a busy machine may take more than what the receiver was let hang for
-	require.True(t, attempt(activities.LaneFast).Spilled)
-	require.Equal(t, webhook.StatusDelivered, attempt(activities.LaneIsolated).Status)
-	require.Equal(t, webhook.StatusDelivered, attempt(activities.LaneFast).Status)
-	require.NoError(t, testutil.GatherAndCompare(b.registry, strings.NewReader(`
+	spilled, isolated := 1, 0
+	out := attempt(activities.LaneFast)
+	for ; out.Spilled && isolated < 100; out = attempt(activities.LaneFast) { // on a busy machine a good answer may be slow as well
+		spilled++
+		require.Equal(t, webhook.StatusDelivered, attempt(activities.LaneIsolated).Status)
+		isolated++
+	}
+	require.Positive(t, isolated)
+	require.Equal(t, webhook.StatusDelivered, out.Status)
+	require.NoError(t, testutil.GatherAndCompare(b.registry, strings.NewReader(fmt.Sprintf(`
 # HELP waybill_attempts_total Attempts made, by outcome, class of error (empty: none) and lane.
 # TYPE waybill_attempts_total counter
 waybill_attempts_total{error_class="",lane="fast",outcome="delivered"} 1
-waybill_attempts_total{error_class="",lane="isolated",outcome="delivered"} 1
+waybill_attempts_total{error_class="",lane="isolated",outcome="delivered"} %d
 waybill_attempts_total{error_class="http_status",lane="fast",outcome="rejected"} 0
 waybill_attempts_total{error_class="http_status",lane="isolated",outcome="rejected"} 0
 `+zeros("auth", "blocked", "connect", "dns", "http_status", "protocol", "redirect", "tls")+`
@@ -104,8 +118,8 @@ waybill_attempts_total{error_class="timeout",lane="fast",outcome="retryable"} 1
 waybill_attempts_total{error_class="timeout",lane="isolated",outcome="retryable"} 0
 # HELP waybill_attempts_spilled_total Attempts for which the fast lane had no free slot.
 # TYPE waybill_attempts_spilled_total counter
-waybill_attempts_spilled_total 2
-`), "waybill_attempts_total", "waybill_attempts_spilled_total"))
+waybill_attempts_spilled_total %d
+`, isolated, spilled)), "waybill_attempts_total", "waybill_attempts_spilled_total"))
 }
 
 // zeros are the series of error classes that did not occur: created, so that a graph shows them.

@@ -260,7 +260,7 @@ func setupQueue(t *testing.T, receive http.HandlerFunc, adjust ...func(*activiti
 	b := setup(t, receive, append([]func(*activities.Options){func(o *activities.Options) {
 		q.fakeStore, _ = o.Store.(*fakeStore)
 		o.Store, o.Queues, o.Recoveries = q, q, q
-		o.DrainTime, o.DrainPoll, o.IsolatedWait = bounded, 20*time.Millisecond, bounded
+		o.DrainTime, o.DrainPoll, o.IsolatedWait = time.Minute, 20*time.Millisecond, bounded
 	}}, adjust...)...)
 	q.endpoint, q.body = *q.sending.Endpoint, q.sending.Body
 	q.endpoint.Retry = &webhook.RetryPolicy{Schedule: []webhook.Duration{webhook.Duration(10 * time.Millisecond)}}

@@ -312,6 +312,28 @@ func answer(code int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
 }
 
+// holding is a receiver that answers when it is released, or when nobody waits for its answer any more: a test that fails before ends all
+// the same.
+func holding(release <-chan struct{}) http.HandlerFunc {
+	return func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	}
+}
+
+// received returns what comes from a channel. A test that would wait for ever fails by its name.
+func received[T any](t *testing.T, from <-chan T) (what T) {
+	t.Helper()
+	select {
+	case what = <-from:
+	case <-time.After(4 * bounded):
+		require.Fail(t, "nothing has come")
+	}
+	return what
+}
+
 // unreachable is a receiver that nothing may be sent to.
 func unreachable(t *testing.T) http.HandlerFunc {
 	return func(http.ResponseWriter, *http.Request) { t.Error("a request arrived that must not be sent") }

@@ -73,23 +73,26 @@ func TestActivities_Attempt_retriesSoon(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var requests atomic.Int64
-			b := setup(t, failing(c.fails, &requests))
-			out, err := b.attempt(t, c.in)
-			require.NoError(t, err)
-			require.Equal(t, c.status, out.Status)
-			numbers := []int{out.Attempt.Number}
-			for _, a := range out.Missing {
-				numbers = append(numbers, a.Number)
-			}
-			require.Equal(t, c.attempts, numbers)
-			require.InDelta(t, c.delay, out.Delay, float64(time.Second), "less what passed since the attempt")
-			require.EqualValues(t, len(c.attempts), requests.Load())
-			require.Len(t, b.store.recorded, len(c.attempts))
-			if len(c.attempts) == 2 {
-				first, second := b.store.recorded[0], b.store.recorded[1]
-				require.False(t, second.Attempt.StartedAt.Before(*first.NextAttemptAt), "never early")
-				require.WithinDuration(t, *first.NextAttemptAt, second.Attempt.StartedAt, 10*time.Second)
-			}
+			b := setupInBubble(t, failing(c.fails, &requests))
+			synctest.Test(t, func(t *testing.T) {
+				b.inBubble()
+				out, err := b.attempt(t, c.in)
+				require.NoError(t, err)
+				require.Equal(t, c.status, out.Status)
+				numbers := []int{out.Attempt.Number}
+				for _, a := range out.Missing {
+					numbers = append(numbers, a.Number)
+				}
+				require.Equal(t, c.attempts, numbers)
+				require.InDelta(t, c.delay, out.Delay, float64(time.Second), "less what passed since the attempt")
+				require.EqualValues(t, len(c.attempts), requests.Load())
+				require.Len(t, b.store.recorded, len(c.attempts))
+				if len(c.attempts) == 2 {
+					first, second := b.store.recorded[0], b.store.recorded[1]
+					require.False(t, second.Attempt.StartedAt.Before(*first.NextAttemptAt), "never early")
+					require.WithinDuration(t, *first.NextAttemptAt, second.Attempt.StartedAt, 10*time.Second)
+				}
+			})
 		})
 	}
 }
@@ -136,8 +139,7 @@ func TestActivities_Attempt_retriesSoonAndSlowly(t *testing.T) {
 				<-release
 			}
 		}
-		b.acts, b.env = activities.New(b.options), new(testsuite.WorkflowTestSuite).NewTestActivityEnvironment()
-		activities.Register(b.env, b.acts)
+		b.inBubble()
 		in := soon(quarter)
 		out, err := b.attempt(t, in)
 		require.NoError(t, err)
@@ -162,40 +164,43 @@ func TestActivities_Attempt_retriesSoonAndSlowly(t *testing.T) {
 func TestActivities_Attempt_retriesSoonWithinLimits(t *testing.T) {
 	t.Parallel()
 	var requests atomic.Int64
-	waiting := make(chan struct{}, 2)
-	b := setup(t, failing(2, &requests), func(o *activities.Options) {
-		o.ShortDelays = 1
-		o.Failpoint = func(name string) {
+	b := setupInBubble(t, failing(2, &requests))
+	synctest.Test(t, func(t *testing.T) {
+		waiting := make(chan struct{}, 2)
+		b.options.ShortDelays = 1
+		b.options.Failpoint = func(name string) {
 			if name == "short-delay" {
 				waiting <- struct{}{}
 			}
 		}
+		b.inBubble()
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		b.env.SetWorkerOptions(worker.Options{BackgroundActivityContext: ctx})
+		first := make(chan struct{})
+		go func() {
+			defer close(first)
+			_, _ = b.env.ExecuteLocalActivity(b.acts.Attempt, soon(1100*time.Millisecond)) // a worker that ends may take the result or not
+		}()
+		<-waiting
+
+		other := *b
+		other.env = new(testsuite.WorkflowTestSuite).NewTestActivityEnvironment()
+		activities.Register(other.env, b.acts)
+		in := soon(0, quarter)
+		in.Number = 2
+		out, err := other.attempt(t, in)
+		require.NoError(t, err)
+		require.Equal(t, webhook.StatusRetrying, out.Status)
+		require.InDelta(t, quarter, out.Delay, float64(time.Second), "less what passed since the attempt")
+
+		stop()
+		<-first
+		in.Number = 3
+		in.Policy.Schedule = append(in.Policy.Schedule, webhook.Duration(quarter))
+		out, err = other.attempt(t, in)
+		require.NoError(t, err)
+		require.Equal(t, webhook.StatusDelivered, out.Status)
+		require.EqualValues(t, 3, requests.Load(), "nothing was sent when the delay was cut short")
 	})
-	ctx, stop := context.WithCancel(t.Context())
-	b.env.SetWorkerOptions(worker.Options{BackgroundActivityContext: ctx})
-	first := make(chan struct{})
-	go func() {
-		defer close(first)
-		_, _ = b.env.ExecuteLocalActivity(b.acts.Attempt, soon(1100*time.Millisecond)) // a worker that ends may take the result or not
-	}()
-	<-waiting
-
-	other := *b
-	other.env = new(testsuite.WorkflowTestSuite).NewTestActivityEnvironment()
-	activities.Register(other.env, b.acts)
-	in := soon(0, quarter)
-	in.Number = 2
-	out, err := other.attempt(t, in)
-	require.NoError(t, err)
-	require.Equal(t, webhook.StatusRetrying, out.Status)
-	require.InDelta(t, quarter, out.Delay, float64(time.Second), "less what passed since the attempt")
-
-	stop()
-	<-first
-	in.Number = 3
-	in.Policy.Schedule = append(in.Policy.Schedule, webhook.Duration(quarter))
-	out, err = other.attempt(t, in)
-	require.NoError(t, err)
-	require.Equal(t, webhook.StatusDelivered, out.Status)
-	require.EqualValues(t, 3, requests.Load(), "nothing was sent when the delay was cut short")
 }

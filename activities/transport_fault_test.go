@@ -76,7 +76,7 @@ func TestTransport_Send_classifiesFailures(t *testing.T) {
 			_, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\n")
 			drip(conn, err, "X: y\r\n")
 		}},
-		"a 200 whose body drips": {class: webhook.ErrorTimeout, status: 200, text: "within 300ms", play: func(conn *net.TCPConn, _ *bufio.Reader) {
+		"a 200 whose body drips": {class: webhook.ErrorTimeout, status: 200, text: "within 2s", play: func(conn *net.TCPConn, _ *bufio.Reader) {
 			_, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
 			drip(conn, err, "x")
 		}},
@@ -96,7 +96,7 @@ func TestTransport_Send_classifiesFailures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url, _ := serveRaw(t, c.play)
-			out := newTransport(t).Send(t.Context(), activities.Request{URL: url, Body: []byte("{}"), Timeout: timeoutFor(c.class)})
+			out := newTransport(t).Send(t.Context(), activities.Request{URL: url, Body: []byte("{}"), Timeout: timeoutFor(c.class, c.status)})
 			require.Equal(t, c.class, out.ErrorClass, out.Error)
 			require.Equal(t, c.status, out.StatusCode)
 			require.Contains(t, out.Error, c.text)
@@ -107,12 +107,16 @@ func TestTransport_Send_classifiesFailures(t *testing.T) {
 	}
 }
 
-// timeoutFor leaves failures that have nothing to do with time enough of it.
-func timeoutFor(class webhook.ErrorClass) time.Duration {
-	if class == webhook.ErrorTimeout {
+// timeoutFor leaves failures that have nothing to do with time enough of it, and headers that come before a timeout.
+func timeoutFor(class webhook.ErrorClass, status int) time.Duration {
+	switch {
+	case class != webhook.ErrorTimeout:
+		return 2 * bounded
+	case status != 0:
+		return 2 * time.Second
+	default:
 		return 300 * time.Millisecond
 	}
-	return 2 * bounded
 }
 
 // drip writes a little again and again, until the other side is gone.
