@@ -224,13 +224,13 @@ func TestClient_ContextEndsACall(t *testing.T) {
 	_, err = f.client(t).GetTenant(ctx, "acme")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 
-	ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	f = newFake(t, refuses(429, "rate_limited", "Retry-After", "30"))
 	begin := time.Now()
 	_, err = f.client(t).GetTenant(ctx, "acme")
 	require.True(t, client.HasCode(err, client.ErrorCodeRateLimited))
-	require.Less(t, time.Since(begin), 900*time.Millisecond, "it does not wait for what comes too late")
+	require.Less(t, time.Since(begin), 10*time.Second, "it does not wait for what comes too late")
 }
 
 func TestClient_Errors(t *testing.T) {

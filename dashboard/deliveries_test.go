@@ -227,9 +227,9 @@ func TestTail(t *testing.T) {
 		}
 		says(http.StatusOK, rows.Load().(string))(w, r)
 	}})})
-	d.tailEvery = 300 * time.Millisecond
+	d.tailEvery = 400 * time.Millisecond
 	server := httptest.NewUnstartedServer(d)
-	server.Config.ReadTimeout, server.Config.WriteTimeout = 200*time.Millisecond, 250*time.Millisecond
+	server.Config.ReadTimeout, server.Config.WriteTimeout = time.Second, time.Second
 	server.Start()
 	t.Cleanup(server.Close)
 

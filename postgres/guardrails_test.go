@@ -76,7 +76,7 @@ func TestStore_DatabaseHangs(t *testing.T) {
 	p, o := b.proxied(t)
 	p.start(t)
 	o.Timeout = time.Second
-	const most = 3*time.Second + 500*time.Millisecond // Timeout, the time to cancel, and that of a busy machine
+	const most = 3*time.Second + 1500*time.Millisecond // Timeout, the time to cancel, and that of a busy machine
 	for round := range 2 {
 		s := postgrestest.Open(t, o)
 		if round == 0 { // with connections and prepared statements
@@ -137,7 +137,7 @@ func TestStore_DeadlineCancelsTheStatement(t *testing.T) {
 			t.Cleanup(p.hang())
 		}
 		requireCode(t, webhook.CodeUnavailable, <-done)
-		require.Eventually(t, func() bool { return running(name) == 0 }, 2*time.Second, 10*time.Millisecond,
+		require.Eventually(t, func() bool { return running(name) == 0 }, 10*time.Second, 10*time.Millisecond,
 			"the lock is still held, and the statement waits no more")
 		require.NoError(t, lock.Rollback())
 	}

@@ -25,15 +25,18 @@ func TestListenOutbox(t *testing.T) {
 
 	other.call(`'acme', 'a', '1'`)
 	b.call(`'acme', 'a', '1'`)
+	isWoken := func() bool { return len(woken) > 0 }
+	require.Eventually(t, isWoken, waiting, tick)
 	<-woken
 	require.Empty(t, woken, "not by another schema's")
 
 	b.exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ` + listener)
-	<-woken // for what was missed
+	require.Eventually(t, isWoken, waiting, tick, "for what was missed")
+	<-woken
 	require.Eventually(t, listens, waiting, tick)
 	require.Eventually(t, func() bool {
 		b.call(`'acme', 'a', '1'`) // those within 50 ms are silent
-		return len(woken) > 0
+		return isWoken()
 	}, waiting, tick)
 }
 

@@ -85,7 +85,7 @@ func TestDispatcher_Stop(t *testing.T) {
 		close(stopped)
 	}()
 	b.starter.open()
-	<-stopped
+	eventually(t, isClosed(stopped))
 	require.Len(t, b.dispatches.deleted, len(b.starter.all()))
 	require.Equal(t, 5, len(b.dispatches.deleted)+len(b.dispatches.released))
 }

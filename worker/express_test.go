@@ -176,7 +176,7 @@ func TestExpress_StopsWithALine(t *testing.T) {
 		b.dispatcher.Offer([]store.Dispatch{eventTo(n, 1)})
 	}
 	b.dispatcher.Offer([]store.Dispatch{eventTo(200, 2)})
-	<-begun // so all before it are attempted, or wait
+	eventually(t, isClosed(begun)) // so all before it are attempted, or wait
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -188,7 +188,7 @@ func TestExpress_StopsWithALine(t *testing.T) {
 		return len(b.dispatches.released) > 0
 	})
 	answerAll()
-	<-ended
+	eventually(t, isClosed(ended))
 	require.Equal(t, 201, len(b.dispatches.deleted)+len(b.dispatches.released))
 }
 

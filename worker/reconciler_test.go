@@ -190,7 +190,7 @@ func TestReconciler_GivesTheLeaseBack(t *testing.T) {
 	}()
 	eventually(t, m.rounds(1))
 	stop()
-	<-ended
+	eventually(t, isClosed(ended))
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	require.Empty(t, m.holder)
@@ -248,7 +248,7 @@ func TestReconciler_LongSearchForOrphans(t *testing.T) {
 	m := newLog()
 	m.pages, m.stuck = pagesOf("orphan-1", "order-1", "orphan-2", "orphan-3"), 2
 	var log lines
-	r := reconcile(t, m, func(o *worker.ReconcilerOptions) { o.StageTimeout, o.Logger = 200*time.Millisecond, log.logger() })
+	r := reconcile(t, m, func(o *worker.ReconcilerOptions) { o.StageTimeout, o.Logger = 2*time.Second, log.logger() })
 	eventually(t, shows(r, 0, 0, 3))
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -110,6 +110,8 @@ func TestDispatcher_UnavailableForOneEvent(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	begun, otherStarted := make(chan struct{}), make(chan struct{})
+	goOn := sync.OnceFunc(func() { close(otherStarted) })
+	t.Cleanup(goOn)
 	b.starter.fault = func(in *workflows.EventDeliveryInput) error {
 		if in.EventKey == key(1) {
 			close(begun)
@@ -121,10 +123,10 @@ func TestDispatcher_UnavailableForOneEvent(t *testing.T) {
 	bad := event(1, 1)
 	bad.Tries = 30
 	b.dispatcher.Offer([]store.Dispatch{bad})
-	<-begun // only a start that succeeds after this tells that the engine is up
+	eventually(t, isClosed(begun)) // only a start that succeeds after this tells that the engine is up
 	b.dispatcher.Offer([]store.Dispatch{event(2, 1)})
 	eventually(t, b.dispatches.has(1, 0))
-	close(otherStarted)
+	goOn()
 	eventually(t, b.dispatches.has(1, 1))
 	require.Equal(t, &store.Release{EventKey: key(1), After: 10 * time.Minute, Error: errDown.Error()}, b.dispatches.release(key(1)))
 	require.False(t, b.isFull())

@@ -380,3 +380,15 @@ func eventually(t *testing.T, holds func() bool) {
 	t.Helper()
 	require.Eventually(t, holds, 10*time.Second, time.Millisecond)
 }
+
+// isClosed reports whether nothing waits for the channel any more.
+func isClosed(c <-chan struct{}) func() bool {
+	return func() bool {
+		select {
+		case <-c:
+			return true
+		default:
+			return false
+		}
+	}
+}

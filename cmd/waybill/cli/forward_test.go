@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,8 +50,8 @@ func TestForwarder_OddAnswers(t *testing.T) {
 		"bad chunk":           {raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc"), "-> 200, but the answer cannot be read: ", false},
 		"ends at once":        {raw(""), "-> the connection ended without an answer", false},
 		"is no HTTP":          {raw("SSH-2.0-OpenSSH_9\r\n"), "malformed HTTP", false},
-		"never answers":       {hangs(""), "-> no answer within 300ms", false},
-		"never ends":          {hangs("abc"), "-> 200, but the answer did not end within 300ms", false},
+		"never answers":       {hangs(""), "-> no answer within 2s", false},
+		"never ends":          {hangs("abc"), "-> 200, but the answer did not end within 2s", false},
 		"redirects":           {http.RedirectHandler("http://127.0.0.1:1/", http.StatusTemporaryRedirect).ServeHTTP, "a redirect is not followed", false},
 		"accepts":             {func(http.ResponseWriter, *http.Request) {}, "-> 200 in ", true},
 		"refuses with colors": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no\x1b[31m\nnext", 400) }, ": no[31m next", false},
@@ -60,7 +61,10 @@ func TestForwarder_OddAnswers(t *testing.T) {
 			s := httptest.NewServer(c.answer)
 			t.Cleanup(s.Close)
 			d := *all["standard"]
-			d.Timeout = webhook.Duration(300 * time.Millisecond)
+			d.Timeout = webhook.Duration(20 * time.Second)
+			if strings.HasSuffix(c.says, " within 2s") {
+				d.Timeout = webhook.Duration(2 * time.Second)
+			}
 			f := &forwarder{url: s.URL, dialect: &d, secret: webhook.NewSecret(make([]byte, 32))}
 			f.begin()
 			a := f.send(t.Context(), &client.Event{ID: "evt_1", Type: "a.b", Data: json.RawMessage("1")}, newDeliveryID())
