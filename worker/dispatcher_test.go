@@ -77,7 +77,7 @@ func TestDispatcher_Stop(t *testing.T) {
 	for n := range 5 {
 		b.dispatcher.Offer([]store.Dispatch{event(n, 1)})
 	}
-	b.starter.gate <- struct{}{}
+	passGate(t, b.starter.gate)
 	eventually(t, b.dispatches.has(1, 0))
 	stopped := make(chan struct{})
 	go func() {
@@ -194,7 +194,7 @@ func TestDispatcher_TenantsTakeTurns(t *testing.T) {
 	const underWay = 2 // at the gate, as many as there are starts at once
 	for passed := range 10 {
 		eventually(t, func() bool { return len(b.starter.beginnings()) == passed+underWay })
-		b.starter.gate <- struct{}{}
+		passGate(t, b.starter.gate)
 	}
 	eventually(t, func() bool { return len(b.starter.beginnings()) == 10+underWay })
 	turns := b.starter.beginnings()
@@ -230,7 +230,7 @@ func TestRelay_PassesOverTheCrowded(t *testing.T) {
 		return len(b.dispatches.claimed) == 1
 	})
 	for range 4 {
-		b.starter.gate <- struct{}{}
+		passGate(t, b.starter.gate)
 	}
 	eventually(t, func() bool {
 		for _, in := range b.starter.all() {

@@ -315,7 +315,7 @@ func TestExpress_WideEventsInLine(t *testing.T) {
 		b.dispatcher.Offer([]store.Dispatch{of("noisy", event(100+n, 64))})
 	}
 	for range 96 {
-		step <- struct{}{}
+		passGate(t, step)
 	}
 	for n := range 10 {
 		b.dispatcher.Offer([]store.Dispatch{of("quiet", eventTo(300+n, n+1))})
@@ -364,7 +364,7 @@ func TestExpress_LeftoversTakeTurns(t *testing.T) {
 	eventually(t, func() bool { return !b.isCrowded("noisy") })
 	b.dispatcher.Offer([]store.Dispatch{of("quiet", eventTo(3000, 1))})
 	for woken := int32(1); quiet.Load() == 0; woken++ {
-		gate <- struct{}{}
+		passGate(t, gate)
 		eventually(t, func() bool { return noisy.Load()+quiet.Load() == woken })
 		require.Less(t, woken, int32(200), "it is not behind all of the other's")
 	}

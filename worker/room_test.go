@@ -171,7 +171,7 @@ func TestDispatcher_WhoWaitedForRoomTakesTurns(t *testing.T) {
 	b, answer := roomy(t, func(o *worker.DispatcherOptions) { o.Starter.(*fakeStarter).block(t) })
 	pass := func(starts int) {
 		for range starts {
-			b.starter.gate <- struct{}{}
+			passGate(t, b.starter.gate)
 		}
 	}
 	b.dispatcher.Offer(many(400, hanging))

@@ -381,6 +381,16 @@ func eventually(t *testing.T, holds func() bool) {
 	require.Eventually(t, holds, 10*time.Second, time.Millisecond)
 }
 
+// passGate lets one of those pass that wait at a gate.
+func passGate(t *testing.T, gate chan<- struct{}) {
+	t.Helper()
+	select {
+	case gate <- struct{}{}:
+	case <-time.After(10 * time.Second):
+		require.Fail(t, "nothing waits at the gate")
+	}
+}
+
 // isClosed reports whether nothing waits for the channel any more.
 func isClosed(c <-chan struct{}) func() bool {
 	return func() bool {
