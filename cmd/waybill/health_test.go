@@ -58,6 +58,6 @@ func TestHealthCommand_Hangs(t *testing.T) {
 	began := time.Now()
 	code, _, messages := called(t, nil, "health", "--address", strings.TrimPrefix(s.URL, "http://"))
 	require.Equal(t, 1, code)
-	require.Less(t, time.Since(began), healthTimeout+2*time.Second)
+	require.Less(t, time.Since(began), healthTimeout+10*time.Second)
 	require.Contains(t, messages, "nothing answers")
 }
