@@ -127,6 +127,10 @@ func TestDeliveries_Retry(t *testing.T) {
 
 	b.engine.retry = func() error { return webhook.Errorf(webhook.CodeConflict, "the delivery is about to be canceled") }
 	b.admin("POST", path, "").problem(409, webhook.CodeConflict)
+
+	b.engine.retryHangs = true
+	p := b.admin("POST", path, "").problem(503, webhook.CodeUnavailable)
+	require.Contains(t, p.Detail, "an attempt is under way", "the engine is well, and the delivery has to be looked at")
 }
 
 // What is settled, or in the endpoint's queue, is opened there, as often as somebody clicks. No workflow is asked.

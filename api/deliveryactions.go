@@ -90,9 +90,14 @@ func (s *Server) noteRetry(r *http.Request, c *call, d *webhook.Delivery, reason
 }
 
 func (s *Server) retryNow(ctx context.Context, c *call, d *webhook.Delivery, reason string) error {
-	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	waiting, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
-	return s.engine.RetryNow(ctx, c.tenant.ID, d.EventID, d.EndpointID, reason)
+	err := s.engine.RetryNow(waiting, c.tenant.ID, d.EventID, d.EndpointID, reason)
+	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
+		return webhook.Errorf(webhook.CodeUnavailable, "the delivery's workflow has not obeyed within %d s, most likely because an attempt is under way and has to end first. "+
+			"Look at the delivery when that has ended, and ask again if no further attempt has come", int(commandTimeout.Seconds())).WithCause(err)
+	}
+	return err
 }
 
 // cancelDelivery is POST /v1/tenants/{tenant}/deliveries/{delivery}/cancel. The database decides. If the workflow cannot be

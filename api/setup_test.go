@@ -33,8 +33,10 @@ type fakeEngine struct {
 	told    []string
 	history func(tenant, event string) (*webhook.History, error)
 	retry   func() error
-	cancel  func() error
-	wake    func() error
+	// retryHangs says that RetryNow answers when its time is over.
+	retryHangs bool
+	cancel     func() error
+	wake       func() error
 	// challenge is what the receivers have proven; nil: that they want the deliveries.
 	challenge func() (*webhook.Proof, error)
 	ready     func() error
@@ -91,8 +93,12 @@ func (f *fakeEngine) DeleteEndpoint(ctx context.Context, tenant string, id webho
 	return f.store.DeleteEndpoint(ctx, tenant, id, at, checks...)
 }
 
-func (f *fakeEngine) RetryNow(_ context.Context, tenant, event string, id webhook.EndpointID, reason string) error {
+func (f *fakeEngine) RetryNow(ctx context.Context, tenant, event string, id webhook.EndpointID, reason string) error {
 	f.note("retry %s %s %s %s", tenant, event, id, reason)
+	if f.retryHangs {
+		<-ctx.Done()
+		return webhook.Errorf(webhook.CodeUnavailable, "the delivery engine does not answer")
+	}
 	return orNil(f.retry)
 }
 

@@ -583,8 +583,11 @@ type Delivery struct {
 	EventType  string    `json:"event_type"`
 
 	// HeldUntil When a held delivery is canceled.
-	HeldUntil     *time.Time   `json:"held_until,omitempty"`
-	ID            string       `json:"id"`
+	HeldUntil *time.Time `json:"held_until,omitempty"`
+	ID        string     `json:"id"`
+
+	// LastAttempt The attempt with the highest number. A process that stood still can record its attempt after another process has delivered: then
+	// it is that one, though the delivery stays delivered.
 	LastAttempt   *LastAttempt `json:"last_attempt,omitempty"`
 	NextAttemptAt *time.Time   `json:"next_attempt_at,omitempty"`
 
@@ -897,8 +900,11 @@ type Endpoint struct {
 
 	// Test Only in the answer to an enabling with a test, which was accepted.
 	Test *struct {
-		DeliveryID  string       `json:"delivery_id"`
-		EventID     string       `json:"event_id"`
+		DeliveryID string `json:"delivery_id"`
+		EventID    string `json:"event_id"`
+
+		// LastAttempt The attempt with the highest number. A process that stood still can record its attempt after another process has delivered: then
+		// it is that one, though the delivery stays delivered.
 		LastAttempt *LastAttempt `json:"last_attempt,omitempty"`
 	} `json:"test,omitempty"`
 
@@ -1251,7 +1257,8 @@ type KeyRotation struct {
 	Overlap *Duration `json:"overlap,omitempty"`
 }
 
-// LastAttempt defines model for LastAttempt.
+// LastAttempt The attempt with the highest number. A process that stood still can record its attempt after another process has delivered: then
+// it is that one, though the delivery stays delivered.
 type LastAttempt struct {
 	DurationMs int         `json:"duration_ms"`
 	Error      *string     `json:"error,omitempty"`
@@ -2787,7 +2794,8 @@ func (c *Client) CancelDelivery(ctx context.Context, tenant TenantID, delivery D
 // RetryDelivery: send a delivery again, now.
 //
 // Of a delivery that is not settled it makes an attempt on top of the retry policy, which goes on as if it had not been made; at
-// most 20 attempts of a delivery can be asked for in this way while its event's workflow makes its attempts.
+// most 20 attempts of a delivery can be asked for in this way while its event's workflow makes its attempts. An attempt that is
+// under way ends first; where that takes longer than 5 s the answer is 503, and the attempt that was asked for may come or not.
 //
 // A settled delivery, delivered or not, is opened again: the same bytes and ids, attempts numbered on, the whole retry policy.
 // It works for as long as the event is stored. A delivery that is open already is attempted at once, so that a second click does
