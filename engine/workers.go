@@ -11,7 +11,9 @@ import (
 )
 
 const (
-	// PollAge is how old the last poll of a worker that is there may be: Temporal answers one after a minute at the latest.
+	// PollAge is how old the last poll of a worker that is there may be: Temporal answers one after a minute at the latest. It notes the
+	// end of a poll too, unless the connection is gone, so a worker that stands still is taken for one that is there for up to 135 s
+	// (server 1.32, task_queue_partition_manager.go).
 	PollAge = 75 * time.Second
 	// widePolled is how long it is believed that a worker takes wide events, and wideUnpolled that none does.
 	widePolled, wideUnpolled = 10 * time.Second, time.Second
