@@ -24,7 +24,7 @@ type holder struct {
 // it ends. When make was killed, nobody is left to press Ctrl-C for its runner, so that runner is asked to stop.
 func takeLock(ctx context.Context, runDir string, out *Printer) (*os.File, error) {
 	path := filepath.Join(runDir, "lock")
-	lock, err := tryLock(path)
+	lock, err := tryLock(path, os.O_CREATE)
 	if errors.Is(err, errLocked) {
 		lock, err = takeOver(ctx, path, out)
 	}
@@ -53,8 +53,9 @@ func takeLock(ctx context.Context, runDir string, out *Printer) (*os.File, error
 // errLocked means that another living program holds the lock.
 var errLocked = errors.New("the lock is held")
 
-func tryLock(path string) (*os.File, error) {
-	lock, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+// tryLock takes a lock, whose file it makes where create is os.O_CREATE and not 0.
+func tryLock(path string, create int) (*os.File, error) {
+	lock, err := os.OpenFile(path, create|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("open the lock: %w", err)
 	}
@@ -107,7 +108,7 @@ func takeOver(ctx context.Context, path string, out *Printer) (*os.File, error) 
 	}
 	var lock *os.File
 	err = until(ctx, "the earlier runner to end", takeoverGrace, func(context.Context) (err error) {
-		lock, err = tryLock(path)
+		lock, err = tryLock(path, os.O_CREATE)
 		return err
 	}, nil)
 	return lock, err

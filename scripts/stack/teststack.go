@@ -57,7 +57,7 @@ func removeAbandoned(ctx context.Context, state string, out *Printer) error {
 	}
 	for _, run := range dirs {
 		s := &Stack{Options: Options{Dir: filepath.Dir(run), Temporary: true, Out: out}}
-		lock, err := tryLock(filepath.Join(run, "lock"))
+		lock, err := tryLock(filepath.Join(run, "lock"), 0) // a file that is made here would keep one that closes from removing its folder
 		if errors.Is(err, errLocked) {
 			continue // somebody's tests are running
 		}
