@@ -84,6 +84,8 @@ type drain struct {
 	// is taken, and a lease may end while its attempt is under way.
 	inFlight map[*drained]struct{}
 	ended    chan *drained
+	// awaited says that awaitAll has waited. Nothing begins any more then.
+	awaited bool
 	// unsent are leased deliveries that were not attempted, and faulty those that cannot be for a fault of ours.
 	unsent, faulty []webhook.DeliveryID
 	// faults counts those in a row. Nothing is claimed before resume.

@@ -262,8 +262,12 @@ func (d *drain) await(ctx context.Context, wait time.Duration, attempts int) {
 	}
 }
 
-// awaitAll waits until the attempts in flight have ended, for drainGrace at most. The others are recorded without it.
+// awaitAll waits until the attempts in flight have ended, for drainGrace at most and once in a run. The others are recorded without it.
 func (d *drain) awaitAll(ctx context.Context) {
+	if d.awaited {
+		return
+	}
+	d.awaited = true
 	timer := time.NewTimer(drainGrace)
 	defer timer.Stop()
 	for len(d.inFlight) > 0 {

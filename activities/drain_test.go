@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -69,79 +68,6 @@ func TestActivities_Drain_wholePolicyAgain(t *testing.T) {
 	require.False(t, first.Uncounted, "but the policy begins with it")
 	require.False(t, second.Attempt.Manual)
 	require.Contains(t, out.Host, "127.0.0.1")
-}
-
-// A retry can be due before the drain has taken the end of the attempt before it. The drain waits for both.
-func TestActivities_Drain_nextBeforeTheEnd(t *testing.T) {
-	t.Parallel()
-	b, q := setupQueue(t, unreachable(t))
-	q.endpoint.URL, b.options.Registerer = serveBubble(t, answer(500)), nil
-	synctest.Test(t, func(t *testing.T) {
-		next := make(chan struct{})
-		var posts atomic.Int32
-		b.options.Failpoint = func(name string) {
-			switch {
-			case name == "before-post" && posts.Add(1) == 2:
-				close(next)
-				time.Sleep(time.Second)
-			case name == "after-record":
-				<-next
-			}
-		}
-		q.add(queued(1)...)
-		out, err := activities.New(b.options).Drain(t.Context(), activities.DrainInput{Tenant: "acme", EndpointID: endpointID})
-		require.NoError(t, err)
-		require.Equal(t, activities.QueueEmpty, out.End)
-		require.Equal(t, 2, out.Attempts)
-	})
-}
-
-// What a fault leaves of an attempt that was recorded takes the lease from none that was claimed since.
-func TestActivities_Drain_faultAfterTheNextBegan(t *testing.T) {
-	t.Parallel()
-	b, q := setupQueue(t, unreachable(t))
-	q.endpoint.URL, b.options.Registerer = serveBubble(t, answer(500)), nil
-	synctest.Test(t, func(t *testing.T) {
-		next := make(chan struct{})
-		var posts, records atomic.Int32
-		b.options.Failpoint = func(name string) {
-			switch {
-			case name == "before-post" && posts.Add(1) == 2:
-				close(next)
-				time.Sleep(time.Second)
-			case name == "after-record" && records.Add(1) == 1:
-				<-next
-				panic("a bug")
-			}
-		}
-		q.add(queued(1)...)
-		out, err := activities.New(b.options).Drain(t.Context(), activities.DrainInput{Tenant: "acme", EndpointID: endpointID})
-		require.NoError(t, err)
-		require.Equal(t, activities.QueueEmpty, out.End)
-		require.Equal(t, 1, out.Attempts, "of the first nothing is known but its record")
-		require.Empty(t, q.postponed)
-		require.Len(t, q.records, 2)
-	})
-}
-
-// A database that fails as an attempt reads what to send, and as the next ones are claimed, leaves no lease that lasts as long as a request.
-func TestActivities_Drain_databaseGoesDown(t *testing.T) {
-	t.Parallel()
-	b, q := setupQueue(t, unreachable(t))
-	b.options.Registerer = nil
-	synctest.Test(t, func(t *testing.T) {
-		q.whileReading = func() {
-			q.mu.Lock()
-			q.down = true
-			q.mu.Unlock()
-			time.Sleep(time.Second)
-		}
-		q.bad[queuedID(1)] = errDown
-		q.add(queued(1)...)
-		_, err := activities.New(b.options).Drain(t.Context(), activities.DrainInput{Tenant: "acme", EndpointID: endpointID})
-		require.Error(t, err)
-		q.requireNoLeases(t)
-	})
 }
 
 // A person's attempt in between leaves the schedule as it is.

@@ -31,7 +31,8 @@ func TestActivities_Attempt_wideTakeTurns(t *testing.T) {
 				end.hold()
 			}
 		}
-		b.acts, b.store.whileReading = activities.New(b.options), begin.hold
+		b.store.whileReading = begin.hold
+		b.inBubble()
 		begin.release, request.release, end.release = make(chan struct{}), make(chan struct{}), make(chan struct{})
 		var all sync.WaitGroup
 		for n := range attempts {
@@ -100,7 +101,7 @@ func TestActivities_Attempt_wideRecordBeforeOthersBegin(t *testing.T) {
 				<-request
 			}
 		}
-		b.acts = activities.New(b.options)
+		b.inBubble()
 		answered := make(chan struct{})
 		go func() {
 			defer close(answered)
@@ -212,7 +213,7 @@ func TestActivities_Attempt_wideAnswerIsQuick(t *testing.T) {
 				<-records
 			}
 		}
-		b.acts = activities.New(b.options)
+		b.inBubble()
 		var all sync.WaitGroup
 		for n := range wideEnds + 1 {
 			all.Go(func() { requireWideDelivered(t, b, n+1) })
@@ -258,7 +259,7 @@ func TestActivities_Attempt_wideDisablingTakesNoPlace(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		b.acts = activities.New(b.options)
+		b.inBubble()
 		release := make(chan struct{})
 		b.engine.onDisable = func() error {
 			<-release
